@@ -1,0 +1,49 @@
+# Every target works on a fresh machine with Python 3.11 and make; CI calls the same ones.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install install-dev run plan report test check format clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/.installed: requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "ruff==0.17.6" "pyright==1.1.414" "import-linter==2.16"
+	@touch $@
+
+install: $(VENV)/.installed ## make the virtual environment with all that the main job and the tests need
+
+install-dev: $(VENV)/.installed-dev ## add the developer tools (format, lint, types, import contract)
+
+run: install ## run the demo: 20 trials, then the comparison table (ARGS="key=value ..." overrides)
+	$(BIN)/python -m orchestrator run demo $(ARGS)
+
+plan: install ## print the demo's trials without running them (ARGS="key=value ..." overrides)
+	$(BIN)/python -m orchestrator plan demo $(ARGS)
+
+report: install ## print the demo's table again from its records
+	$(BIN)/python -m orchestrator report runs/demo
+
+test: install ## run the tests (ARGS="-k name" selects)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: install-dev ## check format, lint, types and the import contract
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+
+format: install-dev ## format the code and fix what lint can fix
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## remove the virtual environment and caches (run directories stay)
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache

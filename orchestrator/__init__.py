@@ -1,0 +1,1 @@
+"""Plan the grid, schedule it with Ray Tune, keep the results, compare and report."""

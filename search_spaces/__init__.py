@@ -1,0 +1,1 @@
+"""Presets and search spaces: pure values, and the code that reads them."""

@@ -1,0 +1,192 @@
+"""Everything that decides the numbers of one trial, and what only decides where it runs.
+
+``TrialConfig`` is hashed into the trial's key: two trials with the same key are the same trial.
+``Runtime`` holds paths, device and trackers, which change nothing that is measured.
+"""
+
+import hashlib
+import json
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from trainables.data.task import TaskConfig
+from trainables.settings import Settings
+
+CODE_SCHEMA = 1
+"""Raised whenever a change of the code changes the numbers that a trial gives."""
+
+
+class ModelConfig(Settings):
+    """An encoder: an embedded alias, a Hub name or a local folder."""
+
+    encoder: str = Field(min_length=1, description="minilm-l6, a Hub name or a folder")
+    revision: str | None = Field(None, description="Hub branch, tag or commit")
+    num_layers: PositiveInt | None = Field(None, description="keep only the first layers")
+    weights: Literal["pretrained", "random"] = Field(
+        "pretrained", description="random: the architecture alone, initialised from the seed"
+    )
+    max_length: int = Field(128, ge=8, description="tokens kept of one example")
+    dropout: float | None = Field(
+        None, ge=0, lt=1, description="in encoder and heads; none: the encoder's own"
+    )
+
+
+class SamplingConfig(Settings):
+    """How a step's task is chosen (see ``trainables/training/sampling.py``)."""
+
+    name: Literal["interleave", "proportional", "power", "uniform"] = "interleave"
+    exponent: float = Field(0.5, ge=0, le=1, description="of power: p ~ n ** exponent")
+
+
+class _Arm(Settings):
+    label: str | None = Field(None, description="how a table row calls it; none: the arm's name")
+
+
+class SingleTaskArm(_Arm):
+    """One encoder and one head per task, one trial per task."""
+
+    strategy: Literal["single_task"]
+
+
+class NaiveConcatArm(_Arm):
+    """All examples pooled, one classifier, no notion of task."""
+
+    strategy: Literal["naive_concat"]
+    label_space: Literal["shared", "union"] = "shared"
+    mask_other_tasks: bool = Field(
+        True, description="union: predict only among the asked task's classes"
+    )
+    task_prefix: bool = Field(False, description="prepend the task's name to the text")
+
+
+class SharedEncoderArm(_Arm):
+    """One encoder, a head per task, trained together."""
+
+    strategy: Literal["shared_encoder"]
+    sampling: SamplingConfig = SamplingConfig()
+    loss_weighting: Literal["equal"] = "equal"
+
+
+ArmConfig = Annotated[
+    SingleTaskArm | NaiveConcatArm | SharedEncoderArm, Field(discriminator="strategy")
+]
+STRATEGIES = ("single_task", "naive_concat", "shared_encoder")
+
+
+class EarlyStopping(Settings):
+    """Stop when the headline (macro over tasks) on ``selection`` no longer improves."""
+
+    patience: PositiveInt = Field(1, description="epochs without improvement")
+    min_delta: NonNegativeFloat = 0.0
+
+
+class TrainingConfig(Settings):
+    """Optimisation and evaluation of one trial."""
+
+    budget: Literal["passes", "steps"] = Field(
+        "passes",
+        description="passes: each arm sees each example `epochs` times; "
+        "steps: every trial takes as many optimiser steps as a multi-task trial",
+    )
+    epochs: PositiveInt = 3
+    batch_size: PositiveInt = Field(32, description="examples per optimiser step")
+    gradient_accumulation: PositiveInt = Field(
+        1, description="micro-batches into which a batch is cut"
+    )
+    eval_batch_size: PositiveInt = 128
+    learning_rate: PositiveFloat = 5e-5
+    weight_decay: NonNegativeFloat = 0.01
+    adam_beta1: float = Field(0.9, ge=0, lt=1)
+    adam_beta2: float = Field(0.999, ge=0, lt=1)
+    adam_epsilon: PositiveFloat = 1e-8
+    schedule: Literal["linear", "constant"] = "linear"
+    warmup: float = Field(0.0, ge=0, lt=1, description="share of the steps")
+    max_grad_norm: NonNegativeFloat = Field(1.0, description="0: no clipping")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    length_bucketing: bool = Field(True, description="batches of examples of similar length")
+    early_stopping: EarlyStopping | None = None
+    keep: Literal["last", "best"] = Field(
+        "last", description="which epoch is reported; best is chosen on selection"
+    )
+
+
+class SelectionConfig(Settings):
+    """The split that is carved from ``train`` where something must be selected."""
+
+    enabled: Literal["auto", "always", "never"] = "auto"
+    fraction: float = Field(0.1, gt=0, lt=1)
+
+
+class LimitsConfig(Settings):
+    """Caps per task; the same examples are kept in every trial and seed."""
+
+    max_train_examples: PositiveInt | None = None
+    max_validation_examples: PositiveInt | None = None
+
+
+class TrialConfig(Settings):
+    """What one trial trains, on what, and how; all of it decides the numbers."""
+
+    arm_name: str
+    arm: ArmConfig
+    tasks: dict[str, TaskConfig]
+    sources: dict[str, str] = Field(description="task -> source that was chosen for it")
+    fingerprints: dict[str, str] = Field(description="task -> fingerprint of its data")
+    model_name: str
+    model: ModelConfig
+    seed: NonNegativeInt
+    training: TrainingConfig
+    selection: SelectionConfig
+    limits: LimitsConfig
+    total_steps: PositiveInt | None = Field(
+        None, description="optimiser steps where the budget is matched in steps"
+    )
+
+    @property
+    def needs_selection(self) -> bool:
+        """Whether a ``selection`` split is carved from ``train``."""
+        if self.selection.enabled == "auto":
+            return self.training.early_stopping is not None or self.training.keep == "best"
+        return self.selection.enabled == "always"
+
+    @property
+    def key(self) -> str:
+        """Twelve hexadecimal digits that identify the trial by its content.
+
+        Where the data lies (paths, Hub or folder) does not enter: the fingerprints do.
+        """
+        content = self.model_dump(mode="json", exclude={"sources", "tasks"})
+        content["tasks"] = list(self.tasks)
+        content["arm"].pop("label")
+        content["code_schema"] = CODE_SCHEMA
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    @property
+    def title(self) -> str:
+        """A name for humans, for example ``single_task minilm-l6 cola seed 41``."""
+        task = f" {next(iter(self.tasks))}" if self.arm.strategy == "single_task" else ""
+        return f"{self.arm_name} {self.model_name}{task} seed {self.seed}"
+
+
+class WandbConfig(Settings):
+    """Weights & Biases."""
+
+    project: str = "one-model-or-many"
+    entity: str | None = None
+
+
+class Runtime(Settings):
+    """Where a trial runs and what it leaves behind; changes nothing that is measured."""
+
+    output_dir: str = Field(description="the run directory")
+    device: str = Field("auto", description="auto, cpu, mps, cuda or cuda:N")
+    threads: PositiveInt = Field(1, description="CPU threads")
+    glue_dir: str | None = None
+    cache_dir: str | None = Field(None, description="token cache; none: the user's cache folder")
+    tracking: tuple[Literal["wandb"], ...] = ()
+    wandb: WandbConfig = WandbConfig()
+    resume_from: str | None = Field(None, description="a checkpoint folder")
+    save_model: bool = False
+    checkpoint_every: NonNegativeFloat = Field(300.0, description="seconds; 0: never")

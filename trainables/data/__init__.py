@@ -1,0 +1,1 @@
+"""Data: tasks, sources, splits, token cache, batches."""

@@ -1,0 +1,117 @@
+"""What a task is: where its examples are, what they look like and how it is scored.
+
+The built-in tasks are plain values in ``search_spaces/catalogue.yaml``.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from trainables.settings import Settings
+
+SPLITS = ("train", "validation", "test")
+"""Splits that a source may deliver; ``selection`` is carved from ``train`` later."""
+
+
+class HubSource(Settings):
+    """A data set on the Hugging Face Hub, loaded with ``datasets.load_dataset``."""
+
+    name: str = Field(min_length=1, description="repository, for example nyu-mll/glue")
+    config: str | None = Field(None, description="configuration inside it, for example cola")
+    revision: str | None = Field(None, description="branch, tag or commit")
+    train: str = "train"
+    validation: str = "validation"
+    test: str | None = Field(None, description="only where its labels are not hidden")
+
+
+class FileSource(Settings):
+    """A user's own files: CSV, TSV, JSONL or Parquet, told apart by their ending."""
+
+    train: str = Field(min_length=1)
+    validation: str = Field(min_length=1)
+    test: str | None = None
+
+
+class TaskConfig(Settings):
+    """One labelled text-classification problem.
+
+    A task may be offered by several sources; ``data.source`` chooses among them.
+    """
+
+    text: tuple[str, ...] = Field(
+        min_length=1, max_length=2, description="the one or two text columns"
+    )
+    label: str = Field("label", min_length=1, description="the label column")
+    labels: tuple[str, ...] | None = Field(
+        None, min_length=2, description="label names in order; none: read from the training split"
+    )
+    headline: Literal["accuracy", "f1", "matthews"] = Field(
+        "accuracy", description="the metric that speaks for the task (higher is better)"
+    )
+    hub: HubSource | None = None
+    glue_dir: Literal["CoLA", "SST-2", "MRPC"] | None = Field(
+        None, description="folder in GLUE's official download layout"
+    )
+    demo: Literal["acceptability", "sentiment", "paraphrase"] | None = Field(
+        None, description="a corpus that the project generates itself"
+    )
+    files: FileSource | None = None
+
+    @model_validator(mode="after")
+    def _has_a_source(self) -> "TaskConfig":
+        if not self.offered:
+            raise ValueError("give at least one source: hub, glue_dir, demo or files")
+        if self.labels is not None and len(set(self.labels)) != len(self.labels):
+            raise ValueError("labels repeats a name")
+        return self
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """Names of the sources that offer this task."""
+        return tuple(
+            name for name in ("files", "hub", "glue_dir", "demo") if getattr(self, name) is not None
+        )
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split of one task.
+
+    Attributes:
+        texts: one tuple of one or two strings per example.
+        labels: int64 array of shape ``(examples,)``, each in ``[0, number of labels)``.
+    """
+
+    texts: list[tuple[str, ...]]
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def take(self, indices: np.ndarray) -> "Split":
+        """The examples at ``indices``, in that order."""
+        return Split([self.texts[i] for i in indices], self.labels[indices])
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """All that a trial may see of one task.
+
+    Attributes:
+        name: the task's name.
+        labels: label names, in the order of their numbers.
+        splits: ``train`` and ``validation`` always; ``selection`` where something is selected;
+            ``test`` where its true labels exist.
+        fingerprint: hexadecimal SHA-256 over labels, split names, texts and label numbers of
+            ``splits``.
+        origin: one line for a table's header, for example ``glue_dir (official download)``.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    splits: dict[str, Split]
+    fingerprint: str
+    origin: str
+    pair: bool = field(default=False)

@@ -1,0 +1,55 @@
+"""Every error that the project raises on purpose.
+
+    OneOrManyError
+    ├── InputError               bad input: exit code 2, nothing has been trained
+    │   ├── ConfigError          a key, a value or a combination of them
+    │   ├── DataError            a task's data: folder, file, row, label, Hub
+    │   ├── EncoderError         an encoder or its tokenizer: weights, checksum, Hub
+    │   ├── ResourceError        more CPUs, GPUs, memory or disk than there are
+    │   └── RunDirectoryError    a run directory that cannot be used
+    └── TrialError               one trial failed: exit code 1, the grid goes on
+        ├── DivergedError        the loss became NaN or infinite
+        └── CheckpointError      a checkpoint that cannot be used
+
+A message is one line for a human: it names the key or file and says what to do.
+"""
+
+
+class OneOrManyError(Exception):
+    """Base of all the project's own errors."""
+
+
+class InputError(OneOrManyError):
+    """Bad input, found before anything is trained."""
+
+
+class ConfigError(InputError):
+    """A configuration key, value or combination that cannot be used."""
+
+
+class DataError(InputError):
+    """A task's data that is missing, malformed or out of reach."""
+
+
+class EncoderError(InputError):
+    """An encoder or tokenizer that is missing, damaged or out of reach."""
+
+
+class ResourceError(InputError):
+    """A request that the machine or cluster cannot satisfy."""
+
+
+class RunDirectoryError(InputError):
+    """A run directory that cannot be used for this experiment."""
+
+
+class TrialError(OneOrManyError):
+    """One trial failed; the others go on."""
+
+
+class DivergedError(TrialError):
+    """The training loss became NaN or infinite."""
+
+
+class CheckpointError(TrialError):
+    """A checkpoint that is damaged or belongs to another trial."""

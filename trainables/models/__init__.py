@@ -1,0 +1,1 @@
+"""Models: pretrained encoders and the classifier with its heads."""

@@ -1,0 +1,140 @@
+"""What a trial leaves behind: one record, the only source of the comparison table."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from trainables.atomic import write_text
+from trainables.config import TrialConfig
+from trainables.errors import RunDirectoryError
+from trainables.settings import Settings
+
+RECORD_SCHEMA = 1
+
+
+class TaskResult(Settings):
+    """One task on one split, from which every metric follows.
+
+    ``confusion[i][j]`` counts the examples of class ``i`` that were predicted as class ``j``.
+    """
+
+    confusion: tuple[tuple[int, ...], ...]
+    loss: float | None = Field(None, description="mean cross-entropy; none where not finite")
+    leak: float | None = Field(
+        None, description="share of unmasked predictions that are another task's class"
+    )
+
+
+class EpochResult(Settings):
+    """One pass: what training saw and what evaluation measured after it."""
+
+    epoch: int = Field(description="counted from 1")
+    step: int = Field(description="optimiser steps so far")
+    examples: int = Field(description="training examples so far")
+    seconds: float = Field(description="since the trial began, interruptions left out")
+    learning_rate: float
+    train_loss: float
+    splits: dict[str, dict[str, TaskResult]] = Field(
+        description="train (running), selection where carved, validation -> task -> result"
+    )
+
+
+class TrialRecord(Settings):
+    """A trial that has ended, for whatever reason."""
+
+    schema_version: Literal[1] = RECORD_SCHEMA
+    key: str
+    title: str
+    status: Literal["finished", "failed", "diverged"]
+    error: str | None = Field(None, description="one line: why it failed")
+    config: TrialConfig
+    origins: dict[str, str] = Field(default={}, description="task -> where its data came from")
+    labels: dict[str, tuple[str, ...]] = Field(default={}, description="task -> label names")
+    examples_per_split: dict[str, dict[str, int]] = Field(default={}, description="task -> split")
+    results: dict[str, dict[str, TaskResult]] = Field(
+        default={}, description="split -> task -> result of the reported epoch"
+    )
+    history: tuple[EpochResult, ...] = ()
+    reported_epoch: int | None = None
+    stop_reason: Literal["budget", "early_stopping"] | None = None
+    parameters: int | None = Field(None, description="of the whole model, heads included")
+    steps: int = 0
+    examples: int = Field(0, description="training examples seen")
+    train_seconds: float = 0.0
+    eval_seconds: float = 0.0
+    device: str = "cpu"
+    precision: str = "fp32"
+    threads: int = 1
+    host: str = ""
+    started: str = Field("", description="UTC, ISO 8601")
+    finished: str = Field("", description="UTC, ISO 8601")
+
+
+class RunLayout:
+    """Every path inside a run directory."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+        self.config = self.root / "config.yaml"
+        self.plan = self.root / "plan.json"
+        self.environment = self.root / "environment.json"
+        self.results = self.root / "results.csv"
+        self.records = self.root / "records"
+        self.progress_folder = self.root / "progress"
+        self.ray = self.root / "ray"
+
+    def record(self, key: str) -> Path:
+        """The record of a trial."""
+        return self.records / f"{key}.json"
+
+    def predictions(self, key: str) -> Path:
+        """Per-example predictions of a trial (Parquet)."""
+        return self.root / "predictions" / f"{key}.parquet"
+
+    def checkpoints(self, key: str) -> Path:
+        """Folder of the checkpoints of a trial."""
+        return self.root / "checkpoints" / key
+
+    def model(self, key: str) -> Path:
+        """Folder of the final model of a trial."""
+        return self.root / "models" / key
+
+    def progress(self, key: str) -> Path:
+        """What a running trial said last (JSON)."""
+        return self.progress_folder / f"{key}.json"
+
+    def table(self, ending: str) -> Path:
+        """The comparison table: ``md``, ``csv``, ``json``, ``html`` or ``tex``."""
+        return self.root / f"table.{ending}"
+
+
+def write_record(layout: RunLayout, record: TrialRecord) -> None:
+    """Keep a record, atomically."""
+    write_text(layout.record(record.key), record.model_dump_json(indent=1) + "\n")
+
+
+def read_record(path: Path) -> TrialRecord:
+    """Read one record.
+
+    Raises:
+        RunDirectoryError: the file is no record, or one of another version.
+    """
+    try:
+        return TrialRecord.model_validate_json(path.read_bytes())
+    except (ValidationError, OSError) as error:
+        reason: Any = error
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            reason = f"{'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}"
+        raise RunDirectoryError(
+            f"{path}: not a readable trial record ({reason}); delete it to train the trial again"
+        ) from error
+
+
+def read_records(layout: RunLayout) -> dict[str, TrialRecord]:
+    """All records of a run directory, key -> record."""
+    if not layout.records.is_dir():
+        return {}
+    records = (read_record(path) for path in sorted(layout.records.glob("*.json")))
+    return {record.key: record for record in records}

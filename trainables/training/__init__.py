@@ -1,0 +1,1 @@
+"""Training: sampling, optimisation, the loop, metrics, checkpoints."""
