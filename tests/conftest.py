@@ -1,0 +1,24 @@
+"""Fixtures that many tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test talks to a network: the Hub and W&B are told so."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+
+
+@pytest.fixture(scope="session")
+def glue_dir() -> Path:
+    """The real GLUE folder: ``GLUE_DIR``, else ``../shared/glue`` beside the project."""
+    folder = Path(os.environ.get("GLUE_DIR", PROJECT.parent / "shared" / "glue"))
+    if not (folder / "CoLA" / "train.tsv").is_file():
+        pytest.skip(f"no GLUE folder at {folder}: set GLUE_DIR to one")
+    return folder
