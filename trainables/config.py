@@ -114,8 +114,17 @@ class TrainingConfig(Settings):
 class SelectionConfig(Settings):
     """The split that is carved from ``train`` where something must be selected."""
 
-    enabled: Literal["auto", "always", "never"] = "auto"
+    enabled: Literal["auto", "always", "never"] = Field(
+        "auto", description="auto: where early stopping or keep=best need it"
+    )
     fraction: float = Field(0.1, gt=0, lt=1)
+
+    def carved(self, training: TrainingConfig) -> float | None:
+        """The share of ``train`` that is carved; none: nothing is."""
+        needed = training.early_stopping is not None or training.keep == "best"
+        if self.enabled == "always" or (self.enabled == "auto" and needed):
+            return self.fraction
+        return None
 
 
 class LimitsConfig(Settings):
@@ -144,20 +153,13 @@ class TrialConfig(Settings):
     )
 
     @property
-    def needs_selection(self) -> bool:
-        """Whether a ``selection`` split is carved from ``train``."""
-        if self.selection.enabled == "auto":
-            return self.training.early_stopping is not None or self.training.keep == "best"
-        return self.selection.enabled == "always"
-
-    @property
     def key(self) -> str:
         """Twelve hexadecimal digits that identify the trial by its content.
 
         Where the data lies (paths, Hub or folder) does not enter: the fingerprints do.
         """
         content = self.model_dump(mode="json", exclude={"sources", "tasks"})
-        content["tasks"] = list(self.tasks)
+        content["tasks"] = {name: task.headline for name, task in self.tasks.items()}
         content["arm"].pop("label")
         content["code_schema"] = CODE_SCHEMA
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))

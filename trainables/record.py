@@ -16,7 +16,8 @@ RECORD_SCHEMA = 1
 class TaskResult(Settings):
     """One task on one split, from which every metric follows.
 
-    ``confusion[i][j]`` counts the examples of class ``i`` that were predicted as class ``j``.
+    ``confusion[i][j]`` counts the examples of class ``i`` that were predicted as class ``j``; a
+    column more than rows counts predictions of another task's class (naive_concat, union).
     """
 
     confusion: tuple[tuple[int, ...], ...]

@@ -1,1 +1,28 @@
 """The three strategies."""
+
+from trainables.config import (
+    NaiveConcatArm,
+    SharedEncoderArm,
+    SingleTaskArm,
+    TrainingConfig,
+)
+from trainables.strategies.base import Step, Strategy, TrainTask
+from trainables.strategies.naive_concat import NaiveConcat
+from trainables.strategies.shared_encoder import SharedEncoder
+from trainables.strategies.single_task import SingleTask
+
+__all__ = ["NaiveConcat", "SharedEncoder", "SingleTask", "Step", "Strategy", "TrainTask"]
+
+
+def make_strategy(
+    arm: SingleTaskArm | NaiveConcatArm | SharedEncoderArm,
+    tasks: list[TrainTask],
+    training: TrainingConfig,
+    seed: int,
+) -> Strategy:
+    """The strategy that an arm names."""
+    if isinstance(arm, SingleTaskArm):
+        return SingleTask(tasks, training, seed)
+    if isinstance(arm, NaiveConcatArm):
+        return NaiveConcat(tasks, training, seed, arm)
+    return SharedEncoder(tasks, training, seed, arm)

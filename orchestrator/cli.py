@@ -1,0 +1,149 @@
+"""The command line: ``python -m orchestrator COMMAND``."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from trainables.errors import InputError, OneOrManyError
+
+if TYPE_CHECKING:
+    from orchestrator.experiment import Outcome
+
+app = typer.Typer(
+    help="Can one multi-task model replace many single-task ones? "
+    "Exit codes: 0 all done, 1 a trial failed, 2 bad input, 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Preset = Annotated[str, typer.Argument(help="demo, quick, full, paper, or a .yaml file")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(help="key=value, for example training.epochs=4 seeds=[1,2]")
+]
+RunDir = Annotated[Path | None, typer.Option(help="run directory (default: runs/PRESET)")]
+
+
+@app.command()
+def plan(
+    preset: Preset,
+    overrides: Overrides = None,
+    as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+) -> None:
+    """Print the trials that a preset expands to; nothing runs."""
+    from orchestrator.experiment import plan_experiment
+
+    _, planned, resources = plan_experiment(preset, overrides or [])
+    described = [trial.describe(resources) for trial in planned.longest_first()]
+    if as_json:
+        print(json.dumps({"trials": described}, indent=1))
+        return
+    table = RichTable(caption=f"{len(described)} trials, {resources.slots} at once")
+    for column in ("key", "arm", "model", "task", "seed", "resources"):
+        table.add_column(column, overflow="fold")
+    table.add_column("examples", justify="right")
+    for trial in described:
+        table.add_row(
+            trial["key"],
+            trial["arm"],
+            trial["model"],
+            " ".join(trial["tasks"]),
+            str(trial["seed"]),
+            resources.describe(),
+            f"{trial['expected_examples']:,}",
+        )
+    Console().print(table, markup=False)
+
+
+@app.command()
+def run(preset: Preset, overrides: Overrides = None, run_dir: RunDir = None) -> None:
+    """Run a preset's trials with Ray Tune, then print the comparison table."""
+    from orchestrator.config import load_experiment
+    from orchestrator.experiment import default_run_dir, run_experiment
+
+    console = Console()
+    where = run_dir or default_run_dir(load_experiment(preset, overrides or []))
+    try:
+        outcome = run_experiment(preset, overrides or [], where, console)
+    except KeyboardInterrupt:
+        _say(
+            f"interrupted; finished trials are kept in {where}\n"
+            f"continue with: python -m orchestrator {shlex.join(sys.argv[1:])}"
+        )
+        raise typer.Exit(130) from None
+    _conclude(console, where, outcome)
+
+
+@app.command()
+def report(
+    run_dir: Annotated[Path, typer.Argument(help="a run directory")],
+) -> None:
+    """Make the table of a run directory anew from its records and print it."""
+    from orchestrator.experiment import report as make_report
+
+    _conclude(Console(), run_dir, make_report(run_dir))
+
+
+@app.command()
+def train(
+    arm: Annotated[str, typer.Argument(help="single_task, naive_concat, shared_encoder ...")],
+    overrides: Overrides = None,
+    run_dir: Annotated[
+        Path | None, typer.Option(help="where to leave it (default: runs/train/KEY)")
+    ] = None,
+) -> None:
+    """Train ONE trial in this process, without Ray."""
+    from orchestrator.single import train as train_one
+
+    console = Console()
+    try:
+        record, layout = train_one(arm, overrides or [], run_dir, console)
+    except KeyboardInterrupt:
+        _say("interrupted")
+        raise typer.Exit(130) from None
+    console.print(f"record {layout.record(record.key)}", markup=False, soft_wrap=True)
+    if layout.model(record.key).is_dir():
+        console.print(f"model  {layout.model(record.key)}", markup=False, soft_wrap=True)
+
+
+def _conclude(console: Console, where: Path, outcome: "Outcome") -> None:
+    from orchestrator.experiment import shown
+    from orchestrator.render import print_table
+
+    print_table(console, outcome.table)
+    for record in outcome.failed:
+        _say(f"{record.status}: {record.title}: {record.error}")
+    for title in outcome.missing:
+        _say(f"not run: {title}")
+    console.print(f"run directory: {shown(where)}", markup=False, soft_wrap=True)
+    if outcome.failed or outcome.missing:
+        raise typer.Exit(1)
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Run the command line; every expected error is one line."""
+    try:
+        app()
+    except InputError as error:
+        _say(f"error: {error}")
+        sys.exit(2)
+    except OneOrManyError as error:
+        _say(f"error: {error}")
+        sys.exit(1)
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        _say(f"error: {name}{error.strerror or error}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        _say("interrupted")
+        sys.exit(130)

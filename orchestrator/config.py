@@ -1,0 +1,208 @@
+"""What an experiment is: the values of a preset after overrides, validated.
+
+``ExperimentConfig`` is a whole grid, ``SingleTrialConfig`` the one trial of the ``train`` command.
+The sections that decide a trial's numbers are in ``trainables/config.py``.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    model_validator,
+)
+
+from orchestrator.validation import nearest, validated
+from search_spaces.presets import load_values
+from trainables.config import (
+    ArmConfig,
+    LimitsConfig,
+    ModelConfig,
+    SelectionConfig,
+    TrainingConfig,
+    WandbConfig,
+)
+from trainables.data.task import TaskConfig
+from trainables.errors import ConfigError
+from trainables.settings import Settings
+
+
+def _listed(value: Any) -> Any:
+    """A single name or number where a list is meant."""
+    return (value,) if isinstance(value, str | int) and not isinstance(value, bool) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
+Seeds = Annotated[tuple[NonNegativeInt, ...], BeforeValidator(_listed), Field(min_length=1)]
+
+
+class DataConfig(Settings):
+    """Where the tasks' data comes from."""
+
+    source: Literal["auto", "hub", "glue_dir", "demo", "files"] = Field(
+        "auto", description="auto: own files, else glue_dir where it is given, else hub, else demo"
+    )
+    glue_dir: str | None = Field(
+        None, description="folder in GLUE's download layout; none: the environment's GLUE_DIR"
+    )
+    cache_dir: str | None = Field(None, description="token cache; none: the user's cache folder")
+
+
+class CheckpointConfig(Settings):
+    """How much work an interruption may cost."""
+
+    every: NonNegativeFloat = Field(300.0, description="seconds between checkpoints; 0: never")
+
+
+class ResourcesConfig(Settings):
+    """What one trial gets."""
+
+    cpu: PositiveInt | Literal["auto"] = Field(
+        "auto", description="CPU threads; auto divides the cores among the trials that fit"
+    )
+    gpu: NonNegativeFloat | Literal["auto"] = Field(
+        "auto", description="whole GPUs or a share of one; auto: one where there are any"
+    )
+    max_concurrent: PositiveInt | None = Field(None, description="trials at once; none: that fit")
+
+
+class RayConfig(Settings):
+    """The Ray instance that runs the trials."""
+
+    address: str | None = Field(None, description="of a cluster; none: one on this machine")
+
+
+class DefineConfig(Settings):
+    """Names that ``tasks``, ``models`` and ``arms`` may use."""
+
+    tasks: dict[str, TaskConfig] = {}
+    models: dict[str, ModelConfig] = {}
+    arms: dict[str, ArmConfig] = {}
+
+
+class _Common(Settings):
+    """Keys that a grid and a single trial share."""
+
+    define: DefineConfig = DefineConfig()
+    tasks: Names = ("cola", "sst2", "mrpc")
+    data: DataConfig = DataConfig()
+    limits: LimitsConfig = LimitsConfig()
+    selection: SelectionConfig = SelectionConfig()
+    training: TrainingConfig = TrainingConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    tracking: Annotated[tuple[Literal["wandb"], ...], BeforeValidator(_listed)] = ()
+    wandb: WandbConfig = WandbConfig()
+
+    def task_configs(self) -> dict[str, TaskConfig]:
+        """The chosen tasks, in order."""
+        return {name: self.define.tasks[name] for name in self.tasks}
+
+    def model_config_of(self, name: str) -> ModelConfig:
+        """A model by its defined name, else by its Hub name or folder."""
+        return self.define.models.get(name) or ModelConfig(encoder=name)
+
+    @model_validator(mode="after")
+    def _selection_exists(self) -> Self:
+        training = self.training
+        if self.selection.enabled == "never" and (
+            training.early_stopping is not None or training.keep == "best"
+        ):
+            key = "keep=best" if training.keep == "best" else "early_stopping"
+            raise ValueError(
+                f"selection.enabled=never: training.{key} chooses on the selection split; "
+                "set selection.enabled=auto"
+            )
+        return self
+
+
+class ExperimentConfig(_Common):
+    """A grid: arms x models x seeds over the tasks."""
+
+    name: str = Field("experiment", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)
+    models: Names = ("minilm-l6",)
+    arms: Names = ("single_task", "naive_concat", "shared_encoder")
+    seeds: Seeds = (41, 42, 43)
+    resources: ResourcesConfig = ResourcesConfig()
+    ray: RayConfig = RayConfig()
+    retries: NonNegativeInt = Field(3, description="of a trial whose process died")
+    save_models: bool = Field(False, description="keep every trial's final model")
+
+
+class SingleTrialConfig(_Common):
+    """One trial in this process."""
+
+    task: str | None = Field(None, description="the task of single_task; none: the first of tasks")
+    model: str = "minilm-l6"
+    seed: NonNegativeInt = 41
+    device: str = Field("auto", description="auto, cpu, mps, cuda or cuda:N")
+    threads: PositiveInt | None = Field(None, description="CPU threads; none: all cores")
+    log_file: str | None = Field(None, description="CSV file to which a row is appended")
+    resume_from: str | None = Field(None, description="checkpoint folder")
+    save_model: bool = True
+
+
+RUNTIME_KEYS = {
+    "name": True,
+    "resources": True,
+    "ray": True,
+    "checkpoint": True,
+    "retries": True,
+    "save_models": True,
+    "tracking": True,
+    "wandb": True,
+    "data": {"glue_dir", "cache_dir"},
+}
+"""Keys of an experiment that change nothing that is measured."""
+
+
+def load_experiment(preset: str, overrides: list[str]) -> ExperimentConfig:
+    """The experiment of a preset and its overrides.
+
+    Raises:
+        ConfigError: the first thing that is wrong, naming its key.
+    """
+    experiment = validated(ExperimentConfig, load_values(preset, overrides))
+    _check_names(experiment, experiment.arms, experiment.models)
+    _unique("seeds", [str(seed) for seed in experiment.seeds])
+    return experiment
+
+
+def load_single_trial(arm: str, overrides: list[str]) -> SingleTrialConfig:
+    """The settings of the ``train`` command.
+
+    Raises:
+        ConfigError: the first thing that is wrong, naming its key.
+    """
+    single = validated(SingleTrialConfig, load_values(None, overrides))
+    if single.task is not None:
+        single = single.model_copy(update={"tasks": (single.task,)})
+    _check_names(single, (arm,), (single.model,))
+    return single
+
+
+def _check_names(config: _Common, arms: tuple[str, ...], models: tuple[str, ...]) -> None:
+    _known("tasks", config.tasks, list(config.define.tasks))
+    _known("arms", arms, list(config.define.arms))
+    for key, names in (("tasks", config.tasks), ("arms", arms), ("models", models)):
+        _unique(key, list(names))
+        for name in names:
+            if not name.strip() or any(ord(c) < 32 for c in name):
+                raise ConfigError(f"{key}: {name!r} is no name")
+
+
+def _known(key: str, names: tuple[str, ...], valid: list[str]) -> None:
+    for name in names:
+        if name not in valid:
+            raise ConfigError(
+                f"{key}: {name} is unknown{nearest(name, sorted(valid))} "
+                f"(add one under define.{key}.{name})"
+            )
+
+
+def _unique(key: str, names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"{key}: {name} is there twice; name it once")

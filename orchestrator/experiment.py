@@ -1,0 +1,125 @@
+"""The Python API: what the command line does, as functions."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from orchestrator.config import ExperimentConfig, load_experiment
+from orchestrator.live import GridProgress, LiveView
+from orchestrator.plan import Plan, make_plan
+from orchestrator.render import write_tables
+from orchestrator.resources import TrialResources, share_out, this_machine
+from orchestrator.results import write_results
+from orchestrator.run_directory import describe, read_plan, take
+from orchestrator.table import Table, comparison
+from trainables.errors import RunDirectoryError
+from trainables.record import RunLayout, TrialRecord, read_records
+from trainables.tracking import check_trackers
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a grid came to.
+
+    Attributes:
+        table: the comparison.
+        failed: records of the trials that failed or diverged.
+        missing: titles of planned trials without a record.
+        trained: how many trials this call trained.
+    """
+
+    table: Table
+    failed: tuple[TrialRecord, ...]
+    missing: tuple[str, ...]
+    trained: int
+
+
+def plan_experiment(
+    preset: str, overrides: list[str]
+) -> tuple[ExperimentConfig, Plan, TrialResources]:
+    """The trials of a preset and what each would get of this machine or of ``ray.address``.
+
+    Raises:
+        InputError: anything that would keep the grid from running.
+    """
+    experiment = load_experiment(preset, overrides)
+    check_trackers(experiment.tracking)
+    plan = make_plan(experiment)
+    if experiment.ray.address is None:
+        resources = share_out(experiment.resources, [this_machine()], len(plan.trials))
+    else:
+        from orchestrator.runner import connected, feasible
+
+        with connected(experiment) as nodes:
+            resources = feasible(experiment, nodes, len(plan.trials))
+    return experiment, plan, resources
+
+
+def run_experiment(
+    preset: str,
+    overrides: list[str],
+    run_dir: Path | None = None,
+    console: Console | None = None,
+) -> Outcome:
+    """Run what is not finished of a grid and compare.
+
+    Raises:
+        InputError: bad input; nothing has been trained.
+        KeyboardInterrupt: interrupted; finished trials are kept.
+    """
+    experiment = load_experiment(preset, overrides)
+    check_trackers(experiment.tracking)
+    plan = make_plan(experiment)
+    layout = RunLayout(run_dir or default_run_dir(experiment))
+    take(layout, experiment, plan)
+    finished = {
+        key for key, record in read_records(layout).items() if record.status != "failed"
+    } & {trial.key for trial in plan.trials}
+    if len(finished) < len(plan.trials):
+        from orchestrator.runner import connected, feasible, run_plan
+
+        with connected(experiment) as nodes:
+            resources = feasible(experiment, nodes, len(plan.trials))
+            describe(layout, experiment, plan, resources)
+            progress = GridProgress(plan.trials, finished, resources.slots)
+            view = LiveView(progress, console or Console())
+            run_plan(plan, experiment, layout, resources, finished, view)
+    outcome = report(layout.root)
+    return Outcome(outcome.table, outcome.failed, outcome.missing, len(plan.trials) - len(finished))
+
+
+def report(run_dir: Path) -> Outcome:
+    """Make results and tables anew from a run directory's records alone.
+
+    Raises:
+        RunDirectoryError: there is no plan, or a record cannot be read.
+    """
+    layout = RunLayout(run_dir)
+    if not layout.plan.is_file():
+        raise RunDirectoryError(f"{run_dir}: no run directory (plan.json is missing)")
+    trials = read_plan(layout)
+    records = read_records(layout)
+    table = comparison(trials, records)
+    write_results(layout, records)
+    write_tables(layout, table)
+    known = [records[trial.key] for trial in trials if trial.key in records]
+    return Outcome(
+        table,
+        tuple(record for record in known if record.status != "finished"),
+        tuple(trial.config.title for trial in trials if trial.key not in records),
+        0,
+    )
+
+
+def default_run_dir(experiment: ExperimentConfig) -> Path:
+    """``runs/NAME`` in the working directory."""
+    return Path("runs") / experiment.name
+
+
+def shown(path: Path) -> str:
+    """A path as a user would type it: relative to the working directory where it is inside."""
+    with suppress(ValueError):
+        return str(path.resolve().relative_to(Path.cwd()))
+    return str(path)

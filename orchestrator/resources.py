@@ -1,0 +1,96 @@
+"""What each trial gets of the machine or cluster, and whether any node can give it."""
+
+import os
+from dataclasses import dataclass
+
+from orchestrator.config import ResourcesConfig
+from trainables.errors import ResourceError
+
+
+@dataclass(frozen=True)
+class Node:
+    """One machine: CPU cores and GPUs."""
+
+    cpus: int
+    gpus: int
+
+
+@dataclass(frozen=True)
+class TrialResources:
+    """What one trial gets, and how many trials then run at once.
+
+    Attributes:
+        cpu: CPU threads.
+        gpu: GPUs, or a share of one.
+        slots: trials that run at the same time.
+    """
+
+    cpu: int
+    gpu: float
+    slots: int
+
+    def describe(self) -> str:
+        """For a plan's table, for example ``1 CPU, 0.5 GPU``."""
+        return f"{self.cpu} CPU" + (f", {self.gpu:g} GPU" if self.gpu else "")
+
+
+def this_machine() -> Node:
+    """The cores that this process may use, and the GPUs that torch sees."""
+    import torch
+
+    return Node(len(os.sched_getaffinity(0)), torch.cuda.device_count())
+
+
+def share_out(config: ResourcesConfig, nodes: list[Node], trials: int) -> TrialResources:
+    """Resolve ``auto`` and check that some node can run a trial.
+
+    ``gpu=auto`` gives each trial one GPU where there are any. ``cpu=auto`` divides a node's cores
+    evenly among the trials that run on it at once, so that every core has work and none has two
+    trials' threads.
+
+    Args:
+        config: what was asked for.
+        nodes: the machines of the cluster.
+        trials: trials of the whole plan, finished ones included, so that a continued run gives the
+            rest the same threads as before.
+
+    Raises:
+        ResourceError: no node has as much; names the key.
+    """
+    most_gpus = max(node.gpus for node in nodes)
+    gpu = float(min(1, most_gpus)) if config.gpu == "auto" else config.gpu
+    if gpu > 1 and gpu != int(gpu):
+        raise ResourceError(f"resources.gpu={gpu:g}: more than one GPU must be a whole number")
+    if gpu > most_gpus:
+        there = f"has at most {most_gpus} per node" if most_gpus else "has no GPU"
+        raise ResourceError(
+            f"resources.gpu={gpu:g}: this {_where(nodes)} {there}; use resources.gpu=0 or auto"
+        )
+    able = [node for node in nodes if node.gpus >= gpu]
+    if config.cpu == "auto":
+        node = max(able, key=lambda n: n.cpus)
+        here = min(_by_gpu(node, gpu, node.cpus), max(1, -(-trials // len(able))))
+        cpu = max(1, node.cpus // max(1, here))
+    else:
+        cpu = config.cpu
+    if all(node.cpus < cpu for node in able):
+        raise ResourceError(
+            f"resources.cpu={cpu}: this {_where(nodes)} has at most "
+            f"{max(node.cpus for node in able)} cores per node; ask for fewer"
+        )
+    slots = sum(_by_gpu(node, gpu, node.cpus // cpu) for node in able)
+    if config.max_concurrent is not None:
+        slots = min(slots, config.max_concurrent)
+    return TrialResources(cpu, gpu, max(1, min(slots, trials)))
+
+
+def _by_gpu(node: Node, gpu: float, by_cpu: int) -> int:
+    """Trials that fit on a node, where its cores alone allow ``by_cpu``."""
+    if not gpu:
+        return by_cpu
+    per_gpu = int(1 / gpu + 1e-9)
+    return min(by_cpu, node.gpus * per_gpu if gpu <= 1 else int(node.gpus // gpu))
+
+
+def _where(nodes: list[Node]) -> str:
+    return "machine" if len(nodes) == 1 else "cluster"

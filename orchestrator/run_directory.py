@@ -1,0 +1,162 @@
+"""A run directory: taken for one experiment, refused for any other."""
+
+import json
+import os
+import shutil
+import tempfile
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from orchestrator.config import RUNTIME_KEYS, ExperimentConfig
+from orchestrator.environment import describe_environment
+from orchestrator.plan import Plan, PlannedTrial
+from orchestrator.resources import TrialResources
+from trainables.atomic import write_text
+from trainables.config import TrialConfig
+from trainables.errors import RunDirectoryError
+from trainables.record import RunLayout
+
+BYTES_PER_EXAMPLE = 200
+"""Upper bound of what one evaluated example takes in a predictions file and a record."""
+
+
+def take(layout: RunLayout, experiment: ExperimentConfig, plan: Plan) -> None:
+    """Make the run directory, or check that it is this experiment's.
+
+    Raises:
+        RunDirectoryError: it belongs to another experiment, cannot be written, or its disk lacks
+            the room.
+    """
+    _writable(layout, _room_needed(experiment, plan))
+    if layout.config.exists():
+        _same_experiment(layout, experiment)
+    elif layout.root.is_dir() and any(layout.root.iterdir()):
+        raise RunDirectoryError(
+            f"{layout.root}: not empty and no run directory (config.yaml is missing); "
+            "choose another with --run-dir"
+        )
+    if layout.plan.exists():
+        _same_trials(layout, plan)
+
+
+def describe(
+    layout: RunLayout, experiment: ExperimentConfig, plan: Plan, resources: TrialResources
+) -> None:
+    """Write the resolved config, the plan and the environment."""
+    write_text(layout.config, OmegaConf.to_yaml(experiment.model_dump(mode="json")))
+    described = [
+        {**trial.describe(resources), "config": trial.config.model_dump(mode="json")}
+        for trial in plan.trials
+    ]
+    content = {"schema_version": 1, "trials": described}
+    write_text(layout.plan, json.dumps(content, indent=1) + "\n")
+    environment = json.dumps(describe_environment(), indent=1)
+    write_text(layout.environment, environment + "\n")
+
+
+def read_experiment(layout: RunLayout) -> ExperimentConfig:
+    """The experiment that a run directory belongs to.
+
+    Raises:
+        RunDirectoryError: there is none, or it cannot be read.
+    """
+    if not layout.config.is_file():
+        raise RunDirectoryError(f"{layout.root}: no run directory (config.yaml is missing)")
+    try:
+        values = OmegaConf.to_container(OmegaConf.load(layout.config))
+        return ExperimentConfig.model_validate(values)
+    except (YAMLError, OmegaConfBaseException, ValueError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise RunDirectoryError(f"{layout.config}: cannot be read: {reason}") from error
+
+
+def read_plan(layout: RunLayout) -> list[PlannedTrial]:
+    """The planned trials, in the order of the grid.
+
+    Raises:
+        RunDirectoryError: the plan is missing or damaged.
+    """
+    try:
+        trials = json.loads(layout.plan.read_text(encoding="utf-8"))["trials"]
+        return [
+            PlannedTrial(
+                TrialConfig.model_validate(trial["config"]),
+                int(trial["expected_examples"]),
+                float(trial["cost"]),
+            )
+            for trial in trials
+        ]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunDirectoryError(
+            f"{layout.plan}: missing or damaged; delete it and run the experiment again"
+        ) from error
+
+
+def _same_experiment(layout: RunLayout, experiment: ExperimentConfig) -> None:
+    there = read_experiment(layout).model_dump(mode="json", exclude=RUNTIME_KEYS)
+    here = experiment.model_dump(mode="json", exclude=RUNTIME_KEYS)
+    for key, old, new in _differences(there, here):
+        raise RunDirectoryError(
+            f"{layout.root}: belongs to an experiment with {key}={old}, this one has {key}={new}; "
+            "choose another directory with --run-dir"
+        )
+
+
+def _same_trials(layout: RunLayout, plan: Plan) -> None:
+    there = {trial.key for trial in read_plan(layout)}
+    if there != {trial.key for trial in plan.trials}:
+        raise RunDirectoryError(
+            f"{layout.root}: its trials are not this plan's although the configuration is the "
+            "same: the data, an encoder's folder or the code has changed since; "
+            "choose another directory with --run-dir"
+        )
+
+
+def _differences(old: Any, new: Any, path: str = "") -> list[tuple[str, Any, Any]]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        return [
+            difference
+            for key in sorted(old.keys() | new.keys())
+            for difference in _differences(
+                old.get(key), new.get(key), f"{path}.{key}" if path else key
+            )
+        ]
+    return [] if old == new else [(path, old, new)]
+
+
+def _writable(layout: RunLayout, room: int) -> None:
+    try:
+        layout.root.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=layout.root, prefix=".probe-") as probe:
+            probe.write(bytes(1 << 16))
+            probe.flush()
+            os.fsync(probe.fileno())
+        free = shutil.disk_usage(layout.root).free
+    except OSError as error:
+        raise RunDirectoryError(
+            f"{layout.root}: cannot be written ({error.strerror}); "
+            "choose another directory with --run-dir"
+        ) from error
+    if free < room:
+        raise RunDirectoryError(
+            f"{layout.root}: its disk has {free / 1e6:.0f} MB left, the experiment needs about "
+            f"{room / 1e6:.0f} MB; make room or choose another directory with --run-dir"
+        )
+
+
+def _room_needed(experiment: ExperimentConfig, plan: Plan) -> int:
+    """Bytes that the whole grid may take: predictions, records and asked-for models."""
+    evaluated = sum(
+        BYTES_PER_EXAMPLE * len(examples)
+        for trial in plan.trials
+        for task in trial.config.tasks
+        for split, examples in plan.tasks[task].splits.items()
+        if split != "train"
+    )
+    models = 0
+    if experiment.save_models:
+        models = sum(4 * plan.encoders[t.config.model_name].parameters for t in plan.trials)
+    return evaluated + models

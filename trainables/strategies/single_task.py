@@ -1,0 +1,14 @@
+"""One encoder and one head for one task: shared-encoder training over a set of one."""
+
+from trainables.config import SharedEncoderArm, TrainingConfig
+from trainables.strategies.base import TrainTask
+from trainables.strategies.shared_encoder import SharedEncoder
+
+
+class SingleTask(SharedEncoder):
+    """With one task there is nothing to sample or to weigh, so the loop is literally the same."""
+
+    def __init__(self, tasks: list[TrainTask], training: TrainingConfig, seed: int) -> None:
+        if len(tasks) != 1:
+            raise ValueError(f"single_task trains one task, not {len(tasks)}")
+        super().__init__(tasks, training, seed, SharedEncoderArm(strategy="shared_encoder"))

@@ -1,0 +1,94 @@
+"""Experiment trackers, fed by a trial in its own process."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from trainables.config import Runtime, TrialConfig
+from trainables.errors import ConfigError
+from trainables.record import EpochResult, TrialRecord
+from trainables.training.metrics import scores
+
+
+class Tracker(Protocol):
+    """Receives a trial's curves and its end."""
+
+    def log(self, epoch: EpochResult) -> None:
+        """One epoch's losses and metrics."""
+        ...
+
+    def finish(self, record: TrialRecord) -> None:
+        """The trial has ended; nothing follows."""
+        ...
+
+
+class WandbTracker:
+    """Weights & Biases: a run per trial, grouped by cell.
+
+    The run's id is the trial's key, so a trial that goes on after an interruption goes on in the
+    same run. ``WANDB_MODE=offline`` needs neither account nor network.
+    """
+
+    def __init__(self, config: TrialConfig, runtime: Runtime) -> None:
+        import wandb
+
+        folder = Path(runtime.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._run = wandb.init(
+            project=runtime.wandb.project,
+            entity=runtime.wandb.entity,
+            dir=str(folder),
+            id=config.key,
+            name=config.title,
+            group=f"{config.arm_name}/{config.model_name}",
+            tags=[config.arm.strategy, config.model_name, *config.tasks, f"seed-{config.seed}"],
+            config=config.model_dump(mode="json"),
+            resume="allow",
+            settings=wandb.Settings(silent=True, console="off"),
+        )
+
+    def log(self, epoch: EpochResult) -> None:
+        """See ``Tracker.log``."""
+        values: dict[str, float] = {
+            "epoch": epoch.epoch,
+            "train/loss": epoch.train_loss,
+            "learning_rate": epoch.learning_rate,
+        }
+        for split, tasks in epoch.splits.items():
+            for task, result in tasks.items():
+                for metric, value in scores(np.array(result.confusion)).items():
+                    values[f"{split}/{task}/{metric}"] = value
+        self._run.log(values, step=epoch.step)
+
+    def finish(self, record: TrialRecord) -> None:
+        """See ``Tracker.finish``."""
+        self._run.summary["status"] = record.status
+        self._run.finish(exit_code=0 if record.status == "finished" else 1)
+
+
+TRACKERS: dict[str, Callable[[TrialConfig, Runtime], Tracker]] = {"wandb": WandbTracker}
+
+
+def make_trackers(config: TrialConfig, runtime: Runtime) -> list[Tracker]:
+    """The trackers that ``runtime.tracking`` names."""
+    return [TRACKERS[name](config, runtime) for name in runtime.tracking]
+
+
+def check_trackers(names: tuple[str, ...]) -> None:
+    """Find out before anything is trained whether the trackers can be used.
+
+    Raises:
+        ConfigError: one cannot; says what to do.
+    """
+    if "wandb" not in names or os.environ.get("WANDB_MODE") in ("offline", "disabled", "dryrun"):
+        return
+    import wandb
+
+    if not wandb.api.api_key:
+        raise ConfigError(
+            "tracking=[wandb]: no W&B key on this machine; run `wandb login`, set WANDB_API_KEY, "
+            "or set WANDB_MODE=offline"
+        )

@@ -1,0 +1,89 @@
+"""Whole-split evaluation, never averaged over batches."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from trainables.data.batches import evaluation_batches
+from trainables.data.tokens import TokenSplit
+from trainables.models.classifier import Classifier
+from trainables.record import TaskResult
+from trainables.strategies.base import Strategy
+from trainables.training.device import autocast
+from trainables.training.metrics import confusion_matrix
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One task on one split.
+
+    Attributes:
+        result: confusion matrix, mean cross-entropy and leak share.
+        logits: the task's own classes' logits, float32 of shape ``(examples, classes)``.
+        predictions: predicted classes, int64 of shape ``(examples,)``; the number of classes
+            stands for another task's class.
+        labels: int64 of shape ``(examples,)``.
+    """
+
+    result: TaskResult
+    logits: np.ndarray
+    predictions: np.ndarray
+    labels: np.ndarray
+
+
+@torch.no_grad()
+def evaluate_task(
+    model: Classifier,
+    strategy: Strategy,
+    task: int,
+    split: TokenSplit,
+    *,
+    batch_size: int,
+    device: torch.device,
+    precision: str,
+) -> Evaluation:
+    """Evaluate ``model`` on all of one task's ``split``, in evaluation mode."""
+    model.eval()
+    classes = strategy.tasks[task].classes
+    logits = torch.empty(len(split), classes)
+    predictions = torch.empty(len(split), dtype=torch.int64)
+    leaks = 0
+    leaking = False
+    for indices in evaluation_batches(split.lengths, batch_size):
+        batch = split.collate(indices)
+        batch.pop("labels")
+        batch = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+        with autocast(precision, device):
+            raw = model(batch, strategy.head_of(task))
+        raw = raw.float().cpu()
+        logits[indices] = strategy.own_logits(task, raw)
+        predictions[indices] = strategy.predictions(task, raw)
+        leaked = strategy.leaked(task, raw)
+        if leaked is not None:
+            leaking = True
+            leaks += int(leaked.sum())
+    model.train()
+    labels = np.asarray(split.labels)
+    loss = float(torch.nn.functional.cross_entropy(logits, torch.from_numpy(labels.copy())))
+    result = TaskResult(
+        confusion=as_tuples(count(labels, predictions.numpy(), classes)),
+        loss=loss if np.isfinite(loss) else None,
+        leak=leaks / len(split) if leaking else None,
+    )
+    return Evaluation(result, logits.numpy(), predictions.numpy(), labels)
+
+
+def count(labels: np.ndarray, predictions: np.ndarray, classes: int) -> np.ndarray:
+    """Confusion matrix of shape ``(classes, classes + 1)``.
+
+    The last column counts the predictions that were another task's class.
+    """
+    return confusion_matrix(labels, predictions, classes + 1)[:classes]
+
+
+def as_tuples(confusion: np.ndarray) -> tuple[tuple[int, ...], ...]:
+    """A confusion matrix as a record holds it: the last column only where it counts anything."""
+    if not confusion[:, -1].any():
+        confusion = confusion[:, :-1]
+    return tuple(tuple(int(n) for n in row) for row in confusion)

@@ -1,0 +1,260 @@
+"""The training loop of one trial, the same for every strategy.
+
+Reads top to bottom: ``TrainingLoop.run`` yields after every optimiser step, so that whoever drives
+it (a Tune Trainable, the command line, a debugger) may report, save or stop between any two steps.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy
+
+from trainables.config import TrialConfig
+from trainables.data.tokens import TokenSplit
+from trainables.errors import DivergedError
+from trainables.models.classifier import Classifier
+from trainables.record import EpochResult, TaskResult
+from trainables.seeding import derive_seed
+from trainables.strategies.base import Step, Strategy
+from trainables.training.device import autocast
+from trainables.training.evaluation import Evaluation, as_tuples, count, evaluate_task
+from trainables.training.metrics import macro, scores
+from trainables.training.optimizer import learning_rate, make_optimizer
+
+EVALUATED = ("selection", "validation", "test")
+
+Evaluations = dict[str, dict[str, Evaluation]]
+"""Split -> task -> evaluation; a task may lack a split."""
+
+
+@dataclass
+class LoopState:
+    """All that moves while a trial trains, besides weights, moments and the loss scaler."""
+
+    step: int = 0
+    examples: int = 0
+    train_seconds: float = 0.0
+    eval_seconds: float = 0.0
+    history: list[EpochResult] = field(default_factory=list)
+    loss_sum: float = 0.0
+    loss_steps: int = 0
+    running: list[np.ndarray] = field(default_factory=list)
+    best_score: float = -math.inf
+    best_epoch: int = 0
+    epochs_without_gain: int = 0
+    stopped_early: bool = False
+
+
+class TrainingLoop:
+    """Trains ``model`` over the batches of ``strategy`` for ``total_steps`` optimiser steps.
+
+    An *epoch* is a share ``1 / training.epochs`` of the steps; with the budget matched in passes
+    it is one pass over the data. After each, all of ``splits`` that are in ``EVALUATED`` are
+    evaluated whole.
+
+    Args:
+        model: on its device already.
+        strategy: gives the batches.
+        splits: one dictionary per task, split name -> tokens; the strategy's order of tasks.
+        config: the trial.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+    """
+
+    def __init__(
+        self,
+        model: Classifier,
+        strategy: Strategy,
+        splits: list[dict[str, TokenSplit]],
+        config: TrialConfig,
+        precision: str,
+    ) -> None:
+        self.model = model
+        self.strategy = strategy
+        self.splits = splits
+        self.config = config
+        self.training = config.training
+        self.precision = precision
+        self.device = next(model.parameters()).device
+        self.total_steps = config.total_steps or self.training.epochs * strategy.steps_per_pass
+        self.optimizer = make_optimizer(model, self.training)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
+        self.state = LoopState(running=self._no_counts())
+        self.best_weights: dict[str, torch.Tensor] | None = None
+        self.loss = math.nan
+        self._evaluations: Evaluations = {}
+        self._evaluated_epoch = 0
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing left to train."""
+        return self.state.step >= self.total_steps or self.state.stopped_early
+
+    def run(self) -> Iterator[None]:
+        """Train to the end from wherever the state stands; yields after every optimiser step.
+
+        Raises:
+            DivergedError: the training loss became NaN or infinite.
+        """
+        self.model.train()
+        if self.done:
+            return
+        for batch in self.strategy.steps(self.state.step):
+            started = time.perf_counter()
+            self._optimiser_step(batch)
+            self.state.train_seconds += time.perf_counter() - started
+            if self.state.step == self.epoch_end(self.epoch):
+                self._end_epoch()
+            yield
+            if self.done:
+                return
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the last step, counted from 1."""
+        return max(1, math.ceil(self.state.step * self.training.epochs / self.total_steps))
+
+    def epoch_end(self, epoch: int) -> int:
+        """Optimiser steps after which ``epoch`` is over."""
+        return epoch * self.total_steps // self.training.epochs
+
+    def _optimiser_step(self, step: Step) -> None:
+        torch.manual_seed(derive_seed(self.config.seed, "dropout", self.state.step))
+        rate = learning_rate(self.state.step, self.total_steps, self.training)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        size = len(step.tasks)
+        micro = math.ceil(size / self.training.gradient_accumulation)
+        total = 0.0
+        for start in range(0, size, micro):
+            rows = slice(start, start + micro)
+            tensors = {name: t[rows].to(self.device) for name, t in step.tensors.items()}
+            labels = tensors.pop("labels")
+            with autocast(self.precision, self.device):
+                logits = self.model(tensors, step.head)
+            # In a batch cut into micro-batches each example keeps its weight.
+            loss = cross_entropy(logits.float(), labels) * (len(labels) / size)
+            self.scaler.scale(loss).backward()
+            total += loss.item()
+            self._count(step.tasks[rows], logits.detach().float().cpu(), labels.cpu())
+        if not math.isfinite(total):
+            raise DivergedError(
+                f"the training loss became {total} at step {self.state.step + 1} of "
+                f"{self.total_steps}: lower training.learning_rate or add training.warmup"
+            )
+        if self.training.max_grad_norm:
+            self.scaler.unscale_(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.training.max_grad_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.loss = total
+        self.state.step += 1
+        self.state.examples += size
+        self.state.loss_sum += total
+        self.state.loss_steps += 1
+
+    def _count(self, tasks: np.ndarray, logits: torch.Tensor, labels: torch.Tensor) -> None:
+        """Add a micro-batch's predictions to the running training confusion matrices."""
+        for task in np.unique(tasks):
+            rows = torch.from_numpy(tasks == task)
+            predicted = self.strategy.predictions(int(task), logits[rows]).numpy()
+            own = self.strategy.own_labels(int(task), labels[rows]).numpy()
+            classes = self.strategy.tasks[task].classes
+            self.state.running[task] += count(own, predicted, classes)
+
+    def _end_epoch(self) -> None:
+        state = self.state
+        started = time.perf_counter()
+        self._evaluations = self._evaluate()
+        self._evaluated_epoch = self.epoch
+        state.eval_seconds += time.perf_counter() - started
+        names = [task.name for task in self.strategy.tasks]
+        running = {
+            name: TaskResult(confusion=as_tuples(confusion))
+            for name, confusion in zip(names, state.running, strict=True)
+        }
+        evaluated = {
+            split: {name: evaluation.result for name, evaluation in evaluations.items()}
+            for split, evaluations in self._evaluations.items()
+        }
+        epoch = EpochResult(
+            epoch=self.epoch,
+            step=state.step,
+            examples=state.examples,
+            seconds=state.train_seconds + state.eval_seconds,
+            learning_rate=learning_rate(state.step - 1, self.total_steps, self.training),
+            train_loss=state.loss_sum / state.loss_steps,
+            splits={"train": running, **evaluated},
+        )
+        state.history.append(epoch)
+        state.loss_sum, state.loss_steps, state.running = 0.0, 0, self._no_counts()
+        if "selection" in evaluated:
+            self._select(self.headline(evaluated["selection"]))
+
+    def _select(self, score: float) -> None:
+        """Early stopping and the best epoch, on the selection split alone."""
+        state, stopping = self.state, self.training.early_stopping
+        if score > state.best_score + (stopping.min_delta if stopping else 0.0):
+            state.best_score, state.best_epoch, state.epochs_without_gain = score, self.epoch, 0
+            if self.training.keep == "best":
+                self.best_weights = {
+                    name: tensor.detach().cpu().clone()
+                    for name, tensor in self.model.state_dict().items()
+                }
+        else:
+            state.epochs_without_gain += 1
+            state.stopped_early = (
+                stopping is not None
+                and state.epochs_without_gain >= stopping.patience
+                and state.step < self.total_steps
+            )
+
+    def headline(self, results: dict[str, TaskResult]) -> float:
+        """Mean over the tasks of their headline metrics."""
+        return macro(
+            [
+                scores(np.array(result.confusion))[self.config.tasks[name].headline]
+                for name, result in results.items()
+            ]
+        )
+
+    @property
+    def reported_epoch(self) -> int:
+        """The epoch whose weights and results are the trial's."""
+        if self.training.keep == "best":
+            return self.state.best_epoch
+        return self.state.history[-1].epoch
+
+    def finish(self) -> Evaluations:
+        """Put the reported epoch's weights into the model and return its evaluations."""
+        if self.reported_epoch != self._evaluated_epoch:
+            if self.best_weights is not None:
+                self.model.load_state_dict(self.best_weights)
+            self._evaluations = self._evaluate()
+            self._evaluated_epoch = self.reported_epoch
+        return self._evaluations
+
+    def _evaluate(self) -> Evaluations:
+        evaluations: Evaluations = {}
+        for split in EVALUATED:
+            for index, (task, splits) in enumerate(
+                zip(self.strategy.tasks, self.splits, strict=True)
+            ):
+                if split in splits:
+                    evaluations.setdefault(split, {})[task.name] = evaluate_task(
+                        self.model,
+                        self.strategy,
+                        index,
+                        splits[split],
+                        batch_size=self.training.eval_batch_size,
+                        device=self.device,
+                        precision=self.precision,
+                    )
+        return evaluations
+
+    def _no_counts(self) -> list[np.ndarray]:
+        return [np.zeros((t.classes, t.classes + 1), np.int64) for t in self.strategy.tasks]
