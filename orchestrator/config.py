@@ -78,9 +78,9 @@ class RayConfig(Settings):
 class DefineConfig(Settings):
     """Names that ``tasks``, ``models`` and ``arms`` may use."""
 
-    tasks: dict[str, TaskConfig] = {}
-    models: dict[str, ModelConfig] = {}
-    arms: dict[str, ArmConfig] = {}
+    tasks: dict[str, TaskConfig] = Field(default_factory=dict)
+    models: dict[str, ModelConfig] = Field(default_factory=dict)
+    arms: dict[str, ArmConfig] = Field(default_factory=dict)
 
 
 class _Common(Settings):
