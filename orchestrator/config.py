@@ -31,7 +31,9 @@ from trainables.settings import Settings
 
 
 def _listed(value: Any) -> Any:
-    """A single name or number where a list is meant."""
+    """A list as the tuple it becomes; a single name or number where a list is meant."""
+    if isinstance(value, list):
+        return tuple(value)
     return (value,) if isinstance(value, str | int) and not isinstance(value, bool) else value
 
 

@@ -1,5 +1,7 @@
 """Pydantic's findings as one line for a human: the key, what is wrong, the nearest valid one."""
 
+import json
+from collections.abc import Sequence
 from difflib import get_close_matches
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
@@ -14,37 +16,51 @@ Section = TypeVar("Section", bound=Settings)
 
 
 def validated(section: type[Section], values: dict[str, Any]) -> Section:
-    """``values`` as a validated section.
+    """``values`` as a validated section, without any silent conversion of types.
 
     Raises:
         ConfigError: the first thing that is wrong, in one line; says how many more there are.
     """
     try:
-        return section.model_validate(values)
+        # Strict about JSON's types: a list may become a tuple, "3" or true may not become 3.
+        return section.model_validate_json(json.dumps(values), strict=True)
     except ValidationError as error:
         raise ConfigError(explain(error, section)) from error
 
 
 def explain(error: ValidationError, section: type[BaseModel]) -> str:
     """One line about the first finding of ``error``."""
-    findings = error.errors()
     # An unknown key is most often the cause of what else is wrong.
-    findings.sort(key=lambda finding: finding["type"] != "extra_forbidden")
+    findings = sorted(error.errors(), key=lambda finding: finding["type"] != "extra_forbidden")
+    keys = [".".join(written(finding["loc"])) for finding in findings]
+    same = [f for f, key in zip(findings, keys, strict=True) if key == keys[0]]
+    more = len(set(keys)) - 1
+    return _line(keys[0], same, section) + (f" (and {more} more)" if more else "")
+
+
+def _line(key: str, findings: list[Any], section: type[BaseModel]) -> str:
     first = findings[0]
-    path = _written([str(part) for part in first["loc"]])
-    key = ".".join(path) or "configuration"
     if first["type"] == "extra_forbidden":
-        line = f"{key}: unknown key{nearest(path[-1], valid_keys(section, path[:-1]))}"
-    elif first["type"] == "missing":
-        line = f"{key}: missing; give it a value"
-    elif first["type"].startswith("union_tag"):
-        line = f"{key}: {first['msg']}"
-    else:
-        message = first["msg"].removeprefix("Value error, ")
-        given = "" if first["type"] == "value_error" else f", not {_short(first['input'])}"
-        line = f"{key}: {message[0].lower() + message[1:]}{given}"
-    more = len(findings) - 1
-    return line + (f" (and {more} more)" if more else "")
+        *path, name = [str(part) for part in first["loc"]]
+        return f"{key}: unknown key{nearest(name, valid_keys(section, path))}"
+    if first["type"] == "missing":
+        return f"{key}: missing; give it a value"
+    if first["type"] == "union_tag_not_found":
+        return f"{key}.strategy: missing{nearest('', list(STRATEGIES))}"
+    if first["type"] == "union_tag_invalid":
+        tag = str(first["ctx"]["tag"])
+        return f"{key}.strategy: {tag} is unknown{nearest(tag, list(STRATEGIES))}"
+    if first["type"] in ("too_short", "too_long"):
+        bound = "least" if first["type"] == "too_short" else "most"
+        limit = first["ctx"]["min_length" if bound == "least" else "max_length"]
+        return f"{key}: needs at {bound} {limit}, has {first['ctx']['actual_length']}"
+    if first["type"] == "value_error":
+        message = str(first["ctx"]["error"])
+        return f"{key}: {message}" if key else message
+    # A value that fits none of several types has a finding for each of them.
+    messages = list(dict.fromkeys(finding["msg"] for finding in findings))
+    wanted = " or ".join(message[0].lower() + message[1:] for message in messages)
+    return f"{key}: {wanted}, not {_short(first['input'])}"
 
 
 def nearest(name: str, valid: list[str]) -> str:
@@ -56,25 +72,26 @@ def nearest(name: str, valid: list[str]) -> str:
 
 
 def valid_keys(section: type[BaseModel], path: list[str]) -> list[str]:
-    """Keys that may stand at ``path`` of a section."""
+    """Keys that may stand at ``path`` (as pydantic gives it) of a section."""
     kinds: list[Any] = [section]
     for part in path:
         following: list[Any] = []
         for kind in kinds:
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
+            if _is_model(kind):
                 if part in kind.model_fields:
                     following += _kinds(kind.model_fields[part].annotation)
+                elif part in STRATEGIES and part in get_args(
+                    kind.model_fields["strategy"].annotation
+                ):
+                    following.append(kind)
             elif get_origin(kind) in (dict, list, tuple):
                 following += _kinds(get_args(kind)[-1])
         kinds = following
-    return sorted(
-        {
-            name
-            for kind in kinds
-            if isinstance(kind, type) and issubclass(kind, BaseModel)
-            for name in kind.model_fields
-        }
-    )
+    return sorted({name for kind in kinds if _is_model(kind) for name in kind.model_fields})
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _kinds(annotation: Any) -> list[Any]:
@@ -86,12 +103,17 @@ def _kinds(annotation: Any) -> list[Any]:
     return [annotation]
 
 
-def _written(location: list[str]) -> list[str]:
-    """A finding's location without the strategy that pydantic adds after an arm's name."""
+def written(location: Sequence[int | str]) -> list[str]:
+    """A finding's location without what pydantic adds to it and no user wrote.
+
+    That is the strategy after an arm's name, and the type that was tried of several.
+    """
+    parts = [str(part) for part in location]
     return [
         part
-        for i, part in enumerate(location)
-        if not (part in STRATEGIES and i >= 2 and location[i - 2] == "arms")
+        for i, part in enumerate(parts)
+        if not (part in STRATEGIES and i >= 2 and parts[i - 2] == "arms")
+        and not part.startswith(("constrained-", "literal["))
     ]
 
 

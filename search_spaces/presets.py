@@ -38,7 +38,7 @@ def load_values(preset: str | None, overrides: list[str]) -> dict[str, Any]:
         if preset is not None:
             merged = OmegaConf.merge(merged, _read(find_preset(preset)))
         for override in overrides:
-            merged = OmegaConf.merge(merged, _parse(override))
+            merged = _override(merged, override)
         values = OmegaConf.to_container(merged, resolve=True)
     except OmegaConfBaseException as error:
         reason = str(error).splitlines()[0]
@@ -81,12 +81,14 @@ def _read(path: Path) -> DictConfig:
     return values
 
 
-def _parse(override: str) -> DictConfig:
+def _override(values: DictConfig, override: str) -> DictConfig:
     key, equals, _ = override.partition("=")
-    if not equals or not key.strip():
+    if not equals or not all(part.strip() for part in key.split(".")):
         raise ConfigError(f"{override}: an override is key=value, for example training.epochs=4")
     try:
-        return OmegaConf.from_dotlist([override])
-    except (YAMLError, OmegaConfBaseException, ValueError) as error:
+        merged = OmegaConf.merge(values, OmegaConf.from_dotlist([override]))
+    except (YAMLError, OmegaConfBaseException, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())
-        raise ConfigError(f"{override}: cannot be read: {reason}") from error
+        raise ConfigError(f"{override}: cannot be applied: {reason}") from error
+    assert isinstance(merged, DictConfig)
+    return merged

@@ -1,0 +1,188 @@
+"""Presets, overrides and what is said of bad ones."""
+
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+import pytest
+from pydantic import BaseModel
+
+from orchestrator.config import (
+    ExperimentConfig,
+    SingleTrialConfig,
+    load_experiment,
+    load_single_trial,
+)
+from search_spaces.presets import preset_names
+from trainables.errors import ConfigError
+
+SPECIAL = {
+    "tasks": "[cola]",
+    "models": "[somebody/some-encoder]",
+    "arms": "[naive_concat_union]",
+    "seeds": "[7]",
+    "name": "another",
+    "task": "mrpc",
+    "training.early_stopping": "{patience: 2, min_delta: 0.1}",
+    "training.adam_beta1": "0.8",
+    "selection.fraction": "0.2",
+    "resources.cpu": "3",
+    "resources.gpu": "0.5",
+    "tracking": "[wandb]",
+}
+"""Values for keys whose type alone does not tell a good one."""
+
+
+def leaves(section: type[BaseModel], prefix: str = "") -> list[tuple[str, Any]]:
+    """Every key of a section that takes a value, with its annotation."""
+    found: list[tuple[str, Any]] = []
+    for name, field in section.model_fields.items():
+        key = prefix + name
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel) and key != "define":
+            found += leaves(kind, key + ".")
+        elif key != "define":
+            found.append((key, kind))
+    return found
+
+
+def another(key: str, kind: Any, default: Any) -> str:
+    """Some valid value of ``key`` that is not ``default``."""
+    if key in SPECIAL:
+        return SPECIAL[key]
+    kinds = list(get_args(kind)) if get_origin(kind) in (Union, UnionType) else [kind]
+    for part in kinds:
+        if get_origin(part) is Literal:
+            return next(str(value) for value in get_args(part) if value != default)
+        base = part if isinstance(part, type) else get_args(part)[0]
+        if base is bool:
+            return str(not default).lower()
+        if base is int:
+            return str((default or 0) + 3)
+        if base is float:
+            return str((default or 0) / 2 + 0.05)
+        if base is str:
+            return "something"
+    raise AssertionError(f"no value known for {key}: {kind}")
+
+
+def at(values: dict[str, Any], key: str) -> Any:
+    for part in key.split("."):
+        values = values[part]
+    return values
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_every_preset_is_valid_and_called_like_its_file(preset: str) -> None:
+    assert load_experiment(preset, []).name == preset
+
+
+@pytest.mark.parametrize(("key", "kind"), leaves(ExperimentConfig))
+def test_every_key_of_a_grid_can_be_overridden(key: str, kind: Any) -> None:
+    before = at(load_experiment("demo", []).model_dump(mode="json"), key)
+    value = another(key, kind, before)
+    after = at(load_experiment("demo", [f"{key}={value}"]).model_dump(mode="json"), key)
+    assert after != before
+
+
+@pytest.mark.parametrize(("key", "kind"), leaves(SingleTrialConfig))
+def test_every_key_of_a_single_trial_can_be_overridden(key: str, kind: Any) -> None:
+    before = at(load_single_trial("single_task", []).model_dump(mode="json"), key)
+    value = another(key, kind, before)
+    changed = load_single_trial("single_task", [f"{key}={value}"])
+    assert at(changed.model_dump(mode="json"), key) != before
+
+
+def test_later_overrides_win() -> None:
+    overrides = ["training.epochs=4", "training.epochs=5"]
+    assert load_experiment("demo", overrides).training.epochs == 5
+
+
+def test_a_definition_is_added_beside_the_catalogue() -> None:
+    experiment = load_experiment(
+        "demo",
+        ["define.arms.mine={strategy: naive_concat, task_prefix: true}", "arms=[mine,single_task]"],
+    )
+    assert experiment.arms == ("mine", "single_task")
+    assert "naive_concat" in experiment.define.arms
+
+
+def test_a_users_own_preset_file(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("name: mine\nseeds: [7]\nmodels: [minilm-l6]\n")
+    assert load_experiment(str(file), []).seeds == (7,)
+
+
+BAD = [
+    (["training.epoch=3"], "training.epoch: unknown key; did you mean epochs?"),
+    (["model=[x]"], "model: unknown key; did you mean models?"),
+    (["training.epochs=abc"], "training.epochs: input should be a valid integer, not 'abc'"),
+    (["training.epochs=true"], "training.epochs: input should be a valid integer, not True"),
+    (["training.epochs=2.5"], "training.epochs: input should be a valid integer, not 2.5"),
+    (["training.epochs=0"], "training.epochs: input should be greater than 0, not 0"),
+    (["training.batch_size=-1"], "training.batch_size: input should be greater than 0, not -1"),
+    (["limits.max_train_examples=0"], "limits.max_train_examples: input should be greater than 0"),
+    (["training.learning_rate=nan"], "training.learning_rate: input should be a valid number"),
+    (["training=5"], "training: input should be an object, not 5"),
+    (["training.precision=fp8"], "training.precision: input should be 'auto', 'fp32', 'bf16'"),
+    (["seeds=[]"], "seeds: needs at least 1, has 0"),
+    (["seeds=[1,1]"], "seeds: 1 is there twice; name it once"),
+    (["seeds=[-1]"], "seeds.0: input should be greater than or equal to 0, not -1"),
+    (["tasks=[cola,colla]"], "tasks: colla is unknown; did you mean cola?"),
+    (["tasks=[cola,cola]"], "tasks: cola is there twice"),
+    (["arms=[single]"], "arms: single is unknown; did you mean single_task?"),
+    (["models=[]"], "models: needs at least 1, has 0"),
+    (["define.arms.a.strategy=foo"], "define.arms.a.strategy: foo is unknown; there are"),
+    (["define.arms.a.label_space=union"], "define.arms.a.strategy: missing"),
+    (
+        ["define.arms.naive_concat.lable_space=union"],
+        "define.arms.naive_concat.lable_space: unknown key; did you mean label_space?",
+    ),
+    (
+        ["define.arms.single_task.label_space=union"],
+        "define.arms.single_task.label_space: unknown key",
+    ),
+    (["define.tasks.x={text: [a]}"], "define.tasks.x: give at least one source"),
+    (["define.tasks.x.text=[a,b,c]"], "define.tasks.x.text: needs at most 2, has 3"),
+    (["resources.gpu=-1"], "resources.gpu: input should be greater than or equal to 0"),
+    (["selection.enabled=never", "training.keep=best"], "selection.enabled=never: training.keep"),
+    (["name=../x"], "name: string should match pattern"),
+    (["tracking=[wandbb]"], "tracking.0: input should be 'wandb'"),
+    (["x"], "x: an override is key=value"),
+    (["=3"], "=3: an override is key=value"),
+    (["training.=5"], "training.=5: an override is key=value"),
+    (["seeds=[a"], "seeds=[a: cannot be applied"),
+    (["tasks.0=cola"], "tasks.0=cola: cannot be applied"),
+    (["training.epochs=${foo}"], "demo: cannot be merged: Interpolation key 'foo' not found"),
+]
+
+
+@pytest.mark.parametrize(("overrides", "message"), BAD)
+def test_bad_overrides_are_one_line_that_names_the_key(overrides: list, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_experiment("demo", overrides)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("preset", "message"),
+    [
+        ("dmo", "preset dmo: unknown; did you mean demo?"),
+        ("none.yaml", "none.yaml: no such preset file"),
+    ],
+)
+def test_unknown_presets(preset: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_experiment(preset, [])
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("content", [b"a: [", b"- 1\n- 2\n", b"\xff\xfe\x00", b"a: b: c", b"5"])
+def test_damaged_preset_files_are_one_line(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        load_experiment(str(file), [])
+    assert str(file) in str(caught.value)
+    assert "\n" not in str(caught.value)
