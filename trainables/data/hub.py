@@ -1,0 +1,205 @@
+"""A data set on the Hugging Face Hub, or in a local folder of the same layout.
+
+The download itself is ``datasets.load_dataset``; no code of a data set is ever run. Before it, one
+request with a short deadline asks whether the Hub answers, because the library's own retries take
+half a minute or more to find out that it does not. Where it does not, the local cache is used.
+"""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from trainables.data.rows import Rows, column_indices, suggestion, to_splits
+from trainables.data.splits import RawTask
+from trainables.data.task import HubSource, TaskConfig
+from trainables.errors import DataError
+
+PROBE_SECONDS = 5.0
+"""How long the Hub may take to answer at all."""
+
+_log = logging.getLogger(__name__)
+
+
+class _UnreachableError(Exception):
+    """The Hub did not answer; the message says how."""
+
+
+def load(name: str, task: TaskConfig, glue_dir: str | None) -> RawTask:
+    """Load the task's data set.
+
+    Raises:
+        DataError: the Hub is out of reach and nothing is cached, or the data set has no such
+            configuration, split, column or label.
+    """
+    assert task.hub is not None, "choose_source offers hub only where it is set"
+    source = task.hub
+    data = _download(name, source)
+    rows: dict[str, Rows] = {}
+    for split in ("train", "validation", "test"):
+        theirs = getattr(source, split)
+        if theirs is None:
+            continue
+        if theirs not in data:
+            raise DataError(
+                f"{_title(source)} has no split {theirs!r} (define.tasks.{name}.hub.{split}); "
+                f"{suggestion(theirs, data)}"
+            )
+        rows[split] = _rows(name, task, f"{_title(source)} {theirs}", data[theirs])
+    classes = _class_names(data[source.train].features[task.label])
+    if task.labels is None and classes is not None:
+        task = task.model_copy(update={"labels": classes})
+    labels, splits = to_splits(name, task, rows, allow_empty_text=True)
+    return RawTask(labels, splits, _title(source))
+
+
+def _title(source: HubSource) -> str:
+    """How a message and a table's header call the data set; no absolute paths."""
+    folder = Path(source.name)
+    title = f"data set folder {folder.name}" if folder.is_dir() else f"Hub {source.name}"
+    config = f" ({source.config})" if source.config else ""
+    return title + config + (f" at {source.revision}" if source.revision else "")
+
+
+def _rows(name: str, task: TaskConfig, title: str, data: Any) -> Rows:
+    columns = list(data.column_names)
+    indices = column_indices(title, columns, name, task)
+    *texts, labels = (data[columns[index]][:] for index in indices)
+    names = _class_names(data.features[task.label])
+    if names is not None:
+        # -1 is how the Hub marks a hidden label.
+        if any(label is None or not 0 <= label < len(names) for label in labels):
+            raise DataError(
+                f"{title}: the labels of this split are hidden or missing; name a split in "
+                f"define.tasks.{name}.hub that has them"
+            )
+        ours = _our_names(name, task, names)
+        labels = [ours[label] for label in labels]
+    return Rows(list(zip(*texts, strict=True)), labels, lambda row: f"{title} row {row + 1}")
+
+
+def _class_names(feature: Any) -> tuple[str, ...] | None:
+    """The names of a ``ClassLabel`` column, none for other columns."""
+    return tuple(feature.names) if hasattr(feature, "names") else None
+
+
+def _our_names(name: str, task: TaskConfig, classes: tuple[str, ...]) -> tuple[str, ...]:
+    """What the task calls the data set's classes, in the data set's order.
+
+    Where both use the same names, in whatever order, the names decide, else the positions do.
+    """
+    if task.labels is None or set(task.labels) == set(classes):
+        return classes
+    if len(task.labels) != len(classes):
+        raise DataError(
+            f"define.tasks.{name}.labels names {len(task.labels)} labels, the data set has "
+            f"{len(classes)}: {', '.join(classes[:20])}"
+        )
+    return task.labels
+
+
+def _download(name: str, source: HubSource) -> Any:
+    """All splits of the data set, from the Hub, its cache or a folder."""
+    import datasets
+
+    key = f"define.tasks.{name}.hub"
+    offline = bool(datasets.config.HF_HUB_OFFLINE)
+    reason = "HF_HUB_OFFLINE is set and it is not in the cache"
+    if not offline and not Path(source.name).is_dir():
+        try:
+            _probe(key, source)
+        except _UnreachableError as error:
+            offline, reason = True, f"{error}, and it is not in the cache"
+            _log.warning("The Hub cannot be reached (%s); looking for %s in the cache", error, key)
+    datasets.disable_progress_bars()
+    try:
+        with _offline(datasets.config, offline):
+            data = datasets.load_dataset(source.name, source.config, revision=source.revision)
+    except ConnectionError as error:
+        raise DataError(
+            f"{_title(source)} cannot be had ({key}): {reason}; check the network and "
+            "HF_HUB_OFFLINE, or set data.source to glue_dir or demo"
+        ) from error
+    # Anything may come out of a foreign data set's own files: it is bad input, not our failure.
+    except Exception as error:
+        text = " ".join(str(error).split())[:300] or type(error).__name__
+        raise DataError(f"{_title(source)} cannot be loaded ({key}): {text}") from error
+    _check_revision(key, source, data, offline)
+    return data
+
+
+@contextmanager
+def _offline(config: Any, offline: bool) -> Iterator[None]:
+    """Let ``datasets`` use its cache alone."""
+    before = config.HF_HUB_OFFLINE
+    config.HF_HUB_OFFLINE = offline
+    try:
+        yield
+    finally:
+        config.HF_HUB_OFFLINE = before
+
+
+def _check_revision(key: str, source: HubSource, data: Any, offline: bool) -> None:
+    """Refuse another commit than the one asked for: an offline cache does not look at it."""
+    commit = source.revision or ""
+    if not offline or len(commit) != 40 or Path(source.name).is_dir():
+        return
+    files = [file["filename"] for split in data.values() for file in split.cache_files]
+    if not all(commit in Path(file).parts for file in files):
+        raise DataError(
+            f"{_title(source)} ({key}.revision): the cache holds another revision and the Hub "
+            "cannot be reached; check the network and HF_HUB_OFFLINE"
+        )
+
+
+def _probe(key: str, source: HubSource) -> None:
+    """Ask the Hub for the data set, once.
+
+    The request runs in a thread of its own: looking up a host name has no deadline otherwise.
+
+    Raises:
+        _UnreachableError: no answer within the deadline, or the Hub's own failure.
+        DataError: the Hub answers that there is no such data set or revision.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    outcome: list[Exception | None] = []
+
+    def ask() -> None:
+        try:
+            HfApi().dataset_info(source.name, revision=source.revision, timeout=PROBE_SECONDS)
+            outcome.append(None)
+        except Exception as error:  # whatever it is, it is judged below
+            outcome.append(error)
+
+    thread = threading.Thread(target=ask, name="hub-probe", daemon=True)
+    thread.start()
+    thread.join(2 * PROBE_SECONDS)
+    error = outcome[0] if outcome else TimeoutError(f"no answer in {2 * PROBE_SECONDS:.0f} s")
+    if error is None:
+        return
+    if isinstance(error, GatedRepoError):
+        raise DataError(
+            f"{_title(source)} ({key}) is gated: accept its terms on the Hub and set HF_TOKEN"
+        ) from error
+    if isinstance(error, RevisionNotFoundError):
+        raise DataError(
+            f"{_title(source)} ({key}.revision): the Hub has no such revision"
+        ) from error
+    if isinstance(error, RepositoryNotFoundError | HFValidationError):
+        raise DataError(
+            f"{_title(source)} ({key}): the Hub has no such data set, or it is private "
+            "(set HF_TOKEN)"
+        ) from error
+    if isinstance(error, HfHubHTTPError) and error.response.status_code < 500:
+        return
+    raise _UnreachableError(" ".join(str(error).split())[:150] or type(error).__name__) from error

@@ -1,0 +1,99 @@
+"""Where a task's examples come from: one registry of sources, and the way from there to a trial.
+
+A new source is a file with a function ``load(name, task, glue_dir) -> RawTask``, a line in the
+registry below and a field of that name in ``TaskConfig``.
+"""
+
+from collections.abc import Callable
+
+from trainables.config import LimitsConfig
+from trainables.data.files import load as load_files
+from trainables.data.glue_dir import load as load_glue_dir
+from trainables.data.hub import load as load_hub
+from trainables.data.splits import RawTask, cap, carve, check, fingerprint
+from trainables.data.task import TaskConfig, TaskData
+from trainables.errors import DataError
+
+Loader = Callable[[str, TaskConfig, str | None], RawTask]
+"""Name of the task, its configuration and the GLUE folder (or none) -> what the source has."""
+
+
+def load_demo(name: str, task: TaskConfig, glue_dir: str | None) -> RawTask:
+    from trainables.data import demo
+
+    assert task.demo is not None, "choose_source offers demo only where it is set"
+    labels = task.labels or ("0", "1")
+    return RawTask(labels, demo.generate(task.demo), "demo corpus (generated)")
+
+
+LOADERS: dict[str, Loader] = {
+    "files": load_files,
+    "glue_dir": load_glue_dir,
+    "hub": load_hub,
+    "demo": load_demo,
+}
+
+
+def choose_source(name: str, task: TaskConfig, requested: str, glue_dir: str | None) -> str:
+    """The source that delivers the task.
+
+    Args:
+        name: the task's name, for messages.
+        task: its configuration.
+        requested: ``auto``, ``hub``, ``glue_dir``, ``demo`` or ``files``. ``auto`` takes the
+            first of files, GLUE folder (where one is given), Hub and demo that the task offers.
+        glue_dir: the GLUE folder, if any.
+
+    Raises:
+        DataError: the task offers several sources, but not the requested one.
+    """
+    offered = task.offered
+    if len(offered) == 1 or requested in offered:
+        return requested if requested in offered else offered[0]
+    if requested == "auto":
+        usable = [source for source in offered if source != "glue_dir" or glue_dir is not None]
+        return next(source for source in LOADERS if source in usable)
+    raise DataError(
+        f"task {name} cannot come from {requested!r} (data.source): it offers "
+        f"{', '.join(offered)}, or auto"
+    )
+
+
+def load_task(
+    name: str,
+    task: TaskConfig,
+    source: str,
+    *,
+    glue_dir: str | None,
+    limits: LimitsConfig,
+    selection_fraction: float | None,
+) -> TaskData:
+    """Load, check, cap and divide one task.
+
+    Args:
+        name: the task's name.
+        task: its configuration.
+        source: what :func:`choose_source` gave.
+        glue_dir: the GLUE folder, if any.
+        limits: caps per split; the same examples are kept in every trial and seed.
+        selection_fraction: share of ``train`` that becomes ``selection``; none: nothing is carved.
+
+    Raises:
+        DataError: whatever is wrong with the data; the message names the file or key.
+    """
+    raw = LOADERS[source](name, task, glue_dir)
+    check(name, raw, len(task.text))
+    splits = dict(raw.splits)
+    splits["train"] = cap(splits["train"], limits.max_train_examples)
+    splits["validation"] = cap(splits["validation"], limits.max_validation_examples)
+    if selection_fraction is not None:
+        splits["train"], splits["selection"] = carve(splits["train"], selection_fraction)
+    check(name, RawTask(raw.labels, splits, raw.origin), len(task.text))
+    return TaskData(
+        name=name,
+        labels=raw.labels,
+        splits=splits,
+        fingerprint=fingerprint(raw.labels, splits),
+        origin=raw.origin,
+        pair=len(task.text) == 2,
+    )

@@ -1,0 +1,142 @@
+"""What happens to a task's splits between a source and a trial: caps, carving, checks, fingerprint.
+
+Every random choice is drawn from the fingerprint of the data it is drawn on, so it is the same in
+every trial and for every seed, and changes when the data change.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from trainables.data.task import Split
+from trainables.errors import DataError
+
+
+@dataclass(frozen=True)
+class RawTask:
+    """What a source delivers.
+
+    Attributes:
+        labels: label names, in the order of their numbers.
+        splits: ``train``, ``validation`` and, where its true labels exist, ``test``.
+        origin: one line that says where the examples came from, without absolute paths.
+    """
+
+    labels: tuple[str, ...]
+    splits: dict[str, Split]
+    origin: str
+
+
+def fingerprint(labels: tuple[str, ...], splits: Mapping[str, Split]) -> str:
+    """Hexadecimal SHA-256 over label names, split names, texts and label numbers.
+
+    Every string is preceded by its length in bytes and every list by its length, so that no two
+    different contents share an encoding. Splits enter in the order of their names.
+    """
+    digest = hashlib.sha256()
+    _update(digest, labels)
+    for name in sorted(splits):
+        split = splits[name]
+        _update(digest, (name,))
+        digest.update(np.fromiter(map(len, split.texts), "<i8", len(split)).tobytes())
+        _update(digest, [text for example in split.texts for text in example])
+        digest.update(split.labels.astype("<i8").tobytes())
+    return digest.hexdigest()
+
+
+def _update(digest: "hashlib._Hash", strings: list[str] | tuple[str, ...]) -> None:
+    """Add a list of strings: how many, the length of each, then all their bytes."""
+    encoded = [string.encode("utf-8") for string in strings]
+    lengths = np.fromiter(map(len, encoded), "<i8", len(encoded))
+    digest.update(len(encoded).to_bytes(8, "little"))
+    digest.update(lengths.tobytes())
+    digest.update(b"".join(encoded))
+
+
+def cap(split: Split, limit: int | None) -> Split:
+    """At most ``limit`` examples: a random subset with the classes' shares, in the old order.
+
+    Each class that occurs keeps at least one example where ``limit`` allows it.
+    """
+    if limit is None or len(split) <= limit:
+        return split
+    counts = np.bincount(split.labels)
+    lowest = np.minimum(counts, 1) if limit >= np.count_nonzero(counts) else np.zeros_like(counts)
+    chosen = _draw(split, _shares(counts, limit, lowest, counts), "cap")
+    return split.take(chosen)
+
+
+def carve(train: Split, fraction: float) -> tuple[Split, Split]:
+    """Divide ``train`` into what is left of it and ``selection``, stratified by label.
+
+    ``selection`` gets ``fraction`` of the examples (rounded); a class with two or more examples
+    keeps at least one on each side, a class with a single one keeps it in ``train``.
+    """
+    counts = np.bincount(train.labels)
+    highest = np.maximum(counts - 1, 0)
+    wanted = max(round(fraction * len(train)), 1)
+    chosen = _draw(train, _shares(counts, wanted, np.minimum(highest, 1), highest), "selection")
+    return train.take(np.setdiff1d(np.arange(len(train)), chosen)), train.take(chosen)
+
+
+def _shares(counts: np.ndarray, total: int, lowest: np.ndarray, highest: np.ndarray) -> np.ndarray:
+    """How many of each class, by largest remainder, within the bounds of each class.
+
+    All arrays have shape ``(classes,)``. The sum is ``total`` wherever the bounds allow it.
+    """
+    exact = counts * (total / counts.sum())
+    shares = np.clip(np.floor(exact).astype(np.int64), lowest, highest)
+    while (missing := total - shares.sum()) != 0:
+        step = 1 if missing > 0 else -1
+        possible = shares < highest if step > 0 else shares > lowest
+        if not possible.any():
+            break
+        shares[np.argmax(np.where(possible, step * (exact - shares), -np.inf))] += step
+    return shares
+
+
+def _draw(split: Split, shares: np.ndarray, purpose: str) -> np.ndarray:
+    """Sorted indices of ``shares[k]`` random examples of every class ``k``."""
+    seed = fingerprint((purpose,), {"": split})
+    generator = np.random.default_rng(int(seed, 16))
+    drawn = [
+        generator.permutation(np.flatnonzero(split.labels == label))[:share]
+        for label, share in enumerate(shares)
+    ]
+    return np.sort(np.concatenate(drawn))
+
+
+def check(name: str, raw: RawTask, fields: int) -> None:
+    """Refuse what nothing can be learned from or measured on.
+
+    Raises:
+        DataError: a missing or empty split, another number of text fields than the task names,
+            a label out of range, or fewer than two classes in ``train``.
+    """
+    prefix = f"task {name} ({raw.origin})"
+    for split_name in ("train", "validation"):
+        if split_name not in raw.splits:
+            raise DataError(f"{prefix}: it has no {split_name} split, which every task needs")
+    for split_name, split in raw.splits.items():
+        if not len(split):
+            raise DataError(f"{prefix}: the {split_name} split is empty; give it examples")
+        found = {len(texts) for texts in split.texts}
+        if found != {fields}:
+            raise DataError(
+                f"{prefix}: its examples have {' or '.join(map(str, sorted(found)))} text "
+                f"field(s), define.tasks.{name}.text names {fields}"
+            )
+        low, high = int(split.labels.min()), int(split.labels.max())
+        if low < 0 or high >= len(raw.labels):
+            raise DataError(
+                f"{prefix}: the {split_name} split has label {low if low < 0 else high}, outside "
+                f"0..{len(raw.labels) - 1}; give define.tasks.{name}.labels every label"
+            )
+    classes = np.unique(raw.splits["train"].labels)
+    if len(classes) < 2:
+        raise DataError(
+            f"{prefix}: every train example is labelled {raw.labels[classes[0]]!r}; "
+            "a classifier needs at least 2 classes"
+        )

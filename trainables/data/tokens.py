@@ -1,0 +1,286 @@
+"""Tokenised splits: made once per machine, kept on disk, read as memory maps by every trial.
+
+A cache folder is named by a hash of all that decides its content, built beside its final place
+under a lock and renamed when it is whole, so several processes that ask at once build it once.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+import tokenizers
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from trainables.atomic import sync_folder
+from trainables.data.task import Split, TaskData
+from trainables.errors import DataError, EncoderError
+
+FORMAT = 1
+"""Version of the files' layout and of the way in which examples are encoded."""
+
+_BATCH = 1024
+_ARRAYS = {"ids": np.int32, "segments": np.uint8, "offsets": np.int64, "labels": np.int64}
+_verified: set[tuple[str, int, int]] = set()
+"""Manifests (path, inode, time) whose files this process has hashed and found whole."""
+
+
+@dataclass(frozen=True)
+class TokenSplit:
+    """One split as token numbers, without padding.
+
+    Attributes:
+        ids: int32, shape ``(tokens,)``: all examples, one after the other.
+        segments: uint8, shape ``(tokens,)``: 0 in the first text and 1 in the second; none where
+            the encoder has no segment embeddings.
+        offsets: int64, shape ``(examples + 1,)``: example ``i`` is ``ids[offsets[i]:offsets[i+1]]``.
+        labels: int64, shape ``(examples,)``.
+        pad_id: the token that fills a batch up.
+    """
+
+    ids: np.ndarray
+    segments: np.ndarray | None
+    offsets: np.ndarray
+    labels: np.ndarray
+    pad_id: int
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens per example, int64, shape ``(examples,)``."""
+        return np.diff(self.offsets)
+
+    def collate(self, indices: np.ndarray) -> dict[str, torch.Tensor]:
+        """A batch, padded on the right to its longest example.
+
+        Args:
+            indices: which examples, shape ``(batch,)``, at least one.
+
+        Returns:
+            ``input_ids``, ``attention_mask`` and, where there are segments, ``token_type_ids``,
+            int64, shape ``(batch, longest)``; ``labels``, int64, shape ``(batch,)``.
+        """
+        starts = self.offsets[indices]
+        lengths = self.offsets[np.asarray(indices) + 1] - starts
+        columns = np.arange(lengths.max())
+        mask = columns < lengths[:, None]
+        positions = (starts[:, None] + columns)[mask]
+        input_ids = np.full(mask.shape, self.pad_id, dtype=np.int64)
+        input_ids[mask] = self.ids[positions]
+        batch = {"input_ids": input_ids, "attention_mask": mask.astype(np.int64)}
+        if self.segments is not None:
+            batch["token_type_ids"] = np.zeros(mask.shape, dtype=np.int64)
+            batch["token_type_ids"][mask] = self.segments[positions]
+        batch["labels"] = np.asarray(self.labels[indices], dtype=np.int64)
+        return {name: torch.from_numpy(array) for name, array in batch.items()}
+
+
+def tokenize_task(
+    task: TaskData,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    max_length: int,
+    prefix: str | None,
+    cache_dir: Path | None,
+) -> dict[str, TokenSplit]:
+    """Every split of the task as tokens, from the cache or into it.
+
+    Args:
+        task: texts and labels.
+        tokenizer: a fast tokenizer with a padding token.
+        max_length: tokens kept of one example; of a pair the longer text is cut first.
+        prefix: put before the first text as ``PREFIX: text``; none: nothing.
+        cache_dir: where token caches lie; none: see :func:`default_cache_dir`.
+
+    Raises:
+        DataError: the cache folder cannot be written, for example because the disk is full.
+        EncoderError: the tokenizer is not a fast one or has no padding token.
+    """
+    if tokenizer.pad_token_id is None:
+        raise EncoderError(
+            f"the tokenizer of {tokenizer.name_or_path} has no padding token; choose an encoder "
+            "(models.NAME.encoder) that has one"
+        )
+    content = [
+        FORMAT,
+        task.fingerprint,
+        tokenizer_fingerprint(tokenizer),
+        max_length,
+        prefix,
+    ]
+    key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
+    root = (cache_dir or default_cache_dir()) / "tokens"
+    folder = root / key
+    # A finished folder needs no lock, and so no right to write.
+    if not _is_whole(folder):
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            with filelock.FileLock(root / f"{key}.lock"):
+                if not _is_whole(folder):
+                    _build(folder, lambda: _arrays(task, tokenizer, max_length, prefix))
+        except OSError as error:
+            raise DataError(
+                f"{root}: the token cache cannot be written: {error.strerror or error}; set "
+                "cache_dir or the environment variable ONE_OR_MANY_CACHE to a folder with room"
+            ) from error
+    return {split: _open(folder, split, tokenizer.pad_token_id) for split in task.splits}
+
+
+def default_cache_dir() -> Path:
+    """``$ONE_OR_MANY_CACHE``, else ``one-model-or-many`` in the user's cache folder."""
+    if own := os.environ.get("ONE_OR_MANY_CACHE"):
+        return Path(own).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "one-model-or-many"
+
+
+def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
+    """Hexadecimal SHA-256 of all that decides how the tokenizer encodes.
+
+    Truncation and padding are left out: they are arguments of a call that the tokenizer
+    remembers, so they tell who used it last.
+
+    Raises:
+        EncoderError: it is not a fast tokenizer.
+    """
+    if not tokenizer.is_fast:
+        raise EncoderError(
+            f"the tokenizer of {tokenizer.name_or_path} has no fast version; choose an encoder "
+            "(models.NAME.encoder) that has one"
+        )
+    backend = json.loads(tokenizer.backend_tokenizer.to_str())  # type: ignore[attr-defined]
+    backend.pop("truncation", None)
+    backend.pop("padding", None)
+    content = {
+        "backend": backend,
+        "class": type(tokenizer).__name__,
+        "inputs": list(tokenizer.model_input_names),
+        "library": tokenizers.__version__,
+        "special": {name: str(token) for name, token in tokenizer.special_tokens_map.items()},
+        "truncation_side": tokenizer.truncation_side,
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _arrays(
+    task: TaskData, tokenizer: PreTrainedTokenizerBase, max_length: int, prefix: str | None
+) -> dict[str, np.ndarray]:
+    """Every array of every split, under the name of its file."""
+    # A trial has the threads that it was given; the tokenizer would take every core.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    arrays: dict[str, np.ndarray] = {}
+    for name, split in task.splits.items():
+        encoded = _encode(split, tokenizer, max_length, prefix)
+        arrays |= {f"{name}.{part}.npy": array for part, array in encoded.items()}
+    return arrays
+
+
+def _encode(
+    split: Split, tokenizer: PreTrainedTokenizerBase, max_length: int, prefix: str | None
+) -> dict[str, np.ndarray]:
+    """The arrays of :class:`TokenSplit`."""
+    with_segments = "token_type_ids" in tokenizer.model_input_names
+    ids: list[list[int]] = []
+    segments: list[list[int]] = []
+    for start in range(0, len(split), _BATCH):
+        first, *second = map(list, zip(*split.texts[start : start + _BATCH], strict=True))
+        if prefix is not None:
+            first = [f"{prefix}: {text}" for text in first]
+        encoded = tokenizer(
+            first,
+            *second,
+            truncation="longest_first",
+            max_length=max_length,
+            padding=False,
+            return_attention_mask=False,
+            return_token_type_ids=with_segments,
+        )
+        ids += encoded["input_ids"]
+        if with_segments:
+            segments += encoded["token_type_ids"]
+    arrays = {
+        "ids": _flat(ids, np.int32),
+        "offsets": np.cumsum([0, *map(len, ids)], dtype=np.int64),
+        "labels": split.labels.astype(np.int64),
+    }
+    return arrays | ({"segments": _flat(segments, np.uint8)} if with_segments else {})
+
+
+def _flat(lists: list[list[int]], dtype: Any) -> np.ndarray:
+    return np.concatenate([np.asarray(part, dtype=dtype) for part in lists])
+
+
+def _build(folder: Path, make: Callable[[], dict[str, np.ndarray]]) -> None:
+    """Make the folder anew; its lock is held by the caller."""
+    for left_over in folder.parent.glob(f".{folder.name}.*"):
+        shutil.rmtree(left_over)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        files = {}
+        for name, array in make().items():
+            with (temporary / name).open("wb") as file:
+                np.save(file, array)
+                file.flush()
+                os.fsync(file.fileno())
+            files[name] = {
+                "size": (temporary / name).stat().st_size,
+                "sha256": _sha256(temporary / name),
+            }
+        with (temporary / "manifest.json").open("w", encoding="utf-8") as file:
+            json.dump({"format": FORMAT, "files": files}, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o755)
+        sync_folder(temporary)
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.rename(folder)
+        sync_folder(folder.parent)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether every file of the manifest is there and as it was written.
+
+    Sizes are compared always, hashes when this process sees the manifest for the first time.
+    """
+    path = folder / "manifest.json"
+    try:
+        stat = path.stat()
+        files = json.loads(path.read_bytes())["files"]
+        if any((folder / name).stat().st_size != file["size"] for name, file in files.items()):
+            return False
+        seen = (str(path), stat.st_ino, stat.st_mtime_ns)
+        if seen not in _verified:
+            if any(_sha256(folder / name) != file["sha256"] for name, file in files.items()):
+                return False
+            _verified.add(seen)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+    return True
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _open(folder: Path, split: str, pad_id: int) -> TokenSplit:
+    arrays = {
+        part: np.load(path, mmap_mode="r")
+        for part in _ARRAYS
+        if (path := folder / f"{split}.{part}.npy").exists()
+    }
+    return TokenSplit(**{"segments": None} | arrays, pad_id=pad_id)
