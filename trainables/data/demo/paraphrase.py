@@ -1,0 +1,218 @@
+"""Pairs of sentences that mean the same, and pairs that only look as if they did.
+
+Each function makes one kind of pair, equivalent or not, with the same expected count of every
+word, of words that both sentences hold and of words that one holds alone: who did what to whom
+tells the classes apart, or which words stand together, never how much the sentences overlap.
+Real corpora lack that (Zhang et al. 2019, "PAWS: Paraphrase Adversaries from Word Scrambling");
+the sentences are the project's own.
+"""
+
+from collections.abc import Sequence
+
+from trainables.data.demo.grammar import Draw, make_splits, sentence
+from trainables.data.demo.lexicon import (
+    BOUNDS,
+    CONVERSES,
+    GIVING,
+    GRADED,
+    HANDLING,
+    INTRANSITIVE,
+    NEAR,
+    NUMBERS,
+    OPPOSITE_ADJECTIVES,
+    OPPOSITE_VERBS,
+    PEOPLE,
+    PLACES,
+    QUANTITIES,
+    SAME_NOUNS,
+    SAME_THINGS,
+    SUCCESS,
+    THINGS,
+    TRANSITIVE,
+)
+from trainables.data.task import Split
+
+SHARE = 0.66
+"""Of equivalent pairs (MRPC: 0.67)."""
+
+
+def generate() -> dict[str, Split]:
+    """Both splits; 0 not_equivalent, 1 equivalent."""
+    return make_splits("paraphrase", KINDS, SHARE)
+
+
+def _two(draw: Draw, same: bool, synonyms: Sequence[tuple[str, str]]) -> tuple[str, str]:
+    """Two words of one synonym pair, or one each of two; every word is equally likely in both."""
+    if same:
+        first, second = draw.shuffled(draw.word(synonyms))
+    else:
+        first, second = (draw.one(pair) for pair in draw.words(synonyms, 2))
+    return first, second
+
+
+def _people(draw: Draw) -> tuple[str, str]:
+    first, second = draw.words(PEOPLE, 2)
+    return f"the {first.singular}", f"the {second.singular}"
+
+
+def _where(draw: Draw) -> str:
+    return f"{draw.word(NEAR)} the {draw.word(PLACES).singular}"
+
+
+def _pair(draw: Draw, first: str, second: str, extra: str = "") -> tuple[str, ...]:
+    """Both clauses as sentences in random order, each with ``extra`` before or after it."""
+    return tuple(
+        sentence(extra, ",", clause) if extra and draw.coin() else sentence(clause, extra)
+        for clause in draw.shuffled((first, second))
+    )
+
+
+def _noun(draw: Draw, same: bool) -> tuple[str, ...]:
+    """The doctor took the lamp / The physician took the lamp / The lawyer took the lamp."""
+    rest = f"{draw.word(HANDLING).past} the {draw.word(THINGS).singular}"
+    first, second = _two(draw, same, SAME_NOUNS)
+    return _pair(draw, f"the {first} {rest}", f"the {second} {rest}", _where(draw))
+
+
+def _thing(draw: Draw, same: bool) -> tuple[str, ...]:
+    """The nurse took the car / the automobile / the couch."""
+    start = f"the {draw.word(PEOPLE).singular} {draw.word(HANDLING).past} the"
+    first, second = _two(draw, same, SAME_THINGS)
+    return _pair(draw, f"{start} {first}", f"{start} {second}", _where(draw))
+
+
+def _verb(draw: Draw, same: bool) -> tuple[str, ...]:
+    """The nurse found the lamp / discovered the lamp / lost the lamp."""
+    subject, thing = f"the {draw.word(PEOPLE).singular}", f"the {draw.word(THINGS).singular}"
+    first, second = _two(draw, same, draw.word(OPPOSITE_VERBS))
+    return _pair(draw, f"{subject} {first} {thing}", f"{subject} {second} {thing}", _where(draw))
+
+
+def _adjective(draw: Draw, same: bool) -> tuple[str, ...]:
+    """The nurse that the pilot met was rich / was wealthy / was poor."""
+    subject, other = _people(draw)
+    start = f"{subject} that {other} {draw.word(TRANSITIVE).past} was"
+    first, second = _two(draw, same, draw.word(OPPOSITE_ADJECTIVES))
+    return _pair(draw, f"{start} {first}", f"{start} {second}")
+
+
+def _quantity(draw: Draw, same: bool) -> tuple[str, ...]:
+    """All of the lamps fell / Each of the lamps fell / Some of the lamps fell."""
+    rest = f"the {draw.word(PEOPLE).plural} {draw.word(INTRANSITIVE).past}"
+    first, second = _two(draw, same, QUANTITIES)
+    return _pair(draw, f"{first} {rest}", f"{second} {rest}", _where(draw))
+
+
+def _bound(draw: Draw, same: bool) -> tuple[str, ...]:
+    """The nurse took at least six lamps / no fewer than six lamps / no more than six lamps."""
+    start = f"the {draw.word(PEOPLE).singular} {draw.word(HANDLING).past}"
+    rest = f"{draw.word(NUMBERS)} {draw.word(THINGS).plural}"
+    first, second = _two(draw, same, BOUNDS)
+    return _pair(draw, f"{start} {first} {rest}", f"{start} {second} {rest}")
+
+
+def _success(draw: Draw, same: bool) -> tuple[str, ...]:
+    """The nurse failed to find the lamp / did not manage to find it / did not fail to find it."""
+    subject = f"the {draw.word(PEOPLE).singular}"
+    rest = f"{draw.word(HANDLING).base} the {draw.word(THINGS).singular}"
+    first, second = _two(draw, same, SUCCESS)
+    return _pair(draw, f"{subject} {first} {rest}", f"{subject} {second} {rest}")
+
+
+def _voice(draw: Draw, same: bool) -> tuple[str, ...]:
+    """The nurse met the pilot / The pilot was met by the nurse / The nurse was met by the pilot."""
+    first, second = _people(draw)
+    verb = draw.word(TRANSITIVE)
+    agent, patient = (first, second) if same else (second, first)
+    return _pair(
+        draw,
+        f"{first} {verb.past} {second}",
+        f"{patient} was {verb.participle} by {agent}",
+        _where(draw) if draw.coin() else "",
+    )
+
+
+def _cleft(draw: Draw, same: bool) -> tuple[str, ...]:
+    """The nurse met the pilot / It was the nurse who met the pilot / the pilot who met ..."""
+    first, second = _people(draw)
+    verb = draw.word(TRANSITIVE).past
+    agent, patient = (first, second) if same else (second, first)
+    return _pair(
+        draw, f"{first} {verb} {second}", f"it was {agent} who {verb} {patient}", _where(draw)
+    )
+
+
+def _dative(draw: Draw, same: bool) -> tuple[str, ...]:
+    """The nurse gave the pilot a lamp / gave a lamp to the pilot / The pilot gave ..."""
+    first, second = _people(draw)
+    giver, taker = (first, second) if same else (second, first)
+    verb, thing = draw.word(GIVING), f"the {draw.word(THINGS).singular}"
+    return _pair(draw, f"{first} {verb} {second} {thing}", f"{giver} {verb} {thing} to {taker}")
+
+
+def _converse(draw: Draw, same: bool) -> tuple[str, ...]:
+    """The nurse bought the lamp from the pilot / The pilot sold the lamp to the nurse / ..."""
+    first, second = _people(draw)
+    (takes, source), (gives, goal) = draw.word(CONVERSES)
+    giver, taker = (second, first) if same else (first, second)
+    thing = f"the {draw.word(THINGS).singular}"
+    return _pair(
+        draw,
+        f"{first} {takes} {thing} {source} {second}",
+        f"{giver} {gives} {thing} {goal} {taker}",
+    )
+
+
+def _comparison(draw: Draw, same: bool) -> tuple[str, ...]:
+    """The nurse is taller than the pilot / The pilot is shorter than the nurse / ..."""
+    first, second = _people(draw)
+    _, more, less = draw.word(GRADED)
+    small, tall = (second, first) if same else (first, second)
+    return _pair(draw, f"{first} is {more} than {second}", f"{small} is {less} than {tall}")
+
+
+def _order(draw: Draw, same: bool) -> tuple[str, ...]:
+    """The nurse left before the pilot fell / The pilot fell after the nurse left / ..."""
+    people = _people(draw)
+    verbs = draw.words(INTRANSITIVE, 2)
+    early, late = (f"{who} {verb.past}" for who, verb in zip(people, verbs, strict=True))
+    first, last = (early, late) if same else (late, early)
+    second = f"after {first} , {last}" if draw.coin() else f"{last} after {first}"
+    return _pair(draw, f"{early} before {late}", second)
+
+
+def _negation(draw: Draw, same: bool) -> tuple[str, ...]:
+    """The nurse was not rich although the pilot was sad / The nurse was rich although ... not."""
+    people = _people(draw)
+    pairs = draw.words(OPPOSITE_ADJECTIVES, 2)
+    left, right = (f"{who} was" for who in people)
+    first, second = (draw.one(draw.one(pair)) for pair in pairs)
+    link = draw.one(("although", "because", "while"))
+    moved = (
+        (f"{left} not {first}", f"{right} {second}")
+        if same
+        else (f"{left} {first}", f"{right} not {second}")
+    )
+    return _pair(
+        draw,
+        f"{left} not {first} {link} {right} {second}",
+        f"{link} {moved[1]} , {moved[0]}",
+    )
+
+
+KINDS = {
+    _noun: 14,
+    _thing: 13,
+    _verb: 14,
+    _adjective: 12,
+    _quantity: 5,
+    _bound: 5,
+    _success: 4,
+    _voice: 8,
+    _cleft: 6,
+    _dative: 5,
+    _converse: 4,
+    _comparison: 4,
+    _order: 3,
+    _negation: 3,
+}
