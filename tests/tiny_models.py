@@ -4,7 +4,6 @@ Each folder has what a Hub repository of its family has (``config.json``, ``mode
 fast tokenizer files), 2 layers, 32 wide, and a vocabulary made of the project's own words.
 """
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,11 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 from transformers.utils import logging
 
-WORDS = (
+SENTENCE = (
     "the a one this small big red old cat dog bird child teacher river house tree book film song "
     "sees likes finds reads and or not very never often in on under with is was good bad dull"
-).split()
+)
+WORDS = SENTENCE.split()
 LETTERS = "abcdefghijklmnopqrstuvwxyz.,!?"
 
 FAMILIES = ("bert", "roberta", "distilbert", "mpnet", "deberta", "deberta-v2", "electra")
@@ -35,7 +35,11 @@ _OWN: dict[str, dict[str, Any]] = {
     "distilbert": {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 64},
     "electra": {"embedding_size": 16},
     "deberta": {"relative_attention": True, "pos_att_type": ["c2p", "p2c"], "type_vocab_size": 0},
-    "deberta-v2": {"relative_attention": True, "pos_att_type": ["c2p", "p2c"], "type_vocab_size": 0},
+    "deberta-v2": {
+        "relative_attention": True,
+        "pos_att_type": ["c2p", "p2c"],
+        "type_vocab_size": 0,
+    },
 }
 
 
@@ -126,15 +130,10 @@ def _byte_level(special: list[str]) -> Tokenizer:
 
 
 def _unigram(special: list[str], unknown: str) -> Tokenizer:
-    pieces = {name: 0.0 for name in special}
-    pieces |= {piece: -8.0 for piece in ("▁", *LETTERS)}
+    pieces = dict.fromkeys(special, 0.0)
+    pieces |= dict.fromkeys(("▁", *LETTERS), -8.0)
     pieces |= {f"▁{word}": -4.0 - index / 100 for index, word in enumerate(WORDS)}
     tokenizer = Tokenizer(models.Unigram(list(pieces.items()), unk_id=special.index(unknown)))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
     return tokenizer
-
-
-if __name__ == "__main__":
-    for name in FAMILIES:
-        build(name, Path(os.environ.get("TINY_MODELS", "tiny")) / name)

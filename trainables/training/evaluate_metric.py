@@ -8,6 +8,7 @@ from typing import Any
 
 import datasets
 import evaluate
+import numpy as np
 from numpy.typing import ArrayLike
 
 from trainables.training.metrics import confusion_matrix, scores
@@ -55,5 +56,5 @@ class Classification(evaluate.Metric):
         self, *, predictions: ArrayLike, references: ArrayLike, classes: int | None = None
     ) -> dict[str, float]:
         if classes is None:
-            classes = max(2, *(1 + max(values) for values in (predictions, references)))
+            classes = max(2, 1 + int(max(np.max(predictions), np.max(references))))
         return scores(confusion_matrix(references, predictions, classes))
