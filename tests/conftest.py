@@ -7,6 +7,9 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
 
+# Here and not only in a fixture: huggingface_hub reads it once, when the first test file imports it.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
 
 @pytest.fixture(autouse=True)
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,3 +25,11 @@ def glue_dir() -> Path:
     if not (folder / "CoLA" / "train.tsv").is_file():
         pytest.skip(f"no GLUE folder at {folder}: set GLUE_DIR to one")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a tiny, randomly initialised BERT (2 layers, 32 wide, 64 positions)."""
+    from tests.tiny_models import build
+
+    return build("bert", tmp_path_factory.mktemp("models") / "tiny-bert")

@@ -1,0 +1,104 @@
+"""The configuration of an encoder: read, refused where it is not fit, and changed as asked."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
+from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+from trainables.config import ModelConfig
+from trainables.models.quiet import quiet
+from trainables.models.source import problem
+
+_HIDDEN_DROPOUT = ("hidden_dropout_prob", "hidden_dropout", "dropout", "mlp_dropout")
+"""What families call the dropout of hidden states, in the order of preference."""
+
+
+def read_architecture(model: ModelConfig, folder: Path) -> PretrainedConfig:
+    """The encoder's configuration with ``num_layers`` and ``dropout`` applied.
+
+    Layers are cut here and not after loading: the later ones are then never made, in any family.
+
+    Raises:
+        EncoderError: the file is unreadable, names code of its own, is no bidirectional encoder
+            that transformers knows, or has fewer layers than asked for.
+    """
+    _refuse_code(model, folder)
+    try:
+        with quiet():
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise problem(
+            model, "encoder", f"its config.json cannot be used ({reason}); choose another encoder"
+        ) from error
+    if config.is_encoder_decoder or config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
+        raise problem(
+            model,
+            "encoder",
+            f"a {config.model_type} is no bidirectional encoder with a first token to classify "
+            "by; choose one of the BERT, RoBERTa, DistilBERT, MPNet, DeBERTa or ELECTRA families",
+        )
+    if model.num_layers is not None:
+        _cut_layers(model, config, model.num_layers)
+    if model.dropout is not None:
+        for name in dropout_fields(config):
+            setattr(config, name, model.dropout)
+    return config
+
+
+def dropout_fields(config: PretrainedConfig) -> list[str]:
+    """Names of the configuration's dropout probabilities that are set, whatever the family."""
+    return [
+        name
+        for name, value in config.to_dict().items()
+        if "dropout" in name and isinstance(value, int | float) and not isinstance(value, bool)
+    ]
+
+
+def hidden_dropout(config: PretrainedConfig) -> float:
+    """Dropout probability of hidden states; 0.1 where the family does not say."""
+    for name in _HIDDEN_DROPOUT:
+        value = getattr(config, name, None)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+    return 0.1
+
+
+def has_pooler(model: PreTrainedModel) -> bool:
+    """Whether a transformers model pools its first token itself."""
+    return getattr(model, "pooler", None) is not None
+
+
+def _refuse_code(model: ModelConfig, folder: Path) -> None:
+    for name in ("config.json", "tokenizer_config.json"):
+        path = folder / name
+        if not path.is_file():
+            continue
+        try:
+            content: Any = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise problem(model, "encoder", f"{path} is not JSON ({error})") from error
+        if not isinstance(content, dict):
+            raise problem(model, "encoder", f"{path} is not a JSON object")
+        if content.get("auto_map"):
+            raise problem(
+                model,
+                "encoder",
+                f"{path} asks to run code of its own (auto_map), which is never done; choose an "
+                "encoder whose architecture is part of transformers",
+            )
+
+
+def _cut_layers(model: ModelConfig, config: PretrainedConfig, keep: int) -> None:
+    layers = config.num_hidden_layers
+    if keep > layers:
+        raise problem(
+            model,
+            "num_layers",
+            f"{model.encoder} has {layers} layers; give {layers} or fewer, or leave it out",
+        )
+    config.num_hidden_layers = keep
+    if getattr(config, "layer_types", None):
+        config.layer_types = config.layer_types[:keep]

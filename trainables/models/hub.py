@@ -1,0 +1,159 @@
+"""The only part of the models that talks to the Hugging Face Hub.
+
+A model that is complete in the local cache is used as it is, without asking: all trials of an
+experiment then use the same files. Otherwise one short question comes first, so that a Hub that
+is out of reach is an error after seconds and not after the minutes of a library's retries.
+"""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from trainables.config import ModelConfig
+from trainables.errors import EncoderError
+from trainables.models.quiet import quiet
+from trainables.models.source import file_names, lacking, nearest, problem, weight_files
+
+ANSWER_SECONDS = 5.0
+"""How long the Hub may take to answer the first question."""
+
+_SMALL_FILES = (
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "spm.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+)
+_INDEX = "model.safetensors.index.json"
+
+
+def fetch(model: ModelConfig, repository: str, *, weights: bool, download_weights: bool) -> Path:
+    """The local folder of a Hub model, downloaded where it is not yet in the cache.
+
+    Args:
+        model: its configuration, for ``revision`` and for messages.
+        repository: its name on the Hub.
+        weights: whether it must have weights.
+        download_weights: whether they must be in the returned folder.
+
+    Raises:
+        EncoderError: the Hub cannot be reached, or has no such model, or it lacks files.
+    """
+    need_weights = weights and download_weights
+    cached = _cached(repository, model.revision)
+    if cached and not lacking(file_names(cached), weights=need_weights):
+        return cached
+
+    from huggingface_hub import snapshot_download
+
+    names = _file_names_on_hub(model, repository)
+    if reason := lacking(names, weights=weights):
+        raise problem(model, "encoder", f"the Hub's {repository} {reason}")
+    wanted = [*_SMALL_FILES, *([_INDEX, *weight_files(names)] if need_weights else [])]
+    try:
+        with quiet():
+            folder = snapshot_download(
+                repository,
+                revision=model.revision,
+                allow_patterns=wanted,
+                etag_timeout=ANSWER_SECONDS,
+            )
+    except Exception as error:
+        raise _unreachable(model, repository, error) from error
+    return Path(folder)
+
+
+def tensor_names(model: ModelConfig, repository: str) -> set[str]:
+    """Names of the tensors in a Hub model's weights, read from the files' headers alone."""
+    from huggingface_hub import HfApi
+
+    try:
+        with quiet():
+            metadata = HfApi().get_safetensors_metadata(
+                repository, revision=model.revision, timeout=ANSWER_SECONDS
+            )
+    except Exception as error:
+        raise _unreachable(model, repository, error) from error
+    return set(metadata.weight_map)
+
+
+def _cached(repository: str, revision: str | None) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    path = try_to_load_from_cache(repository, "config.json", revision=revision)
+    return Path(path).parent if isinstance(path, str) else None
+
+
+def _file_names_on_hub(model: ModelConfig, repository: str) -> set[str]:
+    from huggingface_hub import HfApi, errors
+
+    def ask() -> Any:
+        return HfApi().model_info(repository, revision=model.revision, timeout=ANSWER_SECONDS)
+
+    try:
+        info = _within(2 * ANSWER_SECONDS, ask)
+    except errors.GatedRepoError as error:
+        raise problem(
+            model,
+            "encoder",
+            f"access to the Hub's {repository} is restricted; accept its terms there, then log in "
+            "with: hf auth login",
+        ) from error
+    except errors.RevisionNotFoundError as error:
+        raise problem(
+            model, "revision", f"the Hub's {repository} has no such branch, tag or commit"
+        ) from error
+    except errors.RepositoryNotFoundError as error:
+        raise problem(
+            model,
+            "encoder",
+            "there is no such folder, and no such model on the Hub (or it is private: hf auth "
+            f"login){nearest(model.encoder)}",
+        ) from error
+    except Exception as error:
+        raise _unreachable(model, repository, error) from error
+    return {sibling.rfilename for sibling in info.siblings or ()}
+
+
+def _within(seconds: float, ask: Any) -> Any:
+    """The result of ``ask``, in a thread of its own: looking up a host name knows no time limit."""
+    outcome: dict[str, Any] = {}
+
+    def run() -> None:
+        try:
+            outcome["value"] = ask()
+        except Exception as error:
+            outcome["error"] = error
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if "error" in outcome:
+        raise outcome["error"]
+    if "value" not in outcome:
+        raise TimeoutError(f"no answer in {seconds:g} s")
+    return outcome["value"]
+
+
+def _unreachable(model: ModelConfig, repository: str, error: Exception) -> EncoderError:
+    from huggingface_hub import constants, errors
+
+    if isinstance(error, errors.OfflineModeIsEnabled):
+        why = "the Hub is switched off (HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE); unset that"
+    else:
+        text = next(iter(str(error).splitlines()), "") or type(error).__name__
+        why = f"{constants.ENDPOINT} gave no usable answer ({text}); check the network"
+    name = "" if model.encoder == repository else f" as {repository}"
+    hint = nearest(model.encoder) if "/" not in repository else ""
+    return problem(
+        model,
+        "encoder",
+        f"not a folder and not in the local cache{name}, and {why}, fetch it elsewhere "
+        f"with: hf download {repository}, or use an encoder that needs no network{hint}",
+    )

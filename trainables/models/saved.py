@@ -1,0 +1,134 @@
+"""A finished model as a folder that needs nothing else: safetensors and JSON, no pickle.
+
+config.json, model.safetensors     the encoder, as transformers itself reads it
+tokenizer.json, ...                its tokenizer
+heads.json, heads.safetensors      the heads, and whatever else their user must know
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pydantic import PositiveInt, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from transformers import PreTrainedTokenizerBase
+
+from trainables.atomic import sync_folder
+from trainables.config import ModelConfig
+from trainables.errors import EncoderError
+from trainables.models.classifier import Classifier
+from trainables.models.encoder import load_encoder, load_tokenizer
+from trainables.models.quiet import quiet
+from trainables.settings import Settings
+
+SAVED_SCHEMA = 1
+
+
+class _Heads(Settings):
+    """Content of ``heads.json``."""
+
+    schema_version: int
+    heads: dict[str, PositiveInt]
+    dropout: float
+    extra: dict[str, Any]
+
+
+def save_classifier(
+    folder: Path | str,
+    classifier: Classifier,
+    tokenizer: PreTrainedTokenizerBase,
+    extra: dict[str, Any],
+) -> None:
+    """Write a model folder; it appears whole or not at all, and replaces an older one.
+
+    Args:
+        folder: where to.
+        classifier: the model, on any device.
+        tokenizer: the tokenizer that it was trained with.
+        extra: what else a user of the model must know, for example label names; JSON values.
+    """
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".tmp"))
+    try:
+        with quiet():
+            classifier.encoder.model.save_pretrained(temporary)
+            tokenizer.save_pretrained(temporary)
+        state = classifier.heads.state_dict()
+        save_file(
+            {key: value.detach().cpu().contiguous() for key, value in state.items()},
+            temporary / "heads.safetensors",
+        )
+        heads = _Heads(
+            schema_version=SAVED_SCHEMA,
+            heads=classifier.classes,
+            dropout=classifier.dropout,
+            extra=extra,
+        )
+        (temporary / "heads.json").write_text(
+            json.dumps(heads.model_dump(), indent=1, allow_nan=False) + "\n", encoding="utf-8"
+        )
+        _replace_folder(temporary, folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def load_classifier(
+    folder: Path | str,
+) -> tuple[Classifier, PreTrainedTokenizerBase, dict[str, Any]]:
+    """Read a model folder written by ``save_classifier``.
+
+    Returns:
+        The classifier in evaluation mode on the CPU, its tokenizer, and ``extra``.
+
+    Raises:
+        EncoderError: the folder is no saved model, or is damaged.
+    """
+    folder = Path(folder).absolute()
+    path = folder / "heads.json"
+    advice = "give a folder that was written with save_model=true"
+    try:
+        heads = _Heads.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise EncoderError(f"{path}: cannot be read ({error.strerror}); {advice}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "file"
+        raise EncoderError(f"{path}: {where}: {first['msg']}; {advice}") from error
+    if heads.schema_version != SAVED_SCHEMA:
+        raise EncoderError(
+            f"{path}: schema_version is {heads.schema_version}, this version of the project reads "
+            f"{SAVED_SCHEMA}; save the model again"
+        )
+    model = ModelConfig.model_validate({"encoder": str(folder)})
+    classifier = Classifier(load_encoder(model, seed=0), heads.heads, 0, heads.dropout)
+    weights = folder / "heads.safetensors"
+    try:
+        classifier.heads.load_state_dict(load_file(weights))
+    except (SafetensorError, OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise EncoderError(f"{weights}: cannot be used ({reason}); {advice}") from error
+    return classifier.eval(), load_tokenizer(model), heads.extra
+
+
+def _replace_folder(temporary: Path, folder: Path) -> None:
+    """Put ``temporary`` in the place of ``folder``, durably."""
+    umask = os.umask(0)
+    os.umask(umask)
+    temporary.chmod(0o777 & ~umask)
+    for path in temporary.iterdir():
+        path.chmod(0o666 & ~umask)
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    sync_folder(temporary)
+    old = temporary.with_suffix(".old")
+    if folder.exists():
+        folder.rename(old)
+    temporary.rename(folder)
+    sync_folder(folder.parent)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,54 @@
+"""The encoder's own fast tokenizer, with its family's own way to write a pair."""
+
+from pathlib import Path
+
+from tokenizers import processors
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from trainables.config import ModelConfig
+from trainables.models.architecture import read_architecture
+from trainables.models.quiet import quiet
+from trainables.models.source import locate, problem
+
+
+def load_tokenizer(model: ModelConfig) -> PreTrainedTokenizerBase:
+    """Load the fast tokenizer that belongs to an encoder.
+
+    Pads and truncates on the right, so that the first token is the one that a head reads. Settings
+    for truncation and padding that a file may carry are switched off: the caller gives them.
+
+    Raises:
+        EncoderError: there is none, only a slow one, or it has no padding token.
+    """
+    return read_tokenizer(model, locate(model, download_weights=False).folder)
+
+
+def read_tokenizer(model: ModelConfig, folder: Path) -> PreTrainedTokenizerBase:
+    """``load_tokenizer`` for files that have been located already."""
+    family = read_architecture(model, folder).model_type
+    try:
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(
+                folder, use_fast=True, trust_remote_code=False, local_files_only=True
+            )
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise problem(model, "encoder", f"its tokenizer cannot be used ({reason})") from error
+    if not tokenizer.is_fast:
+        raise problem(model, "encoder", "has only a slow tokenizer; add a tokenizer.json to it")
+    if tokenizer.pad_token is None:
+        raise problem(model, "encoder", "its tokenizer has no pad_token; set one and save it again")
+    tokenizer.padding_side = tokenizer.truncation_side = "right"
+    backend = tokenizer.backend_tokenizer
+    backend.no_truncation()
+    backend.no_padding()
+    if family == "deberta":
+        # transformers 5 builds these tokenizers anew with two separators and no segments; the
+        # model was trained on [CLS] A [SEP] B [SEP] (He et al. 2021, "DeBERTa").
+        first, last = tokenizer.cls_token, tokenizer.sep_token
+        backend.post_processor = processors.TemplateProcessing(
+            single=f"{first}:0 $A:0 {last}:0",
+            pair=f"{first}:0 $A:0 {last}:0 $B:1 {last}:1",
+            special_tokens=[(first, tokenizer.cls_token_id), (last, tokenizer.sep_token_id)],
+        )
+    return tokenizer
