@@ -67,13 +67,14 @@ def scores(confusion: ArrayLike) -> dict[str, float]:
       for two classes. 0 where it is undefined (all examples of, or all predicted as, one class).
 
     Args:
-        confusion: counts of shape ``(C, C)``, true class first.
+        confusion: counts of shape ``(C, C)``, true class first; or ``(C, C + 1)``, where the last
+            column counts predictions of another task's class, which are wrong for every metric.
 
     Raises:
-        ValueError: the matrix is not square or counts no example.
+        ValueError: the matrix has another shape or counts no example.
     """
     counts = np.asarray(confusion, dtype=np.int64)
-    if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:
+    if counts.ndim != 2 or counts.shape[1] - counts.shape[0] not in (0, 1):
         raise ValueError(f"a confusion matrix is square, this one is {counts.shape}")
     total = int(counts.sum())
     if total == 0:
@@ -85,9 +86,9 @@ def scores(confusion: ArrayLike) -> dict[str, float]:
 
     f1 = [
         2 * hit / (is_ + said) if is_ + said else 0.0
-        for hit, is_, said in zip(right, true, predicted, strict=True)
+        for hit, is_, said in zip(right, true, predicted, strict=False)
     ]
-    covariance = sum(right) * total - sum(a * b for a, b in zip(true, predicted, strict=True))
+    covariance = sum(right) * total - sum(a * b for a, b in zip(true, predicted, strict=False))
     spread = (total**2 - sum(n * n for n in true)) * (total**2 - sum(n * n for n in predicted))
     return {
         "accuracy": sum(right) / total,
@@ -105,8 +106,9 @@ def pooled(confusions: list[ArrayLike]) -> dict[str, float] | None:
     matrices = [np.asarray(confusion, dtype=np.int64) for confusion in confusions]
     if not matrices:
         return None
-    if len({matrix.shape for matrix in matrices}) == 1:
-        return scores(sum(matrices))
+    if len({len(matrix) for matrix in matrices}) == 1:
+        columns = max(matrix.shape[1] for matrix in matrices)
+        return scores(sum(np.pad(m, ((0, 0), (0, columns - m.shape[1]))) for m in matrices))
     right = sum(int(matrix.trace()) for matrix in matrices)
     return {"accuracy": right / sum(int(matrix.sum()) for matrix in matrices)}
 

@@ -1,0 +1,81 @@
+"""The columns of the comparison table and where each comes from.
+
+To add a column, add a line to ``columns``; every format shows it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from orchestrator.cells import CellGroup, Stat
+from orchestrator.formats import METRIC_NAMES
+
+METRICS = tuple(METRIC_NAMES)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of measured numbers.
+
+    Attributes:
+        key: name in CSV and JSON, for example ``cola.matthews``.
+        title: the two lines of its head: of what, and which metric in which unit.
+        unit: ``percent`` (of a fraction), ``fraction`` or ``seconds``.
+        compact: whether the compact form of the table shows it.
+        marked: whether its best (highest) value is marked; costs are not.
+        task: the task that it measures; none: all of them.
+    """
+
+    key: str
+    title: tuple[str, str]
+    unit: str
+    compact: bool
+    marked: bool = True
+    task: str | None = None
+
+
+Measure = Callable[[CellGroup], Stat | None]
+
+
+def columns(tasks: Mapping[str, str]) -> tuple[tuple[Column, Measure], ...]:
+    """All columns, in order, each with the function that measures it.
+
+    Args:
+        tasks: task -> its headline metric, which comes first among its metrics.
+    """
+    return (
+        *(
+            _task_column(task, metric, metric == headline)
+            for task, headline in tasks.items()
+            for metric in sorted(METRICS, key=lambda name: name != headline)
+        ),
+        (Column("macro", ("macro", "%"), "percent", True), CellGroup.macro),
+        (
+            Column("pooled.accuracy", ("pooled", "acc %"), "percent", True),
+            lambda group: group.pooled("accuracy"),
+        ),
+        (
+            Column("pooled.f1", ("pooled", "F1 %"), "percent", True),
+            lambda group: group.pooled("f1"),
+        ),
+        (Column("leak", ("leak", "%"), "percent", True, marked=False), CellGroup.leak),
+        (
+            Column("train_seconds", ("train", "time"), "seconds", True, marked=False),
+            CellGroup.train_seconds,
+        ),
+    )
+
+
+def metric_unit(metric: str) -> str:
+    """Matthews correlation is written as a fraction, every other metric in percent."""
+    return "fraction" if metric == "matthews" else "percent"
+
+
+def metric_title(metric: str) -> str:
+    """A metric's short name with its unit: ``acc %``, ``F1 %``, ``MCC``."""
+    return METRIC_NAMES[metric] + (" %" if metric_unit(metric) == "percent" else "")
+
+
+def _task_column(task: str, metric: str, headline: bool) -> tuple[Column, Measure]:
+    title = (task, metric_title(metric))
+    column = Column(f"{task}.{metric}", title, metric_unit(metric), headline, task=task)
+    return column, lambda group: group.task(task, metric)

@@ -1,0 +1,54 @@
+"""Headline metric per epoch: one curve for each task, model and arm."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator.cells import CellGroup, Stat
+from orchestrator.formats import plain
+from trainables.training.metrics import scores
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The headline metric of one task during training.
+
+    Attributes:
+        task, metric, model, label: what it shows.
+        points: epoch (counted from 1) and the metric over the seeds that reached it.
+    """
+
+    task: str
+    metric: str
+    model: str
+    label: str
+    points: tuple[tuple[int, Stat], ...]
+
+
+def curves(groups: Sequence[CellGroup], split: str) -> tuple[Curve, ...]:
+    """Collect the curves of finished trials on ``split``, tasks first, then models, then arms."""
+    if not groups:
+        return ()
+    models = dict.fromkeys(group.model for group in groups)
+    found = [
+        _curve(group, task, split)
+        for task in groups[0].tasks
+        for model in models
+        for group in groups
+        if group.model == model
+    ]
+    return tuple(curve for curve in found if curve.points)
+
+
+def _curve(group: CellGroup, task: str, split: str) -> Curve:
+    metric = group.tasks[task]
+    by_epoch: dict[int, dict[int, float]] = {}
+    for run in group.runs:
+        for record in run.records:
+            for epoch in record.history if record.status == "finished" else ():
+                result = epoch.splits.get(split, {}).get(task)
+                if result is not None:
+                    value = scores(result.confusion)[metric]
+                    by_epoch.setdefault(epoch.epoch, {})[run.seed] = value
+    stats = ((epoch, Stat.of(values)) for epoch, values in sorted(by_epoch.items()))
+    points = tuple((epoch, stat) for epoch, stat in stats if stat is not None)
+    return Curve(plain(task), metric, plain(group.model), plain(group.label), points)

@@ -1,0 +1,64 @@
+"""How the comparison table writes a number or a name, the same in every format."""
+
+DASH = "–"
+"""Stands where there is no value."""
+
+METRIC_NAMES = {"accuracy": "acc", "f1": "F1", "matthews": "MCC"}
+
+
+def number(value: float, unit: str) -> str:
+    """Write a value: ``percent`` 0.9274 -> 92.74, ``fraction`` 0.565 -> 0.565, ``seconds`` 1.5 s.
+
+    Raises:
+        KeyError: the unit is none of these.
+    """
+    if unit == "seconds":
+        return duration(value)
+    factor, digits = {"percent": (100.0, 2), "fraction": (1.0, 3)}[unit]
+    return f"{rounded(factor * value, digits):.{digits}f}"
+
+
+def signed(value: float, unit: str) -> str:
+    """Write a difference with its sign, in percentage points or as a fraction; 0 has none."""
+    text = number(value, unit)
+    return text if text.startswith("-") or not float(text) else f"+{text}"
+
+
+def rounded(value: float, digits: int) -> float:
+    """Round, and give 0 where Python gives -0."""
+    return round(value, digits) + 0.0
+
+
+def duration(seconds: float) -> str:
+    """Write a training time in one unit: 12.3 s, 4.1 min, 2.3 h."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    if seconds < 3600:
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def clock(seconds: float | None) -> str:
+    """Write an elapsed or remaining time as h:mm:ss; unknown is ``?``."""
+    if seconds is None:
+        return "?"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+def count(value: int) -> str:
+    """Write a number of parameters: 22.7 M, 340 k, 12."""
+    for size, letter in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if value >= size:
+            return f"{value / size:.1f} {letter}"
+    return str(value)
+
+
+def plain(text: str) -> str:
+    """One line of printable characters, whatever a configuration or an error message holds."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def listed(values: list[str]) -> str:
+    """Distinct values in order of appearance, joined by commas."""
+    return ", ".join(dict.fromkeys(values))

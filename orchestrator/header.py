@@ -1,0 +1,171 @@
+"""The lines above the comparison table: which protocol, budget, data and machine made its numbers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from orchestrator.cells import PlannedTrial, examples
+from orchestrator.columns import metric_title
+from orchestrator.formats import listed, number, plain
+from trainables.config import ModelConfig, TrialConfig
+from trainables.record import TaskResult, TrialRecord
+
+
+@dataclass(frozen=True)
+class TaskFacts:
+    """What the table knows of a task's data.
+
+    Attributes:
+        name, headline: the task and the metric that speaks for it.
+        origins: where its data came from, as the trials recorded it.
+        fingerprints: of its data, whole.
+        sizes: split -> number of examples.
+        majority: number and name of the most frequent class of the table's split; none before
+            the first result.
+        majority_share: its share of the examples, a fraction.
+        class_sizes: examples of each class on the table's split.
+    """
+
+    name: str
+    headline: str
+    origins: tuple[str, ...]
+    fingerprints: tuple[str, ...]
+    sizes: dict[str, int]
+    majority: tuple[int, str] | None
+    majority_share: float | None
+    class_sizes: tuple[int, ...]
+
+    @property
+    def line(self) -> str:
+        """One line of the table's header."""
+        parts = [", ".join(self.origins) or "no trial has read it yet"]
+        parts += [f"{n} {split}" for split, n in self.sizes.items()]
+        if self.majority is not None and self.majority_share is not None:
+            share = number(self.majority_share, "percent")
+            parts.append(f"majority class {self.majority[1]} {share} %")
+        parts.append(f"headline {metric_title(self.headline).removesuffix(' %')}")
+        parts.append(f"fingerprint {', '.join(print_[:12] for print_ in self.fingerprints)}")
+        return "; ".join(parts)
+
+
+def task_facts(
+    plan: Sequence[PlannedTrial], records: Mapping[str, TrialRecord], split: str
+) -> tuple[TaskFacts, ...]:
+    """Collect the facts of every task of the plan, in its order."""
+    tasks = {name: task.headline for trial in plan for name, task in trial.config.tasks.items()}
+    ended = [records[trial.key] for trial in plan if trial.key in records]
+    return tuple(_facts(task, headline, plan, ended, split) for task, headline in tasks.items())
+
+
+def _facts(
+    task: str,
+    headline: str,
+    plan: Sequence[PlannedTrial],
+    ended: Sequence[TrialRecord],
+    split: str,
+) -> TaskFacts:
+    prints = [t.config.fingerprints[task] for t in plan if task in t.config.fingerprints]
+    sizes = next((r.examples_per_split[task] for r in ended if task in r.examples_per_split), {})
+    names = next((r.labels[task] for r in ended if task in r.labels), ())
+    result = next((r.results[split][task] for r in ended if task in r.results.get(split, {})), None)
+    classes = () if result is None else tuple(sum(row) for row in result.confusion)
+    majority = classes.index(max(classes)) if classes else None
+    return TaskFacts(
+        name=plain(task),
+        headline=headline,
+        origins=tuple(dict.fromkeys(plain(r.origins[task]) for r in ended if task in r.origins)),
+        fingerprints=tuple(dict.fromkeys(prints)),
+        sizes=dict(sizes),
+        majority=None if majority is None else (majority, _class_name(names, majority)),
+        majority_share=None if majority is None else classes[majority] / sum(classes),
+        class_sizes=classes,
+    )
+
+
+def _class_name(names: Sequence[str], index: int) -> str:
+    return plain(names[index]) if index < len(names) else f"class {index}"
+
+
+def majority_result(facts: TaskFacts) -> TaskResult:
+    """The result of always predicting the task's most frequent class."""
+    index = facts.majority[0] if facts.majority else 0
+    width = len(facts.class_sizes)
+    rows = tuple(tuple(n if j == index else 0 for j in range(width)) for n in facts.class_sizes)
+    return TaskResult(confusion=rows)
+
+
+def header(
+    plan: Sequence[PlannedTrial],
+    records: Mapping[str, TrialRecord],
+    split: str,
+    facts: Sequence[TaskFacts],
+) -> tuple[tuple[str, str], ...]:
+    """Name and text of every line above the table."""
+    configs = [trial.config for trial in plan]
+    ended = [records[trial.key] for trial in plan if trial.key in records]
+    machines = [
+        f"{r.device} {r.precision} ({r.threads} CPU thread{'s' * (r.threads > 1)})" for r in ended
+    ]
+    some = (
+        ("protocol", " / ".join(dict.fromkeys(protocol(c, split) for c in configs))),
+        ("budget", " / ".join(dict.fromkeys(budget(c) for c in configs))),
+        *((f"task {task.name}", task.line) for task in facts),
+        ("models", listed([_model(c.model_name, c.model) for c in configs])),
+        ("seeds", listed([str(c.seed) for c in sorted(configs, key=lambda c: c.seed)])),
+        ("trials", _trials(len(plan), ended)),
+        ("machine", listed(machines)),
+        (
+            "numbers",
+            "accuracy and F1 in percent, Matthews correlation (MCC) as a fraction; mean ± sample "
+            "standard deviation over seeds; macro: mean of the headline metrics; pooled: all "
+            "tasks' examples together; train time: all models of a row, evaluation left out",
+        ),
+    )
+    return tuple((plain(name), plain(text)) for name, text in some if text)
+
+
+def protocol(config: TrialConfig, split: str) -> str:
+    """Which split is reported and what was selected on what."""
+    carved = f"a selection split of {100 * config.selection.fraction:g} % carved from train"
+    if config.training.keep == "best":
+        how = f"best epoch chosen on {carved}"
+    elif config.training.early_stopping is not None:
+        how = f"stopped early on {carved}; last epoch before the stop reported"
+    elif config.needs_selection:
+        how = f"last epoch reported; {carved} is held out, nothing selected on it"
+    else:
+        how = "last epoch reported; nothing selected on it"
+    chosen = config.training.keep == "best" or config.training.early_stopping is not None
+    warning = "; optimistic: it was selected on" if split == "selection" and chosen else ""
+    return f"{split} split; {how}{warning}"
+
+
+def budget(config: TrialConfig) -> str:
+    """How much training each trial got."""
+    training = config.training
+    if config.total_steps is not None:
+        amount = f"{config.total_steps} optimiser steps in every trial"
+    else:
+        amount = f"{training.epochs} pass{'es' * (training.epochs > 1)} over the data"
+    parts = [
+        f"matched in {training.budget}: {amount}",
+        f"batch size {training.batch_size}",
+        f"learning rate {training.learning_rate:g}, {training.schedule} schedule",
+        f"weight decay {training.weight_decay:g}",
+    ]
+    for name, limit in config.limits:
+        if limit is not None:
+            parts.append(f"at most {limit} {name.split('_')[1]} examples per task")
+    return ", ".join(parts)
+
+
+def _model(name: str, model: ModelConfig) -> str:
+    layers = "" if model.num_layers is None else f", first {model.num_layers} layers"
+    random = ", random weights" if model.weights == "random" else ""
+    return f"{name} ({model.encoder}{layers}{random}, {model.max_length} tokens)"
+
+
+def _trials(planned: int, ended: Sequence[TrialRecord]) -> str:
+    status = [record.status for record in ended]
+    parts = [f"{status.count(s)} {s}" for s in ("finished", "failed", "diverged") if s in status]
+    left = planned - len(ended)
+    return ", ".join([f"{planned} planned", *parts, *([f"{left} not run"] if left else [])])

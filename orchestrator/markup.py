@@ -1,0 +1,110 @@
+"""The comparison table as Markdown and as LaTeX, with every text from data or config escaped."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from orchestrator.table import Table
+from orchestrator.views import Field, View, compact, detailed, difference, marks
+
+LEGEND = "best value of a column, among the rows whose planned seeds are all in the mean"
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "±": r"$\pm$",
+    "–": "--",
+} | {character: "\\" + character for character in "&%$#_{}"}
+
+
+def markdown(table: Table) -> str:
+    """Header, compact table, footnotes, differences, verdict, then the detailed table."""
+    parts = ["\n".join(f"- {_md(name)}: {_md(text)}" for name, text in table.header)]
+    parts.append(_md_view(compact(table)))
+    parts.append(f"**Bold**: {LEGEND}.")
+    parts += [f"<sup>{note.number}</sup> {_md(note.text)}" for note in table.notes]
+    parts += [_md(sentence) for sentence in table.verdict]
+    if table.differences:
+        parts.append(_md_view(difference(table)))
+    parts.append(_md_view(detailed(table)))
+    return "\n\n".join(parts) + "\n"
+
+
+def _md(text: str) -> str:
+    """Escape what Markdown or the HTML inside it would read as markup."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = re.sub(r"([\\`*\[\]|~])", r"\\\1", text)
+    return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)
+
+
+def _md_view(view: View) -> str:
+    lines = [
+        f"### {view.title}\n",
+        _md_row(_md(f"{head.title} {head.unit}".strip()) for head in view.heads),
+        _md_row("--:" if head.numeric else ":--" for head in view.heads),
+        *(_md_row(_md_field(field) for field in row) for row in view.rows),
+    ]
+    return "\n".join(lines)
+
+
+def _md_row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _md_field(field: Field) -> str:
+    text = _md(field.text)
+    text = f"**{text}**" if field.best else text
+    sup = f"<sup>{marks(field.notes)}</sup>" if field.notes else ""
+    return f"{text}{sup}{' ' if field.spread else ''}{_md(field.spread)}"
+
+
+def latex(table: Table) -> str:
+    r"""Tables for a paper, to be ``\input`` where ``booktabs`` is loaded."""
+    protocol = dict(table.header).get("protocol", "")
+    sections = [
+        "% needs \\usepackage{booktabs}",
+        _tex_view(compact(table), f"Comparison. {protocol}. Bold: {LEGEND}.", table),
+    ]
+    if table.differences:
+        caption = "Difference to single_task, paired by seed: mean and standard deviation."
+        sections.append(_tex_view(difference(table), caption))
+    return "\n\n".join(sections) + "\n"
+
+
+def _tex(text: str) -> str:
+    """Escape every character that LaTeX reads as a command."""
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+def _tex_view(view: View, caption: str, notes_of: Table | None = None) -> str:
+    align = "".join("r" if head.numeric else "l" for head in view.heads)
+    lines = [
+        r"\begin{table}[htbp]",
+        r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
+        rf"\caption{{{_tex(caption)}}}",
+        rf"\begin{{tabular}}{{{align}}}",
+        r"\toprule",
+        _tex_row([_tex(head.title) for head in view.heads]),
+        _tex_row([_tex(head.unit) for head in view.heads]),
+        r"\midrule",
+        *(_tex_row([_tex_field(field) for field in row]) for row in view.rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+    for note in notes_of.notes if notes_of else ():
+        lines += ["", rf"\textsuperscript{{{note.number}}} {_tex(note.text)}"]
+    return "\n".join([*lines, r"\end{table}"])
+
+
+def _tex_row(cells: Sequence[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def _tex_field(field: Field) -> str:
+    text = _tex(field.text)
+    text = rf"\textbf{{{text}}}" if field.best else text
+    sup = rf"\textsuperscript{{{marks(field.notes)}}}" if field.notes else ""
+    return f"{text}{sup}{_tex(field.spread)}"

@@ -1,0 +1,105 @@
+"""Footnotes of the comparison table: what did not go as planned stays visible and is named."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from orchestrator.cells import CellGroup, SeedRun
+from orchestrator.formats import plain
+from trainables.record import TaskResult, TrialRecord
+
+
+@dataclass(frozen=True)
+class Note:
+    """One footnote.
+
+    Attributes:
+        number: its mark in the table, counted from 1.
+        kind: ``failed``, ``diverged``, ``missing`` or ``degenerate``.
+        task: the task whose cell bears the mark; none: the row itself.
+        keys: the trials that it speaks of.
+        text: one line: trial, seeds and reason.
+    """
+
+    number: int
+    kind: str
+    task: str | None
+    keys: tuple[str, ...]
+    text: str
+
+
+@dataclass(frozen=True)
+class _Event:
+    kind: str
+    cell: str | None
+    task: str
+    reason: str
+
+
+def notes_of(group: CellGroup, first: int) -> tuple[Note, ...]:
+    """Footnotes of one row, numbered from ``first``; equal events of several seeds share one."""
+    seen: dict[_Event, list[tuple[int, str]]] = {}
+    for run in group.runs:
+        for event, key in _events(group, run):
+            seen.setdefault(event, []).append((run.seed, key))
+    ordered = sorted(seen.items(), key=lambda item: item[0].cell is not None)
+    return tuple(
+        _note(group, number, event, where) for number, (event, where) in enumerate(ordered, first)
+    )
+
+
+def degenerate_class(result: TaskResult) -> int | None:
+    """The class that every prediction falls into, where the examples are of several classes."""
+    true = [sum(row) for row in result.confusion]
+    predicted = [sum(column) for column in zip(*result.confusion, strict=True)]
+    if sum(n > 0 for n in predicted) != 1 or sum(n > 0 for n in true) < 2:
+        return None
+    return next(i for i, n in enumerate(predicted) if n)
+
+
+def _events(group: CellGroup, run: SeedRun) -> Iterator[tuple[_Event, str]]:
+    records = {record.key: record for record in run.records}
+    for trial in run.trials:
+        record = records.get(trial.key)
+        task = " " + ", ".join(trial.config.tasks) if group.strategy == "single_task" else ""
+        if record is None:
+            yield _Event("missing", None, task, "no record yet"), trial.key
+        elif record.status != "finished":
+            reason = f"{record.status}: {record.error or 'no reason was recorded'}"
+            yield _Event(record.status, None, task, reason), trial.key
+        else:
+            yield from _missing_tasks(group, run, record, task)
+            yield from _degenerate(group, run, record)
+
+
+def _missing_tasks(
+    group: CellGroup, run: SeedRun, record: TrialRecord, task: str
+) -> Iterator[tuple[_Event, str]]:
+    absent = [name for name in record.config.tasks if name not in run.results]
+    if absent:
+        reason = f"no result of {', '.join(absent)} on this split"
+        yield _Event("missing", None, task, reason), record.key
+
+
+def _degenerate(
+    group: CellGroup, run: SeedRun, record: TrialRecord
+) -> Iterator[tuple[_Event, str]]:
+    for task in record.config.tasks:
+        result = run.results.get(task)
+        predicted = None if result is None else degenerate_class(result)
+        if predicted is not None:
+            names = record.labels.get(task, ())
+            name = names[predicted] if predicted < len(names) else f"class {predicted}"
+            reason = f"degenerate: every prediction is {name}"
+            yield _Event("degenerate", task, f" {task}", reason), record.key
+
+
+def _note(group: CellGroup, number: int, event: _Event, where: list[tuple[int, str]]) -> Note:
+    seeds = ", ".join(str(seed) for seed, _ in where)
+    keys = tuple(key for _, key in where)
+    trial = f"{group.label} {group.model}{event.task}"
+    effect = "in the means" if event.kind == "degenerate" else "not in the means"
+    text = (
+        f"{trial}, seed{'s' if len(where) > 1 else ''} {seeds}: {event.reason} "
+        f"({effect}; trial{'s' if len(where) > 1 else ''} {', '.join(keys)})"
+    )
+    return Note(number, event.kind, event.cell, keys, plain(text))

@@ -1,0 +1,86 @@
+"""Write the comparison table in every format; the same records give the same bytes."""
+
+import csv
+import io
+import json
+from dataclasses import asdict
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from orchestrator.charts import FRAME, charts
+from orchestrator.markup import LEGEND, latex, markdown
+from orchestrator.table import Row, Table
+from orchestrator.terminal import print_table
+from orchestrator.views import compact, detailed, difference, marks
+from trainables.atomic import write_text
+from trainables.record import RunLayout
+
+__all__ = ["print_table", "table_csv", "table_html", "table_json", "write_tables"]
+
+
+def write_tables(layout: RunLayout, table: Table) -> None:
+    """Write ``table.md``, ``.csv``, ``.json``, ``.html`` and ``.tex``, each one atomically."""
+    write_text(layout.table("md"), markdown(table))
+    write_text(layout.table("csv"), table_csv(table))
+    write_text(layout.table("json"), table_json(table))
+    write_text(layout.table("html"), table_html(table))
+    write_text(layout.table("tex"), latex(table))
+
+
+def table_json(table: Table) -> str:
+    """Everything in the table, as JSON with a ``schema_version``."""
+    return json.dumps(asdict(table), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def table_csv(table: Table) -> str:
+    """One line per row: names, then mean, std and n of every column, as unrounded fractions."""
+    lines = [_csv_line(table, row) for row in table.rows]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return text.getvalue()
+
+
+def _csv_line(table: Table, row: Row) -> dict[str, Any]:
+    line: dict[str, Any] = {
+        "label": row.label,
+        "arm": row.arm,
+        "strategy": row.strategy,
+        "model": row.model,
+        "baseline": row.baseline,
+    }
+    for column in table.columns:
+        stat = row.cells[column.key].stat
+        line[f"{column.key}.mean"] = None if stat is None else stat.mean
+        line[f"{column.key}.std"] = None if stat is None else stat.std
+        line[f"{column.key}.n"] = None if row.baseline else (0 if stat is None else stat.n)
+    line["seeds_complete"] = None if row.baseline else row.seeds_complete
+    line["seeds_planned"] = None if row.baseline else row.seeds_planned
+    line["models"] = None if row.baseline else row.models
+    line["parameters"] = row.parameters
+    numbers = {*row.notes, *(n for cell in row.cells.values() for n in cell.notes)}
+    line["notes"] = " | ".join(note.text for note in table.notes if note.number in numbers)
+    return line
+
+
+def table_html(table: Table) -> str:
+    """One page that needs nothing else: no script, font or picture from elsewhere."""
+    environment = Environment(
+        loader=PackageLoader("orchestrator"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["marks"] = marks
+    return environment.get_template("table.html.j2").render(
+        table=table,
+        compact=compact(table),
+        detailed=detailed(table),
+        difference=difference(table),
+        charts=charts(table.curves),
+        frame=FRAME,
+        legend=LEGEND,
+    )

@@ -1,0 +1,78 @@
+"""Every number of every trial as one long table: ``results.csv``.
+
+One row per trial, task, split and metric, for pandas, R or a spreadsheet. The records are the only
+source; nothing is averaged here (see ``orchestrator/table.py`` for that).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from trainables.atomic import replacing
+from trainables.record import RunLayout, TaskResult, TrialRecord
+from trainables.training.metrics import scores
+
+COLUMNS = (
+    "key",
+    "status",
+    "arm",
+    "strategy",
+    "model",
+    "task",
+    "seed",
+    "split",
+    "metric",
+    "value",
+    "headline",
+)
+
+
+def results_frame(records: Mapping[str, TrialRecord]) -> pd.DataFrame:
+    """Lay out the reported epoch of each record, one row per trial, task, split and metric.
+
+    Metrics are fractions: accuracy, f1, matthews, and where known loss (mean cross-entropy) and
+    leak. A trial without results (failed, diverged) keeps one row per task, with empty split,
+    metric and value. Rows are ordered by arm, model, seed and key, whatever the mapping's order.
+    """
+    ordered = sorted(
+        records.values(),
+        key=lambda r: (r.config.arm_name, r.config.model_name, r.config.seed, r.key),
+    )
+    rows = [row for record in ordered for row in _rows(record)]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def write_results(layout: RunLayout, records: Mapping[str, TrialRecord]) -> None:
+    """Write ``results_frame`` to the run directory's ``results.csv``, atomically."""
+    with replacing(layout.results) as temporary:
+        results_frame(records).to_csv(temporary, index=False, lineterminator="\n")
+
+
+def _rows(record: TrialRecord) -> list[dict[str, Any]]:
+    config = record.config
+    trial = {
+        "key": record.key,
+        "status": record.status,
+        "arm": config.arm_name,
+        "strategy": config.arm.strategy,
+        "model": config.model_name,
+        "seed": config.seed,
+    }
+    rows = []
+    for split, tasks in record.results.items():
+        for task, result in tasks.items():
+            headline = config.tasks[task].headline
+            for metric, value in _metrics(result).items():
+                where = {"task": task, "split": split, "metric": metric}
+                rows.append(trial | where | {"value": value, "headline": metric == headline})
+    if rows:
+        return rows
+    nothing = {"split": None, "metric": None, "value": None, "headline": False}
+    return [trial | {"task": task} | nothing for task in config.tasks]
+
+
+def _metrics(result: TaskResult) -> dict[str, float]:
+    extra = {"loss": result.loss, "leak": result.leak}
+    known = {name: value for name, value in extra.items() if value is not None}
+    return scores(result.confusion) | known

@@ -1,0 +1,201 @@
+"""The comparison table as pure values: what every format shows and nothing else.
+
+Records in, ``Table`` out. Columns are defined in ``orchestrator/columns.py``, rows and seeds in
+``orchestrator/cells.py``, the verdict in ``orchestrator/verdict.py``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from orchestrator.cells import CellGroup, PlannedTrial, SeedRun, Stat, cell_groups
+from orchestrator.columns import Column, Measure, columns
+from orchestrator.curves import Curve, curves
+from orchestrator.formats import number, plain
+from orchestrator.header import TaskFacts, header, majority_result, task_facts
+from orchestrator.notes import Note, notes_of
+from orchestrator.verdict import Difference, differences, verdict
+from trainables.errors import ConfigError
+from trainables.record import TrialRecord
+
+TABLE_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of one row: its statistics, whether it is the best, and its footnotes."""
+
+    stat: Stat | None
+    best: bool = False
+    notes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: an arm and a model, or the majority-class baseline.
+
+    Attributes:
+        baseline: whether it is the baseline, which has no seeds, models or costs.
+        cells: column key -> cell.
+        seeds_complete, seeds_planned: seeds that have every task, of those in the plan.
+        models: how many models to deploy.
+        parameters: of all of them together; none until known.
+        notes: footnotes of the row itself.
+    """
+
+    label: str
+    arm: str
+    strategy: str
+    model: str
+    baseline: bool
+    cells: dict[str, Cell]
+    seeds_complete: int
+    seeds_planned: int
+    models: int
+    parameters: int | None
+    notes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """Everything that a report shows.
+
+    Attributes:
+        split: the split that its numbers were measured on.
+        header: name and text of every line above the table.
+        tasks: what is known of every task's data.
+        columns: the measured columns, in order.
+        rows: the baseline first where known, then the plan's arms and models in its order.
+        notes: footnotes, in the order of their numbers.
+        differences: rows minus ``single_task`` of the same model, paired by seed.
+        verdict: a few plain sentences per model.
+        curves: headline metric per epoch.
+    """
+
+    split: str
+    header: tuple[tuple[str, str], ...]
+    tasks: tuple[TaskFacts, ...]
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[Note, ...]
+    differences: tuple[Difference, ...]
+    verdict: tuple[str, ...]
+    curves: tuple[Curve, ...]
+    schema_version: int = TABLE_SCHEMA
+
+
+def comparison(
+    plan: Sequence[PlannedTrial], records: Mapping[str, TrialRecord], split: str = "validation"
+) -> Table:
+    """Compare the arms of a plan by the records that there are of it.
+
+    Args:
+        plan: every planned trial, so that missing ones count; records of other trials are ignored.
+        records: key -> record.
+        split: ``validation``, or ``selection`` or ``test`` where the trials measured them.
+
+    Raises:
+        ConfigError: the plan is empty, no finished trial measured ``split``, or two trials would
+            fill the same place.
+    """
+    if not plan:
+        raise ConfigError("plan: it has no trials, so there is nothing to compare")
+    _check_split(plan, records, split)
+    facts = task_facts(plan, records, split)
+    groups = cell_groups(plan, records, split)
+    measured = columns(groups[0].tasks)
+    rows, notes = _rows(groups, facts, measured)
+    used = [c for c, _ in measured if c.key != "leak" or any(r.cells["leak"].stat for r in rows)]
+    return Table(
+        split=split,
+        header=header(plan, records, split, facts),
+        tasks=facts,
+        columns=tuple(used),
+        rows=_mark_best(rows, used),
+        notes=notes,
+        differences=differences(groups),
+        verdict=verdict(groups),
+        curves=curves(groups, split),
+    )
+
+
+def _check_split(
+    plan: Sequence[PlannedTrial], records: Mapping[str, TrialRecord], split: str
+) -> None:
+    ended = [records[trial.key] for trial in plan if trial.key in records]
+    measured = sorted({name for record in ended for name in record.results})
+    if measured and split not in measured:
+        raise ConfigError(f"split={split}: no trial measured it; choose {' or '.join(measured)}")
+
+
+def _rows(
+    groups: Sequence[CellGroup],
+    facts: Sequence[TaskFacts],
+    measured: Sequence[tuple[Column, Measure]],
+) -> tuple[list[Row], tuple[Note, ...]]:
+    rows, notes = [], []
+    if all(task.majority is not None for task in facts):
+        rows.append(_row(_baseline(groups[0].tasks, facts), measured, (), baseline=True))
+    for group in groups:
+        own = notes_of(group, first=len(notes) + 1)
+        notes.extend(own)
+        rows.append(_row(group, measured, own))
+    return rows, tuple(notes)
+
+
+def _baseline(tasks: Mapping[str, str], facts: Sequence[TaskFacts]) -> CellGroup:
+    results = {name: majority_result(task) for name, task in zip(tasks, facts, strict=True)}
+    run = SeedRun(seed=0, trials=(), records=(), results=results)
+    return CellGroup("", "majority class", "", "", tasks, (run,))
+
+
+def _row(
+    group: CellGroup,
+    measured: Sequence[tuple[Column, Measure]],
+    notes: Sequence[Note],
+    baseline: bool = False,
+) -> Row:
+    cells = {}
+    for column, measure in measured:
+        marks = [n.number for n in notes if column.task is not None and n.task == column.task]
+        cells[column.key] = Cell(measure(group), notes=tuple(marks) if column.compact else ())
+    return Row(
+        label=plain(group.label),
+        arm=plain(group.arm),
+        strategy=group.strategy,
+        model=plain(group.model),
+        baseline=baseline,
+        cells=cells,
+        seeds_complete=0 if baseline else len(group.complete),
+        seeds_planned=0 if baseline else len(group.runs),
+        models=group.models,
+        parameters=group.parameters,
+        notes=tuple(n.number for n in notes if n.task is None),
+    )
+
+
+def _mark_best(rows: Sequence[Row], columns: Sequence[Column]) -> tuple[Row, ...]:
+    """Mark the highest written value per column; all of them where several are written alike.
+
+    Only rows whose planned seeds are all in the mean compete, and only where there are two or more
+    of them: a mean of fewer seeds is no equal rival.
+    """
+    best: set[tuple[int, str]] = set()
+    for column in columns:
+        written = {
+            index: float(number(stat.mean, column.unit))
+            for index, row in enumerate(rows)
+            if column.marked and not row.baseline
+            if (stat := row.cells[column.key].stat) is not None and stat.n == row.seeds_planned
+        }
+        if len(written) > 1:
+            top = max(written.values())
+            best |= {(index, column.key) for index, value in written.items() if value == top}
+    return tuple(
+        replace(
+            row,
+            cells={
+                key: replace(cell, best=(index, key) in best) for key, cell in row.cells.items()
+            },
+        )
+        for index, row in enumerate(rows)
+    )

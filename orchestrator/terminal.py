@@ -1,0 +1,106 @@
+"""Print the comparison table so that it fits the terminal: nothing is ever cut off.
+
+Where a row is too wide, mean and spread go on two lines; where that is still too wide, the columns
+are spread over several tables, each with the row's name.
+"""
+
+from collections.abc import Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.measure import Measurement
+from rich.padding import Padding
+from rich.table import Table as Grid
+from rich.text import Text
+
+from orchestrator.formats import DASH
+from orchestrator.table import Table
+from orchestrator.views import Field, Head, View, compact, difference, marks
+
+SUPERSCRIPT = str.maketrans("0123456789,", "⁰¹²³⁴⁵⁶⁷⁸⁹⋅")
+LEGEND = "* best of the rows whose seeds are all there"
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print header, table, footnotes, differences and verdict on a terminal or into a log."""
+    lines = Grid.grid(padding=(0, 2, 0, 0))
+    for name, text in table.header:
+        lines.add_row(Text(name, style="dim"), Text(text, overflow="fold"))
+    console.print(lines)
+    _print_view(console, compact(table), compact(table, paired=True))
+    if any(cell.best for row in table.rows for cell in row.cells.values()):
+        console.print(Text(LEGEND, style="dim"))
+    for note in table.notes:
+        console.print(Text(f"{superscript([note.number])} {note.text}", overflow="fold"))
+    if table.differences:
+        view = difference(table)
+        console.print()
+        console.print(Text(f"{view.title} (paired by seed)", style="bold"))
+        _print_view(console, view, view)
+    for sentence in table.verdict:
+        console.print(Padding(Text(sentence, overflow="fold"), (1, 0, 0, 0)))
+
+
+def superscript(notes: Sequence[int]) -> str:
+    """Footnote numbers as superscript characters."""
+    return marks(notes).translate(SUPERSCRIPT)
+
+
+def _print_view(console: Console, view: View, narrow: View) -> None:
+    one_line = _grid(view, range(2, len(view.heads)), stacked=False)
+    if _width(console, one_line) <= console.width:
+        console.print(one_line)
+        return
+    for block in _blocks(console, narrow):
+        console.print(_grid(narrow, block, stacked=True))
+
+
+def _blocks(console: Console, view: View) -> list[list[int]]:
+    """Cut the numeric columns into runs that fit beside the names, widest possible first."""
+    blocks: list[list[int]] = [[]]
+    for index in range(2, len(view.heads)):
+        candidate = [*blocks[-1], index]
+        fits = _width(console, _grid(view, candidate, stacked=True)) <= console.width
+        if fits or not blocks[-1]:
+            blocks[-1] = candidate
+        else:
+            blocks.append([index])
+    return blocks
+
+
+def _width(console: Console, grid: Grid) -> int:
+    """The width that ``grid`` needs; ``console.measure`` would cap it at the console's."""
+    return Measurement.get(console, console.options.update(max_width=10_000), grid).maximum
+
+
+def _grid(view: View, numeric: Sequence[int], stacked: bool) -> Grid:
+    grid = Grid(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    names = [0] if stacked else [0, 1]
+    for index in (*names, *numeric):
+        head = view.heads[index]
+        justify = "right" if head.numeric else "left"
+        grid.add_column(_head(head), justify=justify, overflow="fold", no_wrap=False)
+    for row in view.rows:
+        first = _name(row, stacked) if stacked else _value(row[0], stacked=False)
+        rest = [row[index] for index in (*names[1:], *numeric)]
+        grid.add_row(first, *(_value(field, stacked) for field in rest))
+    return grid
+
+
+def _head(head: Head) -> Text:
+    return Text(f"{head.title}\n{head.unit}" if head.unit else head.title)
+
+
+def _name(row: Sequence[Field], stacked: bool) -> Text:
+    arm, model = row[0], row[1]
+    below = "" if model.text == DASH else f"\n{model.text}"
+    return _value(arm, stacked).append(below, style="dim")
+
+
+def _value(field: Field, stacked: bool) -> Text:
+    text = Text(field.text, style="bold" if field.best else "")
+    text.append("*" if field.best else "")
+    text.append(superscript(field.notes))
+    if field.spread:
+        text.append(("\n" if stacked else "") + field.spread, style="dim not bold")
+    return text

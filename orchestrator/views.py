@@ -1,0 +1,148 @@
+"""The table as rows of short texts, the same for every format that a human reads.
+
+Three views: compact (one headline per task, fits a terminal), detailed (every metric) and the
+differences to ``single_task``. Nothing is escaped here: each format does that itself.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator.cells import Stat
+from orchestrator.columns import Column, metric_title, metric_unit
+from orchestrator.formats import DASH, count, number, signed
+from orchestrator.table import Row, Table
+
+
+@dataclass(frozen=True)
+class Head:
+    """The two lines of a column's head, and whether numbers stand below it."""
+
+    title: str
+    unit: str = ""
+    numeric: bool = True
+
+
+@dataclass(frozen=True)
+class Field:
+    """One text of a view: a value, its spread (``±0.31`` or nothing), marks."""
+
+    text: str
+    spread: str = ""
+    best: bool = False
+    notes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class View:
+    """A titled grid of fields; ``rows[i][j]`` stands below ``heads[j]``."""
+
+    title: str
+    heads: tuple[Head, ...]
+    rows: tuple[tuple[Field, ...], ...]
+
+
+NAMES = (Head("arm", numeric=False), Head("model", numeric=False))
+
+
+def compact(table: Table, paired: bool = False) -> View:
+    """Headline per task, macro, pooled, seeds, models to deploy, parameters, training time.
+
+    With ``paired`` the last four take the place of two: parameters stand where a spread would,
+    below the models, and the time below the seeds.
+    """
+    scored = [c for c in table.columns if c.compact and c.key != "train_seconds"]
+    costs = (Head("seeds"), Head("models"), Head("params"), Head("train", "time"))
+    heads = (
+        *NAMES,
+        *(Head(*column.title) for column in scored),
+        *((Head("models", "params"), Head("seeds", "time")) if paired else costs),
+    )
+    rows = (
+        (
+            *_names(row),
+            *(_field(row, column) for column in scored),
+            *_costs(row, paired),
+        )
+        for row in table.rows
+    )
+    return View("Comparison", heads, tuple(rows))
+
+
+def detailed(table: Table) -> View:
+    """Every measured column with its spread; ``(n)`` where fewer seeds than planned are in it."""
+    heads = (*NAMES, *(Head(*column.title) for column in table.columns))
+    rows = (
+        (*_names(row), *(_field(row, column, seeds=True) for column in table.columns))
+        for row in table.rows
+    )
+    return View("All metrics", heads, tuple(rows))
+
+
+def difference(table: Table) -> View:
+    """Each arm minus ``single_task`` of the same model, paired by seed; no rows where none is."""
+    heads = (
+        *NAMES,
+        Head("macro", "points"),
+        *(Head(task.name, _difference_unit(task.headline)) for task in table.tasks),
+        Head("seeds"),
+    )
+    rows = []
+    for one in table.differences:
+        tasks = zip(one.tasks.values(), table.tasks, strict=True)
+        rows.append(
+            (
+                Field(one.label),
+                Field(one.model),
+                _signed(one.macro, "percent"),
+                *(_signed(stat, metric_unit(task.headline)) for stat, task in tasks),
+                Field(str(one.macro.n if one.macro else 0)),
+            )
+        )
+    return View("Difference to single_task", heads, tuple(rows))
+
+
+def _difference_unit(metric: str) -> str:
+    return metric_title(metric).replace(" %", " points")
+
+
+def _names(row: Row) -> tuple[Field, Field]:
+    return Field(row.label, notes=row.notes), Field(row.model or DASH)
+
+
+def _costs(row: Row, paired: bool) -> tuple[Field, ...]:
+    time = row.cells["train_seconds"].stat
+    texts = (
+        DASH if row.baseline else f"{row.seeds_complete}/{row.seeds_planned}",
+        DASH if row.baseline else str(row.models),
+        DASH if row.parameters is None else count(row.parameters),
+        DASH if time is None else number(time.mean, "seconds"),
+    )
+    if not paired:
+        return tuple(Field(text) for text in texts)
+    seeds, models, parameters, duration = ("" if text == DASH else text for text in texts)
+    return Field(models or DASH, parameters), Field(seeds or DASH, duration)
+
+
+def _field(row: Row, column: Column, seeds: bool = False) -> Field:
+    cell = row.cells[column.key]
+    if cell.stat is None:
+        return Field(DASH, notes=cell.notes)
+    spread = _spread(cell.stat, column.unit)
+    if seeds and not row.baseline and cell.stat.n < row.seeds_planned:
+        spread = f"{spread} ({cell.stat.n})".strip()
+    return Field(number(cell.stat.mean, column.unit), spread, cell.best, cell.notes)
+
+
+def _spread(stat: Stat, unit: str) -> str:
+    return "" if stat.std is None else f"±{number(stat.std, unit)}"
+
+
+def _signed(stat: Stat | None, unit: str) -> Field:
+    if stat is None:
+        return Field(DASH)
+    return Field(signed(stat.mean, unit), _spread(stat, unit))
+
+
+def marks(notes: Sequence[int]) -> str:
+    """Footnote numbers as they stand in the table: ``1,2``."""
+    return ",".join(map(str, notes))

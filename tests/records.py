@@ -1,0 +1,100 @@
+"""Synthetic trials and records, so that tests of reports need no training."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from trainables.config import TrialConfig
+from trainables.record import TrialRecord
+
+TASKS = {"cola": "matthews", "sst2": "accuracy", "mrpc": "accuracy"}
+ARMS: dict[str, dict[str, Any]] = {
+    "single_task": {"strategy": "single_task"},
+    "naive_concat": {"strategy": "naive_concat"},
+    "naive_concat_union": {"strategy": "naive_concat", "label_space": "union"},
+    "shared_encoder": {"strategy": "shared_encoder"},
+}
+Confusion = Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A planned trial."""
+
+    key: str
+    config: TrialConfig
+
+
+def trial(
+    arm: str = "shared_encoder",
+    tasks: Mapping[str, str] | Sequence[str] = tuple(TASKS),
+    model: str = "tiny",
+    seed: int = 41,
+    **changes: Any,
+) -> Trial:
+    """A planned trial of a known arm (or of ``changes['arm']``), tasks given with headlines or by name."""
+    headlines = (
+        dict(tasks) if isinstance(tasks, Mapping) else {t: TASKS.get(t, "accuracy") for t in tasks}
+    )
+    content: dict[str, Any] = {
+        "arm_name": arm,
+        "arm": ARMS.get(arm),
+        "tasks": {
+            name: {"text": ("sentence",), "headline": headline, "demo": "sentiment"}
+            for name, headline in headlines.items()
+        },
+        "sources": dict.fromkeys(headlines, "demo"),
+        "fingerprints": {t: hashlib.sha256(t.encode()).hexdigest() for t in headlines},
+        "model_name": model,
+        "model": {"encoder": model},
+        "seed": seed,
+        "training": {},
+        "selection": {},
+        "limits": {},
+    }
+    config = TrialConfig.model_validate(content | changes)
+    return Trial(config.key, config)
+
+
+def record(
+    planned: Trial,
+    confusions: Mapping[str, Confusion] | None = None,
+    status: str = "finished",
+    **changes: Any,
+) -> TrialRecord:
+    """A record of a planned trial with these validation confusions (failed ones have none)."""
+    tasks = list(planned.config.tasks)
+    if confusions is None:
+        confusions = dict.fromkeys(tasks, right(8, 10)) if status == "finished" else {}
+    results = {task: {"confusion": confusion} for task, confusion in confusions.items()}
+    content: dict[str, Any] = {
+        "key": planned.key,
+        "title": planned.config.title,
+        "status": status,
+        "config": planned.config.model_dump(),
+        "origins": dict.fromkeys(tasks, "demo (made here)"),
+        "labels": {
+            task: [f"{task}_{i}" for i in range(len(confusions.get(task, "ab")))] for task in tasks
+        },
+        "examples_per_split": dict.fromkeys(tasks, {"train": 100, "validation": 20}),
+        "results": {"validation": results} if results else {},
+        "parameters": 1000,
+        "train_seconds": 10.0,
+        "eval_seconds": 1000.0,
+    }
+    return TrialRecord.model_validate(content | changes)
+
+
+def right(correct: int, of: int, classes: int = 2) -> list[list[int]]:
+    """A confusion of ``of`` examples per class, ``correct`` of them right, the rest one class on."""
+    matrix = [[0] * classes for _ in range(classes)]
+    for i in range(classes):
+        matrix[i][i] += correct
+        matrix[i][(i + 1) % classes] += of - correct
+    return matrix
+
+
+def by_key(*records: TrialRecord) -> dict[str, TrialRecord]:
+    """Records as ``read_records`` gives them."""
+    return {one.key: one for one in records}

@@ -1,0 +1,69 @@
+"""What a running trial says about itself, once a second or so, for whoever watches.
+
+One small JSON file per trial, replaced whole. Nothing depends on it: it is not flushed to the disk,
+a trial goes on where it cannot be written, and a reader takes a missing or damaged file as silence.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypedDict
+
+
+class Progress(TypedDict):
+    """Where a trial stands.
+
+    ``headline`` is the latest evaluation (a fraction; none before the first) and ``headline_name``
+    says of what: a task's name or ``macro``. ``time`` is in Unix seconds.
+    """
+
+    epoch: float
+    epochs: int
+    step: int
+    total_steps: int
+    examples: int
+    loss: float
+    headline: float | None
+    headline_name: str
+    examples_per_second: float
+    time: float
+
+
+_NUMBERS = (
+    "epoch",
+    "epochs",
+    "step",
+    "total_steps",
+    "examples",
+    "loss",
+    "examples_per_second",
+    "time",
+)
+
+
+def write_progress(path: Path, progress: Mapping[str, Any]) -> None:
+    """Replace the file at ``path`` in one move; do nothing where that is impossible."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(dict(progress)), encoding="utf-8")
+        temporary.replace(path)
+
+
+def read_progress(path: Path) -> Progress | None:
+    """Read what ``write_progress`` wrote; none where the file is missing, half or foreign."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return content if _is_progress(content) else None
+
+
+def _is_progress(content: Any) -> bool:
+    if not isinstance(content, dict):
+        return False
+    numbers = all(isinstance(content.get(name), int | float) for name in _NUMBERS)
+    headline = isinstance(content.get("headline", ""), int | float | None)
+    return numbers and headline and isinstance(content.get("headline_name"), str)
