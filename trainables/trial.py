@@ -22,8 +22,9 @@ from trainables.data.sources import load_task
 from trainables.data.task import TaskConfig, TaskData
 from trainables.data.tokens import TokenSplit, tokenize_task
 from trainables.errors import CheckpointError, DataError, DivergedError, OneOrManyError
-from trainables.models.classifier import Classifier, save_classifier
+from trainables.models.classifier import Classifier
 from trainables.models.encoder import load_encoder, load_tokenizer
+from trainables.models.saved import save_classifier
 from trainables.progress import write_progress
 from trainables.record import RunLayout, TrialRecord, write_record
 from trainables.strategies import TrainTask, make_strategy
