@@ -33,7 +33,7 @@ def test_a_trial_without_results_keeps_a_row_per_task() -> None:
     frame = results_frame(by_key(failed))
     assert list(frame["task"]) == ["cola", "sst2", "mrpc"]
     assert set(frame["status"]) == {"failed"}
-    assert frame["value"].isna().all()
+    assert set(map(str, frame["value"])) <= {"None", "nan"}, "no number is made up"
 
 
 def test_the_file_is_the_frame_whatever_the_order_of_the_records(tmp_path) -> None:

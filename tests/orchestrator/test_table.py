@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from orchestrator.cells import Stat
 from orchestrator.table import Row, Table, comparison
 from tests.records import Trial, by_key, record, right, trial
 from trainables.errors import ConfigError
@@ -15,6 +16,12 @@ PAIR = {"sst2": "accuracy", "mrpc": "accuracy"}
 
 def rows(table: Table) -> dict[str, Row]:
     return {row.label: row for row in table.rows}
+
+
+def stat(row: Row, key: str) -> Stat:
+    found = row.cells[key].stat
+    assert found is not None
+    return found
 
 
 def single(seed: int, correct: Mapping[str, int], model: str = "tiny", **changes):
@@ -44,25 +51,25 @@ def test_a_single_task_row_is_made_of_one_trial_per_task_and_seed() -> None:
         single(42, {"sst2": 10, "mrpc": 6}, train_seconds=20.0),
     )
     row = rows(table)["single_task"]
-    sst2 = row.cells["sst2.accuracy"].stat
+    sst2 = stat(row, "sst2.accuracy")
     assert sst2.mean == approx(0.9)
     assert sst2.std == approx(0.2 / 2**0.5), "the sample standard deviation, ddof=1"
-    assert row.cells["macro"].stat.by_seed == {41: approx(0.7), 42: approx(0.8)}
-    assert row.cells["pooled.accuracy"].stat.mean == approx(0.75)
-    assert row.cells["train_seconds"].stat.by_seed == {41: 20.0, 42: 40.0}
+    assert stat(row, "macro").by_seed == {41: approx(0.7), 42: approx(0.8)}
+    assert stat(row, "pooled.accuracy").mean == approx(0.75)
+    assert stat(row, "train_seconds").by_seed == {41: 20.0, 42: 40.0}
     assert (row.seeds_complete, row.seeds_planned, row.models, row.parameters) == (2, 2, 2, 2000)
 
 
 def test_one_multi_task_model_is_deployed_and_evaluation_is_not_training_time() -> None:
     row = rows(table_of(multi("shared_encoder", 41, {"sst2": 8, "mrpc": 6})))["shared_encoder"]
     assert (row.models, row.parameters) == (1, 1000)
-    assert row.cells["train_seconds"].stat.mean == 10.0
+    assert stat(row, "train_seconds").mean == 10.0
 
 
 def test_one_seed_has_no_standard_deviation() -> None:
     row = rows(table_of(multi("naive_concat", 41, {"sst2": 8})))["naive_concat"]
-    assert row.cells["macro"].stat.std is None
-    assert row.cells["macro"].stat.n == 1
+    assert stat(row, "macro").std is None
+    assert stat(row, "macro").n == 1
 
 
 def test_pooled_f1_weighs_examples_and_macro_weighs_tasks() -> None:
@@ -70,18 +77,18 @@ def test_pooled_f1_weighs_examples_and_macro_weighs_tasks() -> None:
     confusions = {"sst2": [[0, 10], [0, 90]], "mrpc": [[5, 0], [5, 0]]}
     table = comparison([planned], by_key(record(planned, confusions)))
     row = rows(table)["shared_encoder"]
-    assert row.cells["macro"].stat.mean == approx((0.9 + 0.5) / 2)
-    assert row.cells["pooled.accuracy"].stat.mean == approx(95 / 110)
-    assert row.cells["pooled.f1"].stat.mean == approx(2 * 90 / (2 * 90 + 10 + 5))
+    assert stat(row, "macro").mean == approx((0.9 + 0.5) / 2)
+    assert stat(row, "pooled.accuracy").mean == approx(95 / 110)
+    assert stat(row, "pooled.f1").mean == approx(2 * 90 / (2 * 90 + 10 + 5))
 
 
 def test_tasks_with_other_class_counts_have_pooled_accuracy_but_no_pooled_f1() -> None:
     planned = trial("shared_encoder", {"sst2": "accuracy", "three": "f1"})
     confusions = {"sst2": right(8, 10), "three": right(5, 10, classes=3)}
     row = rows(comparison([planned], by_key(record(planned, confusions))))["shared_encoder"]
-    assert row.cells["pooled.accuracy"].stat.mean == approx(31 / 50)
+    assert stat(row, "pooled.accuracy").mean == approx(31 / 50)
     assert row.cells["pooled.f1"].stat is None
-    assert row.cells["three.f1"].stat.mean == approx(0.5), "macro F1 of three classes"
+    assert stat(row, "three.f1").mean == approx(0.5), "macro F1 of three classes"
 
 
 def test_the_headline_metric_comes_first_and_only_it_is_compact() -> None:
@@ -100,9 +107,9 @@ def test_a_trial_that_did_not_finish_is_named_and_not_in_the_mean(status: str) -
     bad = record(plan[1], status=status, error="out of memory")
     table = table_of(single(41, {"sst2": 8, "mrpc": 6}), (plan, [found[0], bad]))
     row = rows(table)["single_task"]
-    assert row.cells["mrpc.accuracy"].stat.by_seed == {41: approx(0.6)}
-    assert row.cells["sst2.accuracy"].stat.n == 2, "the other task of that seed still counts"
-    assert row.cells["macro"].stat.n == 1
+    assert stat(row, "mrpc.accuracy").by_seed == {41: approx(0.6)}
+    assert stat(row, "sst2.accuracy").n == 2, "the other task of that seed still counts"
+    assert stat(row, "macro").n == 1
     assert (row.seeds_complete, row.seeds_planned) == (1, 2)
     (note,) = table.notes
     assert row.notes == (note.number,) == (1,)
@@ -130,7 +137,7 @@ def test_records_of_other_trials_are_ignored() -> None:
     _, strangers = multi("shared_encoder", 99, {"sst2": 1})
     plan, found = multi("shared_encoder", 41, {"sst2": 8})
     row = rows(comparison(plan, by_key(*found, *strangers)))["shared_encoder"]
-    assert row.cells["sst2.accuracy"].stat.by_seed == {41: approx(0.8)}
+    assert stat(row, "sst2.accuracy").by_seed == {41: approx(0.8)}
 
 
 def test_a_degenerate_run_counts_and_equal_ones_share_a_footnote() -> None:
@@ -138,7 +145,7 @@ def test_a_degenerate_run_counts_and_equal_ones_share_a_footnote() -> None:
     constant = {"sst2": [[0, 5], [0, 15]], "mrpc": right(8, 10)}
     table = comparison(plan, by_key(*(record(one, constant) for one in plan)))
     row = rows(table)["shared_encoder"]
-    assert row.cells["sst2.accuracy"].stat.n == 2
+    assert stat(row, "sst2.accuracy").n == 2
     assert row.cells["sst2.accuracy"].notes == (1,)
     (note,) = table.notes
     assert "seeds 41, 42" in note.text
@@ -198,7 +205,7 @@ def test_leak_weighs_tasks_by_examples_and_shows_only_where_measured() -> None:
     }
     one = record(planned, results={"validation": results})
     table = comparison([planned], by_key(one))
-    assert rows(table)["naive_concat_union"].cells["leak"].stat.mean == approx(0.25)
+    assert stat(rows(table)["naive_concat_union"], "leak").mean == approx(0.25)
     without = table_of(multi("naive_concat", 41, {"sst2": 8}))
     assert "leak" not in [column.key for column in without.columns]
 
@@ -214,9 +221,10 @@ def test_differences_are_paired_by_seed() -> None:
         (extra, []),
     )
     (gap,) = table.differences
+    assert gap.macro is not None
     assert gap.macro.by_seed == {41: approx(0.1), 42: approx(0.1)}
     assert gap.macro.std == approx(0, abs=1e-12), "both seeds gained the same"
-    assert gap.tasks["sst2"].n == 2
+    assert gap.tasks["sst2"] == gap.macro
 
 
 @pytest.mark.parametrize(
@@ -259,7 +267,9 @@ def test_each_model_has_its_own_reference_and_sentences() -> None:
         multi("shared_encoder", 41, {"sst2": 7}, model="a"),
         multi("shared_encoder", 41, {"sst2": 9}, model="b"),
     )
-    assert [(gap.model, gap.macro.mean) for gap in table.differences] == [("a", approx(0.1))]
+    (gap,) = table.differences
+    assert gap.macro is not None
+    assert (gap.model, gap.macro.mean) == ("a", approx(0.1))
     assert "b: no single_task arm" in table.verdict[1]
 
 
@@ -312,7 +322,7 @@ def test_another_split_is_reported_where_there_is_one_and_named_where_not() -> N
     }
     records = by_key(record(planned, results=results))
     table = comparison([planned], records, split="selection")
-    assert table.rows[-1].cells["macro"].stat.mean == approx(0.9)
+    assert stat(table.rows[-1], "macro").mean == approx(0.9)
     assert "optimistic" in dict(table.header)["protocol"]
     with pytest.raises(ConfigError, match=r"split=test: .* selection or validation"):
         comparison([planned], records, split="test")
