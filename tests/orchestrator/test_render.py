@@ -229,6 +229,13 @@ def test_markdown_leaves_the_names_of_arms_readable() -> None:
     assert "| shared_encoder | minilm-l6 |" in markdown(comparison(*grid()))
 
 
+def test_the_detailed_table_says_how_many_seeds_where_some_are_missing() -> None:
+    plan, records = grid(arms=("shared_encoder",), models=("tiny",))
+    assert "(1)" not in markdown(comparison(plan, records))
+    records.pop(plan[0].key)
+    assert "70.00 (1) |" in markdown(comparison(plan, records)).split("### All metrics")[1]
+
+
 def test_latex_escapes_every_command() -> None:
     text = latex(hostile())
     name = (

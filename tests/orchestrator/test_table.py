@@ -371,3 +371,19 @@ def test_the_table_is_the_same_whatever_the_order_of_the_records() -> None:
     plan = [one for trials, _ in parts for one in trials]
     records = by_key(*(one for _, found in parts for one in found))
     assert comparison(plan, records) == comparison(plan, dict(reversed(records.items())))
+
+
+def test_results_that_a_diverged_trial_left_are_not_in_the_mean() -> None:
+    plan, _ = multi("shared_encoder", 42, {"sst2": 1})
+    left = record(plan[0], {"sst2": right(1, 10)}, status="diverged", error="NaN")
+    table = table_of(multi("shared_encoder", 41, {"sst2": 8}), (plan, [left]))
+    assert stat(rows(table)["shared_encoder"], "sst2.accuracy").by_seed == {41: approx(0.8)}
+
+
+def test_an_arm_with_fewer_paired_seeds_is_not_called_the_best() -> None:
+    table = table_of(
+        *(single(seed, {"sst2": 7}) for seed in (41, 42)),
+        *(multi("naive_concat", seed, {"sst2": 8}) for seed in (41, 42)),
+        multi("shared_encoder", 41, {"sst2": 10}),
+    )
+    assert "the best multi-task arm, naive_concat," in table.verdict[0]
