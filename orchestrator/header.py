@@ -1,9 +1,9 @@
-"""The lines above the comparison table: which protocol, budget, data and machine made its numbers."""
+"""The lines above the comparison table: the protocol, budget, data and machine of its numbers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestrator.cells import PlannedTrial, examples
+from orchestrator.cells import PlannedTrial
 from orchestrator.columns import metric_title
 from orchestrator.formats import listed, number, plain
 from trainables.config import ModelConfig, TrialConfig
@@ -90,7 +90,7 @@ def majority_result(facts: TaskFacts) -> TaskResult:
     index = facts.majority[0] if facts.majority else 0
     width = len(facts.class_sizes)
     rows = tuple(tuple(n if j == index else 0 for j in range(width)) for n in facts.class_sizes)
-    return TaskResult(confusion=rows)
+    return TaskResult(confusion=rows, loss=None, leak=None)
 
 
 def header(

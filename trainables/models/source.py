@@ -78,7 +78,12 @@ def locate(model: ModelConfig, *, download_weights: bool) -> Source:
         if folder.exists():
             raise problem(model, "encoder", "is a file; give the folder that holds config.json")
         if not _HUB_NAME.fullmatch(model.encoder):
-            raise problem(model, "encoder", f"there is no such folder{nearest(model.encoder)}")
+            raise problem(
+                model,
+                "encoder",
+                f"there is no such folder; use {' or '.join(ALIASES)}, a Hub name or an existing "
+                f"folder{did_you_mean(model.encoder)}",
+            )
 
     from trainables.models.hub import fetch
 
@@ -86,12 +91,10 @@ def locate(model: ModelConfig, *, download_weights: bool) -> Source:
     return Source(folder, f"Hub {repository}", repository)
 
 
-def nearest(value: str) -> str:
-    """Advice to append to a message about an unknown encoder."""
-    matches = difflib.get_close_matches(value.lower(), ALIASES, n=1)
-    if matches:
-        return f"; did you mean {matches[0]}?"
-    return f"; use {' or '.join(ALIASES)}, a Hub name or an existing folder"
+def did_you_mean(value: str) -> str:
+    """The nearest alias as the end of a message about an unknown encoder, or nothing."""
+    matches = [] if value in ALIASES else difflib.get_close_matches(value.lower(), ALIASES, n=1)
+    return f"; did you mean {matches[0]}?" if matches else ""
 
 
 def file_names(folder: Path) -> set[str]:

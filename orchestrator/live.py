@@ -1,0 +1,171 @@
+"""Show a running grid: a live view on a terminal, plain lines in a log.
+
+Only ``orchestrator/progress.py`` knows the numbers; this file draws them.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from threading import RLock
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table as Grid
+from rich.text import Text
+
+from orchestrator.formats import clock, plain
+from orchestrator.progress import GridProgress, TrialProgress, TrialState
+
+
+class LiveView:
+    """Follows a grid from ``with`` to the end of its block; told of every trial's fate.
+
+    On a terminal it redraws itself; elsewhere (CI, a file) it prints a line when a trial starts or
+    ends and a summary about every ``every`` seconds, without escape codes. Trials may speak from
+    any thread. A pickled copy keeps the numbers and shows nothing, unless it is entered itself.
+
+    Args:
+        progress: the grid's bookkeeping; its ``start``, ``update`` and ``finish`` are called here.
+        console: where to draw; none: standard output.
+        now: gives Unix seconds.
+        every: seconds between two summary lines.
+    """
+
+    def __init__(
+        self,
+        progress: GridProgress,
+        console: Console | None = None,
+        now: Callable[[], float] = time.time,
+        every: float = 30.0,
+    ) -> None:
+        self.progress = progress
+        self._console = console
+        self._now = now
+        self._every = every
+        self._live: Live | None = None
+        self._plain = False
+        self._lock = RLock()
+        self._began = self._said = now()
+
+    def __getstate__(self) -> dict[str, Any]:
+        passive = {"_console": None, "_live": None, "_plain": False, "_lock": None}
+        return self.__dict__ | passive
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state | {"_lock": RLock()})
+
+    def __enter__(self) -> "LiveView":
+        console = self._console or Console()
+        self._console = console
+        self._began = self._said = self._now()
+        self._plain = not console.is_terminal or console.is_dumb_terminal
+        if not self._plain:
+            self._live = Live(get_renderable=self.render, console=console, refresh_per_second=2)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+        self._say(self.summary())
+        self._plain = False
+
+    def start(self, key: str) -> None:
+        """A trial begins to run."""
+        with self._lock:
+            self.progress.start(key, self._now())
+            self._say(f"started {self.progress.trials[key].expected.title}")
+
+    def update(self, key: str, progress: Mapping[str, Any] | None) -> None:
+        """Take what a trial says of itself (``trainables/progress.py``)."""
+        with self._lock:
+            self.progress.update(key, progress)
+        self.tick()
+
+    def finish(self, key: str, state: TrialState, reason: str = "") -> None:
+        """A trial has ended; ``reason`` says why it failed."""
+        with self._lock:
+            self.progress.finish(key, state, self._now())
+            trial = self.progress.trials[key]
+            line = f"{state.value} {trial.expected.title}{_ending(trial, reason)}"
+            self._say(line)
+            if self._live is not None and state is not TrialState.FINISHED:
+                self._live.console.print(Text(plain(line), overflow="fold"))
+
+    def tick(self) -> None:
+        """Print a summary line where one is due; the live view redraws by itself."""
+        with self._lock:
+            if self._plain and self._now() - self._said >= self._every:
+                self._say(self.summary())
+                self._said = self._now()
+
+    def summary(self) -> str:
+        """How far the grid is, in one line."""
+        counts = self.progress.counts()
+        done = sum(n for state, n in counts.items() if state.is_finished)
+        bad = [f"{counts[s]} {s.value}" for s in (TrialState.FAILED, TrialState.DIVERGED)]
+        parts = [
+            f"{done} of {len(self.progress.trials)} done",
+            f"{counts[TrialState.RUNNING]} running",
+            f"{counts[TrialState.PENDING]} left",
+            *(text for text in bad if not text.startswith("0 ")),
+        ]
+        text = f"{', '.join(parts)}; {clock(self._now() - self._began)} elapsed"
+        if done == len(self.progress.trials):
+            return text
+        return f"{text}, about {clock(self.progress.eta(self._now()))} to go"
+
+    def render(self) -> Group:
+        """The live view: a bar for the grid and a line for each running trial."""
+        with self._lock:
+            bar = Grid.grid(padding=(0, 1))
+            bar.add_row(
+                ProgressBar(total=1.0, completed=self.progress.share(), width=40),
+                Text(f"{100 * self.progress.share():3.0f} %"),
+            )
+            running = Grid.grid(padding=(0, 2, 0, 0))
+            for index in range(5):
+                running.add_column(overflow="fold", justify="left" if index == 0 else "right")
+            for trial in self.progress.running():
+                running.add_row(*map(Text, _line(trial)))
+            return Group(bar, Text(self.summary(), overflow="fold"), running)
+
+    def _say(self, line: str) -> None:
+        if self._plain and self._console is not None:
+            self._console.print(Text(plain(line)), soft_wrap=True)
+
+
+def _line(trial: TrialProgress) -> tuple[str, str, str, str, str]:
+    title, last = plain(trial.expected.title), trial.last
+    if last is None:
+        return title, "starting", "", "", ""
+    return (
+        title,
+        f"epoch {last['epoch']:.1f}/{last['epochs']}",
+        f"loss {last['loss']:.3f}",
+        _headline(last),
+        f"{last['examples_per_second']:.0f} ex/s",
+    )
+
+
+def _headline(last: Mapping[str, Any]) -> str:
+    if last["headline"] is None:
+        return ""
+    return f"{plain(last['headline_name'])}={last['headline']:.3f}"
+
+
+def _ending(trial: TrialProgress, reason: str) -> str:
+    headline = "" if trial.last is None else _headline(trial.last)
+    parts = [reason or headline]
+    if trial.started is not None and trial.ended is not None:
+        parts.append(f"{clock(trial.ended - trial.started)} after its start")
+    text = ", ".join(part for part in parts if part)
+    return f": {text}" if text else ""

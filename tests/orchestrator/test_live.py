@@ -1,0 +1,202 @@
+"""The live view and the time that a grid will still take."""
+
+import io
+import pickle
+
+import pytest
+from rich.console import Console
+
+from orchestrator.live import LiveView
+from orchestrator.progress import Expected, GridProgress, TrialState
+
+
+def said(examples: int, time: float, **changes) -> dict:
+    """What a trial says."""
+    return {
+        "epoch": 1.26,
+        "epochs": 3,
+        "step": 5,
+        "total_steps": 10,
+        "examples": examples,
+        "loss": 0.5,
+        "headline": None,
+        "headline_name": "macro",
+        "examples_per_second": 0.0,
+        "time": time,
+    } | changes
+
+
+def planned(n: int, slots: int = 1, model: str = "a") -> GridProgress:
+    return GridProgress([Expected(f"k{i}", f"trial {i}", model, 1000) for i in range(n)], slots)
+
+
+class Clock:
+    """Unix seconds that only move when told."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+@pytest.mark.parametrize("state", TrialState)
+def test_only_ended_states_are_finished(state: TrialState) -> None:
+    assert state.is_finished == (state.value in ("finished", "failed", "diverged"))
+
+
+def test_counts_follow_the_trials() -> None:
+    grid = planned(4)
+    grid.start("k0", 0.0)
+    grid.start("k1", 0.0)
+    grid.finish("k1", TrialState.DIVERGED, 1.0)
+    grid.update("k2", said(10, 1.0))
+    counts = grid.counts()
+    assert counts[TrialState.RUNNING] == 2, "a trial that speaks runs"
+    assert counts[TrialState.DIVERGED] == 1
+    assert counts[TrialState.PENDING] == 1
+
+
+def test_there_is_no_eta_before_the_first_speed_and_none_needed_at_the_end() -> None:
+    grid = planned(1)
+    assert grid.eta(0.0) is None
+    grid.start("k0", 0.0)
+    assert grid.eta(1.0) is None
+    grid.finish("k0", TrialState.FINISHED, 2.0)
+    assert grid.eta(2.0) == 0.0
+    assert grid.share() == 1.0
+
+
+def test_eta_of_one_trial_is_what_is_left_over_its_speed_and_runs_down() -> None:
+    grid = planned(1)
+    grid.update("k0", said(0, 0.0))
+    grid.update("k0", said(500, 50.0))
+    assert grid.eta(50.0) == pytest.approx(50.0)
+    assert grid.eta(60.0) == pytest.approx(40.0)
+    assert grid.eta(1000.0) == 0.0
+
+
+@pytest.mark.parametrize(("slots", "seconds"), [(1, 450.0), (2, 250.0), (4, 150.0)])
+def test_waiting_trials_are_laid_onto_the_slots(slots: int, seconds: float) -> None:
+    grid = planned(5, slots)
+    grid.update("k0", said(0, 0.0))
+    grid.update("k0", said(500, 50.0))
+    # 50 s are left of the first one; each of the four others takes 100 s.
+    assert grid.eta(50.0) == pytest.approx(seconds)
+
+
+def test_a_model_that_ran_has_its_own_speed_and_another_the_mean() -> None:
+    fast = [Expected("f0", "", "fast", 1000), Expected("f1", "", "fast", 1000)]
+    slow = [Expected("s0", "", "slow", 1000), Expected("s1", "", "slow", 1000)]
+    grid = GridProgress([*fast, *slow], slots=1)
+    for key, rate in (("f0", 100.0), ("s0", 10.0)):
+        grid.update(key, said(0, 0.0))
+        grid.update(key, said(1000, 1000 / rate))
+        grid.finish(key, TrialState.FINISHED, 1000 / rate)
+    # Both trials run from 0 to their last word, so neither has an overhead.
+    assert grid.eta(100.0) == pytest.approx(10.0 + 100.0)
+    other = GridProgress([*fast, Expected("n", "", "new", 1000)], slots=1)
+    other.update("f0", said(0, 0.0))
+    other.update("f0", said(1000, 10.0))
+    other.finish("f0", TrialState.FINISHED, 10.0)
+    assert other.eta(10.0) == pytest.approx(10.0 + 10.0)
+
+
+def test_waiting_trials_pay_the_overhead_of_the_finished_ones() -> None:
+    grid = planned(2)
+    grid.start("k0", 0.0)
+    grid.update("k0", said(0, 5.0))
+    grid.update("k0", said(1000, 15.0))
+    grid.finish("k0", TrialState.FINISHED, 18.0)
+    assert grid.eta(18.0) == pytest.approx(10.0 + 8.0)
+
+
+def test_a_continued_trial_is_not_taken_for_a_fast_one() -> None:
+    grid = planned(1)
+    grid.update("k0", said(800, 100.0))
+    grid.update("k0", said(900, 110.0))
+    assert grid.eta(110.0) == pytest.approx(10.0)
+
+
+def test_a_failed_trial_leaves_nothing_to_wait_for_and_may_run_again() -> None:
+    grid = planned(1)
+    grid.update("k0", said(0, 0.0, examples_per_second=10.0))
+    grid.finish("k0", TrialState.FAILED, 1.0)
+    assert grid.eta(1.0) == 0.0
+    grid.update("k0", said(999, 2.0))
+    assert grid.counts()[TrialState.FAILED] == 1, "a late word does not wake it"
+    grid.start("k0", 3.0)
+    assert [t.expected.key for t in grid.running()] == ["k0"]
+
+
+def test_silence_and_foreign_keys_change_nothing() -> None:
+    grid = planned(1)
+    grid.update("k0", None)
+    grid.update("stranger", said(1, 1.0))
+    assert grid.counts()[TrialState.PENDING] == 1
+
+
+def follow(console: Console, clock: Clock) -> None:
+    """Two trials: one finishes, one fails."""
+    with LiveView(planned(2), console, now=clock, every=30.0) as view:
+        view.start("k0")
+        clock.time = 10.0
+        view.update("k0", said(400, 10.0, headline=0.8125, examples_per_second=40.0))
+        clock.time = 31.0
+        view.update("k0", said(900, 31.0, headline=0.8125, examples_per_second=40.0))
+        view.tick()
+        view.finish("k0", TrialState.FINISHED)
+        view.start("k1")
+        view.finish("k1", TrialState.FAILED, "[red]out of\nmemory")
+
+
+def test_a_log_gets_plain_lines() -> None:
+    file = io.StringIO()
+    follow(Console(file=file, width=40), Clock())
+    lines = file.getvalue().splitlines()
+    assert "\x1b" not in file.getvalue()
+    assert lines[0] == "started trial 0"
+    assert lines[1].startswith("0 of 2 done, 1 running, 1 left; 0:00:31 elapsed, about 0:00:")
+    assert lines[2] == "finished trial 0: macro=0.812, 0:00:31 after its start"
+    assert lines[3] == "started trial 1"
+    assert lines[4].startswith("failed trial 1: [red]out of memory")
+    assert lines[5] == "2 of 2 done, 0 running, 0 left, 1 failed; 0:00:31 elapsed"
+    assert len(lines) == 6, "one summary per 30 seconds"
+
+
+def test_a_terminal_gets_a_live_view_that_ends_with_the_whole() -> None:
+    file = io.StringIO()
+    follow(Console(file=file, width=100, force_terminal=True), Clock())
+    text = file.getvalue()
+    assert "\x1b[" in text
+    assert "failed trial 1: [red]out of memory" in text
+    assert "2 of 2 done" in text.split("100 %")[-1]
+
+
+def test_the_view_has_a_line_per_running_trial() -> None:
+    view = LiveView(planned(3), now=Clock())
+    view.start("k0")
+    view.start("k1")
+    view.update("k1", said(400, 10.0, headline=0.8125, examples_per_second=40.0))
+    console = Console(file=io.StringIO(), width=80, record=True)
+    console.print(view.render())
+    text = console.export_text()
+    assert "trial 0" in text
+    assert "starting" in text
+    line = next(line for line in text.splitlines() if "trial 1" in line)
+    for word in ("epoch 1.3/3", "loss 0.500", "macro=0.812", "40 ex/s"):
+        assert word in line
+    assert "trial 2" not in text
+
+
+def test_a_pickled_copy_keeps_the_numbers_and_shows_nothing() -> None:
+    file = io.StringIO()
+    with LiveView(planned(2), Console(file=file, force_terminal=True), now=Clock()) as view:
+        view.start("k0")
+        copy = pickle.loads(pickle.dumps(view))
+        before = file.getvalue()
+        copy.start("k1")
+        copy.tick()
+        assert len(copy.progress.running()) == 2
+        assert len(view.progress.running()) == 1
+        assert "trial 1" not in file.getvalue()[len(before) :]

@@ -1,0 +1,46 @@
+"""The long table of all numbers."""
+
+import pandas as pd
+
+from orchestrator.results import COLUMNS, results_frame, write_results
+from tests.records import by_key, record, right, trial
+from trainables.record import RunLayout
+
+
+def test_one_row_per_task_split_and_metric() -> None:
+    planned = trial("single_task", ["cola"])
+    frame = results_frame(by_key(record(planned, {"cola": [[3, 1], [1, 3]]})))
+    assert tuple(frame.columns) == COLUMNS
+    assert dict(zip(frame["metric"], frame["value"], strict=True)) == {
+        "accuracy": 0.75,
+        "f1": 0.75,
+        "matthews": 0.5,
+    }
+    assert list(frame.loc[frame["headline"], "metric"]) == ["matthews"]
+    assert set(frame["split"]) == {"validation"}
+
+
+def test_loss_and_leak_are_metrics_where_known() -> None:
+    planned = trial("naive_concat_union", ["sst2"])
+    result = {"confusion": right(8, 10), "loss": 0.4, "leak": 0.02}
+    frame = results_frame(by_key(record(planned, results={"validation": {"sst2": result}})))
+    values = dict(zip(frame["metric"], frame["value"], strict=True))
+    assert (values["loss"], values["leak"]) == (0.4, 0.02)
+
+
+def test_a_trial_without_results_keeps_a_row_per_task() -> None:
+    failed = record(trial(), status="failed", error="out of memory")
+    frame = results_frame(by_key(failed))
+    assert list(frame["task"]) == ["cola", "sst2", "mrpc"]
+    assert set(frame["status"]) == {"failed"}
+    assert set(map(str, frame["value"])) <= {"None", "nan"}, "no number is made up"
+
+
+def test_the_file_is_the_frame_whatever_the_order_of_the_records(tmp_path) -> None:
+    records = by_key(*(record(trial(seed=seed)) for seed in (42, 41, 43)))
+    layout = RunLayout(tmp_path)
+    write_results(layout, records)
+    first = layout.results.read_bytes()
+    assert list(pd.read_csv(layout.results)["seed"].unique()) == [41, 42, 43]
+    write_results(layout, dict(reversed(records.items())))
+    assert layout.results.read_bytes() == first

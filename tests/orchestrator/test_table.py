@@ -1,0 +1,389 @@
+"""The comparison table's numbers, marks and footnotes, on arrays small enough to check by hand."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from orchestrator.cells import Stat
+from orchestrator.table import Row, Table, comparison
+from tests.records import Trial, by_key, record, right, trial
+from trainables.errors import ConfigError
+from trainables.record import TrialRecord
+
+approx = pytest.approx
+PAIR = {"sst2": "accuracy", "mrpc": "accuracy"}
+
+
+def rows(table: Table) -> dict[str, Row]:
+    return {row.label: row for row in table.rows}
+
+
+def stat(row: Row, key: str) -> Stat:
+    found = row.cells[key].stat
+    assert found is not None
+    return found
+
+
+def single(seed: int, correct: Mapping[str, int], model: str = "tiny", **changes):
+    """One seed of ``single_task``: trials and records, ``correct`` of 10 right in each class."""
+    plan = [trial("single_task", {task: "accuracy"}, model, seed) for task in correct]
+    found = [
+        record(one, {task: right(n, 10)}, **changes)
+        for one, (task, n) in zip(plan, correct.items(), strict=True)
+    ]
+    return plan, found
+
+
+def multi(arm: str, seed: int, correct: Mapping[str, int], model: str = "tiny", **changes):
+    """One seed of a multi-task arm, ``correct`` of 10 right in each class of each task."""
+    planned = trial(arm, dict.fromkeys(correct, "accuracy"), model, seed)
+    return [planned], [record(planned, {t: right(n, 10) for t, n in correct.items()}, **changes)]
+
+
+def table_of(*parts: tuple[list[Trial], list[TrialRecord]], **options) -> Table:
+    plan = [one for trials, _ in parts for one in trials]
+    return comparison(plan, by_key(*(one for _, found in parts for one in found)), **options)
+
+
+def test_a_single_task_row_is_made_of_one_trial_per_task_and_seed() -> None:
+    table = table_of(
+        single(41, {"sst2": 8, "mrpc": 6}, train_seconds=10.0),
+        single(42, {"sst2": 10, "mrpc": 6}, train_seconds=20.0),
+    )
+    row = rows(table)["single_task"]
+    sst2 = stat(row, "sst2.accuracy")
+    assert sst2.mean == approx(0.9)
+    assert sst2.std == approx(0.2 / 2**0.5), "the sample standard deviation, ddof=1"
+    assert stat(row, "macro").by_seed == {41: approx(0.7), 42: approx(0.8)}
+    assert stat(row, "pooled.accuracy").mean == approx(0.75)
+    assert stat(row, "train_seconds").by_seed == {41: 20.0, 42: 40.0}
+    assert (row.seeds_complete, row.seeds_planned, row.models, row.parameters) == (2, 2, 2, 2000)
+
+
+def test_one_multi_task_model_is_deployed_and_evaluation_is_not_training_time() -> None:
+    row = rows(table_of(multi("shared_encoder", 41, {"sst2": 8, "mrpc": 6})))["shared_encoder"]
+    assert (row.models, row.parameters) == (1, 1000)
+    assert stat(row, "train_seconds").mean == 10.0
+
+
+def test_one_seed_has_no_standard_deviation() -> None:
+    row = rows(table_of(multi("naive_concat", 41, {"sst2": 8})))["naive_concat"]
+    assert stat(row, "macro").std is None
+    assert stat(row, "macro").n == 1
+
+
+def test_pooled_f1_weighs_examples_and_macro_weighs_tasks() -> None:
+    planned = trial("shared_encoder", PAIR)
+    confusions = {"sst2": [[0, 10], [0, 90]], "mrpc": [[5, 0], [5, 0]]}
+    table = comparison([planned], by_key(record(planned, confusions)))
+    row = rows(table)["shared_encoder"]
+    assert stat(row, "macro").mean == approx((0.9 + 0.5) / 2)
+    assert stat(row, "pooled.accuracy").mean == approx(95 / 110)
+    assert stat(row, "pooled.f1").mean == approx(2 * 90 / (2 * 90 + 10 + 5))
+
+
+def test_tasks_with_other_class_counts_have_pooled_accuracy_but_no_pooled_f1() -> None:
+    planned = trial("shared_encoder", {"sst2": "accuracy", "three": "f1"})
+    confusions = {"sst2": right(8, 10), "three": right(5, 10, classes=3)}
+    row = rows(comparison([planned], by_key(record(planned, confusions))))["shared_encoder"]
+    assert stat(row, "pooled.accuracy").mean == approx(31 / 50)
+    assert row.cells["pooled.f1"].stat is None
+    assert stat(row, "three.f1").mean == approx(0.5), "macro F1 of three classes"
+
+
+def test_the_headline_metric_comes_first_and_only_it_is_compact() -> None:
+    planned = trial("shared_encoder", {"cola": "matthews", "mrpc": "f1"})
+    table = comparison([planned], by_key(record(planned)))
+    keys = [column.key for column in table.columns if column.task]
+    assert [key.split(".")[1] for key in keys[:3]] == ["matthews", "accuracy", "f1"]
+    assert [key.split(".")[1] for key in keys[3:]] == ["f1", "accuracy", "matthews"]
+    shown = [column.key for column in table.columns if column.task and column.compact]
+    assert shown == ["cola.matthews", "mrpc.f1"]
+
+
+@pytest.mark.parametrize("status", ["failed", "diverged"])
+def test_a_trial_that_did_not_finish_is_named_and_not_in_the_mean(status: str) -> None:
+    plan, found = single(42, {"sst2": 4, "mrpc": 4})
+    bad = record(plan[1], status=status, error="out of memory")
+    table = table_of(single(41, {"sst2": 8, "mrpc": 6}), (plan, [found[0], bad]))
+    row = rows(table)["single_task"]
+    assert stat(row, "mrpc.accuracy").by_seed == {41: approx(0.6)}
+    assert stat(row, "sst2.accuracy").n == 2, "the other task of that seed still counts"
+    assert stat(row, "macro").n == 1
+    assert (row.seeds_complete, row.seeds_planned) == (1, 2)
+    (note,) = table.notes
+    assert row.notes == (note.number,) == (1,)
+    assert note.keys == (plan[1].key,)
+    for word in ("single_task tiny mrpc", "seed 42", status, "out of memory", "not in the means"):
+        assert word in note.text
+
+
+def test_a_planned_trial_without_a_record_counts_as_missing() -> None:
+    plan, _ = multi("shared_encoder", 42, {"sst2": 8})
+    table = table_of(multi("shared_encoder", 41, {"sst2": 8}), (plan, []))
+    row = rows(table)["shared_encoder"]
+    assert (row.seeds_complete, row.seeds_planned) == (1, 2)
+    assert [note.kind for note in table.notes] == ["missing"]
+    assert ("trials", "2 planned, 1 finished, 1 not run") in table.header
+
+
+def test_an_unstarted_grid_gives_a_table_of_dashes() -> None:
+    table = comparison([trial(), trial("single_task", ["cola"])], {})
+    assert all(cell.stat is None for row in table.rows for cell in row.cells.values())
+    assert "no seed is complete" in table.verdict[0]
+
+
+def test_records_of_other_trials_are_ignored() -> None:
+    _, strangers = multi("shared_encoder", 99, {"sst2": 1})
+    plan, found = multi("shared_encoder", 41, {"sst2": 8})
+    row = rows(comparison(plan, by_key(*found, *strangers)))["shared_encoder"]
+    assert stat(row, "sst2.accuracy").by_seed == {41: approx(0.8)}
+
+
+def test_a_degenerate_run_counts_and_equal_ones_share_a_footnote() -> None:
+    plan = [trial("shared_encoder", PAIR, seed=seed) for seed in (41, 42)]
+    constant = {"sst2": [[0, 5], [0, 15]], "mrpc": right(8, 10)}
+    table = comparison(plan, by_key(*(record(one, constant) for one in plan)))
+    row = rows(table)["shared_encoder"]
+    assert stat(row, "sst2.accuracy").n == 2
+    assert row.cells["sst2.accuracy"].notes == (1,)
+    (note,) = table.notes
+    assert "seeds 41, 42" in note.text
+    assert "every prediction is sst2_1" in note.text
+    assert len(note.keys) == 2
+
+
+def test_a_split_of_one_class_predicted_right_is_not_degenerate() -> None:
+    planned = trial("shared_encoder", ["sst2"])
+    assert comparison([planned], by_key(record(planned, {"sst2": [[9, 0], [0, 0]]}))).notes == ()
+
+
+def test_the_majority_class_is_a_row_that_never_wins() -> None:
+    planned = trial("shared_encoder", {"cola": "matthews", "sst2": "accuracy"})
+    confusions = {"cola": [[1, 0], [3, 0]], "sst2": [[3, 3], [2, 2]]}
+    table = comparison([planned], by_key(record(planned, confusions)))
+    row = table.rows[0]
+    assert row.baseline
+    cells = {key: cell.stat and cell.stat.mean for key, cell in row.cells.items()}
+    assert cells["cola.accuracy"] == approx(0.75)
+    assert cells["cola.f1"] == approx(2 * 3 / (2 * 3 + 1)), "class 1 is the majority"
+    assert cells["cola.matthews"] == 0
+    assert cells["sst2.accuracy"] == approx(0.6)
+    assert cells["sst2.f1"] == 0, "class 0 is the majority, so class 1 is never predicted"
+    assert cells["pooled.accuracy"] == approx(9 / 14)
+    assert not any(cell.best for row in table.rows for cell in row.cells.values())
+    assert table.tasks[0].majority == (1, "cola_1")
+
+
+def test_all_rows_that_read_alike_are_best() -> None:
+    table = table_of(
+        single(41, {"sst2": 8}),
+        multi("naive_concat", 41, {"sst2": 8}),
+        multi("shared_encoder", 41, {"sst2": 7}),
+    )
+    best = {row.label for row in table.rows if row.cells["sst2.accuracy"].best}
+    assert best == {"single_task", "naive_concat"}
+    assert not any(row.cells["train_seconds"].best for row in table.rows)
+
+
+def test_a_row_that_lacks_seeds_is_no_rival_for_the_best() -> None:
+    missing, _ = multi("shared_encoder", 42, {"sst2": 10})
+    table = table_of(
+        *(multi("naive_concat", seed, {"sst2": 8}) for seed in (41, 42)),
+        *(single(seed, {"sst2": 7}) for seed in (41, 42)),
+        multi("shared_encoder", 41, {"sst2": 10}),
+        (missing, []),
+    )
+    assert {row.label for row in table.rows if row.cells["macro"].best} == {"naive_concat"}
+
+
+def test_leak_weighs_tasks_by_examples_and_shows_only_where_measured() -> None:
+    planned = trial("naive_concat_union", PAIR)
+    results = {
+        "sst2": {"confusion": right(8, 10), "leak": 0.1},
+        "mrpc": {"confusion": right(20, 30), "leak": 0.3},
+    }
+    one = record(planned, results={"validation": results})
+    table = comparison([planned], by_key(one))
+    assert stat(rows(table)["naive_concat_union"], "leak").mean == approx(0.25)
+    without = table_of(multi("naive_concat", 41, {"sst2": 8}))
+    assert "leak" not in [column.key for column in without.columns]
+
+
+def test_differences_are_paired_by_seed() -> None:
+    extra, _ = multi("shared_encoder", 43, {"sst2": 5})
+    table = table_of(
+        single(41, {"sst2": 6}),
+        single(42, {"sst2": 9}),
+        single(43, {"sst2": 1}),
+        multi("shared_encoder", 41, {"sst2": 7}),
+        multi("shared_encoder", 42, {"sst2": 10}),
+        (extra, []),
+    )
+    (gap,) = table.differences
+    assert gap.macro is not None
+    assert gap.macro.by_seed == {41: approx(0.1), 42: approx(0.1)}
+    assert gap.macro.std == approx(0, abs=1e-12), "both seeds gained the same"
+    assert gap.tasks["sst2"] == gap.macro
+
+
+@pytest.mark.parametrize(
+    ("single_scores", "shared_scores", "words"),
+    [
+        ((6, 7), (7, 9), ["15.00 points ahead", "per seed +10.00 to +20.00 points", "2 paired"]),
+        ((7, 9), (6, 7), ["15.00 points behind", "per seed -20.00 to -10.00 points"]),
+        ((6, 7), (7, 6), ["level with single_task", "per seed -10.00 to +10.00 points"]),
+        ((6, 7), (9, 6), ["10.00 points ahead of single_task, though not in every seed"]),
+        ((6,), (7,), ["10.00 points ahead", "1 paired seed: the spread between seeds is unknown"]),
+    ],
+)
+def test_the_verdict_says_which_way_and_how_sure(single_scores, shared_scores, words) -> None:
+    parts = [single(41 + i, {"sst2": n}) for i, n in enumerate(single_scores)]
+    parts += [multi("shared_encoder", 41 + i, {"sst2": n}) for i, n in enumerate(shared_scores)]
+    (text,) = table_of(*parts).verdict
+    for expected in [*words, "no claim of significance"]:
+        assert expected in text
+
+
+def test_the_verdict_owns_up_to_picking_the_best_of_several_and_to_bad_trials() -> None:
+    plan, _ = multi("shared_encoder", 42, {"sst2": 9})
+    bad = record(plan[0], status="failed", error="boom")
+    table = table_of(
+        single(41, {"sst2": 8}),
+        multi("naive_concat", 41, {"sst2": 6}),
+        multi("shared_encoder", 41, {"sst2": 9}),
+        (plan, [bad]),
+    )
+    (text,) = table.verdict
+    assert "the best multi-task arm, shared_encoder" in text
+    assert "best of 2 arms" in text
+    assert "30.00 points ahead of naive_concat" in text
+    assert "see the notes" in text
+
+
+def test_each_model_has_its_own_reference_and_sentences() -> None:
+    table = table_of(
+        single(41, {"sst2": 6}, model="a"),
+        multi("shared_encoder", 41, {"sst2": 7}, model="a"),
+        multi("shared_encoder", 41, {"sst2": 9}, model="b"),
+    )
+    (gap,) = table.differences
+    assert gap.macro is not None
+    assert (gap.model, gap.macro.mean) == ("a", approx(0.1))
+    assert "b: no single_task arm" in table.verdict[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({}, "validation split; last epoch reported; nothing selected on it"),
+        (
+            {"training": {"keep": "best"}},
+            "best epoch chosen on a selection split of 10 % carved from train",
+        ),
+        (
+            {"training": {"early_stopping": {}}, "selection": {"fraction": 0.25}},
+            "stopped early on a selection split of 25 % carved from train",
+        ),
+        ({"selection": {"enabled": "always"}}, "is held out, nothing selected on it"),
+    ],
+)
+def test_the_header_names_the_protocol(changes: dict, text: str) -> None:
+    planned = trial(**changes)
+    assert text in dict(comparison([planned], by_key(record(planned))).header)["protocol"]
+
+
+def test_the_header_names_budget_data_and_seeds() -> None:
+    planned = trial(
+        "shared_encoder", ["cola"], training={"epochs": 2, "learning_rate": 3e-5}, seed=7
+    )
+    header = dict(comparison([planned], by_key(record(planned))).header)
+    assert "2 passes" in header["budget"]
+    assert "batch size 32, learning rate 3e-05" in header["budget"]
+    assert header["seeds"] == "7"
+    print_ = planned.config.fingerprints["cola"]
+    line = header["task cola"]
+    for word in ("demo (made here)", "100 train", "20 validation", "50.00 %", print_[:12]):
+        assert word in line
+    assert print_[:13] not in line
+
+
+def test_a_label_names_the_row() -> None:
+    arm = {"strategy": "shared_encoder", "label": "one for all"}
+    planned = trial("mine", ["sst2"], arm=arm)
+    row = comparison([planned], by_key(record(planned))).rows[-1]
+    assert (row.label, row.arm) == ("one for all", "mine")
+
+
+def test_another_split_is_reported_where_there_is_one_and_named_where_not() -> None:
+    planned = trial("shared_encoder", ["sst2"], training={"keep": "best"})
+    results = {
+        s: {"sst2": {"confusion": right(n, 10)}} for s, n in (("validation", 6), ("selection", 9))
+    }
+    records = by_key(record(planned, results=results))
+    table = comparison([planned], records, split="selection")
+    assert stat(table.rows[-1], "macro").mean == approx(0.9)
+    assert "optimistic" in dict(table.header)["protocol"]
+    with pytest.raises(ConfigError, match=r"split=test: .* selection or validation"):
+        comparison([planned], records, split="test")
+
+
+def test_two_trials_in_one_place_are_refused() -> None:
+    plan = [trial(training={"learning_rate": rate}) for rate in (1e-5, 2e-5)]
+    with pytest.raises(ConfigError, match=f"{plan[0].key} and {plan[1].key}"):
+        comparison(plan, {})
+
+
+def test_an_empty_plan_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no trials"):
+        comparison([], {})
+
+
+def test_curves_follow_the_headline_per_epoch_over_seeds() -> None:
+    plan = [trial("shared_encoder", ["sst2"], seed=seed) for seed in (41, 42)]
+    found = []
+    for one, scores in zip(plan, ((5, 7), (7, 9)), strict=True):
+        history = [
+            {
+                "epoch": epoch,
+                "step": epoch,
+                "examples": epoch,
+                "seconds": 1.0,
+                "learning_rate": 1e-5,
+                "train_loss": 0.5,
+                "splits": {"validation": {"sst2": {"confusion": right(n, 10)}}},
+            }
+            for epoch, n in enumerate(scores, 1)
+        ]
+        found.append(record(one, history=history))
+    (curve,) = comparison(plan, by_key(*found)).curves
+    assert [(e, stat.mean, stat.n) for e, stat in curve.points] == [
+        (1, approx(0.6), 2),
+        (2, approx(0.8), 2),
+    ]
+
+
+def test_the_table_is_the_same_whatever_the_order_of_the_records() -> None:
+    parts = [
+        single(41, {"sst2": 6, "mrpc": 5}),
+        multi("shared_encoder", 41, {"sst2": 7, "mrpc": 6}),
+    ]
+    plan = [one for trials, _ in parts for one in trials]
+    records = by_key(*(one for _, found in parts for one in found))
+    assert comparison(plan, records) == comparison(plan, dict(reversed(records.items())))
+
+
+def test_results_that_a_diverged_trial_left_are_not_in_the_mean() -> None:
+    plan, _ = multi("shared_encoder", 42, {"sst2": 1})
+    left = record(plan[0], {"sst2": right(1, 10)}, status="diverged", error="NaN")
+    table = table_of(multi("shared_encoder", 41, {"sst2": 8}), (plan, [left]))
+    assert stat(rows(table)["shared_encoder"], "sst2.accuracy").by_seed == {41: approx(0.8)}
+
+
+def test_an_arm_with_fewer_paired_seeds_is_not_called_the_best() -> None:
+    table = table_of(
+        *(single(seed, {"sst2": 7}) for seed in (41, 42)),
+        *(multi("naive_concat", seed, {"sst2": 8}) for seed in (41, 42)),
+        multi("shared_encoder", 41, {"sst2": 10}),
+    )
+    assert "the best multi-task arm, naive_concat," in table.verdict[0]

@@ -1,0 +1,174 @@
+"""Scores agree with scikit-learn and are known by hand where they are degenerate."""
+
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sklearn.metrics
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trainables.training.metrics import METRICS, confusion_matrix, macro, pooled, scores
+
+
+@st.composite
+def classified(draw: st.DrawFn) -> tuple[int, list[int], list[int]]:
+    """A number of classes, true labels and predictions; absent classes occur."""
+    classes = draw(st.integers(2, 4))
+    pairs = st.tuples(st.integers(0, classes - 1), st.integers(0, classes - 1))
+    drawn = draw(st.lists(pairs, min_size=1, max_size=40))
+    return classes, [a for a, _ in drawn], [b for _, b in drawn]
+
+
+def reference(labels: list[int], predictions: list[int], classes: int) -> dict[str, float]:
+    """The same scores from scikit-learn."""
+    average = "binary" if classes == 2 else "macro"
+    names = None if classes == 2 else list(range(classes))
+    return {
+        "accuracy": sklearn.metrics.accuracy_score(labels, predictions),
+        "f1": sklearn.metrics.f1_score(
+            labels, predictions, average=average, labels=names, zero_division=0.0
+        ),
+        # It warns where only one class occurs at all; the coefficient is 0 there by definition.
+        "matthews": sklearn.metrics.matthews_corrcoef(labels, predictions)
+        if len({*labels, *predictions}) > 1
+        else 0.0,
+    }
+
+
+@given(classified())
+def test_scores_equal_scikit_learn(case: tuple[int, list[int], list[int]]) -> None:
+    classes, labels, predictions = case
+    confusion = confusion_matrix(labels, predictions, classes)
+    expected = sklearn.metrics.confusion_matrix(labels, predictions, labels=range(classes))
+    assert confusion.dtype == np.int64
+    np.testing.assert_array_equal(confusion, expected)
+    assert scores(confusion) == pytest.approx(reference(labels, predictions, classes), abs=1e-12)
+    assert list(scores(confusion)) == list(METRICS)
+
+
+@pytest.mark.parametrize(
+    ("confusion", "accuracy", "f1", "matthews"),
+    [
+        ([[5, 0], [0, 5]], 1.0, 1.0, 1.0),
+        ([[0, 5], [5, 0]], 0.0, 0.0, -1.0),
+        ([[0, 3], [0, 7]], 0.7, 14 / 17, 0.0),  # all predicted as class 1
+        ([[3, 0], [7, 0]], 0.3, 0.0, 0.0),  # all predicted as class 0
+        ([[4, 0], [0, 0]], 1.0, 0.0, 0.0),  # class 1 neither occurs nor is predicted
+        ([[6, 2], [1, 3]], 9 / 12, 6 / 9, 16 / math.sqrt(8 * 4 * 7 * 5)),
+        ([[2, 0, 0], [0, 2, 0], [0, 0, 2]], 1.0, 1.0, 1.0),
+        ([[1, 1, 0], [0, 2, 0], [0, 0, 0]], 0.75, (2 / 3 + 4 / 5) / 3, 4 / math.sqrt(48)),
+    ],
+)
+def test_scores_known_by_hand(
+    confusion: list[list[int]], accuracy: float, f1: float, matthews: float
+) -> None:
+    expected = {"accuracy": accuracy, "f1": f1, "matthews": matthews}
+    assert scores(confusion) == pytest.approx(expected, abs=1e-12)
+
+
+def test_scores_of_huge_counts_do_not_overflow() -> None:
+    small = [[60, 20], [10, 30]]
+    huge = np.asarray(small) * 10**10
+    assert scores(huge) == pytest.approx(scores(small))
+
+
+@pytest.mark.parametrize(
+    ("labels", "predictions", "message"),
+    [
+        ([0, 1], [0], "equally long"),
+        ([0, 2], [0, 1], "label 2"),
+        ([0, 1], [0, -1], "prediction -1"),
+    ],
+)
+def test_confusion_matrix_refuses(labels: list[int], predictions: list[int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        confusion_matrix(labels, predictions, 2)
+
+
+@pytest.mark.parametrize("confusion", [[[0, 0], [0, 0]], [[1, 2]], [1, 2]])
+def test_scores_refuse(confusion: list) -> None:
+    with pytest.raises(ValueError, match="confusion matrix"):
+        scores(confusion)
+
+
+@given(classified(), st.integers(0, 40))
+def test_pooled_is_the_score_of_all_examples_together(
+    case: tuple[int, list[int], list[int]], cut: int
+) -> None:
+    classes, labels, predictions = case
+    parts = [
+        confusion_matrix(labels[piece], predictions[piece], classes)
+        for piece in (slice(cut), slice(cut, None))
+    ]
+    assert pooled(parts) == scores(confusion_matrix(labels, predictions, classes))
+
+
+def test_pooled_over_different_class_counts_is_accuracy_alone() -> None:
+    assert pooled([[[3, 1], [0, 4]], [[1, 0, 0], [1, 0, 0], [0, 0, 0]]]) == {"accuracy": 0.8}
+    assert pooled([]) is None
+
+
+def test_macro_is_the_plain_mean() -> None:
+    assert macro([0.5, 1.0, 0.0]) == 0.5
+    assert math.isnan(macro([0.5, math.nan]))
+
+
+@settings(max_examples=25, deadline=None)
+@given(classified())
+def test_evaluate_metric_equals_scores(case: tuple[int, list[int], list[int]]) -> None:
+    from trainables.training.evaluate_metric import Classification
+
+    classes, labels, predictions = case
+    expected = scores(confusion_matrix(labels, predictions, classes))
+    metric = Classification()
+    got = metric.compute(predictions=predictions, references=labels, classes=classes)
+    assert got == expected
+    for label, prediction in zip(labels, predictions, strict=True):
+        metric.add_batch(predictions=[prediction], references=np.array([label]))
+    assert metric.compute(classes=classes) == expected
+
+
+def test_evaluate_metric_infers_the_classes() -> None:
+    from trainables.training.evaluate_metric import Classification
+
+    metric = Classification()
+    assert metric.compute(predictions=[0, 0], references=[0, 0])["f1"] == 0.0
+    assert metric.compute(predictions=[0, 2], references=[0, 1]) == scores(
+        confusion_matrix([0, 1], [0, 2], 3)
+    )
+
+
+def test_evaluate_metric_needs_no_network_and_leaves_no_file(tmp_path: Path) -> None:
+    """In a fresh process whose sockets are refused, and whose home starts empty."""
+    script = """
+import socket
+def refuse(*arguments): raise AssertionError("a connection was opened")
+socket.socket.connect = socket.getaddrinfo = refuse
+from trainables.training.evaluate_metric import Classification
+print(Classification().compute(predictions=[0, 1, 1], references=[0, 1, 0])["accuracy"])
+"""
+    environment = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    for name in ("HF_HUB_OFFLINE", "HF_HOME", "HF_METRICS_CACHE", "XDG_CACHE_HOME"):
+        environment.pop(name, None)
+    result = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+    )
+    assert float(result.stdout) == pytest.approx(2 / 3)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_scores_are_imported_without_torch() -> None:
+    script = (
+        "import sys, trainables.training.metrics; "
+        "print({'torch', 'datasets', 'evaluate', 'transformers'} & set(sys.modules))"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    result = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "set()"
