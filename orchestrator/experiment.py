@@ -7,8 +7,9 @@ from pathlib import Path
 from rich.console import Console
 
 from orchestrator.config import ExperimentConfig, load_experiment
-from orchestrator.live import GridProgress, LiveView
+from orchestrator.live import LiveView
 from orchestrator.plan import Plan, make_plan
+from orchestrator.progress import Expected, GridProgress
 from orchestrator.render import write_tables
 from orchestrator.resources import TrialResources, share_out, this_machine
 from orchestrator.results import write_results
@@ -78,14 +79,18 @@ def run_experiment(
         key for key, record in read_records(layout).items() if record.status != "failed"
     } & {trial.key for trial in plan.trials}
     if len(finished) < len(plan.trials):
-        from orchestrator.runner import connected, feasible, run_plan
+        from orchestrator.runner import connected, feasible, run_trials
 
         with connected(experiment) as nodes:
             resources = feasible(experiment, nodes, len(plan.trials))
             describe(layout, experiment, plan, resources)
-            progress = GridProgress(plan.trials, finished, resources.slots)
-            view = LiveView(progress, console or Console())
-            run_plan(plan, experiment, layout, resources, finished, view)
+            waiting = [trial for trial in plan.longest_first() if trial.key not in finished]
+            expected = [
+                Expected(t.key, t.config.title, t.config.model_name, t.expected_examples)
+                for t in waiting
+            ]
+            view = LiveView(GridProgress(expected, resources.slots), console)
+            run_trials(waiting, experiment, layout, resources, plan.glue_dir, view)
     outcome = report(layout.root)
     return Outcome(outcome.table, outcome.failed, outcome.missing, len(plan.trials) - len(finished))
 

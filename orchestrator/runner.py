@@ -21,16 +21,14 @@ import orchestrator
 import search_spaces
 import trainables
 from orchestrator.config import ExperimentConfig
-from orchestrator.live import LiveView, TrialState
-from orchestrator.plan import Plan, PlannedTrial
+from orchestrator.live import LiveView
+from orchestrator.plan import PlannedTrial
+from orchestrator.progress import TrialState
 from orchestrator.resources import Node, TrialResources, share_out, this_machine
 from trainables.config import Runtime
 from trainables.errors import ResourceError
 from trainables.record import RunLayout, TrialRecord, write_record
 from trainables.tune import TrialTrainable
-
-CONNECT_SECONDS = 20
-"""How long a cluster may take to answer."""
 
 
 @contextmanager
@@ -71,33 +69,28 @@ def connected(experiment: ExperimentConfig) -> Iterator[list[Node]]:
         ray.shutdown()
 
 
-def run_plan(
-    plan: Plan,
+def run_trials(
+    trials: list[PlannedTrial],
     experiment: ExperimentConfig,
     layout: RunLayout,
     resources: TrialResources,
-    finished: set[str],
+    glue_dir: str | None,
     view: LiveView,
 ) -> None:
-    """Run all of the plan's trials that are not in ``finished``; needs a connected Ray.
+    """Run ``trials``, started in this order; needs a connected Ray.
 
     Every trial leaves a record, also one that failed. Ctrl-C and SIGTERM raise
     ``KeyboardInterrupt`` with the finished records kept.
     """
-    open_trials = [trial for trial in plan.longest_first() if trial.key not in finished]
-    if not open_trials:
-        return
     shutil.rmtree(layout.ray, ignore_errors=True)
-    by_key = {trial.key: trial for trial in open_trials}
+    runtime = runtime_of(experiment, layout, resources, glue_dir).model_dump(mode="json")
     configs = [
         {
             "key": trial.key,
             "trial": trial.config.model_dump(mode="json"),
-            "runtime": runtime_of(experiment, layout, resources, plan.glue_dir).model_dump(
-                mode="json"
-            ),
+            "runtime": runtime,
         }
-        for trial in open_trials
+        for trial in trials
     ]
     bundle = {"CPU": float(resources.cpu)} | ({"GPU": resources.gpu} if resources.gpu else {})
     tuner = tune.Tuner(
@@ -113,7 +106,7 @@ def run_plan(
             name="trials",
             storage_path=str(layout.ray.resolve()),
             verbose=0,
-            callbacks=[Follow(view, by_key, layout)],
+            callbacks=[Follow(view, {trial.key: trial for trial in trials}, layout)],
             failure_config=tune.FailureConfig(max_failures=experiment.retries),
             checkpoint_config=tune.CheckpointConfig(
                 checkpoint_frequency=0, checkpoint_at_end=False
@@ -161,7 +154,7 @@ class Follow(tune.Callback):
         if "step" in result:
             self._view.update(key, result)
         if "status" in result:
-            self._view.finish(key, TrialState(result["status"]))
+            self._view.finish(key, TrialState(result["status"]), result["error"])
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The trial's process died more often than ``retries`` allows."""
@@ -179,7 +172,7 @@ class Follow(tune.Callback):
                 finished=datetime.now(UTC).isoformat(timespec="seconds"),
             ),
         )
-        self._view.finish(key, TrialState.FAILED)
+        self._view.finish(key, TrialState.FAILED, reason[:500])
 
 
 @contextmanager

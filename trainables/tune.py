@@ -48,8 +48,9 @@ class TrialTrainable(tune.Trainable):
                     return {**progress, "done": False}
         except Exception as error:
             record = self._trial.failed(error)
-            return {**self._trial.progress(), "done": True, "status": record.status}
-        return {**self._trial.progress(), "done": True, "status": "finished"}
+            ending = {"done": True, "status": record.status, "error": record.error}
+            return {**self._trial.progress(), **ending}
+        return {**self._trial.progress(), "done": True, "status": "finished", "error": ""}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._trial.config.title})"
