@@ -1,12 +1,14 @@
 """The command line: ``python -m orchestrator COMMAND``."""
 
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as RichTable
 
@@ -44,8 +46,12 @@ def plan(
     if as_json:
         print(json.dumps({"trials": described}, indent=1))
         return
-    table = RichTable(caption=f"{len(described)} trials, {resources.slots} at once")
-    for column in ("key", "arm", "model", "task", "seed", "resources"):
+    table = RichTable(
+        title=f"tasks: {', '.join(planned.tasks)}",
+        caption=f"{len(described)} trials, the longest first, {resources.slots} at once",
+        box=SIMPLE_HEAD,
+    )
+    for column in ("key", "arm", "model", "task", "seed", "each gets"):
         table.add_column(column, overflow="fold")
     table.add_column("examples", justify="right")
     for trial in described:
@@ -53,12 +59,12 @@ def plan(
             trial["key"],
             trial["arm"],
             trial["model"],
-            " ".join(trial["tasks"]),
+            trial["tasks"][0] if trial["strategy"] == "single_task" else "all",
             str(trial["seed"]),
             resources.describe(),
             f"{trial['expected_examples']:,}",
         )
-    Console().print(table, markup=False)
+    make_console().print(table, markup=False)
 
 
 @app.command()
@@ -67,7 +73,7 @@ def run(preset: Preset, overrides: Overrides = None, run_dir: RunDir = None) -> 
     from orchestrator.config import load_experiment
     from orchestrator.experiment import default_run_dir, run_experiment
 
-    console = Console()
+    console = make_console()
     where = run_dir or default_run_dir(load_experiment(preset, overrides or []))
     try:
         outcome = run_experiment(preset, overrides or [], where, console)
@@ -87,7 +93,7 @@ def report(
     """Make the table of a run directory anew from its records and print it."""
     from orchestrator.experiment import report as make_report
 
-    _conclude(Console(), run_dir, make_report(run_dir))
+    _conclude(make_console(), run_dir, make_report(run_dir))
 
 
 @app.command()
@@ -101,7 +107,7 @@ def train(
     """Train ONE trial in this process, without Ray."""
     from orchestrator.single import train as train_one
 
-    console = Console()
+    console = make_console()
     try:
         record, layout = train_one(arm, overrides or [], run_dir, console)
     except KeyboardInterrupt:
@@ -112,9 +118,14 @@ def train(
         console.print(f"model  {layout.model(record.key)}", markup=False, soft_wrap=True)
 
 
+def make_console() -> Console:
+    """Standard output; a pipe or file gets lines of a width that shows the table whole."""
+    return Console() if sys.stdout.isatty() else Console(width=int(os.environ.get("COLUMNS", 120)))
+
+
 def _conclude(console: Console, where: Path, outcome: "Outcome") -> None:
     from orchestrator.experiment import shown
-    from orchestrator.render import print_table
+    from orchestrator.report.render import print_table
 
     print_table(console, outcome.table)
     for record in outcome.failed:

@@ -10,11 +10,11 @@ from orchestrator.config import ExperimentConfig, load_experiment
 from orchestrator.live import LiveView
 from orchestrator.plan import Plan, make_plan
 from orchestrator.progress import Expected, GridProgress
-from orchestrator.render import write_tables
+from orchestrator.report.render import write_tables
+from orchestrator.report.results import write_results
+from orchestrator.report.table import Table, comparison
 from orchestrator.resources import TrialResources, share_out, this_machine
-from orchestrator.results import write_results
 from orchestrator.run_directory import describe, read_plan, take
-from orchestrator.table import Table, comparison
 from trainables.errors import RunDirectoryError
 from trainables.record import RunLayout, TrialRecord, read_records
 from trainables.tracking import check_trackers

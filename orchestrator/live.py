@@ -15,8 +15,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table as Grid
 from rich.text import Text
 
-from orchestrator.formats import clock, plain
 from orchestrator.progress import GridProgress, TrialProgress, TrialState
+from orchestrator.report.formats import clock, plain
 
 
 class LiveView:

@@ -6,8 +6,8 @@ To add a column, add a line to ``columns``; every format shows it.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from orchestrator.cells import CellGroup, Stat
-from orchestrator.formats import METRIC_NAMES
+from orchestrator.report.cells import CellGroup, Stat
+from orchestrator.report.formats import METRIC_NAMES
 
 METRICS = tuple(METRIC_NAMES)
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from orchestrator.charts import FRAME, charts
-from orchestrator.markup import LEGEND, latex, markdown
-from orchestrator.table import Row, Table
-from orchestrator.terminal import print_table
-from orchestrator.views import compact, detailed, difference, marks
+from orchestrator.report.charts import FRAME, charts
+from orchestrator.report.markup import LEGEND, latex, markdown
+from orchestrator.report.table import Row, Table
+from orchestrator.report.terminal import print_table
+from orchestrator.report.views import compact, detailed, difference, marks
 from trainables.atomic import write_text
 from trainables.record import RunLayout
 
@@ -68,7 +68,7 @@ def _csv_line(table: Table, row: Row) -> dict[str, Any]:
 def table_html(table: Table) -> str:
     """One page that needs nothing else: no script, font or picture from elsewhere."""
     environment = Environment(
-        loader=PackageLoader("orchestrator"),
+        loader=PackageLoader("orchestrator.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from orchestrator.results import COLUMNS, results_frame, write_results
+from orchestrator.report.results import COLUMNS, results_frame, write_results
 from tests.records import by_key, record, right, trial
 from trainables.record import RunLayout
 

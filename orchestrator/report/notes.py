@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from orchestrator.cells import CellGroup, SeedRun
-from orchestrator.formats import plain
+from orchestrator.report.cells import CellGroup, SeedRun
+from orchestrator.report.formats import plain
 from trainables.record import TaskResult, TrialRecord
 
 

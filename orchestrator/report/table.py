@@ -1,19 +1,19 @@
 """The comparison table as pure values: what every format shows and nothing else.
 
-Records in, ``Table`` out. Columns are defined in ``orchestrator/columns.py``, rows and seeds in
-``orchestrator/cells.py``, the verdict in ``orchestrator/verdict.py``.
+Records in, ``Table`` out. Columns are defined in ``columns.py`` beside this file, rows and seeds
+in ``cells.py``, the verdict in ``verdict.py``.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from orchestrator.cells import CellGroup, PlannedTrial, SeedRun, Stat, cell_groups
-from orchestrator.columns import Column, Measure, columns
-from orchestrator.curves import Curve, curves
-from orchestrator.formats import number, plain
-from orchestrator.header import TaskFacts, header, majority_result, task_facts
-from orchestrator.notes import Note, notes_of
-from orchestrator.verdict import Difference, differences, verdict
+from orchestrator.report.cells import CellGroup, PlannedTrial, SeedRun, Stat, cell_groups
+from orchestrator.report.columns import Column, Measure, columns
+from orchestrator.report.curves import Curve, curves
+from orchestrator.report.formats import number, plain
+from orchestrator.report.header import TaskFacts, header, majority_result, task_facts
+from orchestrator.report.notes import Note, notes_of
+from orchestrator.report.verdict import Difference, differences, verdict
 from trainables.errors import ConfigError
 from trainables.record import TrialRecord
 

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from orchestrator.table import Table
-from orchestrator.views import Field, View, compact, detailed, difference, marks
+from orchestrator.report.table import Table
+from orchestrator.report.views import Field, View, compact, detailed, difference, marks
 
 LEGEND = "best value of a column, among the rows whose planned seeds are all in the mean"
 

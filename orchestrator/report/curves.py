@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.cells import CellGroup, Stat
-from orchestrator.formats import plain
+from orchestrator.report.cells import CellGroup, Stat
+from orchestrator.report.formats import plain
 from trainables.training.metrics import scores
 
 

@@ -1,7 +1,7 @@
 """Every number of every trial as one long table: ``results.csv``.
 
 One row per trial, task, split and metric, for pandas, R or a spreadsheet. The records are the only
-source; nothing is averaged here (see ``orchestrator/table.py`` for that).
+source; nothing is averaged here (see ``orchestrator/report/table.py`` for that).
 """
 
 from collections.abc import Mapping

@@ -8,10 +8,10 @@ from html.parser import HTMLParser
 import pytest
 from rich.console import Console
 
-from orchestrator.formats import clock, count, duration, number, plain, signed
-from orchestrator.markup import latex, markdown
-from orchestrator.render import print_table, table_csv, table_html, table_json, write_tables
-from orchestrator.table import Table, comparison
+from orchestrator.report.formats import clock, count, duration, number, plain, signed
+from orchestrator.report.markup import latex, markdown
+from orchestrator.report.render import print_table, table_csv, table_html, table_json, write_tables
+from orchestrator.report.table import Table, comparison
 from tests.records import TASKS, Trial, by_key, record, right, trial
 from trainables.record import RunLayout, TrialRecord
 

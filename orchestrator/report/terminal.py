@@ -13,9 +13,9 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from orchestrator.formats import DASH
-from orchestrator.table import Table
-from orchestrator.views import Field, Head, View, compact, difference, marks
+from orchestrator.report.formats import DASH
+from orchestrator.report.table import Table
+from orchestrator.report.views import Field, Head, View, compact, difference, marks
 
 SUPERSCRIPT = str.maketrans("0123456789,", "⁰¹²³⁴⁵⁶⁷⁸⁹⋅")
 LEGEND = "* best of the rows whose seeds are all there"

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from orchestrator.cells import Stat
-from orchestrator.table import Row, Table, comparison
+from orchestrator.report.cells import Stat
+from orchestrator.report.table import Row, Table, comparison
 from tests.records import Trial, by_key, record, right, trial
 from trainables.errors import ConfigError
 from trainables.record import TrialRecord

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestrator.cells import PlannedTrial
-from orchestrator.columns import metric_title
-from orchestrator.formats import listed, number, plain
+from orchestrator.report.cells import PlannedTrial
+from orchestrator.report.columns import metric_title
+from orchestrator.report.formats import listed, number, plain
 from trainables.config import ModelConfig, TrialConfig
 from trainables.record import TaskResult, TrialRecord
 
@@ -130,7 +130,7 @@ def protocol(config: TrialConfig, split: str) -> str:
         how = f"best epoch chosen on {carved}"
     elif config.training.early_stopping is not None:
         how = f"stopped early on {carved}; last epoch before the stop reported"
-    elif config.needs_selection:
+    elif config.selection.carved(config.training) is not None:
         how = f"last epoch reported; {carved} is held out, nothing selected on it"
     else:
         how = "last epoch reported; nothing selected on it"

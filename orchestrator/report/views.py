@@ -7,10 +7,10 @@ differences to ``single_task``. Nothing is escaped here: each format does that i
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.cells import Stat
-from orchestrator.columns import Column, metric_title, metric_unit
-from orchestrator.formats import DASH, count, number, signed
-from orchestrator.table import Row, Table
+from orchestrator.report.cells import Stat
+from orchestrator.report.columns import Column, metric_title, metric_unit
+from orchestrator.report.formats import DASH, count, number, signed
+from orchestrator.report.table import Row, Table
 
 
 @dataclass(frozen=True)

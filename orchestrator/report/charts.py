@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.columns import metric_title, metric_unit
-from orchestrator.curves import Curve
-from orchestrator.formats import number
+from orchestrator.report.columns import metric_title, metric_unit
+from orchestrator.report.curves import Curve
+from orchestrator.report.formats import number
 
 FRAME = {"width": 260, "height": 140, "left": 44, "right": 248, "top": 10, "bottom": 120}
 """Size of a chart and the edges of its axes, in pixels."""

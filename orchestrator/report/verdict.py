@@ -7,9 +7,9 @@ how many there are, and claim no significance.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.cells import CellGroup, Stat
-from orchestrator.formats import count, plain, signed
-from orchestrator.notes import notes_of
+from orchestrator.report.cells import CellGroup, Stat
+from orchestrator.report.formats import count, plain, signed
+from orchestrator.report.notes import notes_of
 
 REFERENCE = "single_task"
 

@@ -1,0 +1,1 @@
+"""From records to results, the comparison table in every format, and the verdict."""
