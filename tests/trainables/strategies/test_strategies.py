@@ -1,0 +1,156 @@
+"""What the three strategies train on and how they answer."""
+
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pydantic import TypeAdapter
+
+from tests.trials import ARMS
+from trainables.config import ArmConfig, TrainingConfig
+from trainables.data.tokens import TokenSplit
+from trainables.strategies import Strategy, TrainTask, make_strategy
+from trainables.training.metrics import pooled, scores
+
+TRAINING = TrainingConfig(batch_size=8)
+
+
+def tokens(first: int, sizes: list[int], classes: int) -> TokenSplit:
+    """Examples whose every token is a number of their own, counted from ``first``."""
+    ids = np.concatenate([np.full(n, first + i) for i, n in enumerate(sizes)]).astype(np.int32)
+    offsets = np.cumsum([0, *sizes])
+    labels = np.arange(len(sizes)) % classes
+    return TokenSplit(ids, np.zeros_like(ids, dtype=np.uint8), offsets, labels, pad_id=0)
+
+
+def tasks(classes: tuple[int, ...] = (2, 2, 2)) -> list[TrainTask]:
+    rng = np.random.default_rng(5)
+    sizes = (50, 21, 9)
+    return [
+        TrainTask(f"task{i}", n, tokens(1000 * (i + 1), rng.integers(3, 9, size).tolist(), n))
+        for i, (n, size) in enumerate(zip(classes, sizes, strict=True))
+    ]
+
+
+def strategy(arm: dict[str, Any], seed: int = 41, which: list[TrainTask] | None = None) -> Strategy:
+    config = TypeAdapter(ArmConfig).validate_python(arm)
+    chosen = which or (tasks()[:1] if arm["strategy"] == "single_task" else tasks())
+    return make_strategy(config, chosen, TRAINING, seed)
+
+
+@pytest.mark.parametrize("arm", ARMS.values(), ids=ARMS)
+def test_steps_go_on_from_anywhere_as_if_never_interrupted(arm: dict[str, Any]) -> None:
+    whole = list(islice(strategy(arm).steps(0), 40))
+    for start in (1, 10, 27):
+        for ours, theirs in zip(
+            islice(strategy(arm).steps(start), 40 - start), whole[start:], strict=True
+        ):
+            assert ours.head == theirs.head
+            np.testing.assert_array_equal(ours.tasks, theirs.tasks)
+            for name, tensor in ours.tensors.items():
+                assert torch.equal(tensor, theirs.tensors[name])
+
+
+@pytest.mark.parametrize(
+    "arm", [arm for name, arm in ARMS.items() if "sqrt" not in name], ids=lambda a: str(a)[:60]
+)
+def test_one_pass_has_every_example_of_every_task_once(arm: dict[str, Any]) -> None:
+    trained = strategy(arm)
+    seen: list[int] = []
+    for step in islice(trained.steps(0), trained.steps_per_pass):
+        seen += step.tensors["input_ids"][:, 0].tolist()
+    expected = [
+        1000 * (i + 1) + k for i, t in enumerate(trained.tasks) for k in range(len(t.train))
+    ]
+    assert sorted(seen) == expected
+
+
+@pytest.mark.parametrize("arm", ARMS.values(), ids=ARMS)
+def test_a_batch_keeps_each_examples_task_label_and_tokens_together(arm: dict[str, Any]) -> None:
+    trained = strategy(arm)
+    for step in islice(trained.steps(0), 12):
+        first = step.tensors["input_ids"][:, 0].numpy()
+        np.testing.assert_array_equal(step.tasks, first // 1000 - 1)
+        for task in np.unique(step.tasks):
+            rows = step.tasks == task
+            own = trained.own_labels(int(task), step.tensors["labels"][rows]).numpy()
+            np.testing.assert_array_equal(own, first[rows] % 1000 % 2)
+        mask = step.tensors["attention_mask"].bool()
+        assert (step.tensors["input_ids"][~mask] == 0).all()
+        assert (step.tensors["input_ids"][mask] >= 1000).all()
+        assert step.tensors["labels"].max() < trained.heads[step.head]
+
+
+def test_shared_encoder_sees_each_tasks_batches_in_the_order_of_single_task() -> None:
+    shared = strategy(ARMS["shared_encoder"])
+    single = strategy(ARMS["single_task"])
+    alone = [s.tensors["input_ids"] for s in islice(single.steps(0), single.steps_per_pass)]
+    together = [
+        s.tensors["input_ids"]
+        for s in islice(shared.steps(0), shared.steps_per_pass)
+        if s.head == "task0"
+    ]
+    assert all(torch.equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
+def test_shared_encoder_with_one_task_is_single_task() -> None:
+    shared = strategy(ARMS["shared_encoder"], which=tasks()[:1])
+    for a, b in islice(
+        zip(shared.steps(0), strategy(ARMS["single_task"]).steps(0), strict=False), 20
+    ):
+        assert a.head == b.head
+        assert torch.equal(a.tensors["input_ids"], b.tensors["input_ids"])
+
+
+def test_single_task_refuses_several_tasks() -> None:
+    with pytest.raises(ValueError, match="trains one task, not 3"):
+        strategy(ARMS["single_task"], which=tasks())
+
+
+def test_shared_label_space_refuses_unequal_numbers_of_classes() -> None:
+    with pytest.raises(ValueError, match="equal numbers of classes"):
+        strategy(ARMS["naive_concat"], which=tasks((2, 3, 2)))
+
+
+def test_heads() -> None:
+    assert strategy(ARMS["shared_encoder"]).heads == {"task0": 2, "task1": 2, "task2": 2}
+    assert strategy(ARMS["single_task"]).heads == {"task0": 2}
+    assert strategy(ARMS["naive_concat"]).heads == {"pooled": 2}
+    union = strategy(ARMS["naive_concat_union"], which=tasks((2, 3, 2)))
+    assert union.heads == {"pooled": 7}
+
+
+LOGITS = torch.tensor([[0.0, 3.0, 1.0, 2.0, 9.0, 0.0, 0.0], [5.0, 0.0, 0.0, 1.0, 2.0, 0.0, 0.0]])
+"""Seven classes of tasks with 2, 3 and 2; the first row's largest is the second task's last."""
+
+
+@pytest.mark.parametrize(("masked", "predicted"), [(True, [1, 0]), (False, [2, 0])])
+def test_union_masks_other_tasks_or_counts_them_as_wrong(
+    masked: bool, predicted: list[int]
+) -> None:
+    arm = {"strategy": "naive_concat", "label_space": "union", "mask_other_tasks": masked}
+    union = strategy(arm, which=tasks((2, 3, 2)))
+    assert union.predictions(0, LOGITS).tolist() == predicted
+    assert union.own_logits(1, LOGITS).tolist() == LOGITS[:, 2:5].tolist()
+    leaked = union.leaked(0, LOGITS)
+    assert leaked is not None
+    assert leaked.tolist() == [True, False]
+
+
+def test_only_the_union_can_leak() -> None:
+    assert strategy(ARMS["naive_concat"]).leaked(0, LOGITS) is None
+    assert strategy(ARMS["shared_encoder"]).leaked(0, LOGITS) is None
+
+
+def test_predictions_of_another_tasks_class_are_wrong_for_every_metric() -> None:
+    # Labels 0 0 1 1 1, predictions 0 other 1 1 other: class 1 has precision 1 and recall 2/3.
+    leaking = [[1, 0, 1], [0, 2, 1]]
+    square = [[1, 0, 1], [0, 2, 1], [0, 0, 0]]
+    assert scores(leaking)["accuracy"] == pytest.approx(3 / 5)
+    assert scores(leaking)["f1"] == pytest.approx(0.8)
+    assert scores(leaking)["matthews"] == pytest.approx(scores(square)["matthews"])
+    together = pooled([leaking, [[1, 0], [0, 1]]])
+    assert together is not None
+    assert together["accuracy"] == pytest.approx(5 / 7)

@@ -1,0 +1,94 @@
+"""Small trials on the demo corpora with a tiny encoder, for tests."""
+
+from pathlib import Path
+from typing import Any
+
+from trainables.config import (
+    LimitsConfig,
+    ModelConfig,
+    Runtime,
+    SelectionConfig,
+    TrainingConfig,
+    TrialConfig,
+)
+from trainables.data.sources import load_task
+from trainables.data.task import TaskConfig
+
+TASKS = {
+    "acceptability": TaskConfig(text=("sentence",), headline="matthews", demo="acceptability"),
+    "sentiment": TaskConfig(text=("sentence",), demo="sentiment"),
+    "paraphrase": TaskConfig(text=("sentence1", "sentence2"), demo="paraphrase"),
+}
+
+ARMS: dict[str, dict[str, Any]] = {
+    "single_task": {"strategy": "single_task"},
+    "naive_concat": {"strategy": "naive_concat"},
+    "naive_concat_union": {
+        "strategy": "naive_concat",
+        "label_space": "union",
+        "mask_other_tasks": False,
+        "task_prefix": True,
+    },
+    "shared_encoder": {"strategy": "shared_encoder"},
+    "shared_encoder_sqrt": {"strategy": "shared_encoder", "sampling": {"name": "power"}},
+}
+"""One arm per strategy and notable setting; properties of all are tested over these."""
+
+
+def trial_config(
+    arm: str,
+    encoder: Path,
+    *,
+    seed: int = 41,
+    limits: LimitsConfig | None = None,
+    selection: SelectionConfig | None = None,
+    total_steps: int | None = None,
+    tasks: tuple[str, ...] | None = None,
+    model: dict[str, Any] | None = None,
+    **training: Any,
+) -> TrialConfig:
+    """A trial of one of ``ARMS`` whose data and fingerprints are right."""
+    limits = limits or LimitsConfig(max_train_examples=40, max_validation_examples=24)
+    selection = selection or SelectionConfig()
+    settings = TrainingConfig.model_validate(
+        {"epochs": 2, "batch_size": 8, "learning_rate": 1e-3, "eval_batch_size": 16} | training
+    )
+    chosen = tasks or (("acceptability",) if arm == "single_task" else tuple(TASKS))
+    data = {
+        name: load_task(
+            name,
+            TASKS[name],
+            "demo",
+            glue_dir=None,
+            limits=limits,
+            selection_fraction=selection.carved(settings),
+        )
+        for name in chosen
+    }
+    return TrialConfig.model_validate(
+        {
+            "arm_name": arm,
+            "arm": ARMS[arm],
+            "tasks": {name: TASKS[name] for name in chosen},
+            "sources": dict.fromkeys(chosen, "demo"),
+            "fingerprints": {name: task.fingerprint for name, task in data.items()},
+            "model_name": "tiny",
+            "model": ModelConfig.model_validate({"encoder": str(encoder), **(model or {})}),
+            "seed": seed,
+            "training": settings,
+            "selection": selection,
+            "limits": limits,
+            "total_steps": total_steps,
+        }
+    )
+
+
+def runtime(folder: Path, **settings: Any) -> Runtime:
+    """Everything that a trial leaves behind goes under ``folder``."""
+    values = {
+        "output_dir": str(folder / "run"),
+        "cache_dir": str(folder / "cache"),
+        "device": "cpu",
+        "checkpoint_every": 0.0,
+    }
+    return Runtime.model_validate(values | settings)
