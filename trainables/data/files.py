@@ -121,10 +121,12 @@ def _parquet(path: Path, key: str, name: str, task: TaskConfig) -> Rows:
 
     content = read_bytes(path, key)
     try:
-        table = pq.read_table(pa.BufferReader(content), use_threads=False)
-        indices = column_indices(str(path), table.column_names, name, task)
-        columns = [table.column(index).to_pylist() for index in indices]
-    except (pa.ArrowException, OSError, ValueError) as error:
+        file = pq.ParquetFile(pa.BufferReader(content))
+        names = file.schema_arrow.names
+        wanted = [names[index] for index in column_indices(str(path), names, name, task)]
+        table = file.read(columns=wanted, use_threads=False)
+        columns = [table.column(column).to_pylist() for column in wanted]
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         reason = str(error).partition("\n")[0][:200]
         raise DataError(f"{path}: not a readable Parquet file: {reason} ({key})") from error
     return _rows(
