@@ -8,7 +8,6 @@ has one object per line. Text files are UTF-8, with or without a byte-order mark
 import csv
 import io
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,7 +73,7 @@ def _delimited(separator: str) -> Reader:
 
 def _records(path: Path, text: str, separator: str, key: str) -> list[tuple[int, list[str]]]:
     """Every record with the line that it begins on; empty lines are no records."""
-    limit = csv.field_size_limit(sys.maxsize)
+    limit = csv.field_size_limit(2**31 - 1)
     records = []
     line = 1
     try:
