@@ -8,7 +8,6 @@ has one object per line. Text files are UTF-8, with or without a byte-order mark
 import csv
 import io
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,7 +73,7 @@ def _delimited(separator: str) -> Reader:
 
 def _records(path: Path, text: str, separator: str, key: str) -> list[tuple[int, list[str]]]:
     """Every record with the line that it begins on; empty lines are no records."""
-    limit = csv.field_size_limit(sys.maxsize)
+    limit = csv.field_size_limit(2**31 - 1)
     records = []
     line = 1
     try:
@@ -121,10 +120,12 @@ def _parquet(path: Path, key: str, name: str, task: TaskConfig) -> Rows:
 
     content = read_bytes(path, key)
     try:
-        table = pq.read_table(pa.BufferReader(content), use_threads=False)
-        indices = column_indices(str(path), table.column_names, name, task)
-        columns = [table.column(index).to_pylist() for index in indices]
-    except (pa.ArrowException, OSError, ValueError) as error:
+        file = pq.ParquetFile(pa.BufferReader(content))
+        names = file.schema_arrow.names
+        wanted = [names[index] for index in column_indices(str(path), names, name, task)]
+        table = file.read(columns=wanted, use_threads=False)
+        columns = [table.column(column).to_pylist() for column in wanted]
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         reason = str(error).partition("\n")[0][:200]
         raise DataError(f"{path}: not a readable Parquet file: {reason} ({key})") from error
     return _rows(

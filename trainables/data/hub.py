@@ -102,21 +102,22 @@ def _our_names(name: str, task: TaskConfig, classes: tuple[str, ...]) -> tuple[s
 
 def _download(name: str, source: HubSource) -> Any:
     """All splits of the data set, from the Hub, its cache or a folder."""
-    import datasets
+    # Slow to import, and only this source needs it.
+    from datasets import config, disable_progress_bars, load_dataset
 
     key = f"define.tasks.{name}.hub"
-    offline = bool(datasets.config.HF_HUB_OFFLINE)
+    offline = bool(config.HF_HUB_OFFLINE)
     reason = "HF_HUB_OFFLINE is set and it is not in the cache"
     if not offline and not Path(source.name).is_dir():
         try:
             _probe(key, source)
         except _UnreachableError as error:
             offline, reason = True, f"{error}, and it is not in the cache"
-            _log.warning("The Hub cannot be reached (%s); looking for %s in the cache", error, key)
-    datasets.disable_progress_bars()
+            _log.warning("The Hub cannot be reached (%s); using the cached %s", error, source.name)
+    disable_progress_bars()
     try:
-        with _offline(datasets.config, offline):
-            data = datasets.load_dataset(source.name, source.config, revision=source.revision)
+        with _offline(config, offline):
+            data = load_dataset(source.name, source.config, revision=source.revision)
     except ConnectionError as error:
         raise DataError(
             f"{_title(source)} cannot be had ({key}): {reason}; check the network and "
@@ -197,7 +198,7 @@ def _probe(key: str, source: HubSource) -> None:
         ) from error
     if isinstance(error, RepositoryNotFoundError | HFValidationError):
         raise DataError(
-            f"{_title(source)} ({key}): the Hub has no such data set, or it is private "
+            f"{_title(source)} ({key}): neither the Hub nor this machine has it, or it is private "
             "(set HF_TOKEN)"
         ) from error
     if isinstance(error, HfHubHTTPError) and error.response.status_code < 500:

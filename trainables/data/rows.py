@@ -73,16 +73,14 @@ def to_splits(
     Raises:
         DataError: a text that is null, empty or no text, or a label that is none of the task's.
     """
+    texts = {split: _texts(rows, name, allow_empty_text) for split, rows in splits.items()}
     found = {
         split: [_label(value, rows.where, row) for row, value in enumerate(rows.labels)]
         for split, rows in splits.items()
     }
     labels = task.labels or _names(found["train"], name)
     return labels, {
-        split: Split(
-            _texts(rows, name, allow_empty_text),
-            _numbers(found[split], labels, rows.where, name),
-        )
+        split: Split(texts[split], _numbers(found[split], labels, rows.where, name))
         for split, rows in splits.items()
     }
 

@@ -28,7 +28,6 @@ FORMAT = 1
 """Version of the files' layout and of the way in which examples are encoded."""
 
 _BATCH = 1024
-_ARRAYS = {"ids": np.int32, "segments": np.uint8, "offsets": np.int64, "labels": np.int64}
 _verified: set[tuple[str, int, int]] = set()
 """Manifests (path, inode, time) whose files this process has hashed and found whole."""
 
@@ -41,7 +40,8 @@ class TokenSplit:
         ids: int32, shape ``(tokens,)``: all examples, one after the other.
         segments: uint8, shape ``(tokens,)``: 0 in the first text and 1 in the second; none where
             the encoder has no segment embeddings.
-        offsets: int64, shape ``(examples + 1,)``: example ``i`` is ``ids[offsets[i]:offsets[i+1]]``.
+        offsets: int64, shape ``(examples + 1,)``: example ``i`` is
+            ``ids[offsets[i] : offsets[i + 1]]``.
         labels: int64, shape ``(examples,)``.
         pad_id: the token that fills a batch up.
     """
@@ -81,7 +81,7 @@ class TokenSplit:
         if self.segments is not None:
             batch["token_type_ids"] = np.zeros(mask.shape, dtype=np.int64)
             batch["token_type_ids"][mask] = self.segments[positions]
-        batch["labels"] = np.asarray(self.labels[indices], dtype=np.int64)
+        batch["labels"] = np.array(self.labels[indices])
         return {name: torch.from_numpy(array) for name, array in batch.items()}
 
 
@@ -106,7 +106,8 @@ def tokenize_task(
         DataError: the cache folder cannot be written, for example because the disk is full.
         EncoderError: the tokenizer is not a fast one or has no padding token.
     """
-    if tokenizer.pad_token_id is None:
+    pad_id = tokenizer.pad_token_id
+    if not isinstance(pad_id, int):
         raise EncoderError(
             f"the tokenizer of {tokenizer.name_or_path} has no padding token; choose an encoder "
             "(models.NAME.encoder) that has one"
@@ -121,19 +122,19 @@ def tokenize_task(
     key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
     root = (cache_dir or default_cache_dir()) / "tokens"
     folder = root / key
-    # A finished folder needs no lock, and so no right to write.
-    if not _is_whole(folder):
-        try:
+    try:
+        # A finished folder needs no lock, and so no right to write.
+        if not _is_whole(folder):
             root.mkdir(parents=True, exist_ok=True)
             with filelock.FileLock(root / f"{key}.lock"):
                 if not _is_whole(folder):
                     _build(folder, lambda: _arrays(task, tokenizer, max_length, prefix))
-        except OSError as error:
-            raise DataError(
-                f"{root}: the token cache cannot be written: {error.strerror or error}; set "
-                "cache_dir or the environment variable ONE_OR_MANY_CACHE to a folder with room"
-            ) from error
-    return {split: _open(folder, split, tokenizer.pad_token_id) for split in task.splits}
+        return {split: _open(folder, split, pad_id) for split in task.splits}
+    except OSError as error:
+        raise DataError(
+            f"{root}: the token cache cannot be used: {error.strerror or error}; set cache_dir or "
+            "the environment variable ONE_OR_MANY_CACHE to a writable folder with room"
+        ) from error
 
 
 def default_cache_dir() -> Path:
@@ -198,7 +199,7 @@ def _encode(
             first = [f"{prefix}: {text}" for text in first]
         encoded = tokenizer(
             first,
-            *second,
+            second[0] if second else None,
             truncation="longest_first",
             max_length=max_length,
             padding=False,
@@ -237,7 +238,7 @@ def _build(folder: Path, make: Callable[[], dict[str, np.ndarray]]) -> None:
                 "sha256": _sha256(temporary / name),
             }
         with (temporary / "manifest.json").open("w", encoding="utf-8") as file:
-            json.dump({"format": FORMAT, "files": files}, file, indent=1)
+            json.dump({"files": files, "sha256": _sha256_of(files)}, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o755)
@@ -259,7 +260,10 @@ def _is_whole(folder: Path) -> bool:
     path = folder / "manifest.json"
     try:
         stat = path.stat()
-        files = json.loads(path.read_bytes())["files"]
+        manifest = json.loads(path.read_bytes())
+        files = manifest["files"]
+        if manifest["sha256"] != _sha256_of(files):
+            return False
         if any((folder / name).stat().st_size != file["size"] for name, file in files.items()):
             return False
         seen = (str(path), stat.st_ino, stat.st_mtime_ns)
@@ -272,15 +276,19 @@ def _is_whole(folder: Path) -> bool:
     return True
 
 
+def _sha256_of(files: dict[str, dict[str, Any]]) -> str:
+    """The manifest's own checksum."""
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+
+
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _open(folder: Path, split: str, pad_id: int) -> TokenSplit:
-    arrays = {
-        part: np.load(path, mmap_mode="r")
-        for part in _ARRAYS
-        if (path := folder / f"{split}.{part}.npy").exists()
-    }
-    return TokenSplit(**{"segments": None} | arrays, pad_id=pad_id)
+    def part(name: str) -> np.ndarray:
+        return np.load(folder / f"{split}.{name}.npy", mmap_mode="r")
+
+    segments = part("segments") if (folder / f"{split}.segments.npy").exists() else None
+    return TokenSplit(part("ids"), segments, part("offsets"), part("labels"), pad_id)

@@ -1,0 +1,255 @@
+"""A user's own files: every format, every kind of label, every fault."""
+
+import csv
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainables.data.files import load
+from trainables.data.task import TaskConfig
+from trainables.errors import DataError
+
+ROWS = [("good, very", "pos"), ('a "quoted" word', "neg"), ("two\nlines", "pos"), ("naïve", "neg")]
+ENDINGS = ("csv", "tsv", "jsonl", "parquet")
+
+
+def write(path: Path, columns: list[str], rows: list[tuple]) -> Path:
+    """The rows in the format of the path's ending."""
+    if path.suffix in (".csv", ".tsv"):
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, delimiter="," if path.suffix == ".csv" else "\t")
+            writer.writerows([columns, *rows])
+    elif path.suffix == ".jsonl":
+        lines = [json.dumps(dict(zip(columns, row, strict=True))) + "\n" for row in rows]
+        path.write_text("".join(lines), encoding="utf-8")
+    else:
+        arrays = [pa.array(column) for column in zip(*rows, strict=True)]
+        pq.write_table(pa.table(arrays, names=columns), path)
+    return path
+
+
+def task(train: Path, validation: Path | None = None, **changes) -> TaskConfig:
+    files = {"train": str(train), "validation": str(validation or train)}
+    return TaskConfig.model_validate({"text": ("s",), "files": files} | changes)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_every_format_reads_what_was_written(tmp_path: Path, ending: str) -> None:
+    path = write(tmp_path / f"train.{ending}", ["s", "label"], ROWS)
+    raw = load("mine", task(path), None)
+    assert raw.splits["train"].texts == [(text,) for text, _ in ROWS]
+    assert raw.labels == ("neg", "pos")
+    assert raw.splits["train"].labels.tolist() == [1, 0, 1, 0]
+    assert raw.origin == f"files train.{ending}, train.{ending}"
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")).filter(
+                str.strip
+            ),
+            st.sampled_from(["a", "b"]),
+        ),
+        min_size=1,
+    )
+)
+def test_any_text_survives_every_format(tmp_path_factory, rows) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    for ending in ENDINGS:
+        path = write(folder / f"x.{ending}", ["s", "label"], rows)
+        raw = load("mine", task(path, labels=("a", "b")), None)
+        assert raw.splits["train"].texts == [(text,) for text, _ in rows], ending
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_pairs_other_columns_and_a_test_split(tmp_path: Path, ending: str) -> None:
+    columns = ["id", "b", "class", "a"]
+    train = write(
+        tmp_path / f"t.{ending}", columns, [("1", "B1", "x", "A1"), ("2", "B2", "y", "A2")]
+    )
+    test = write(tmp_path / f"e.{ending}", columns, [("3", "B3", "y", "A3")])
+    files = {"train": str(train), "validation": str(train), "test": str(test)}
+    config = TaskConfig.model_validate({"text": ("a", "b"), "label": "class", "files": files})
+    splits = load("mine", config, None).splits
+    assert splits["train"].texts == [("A1", "B1"), ("A2", "B2")]
+    assert splits["test"].texts == [("A3", "B3")]
+    assert splits["test"].labels.tolist() == [1]
+
+
+@pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf"], ids=["", "mark"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["lf", "crlf"])
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl"])
+def test_byte_order_mark_line_ends_and_empty_lines(
+    tmp_path: Path, ending: str, start: bytes, end: bytes
+) -> None:
+    path = write(tmp_path / f"t.{ending}", ["s", "label"], [("one", "a"), ("two", "b")])
+    lines = path.read_bytes().splitlines()
+    path.write_bytes(start + end.join([*lines, b"", b""]))
+    raw = load("mine", task(path), None)
+    assert raw.splits["train"].texts == [("one",), ("two",)]
+    assert raw.labels == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("values", "labels", "names", "numbers"),
+    [
+        ([0, 2, 1], None, ("0", "1", "2"), [0, 2, 1]),
+        ([0, 1, 0], ("neg", "pos"), ("neg", "pos"), [0, 1, 0]),
+        (["pos", "neg", "pos"], ("pos", "neg"), ("pos", "neg"), [0, 1, 0]),
+        ([1, 2, 3], ("1", "2", "3"), ("1", "2", "3"), [0, 1, 2]),
+        ([1, 0, 1], ("1", "0"), ("1", "0"), [0, 1, 0]),
+        (["10", "9", "x"], None, ("10", "9", "x"), [0, 1, 2]),
+    ],
+)
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_labels_by_name_and_by_number(
+    tmp_path: Path, ending: str, values: list, labels, names: tuple[str, ...], numbers: list[int]
+) -> None:
+    rows = [(f"text {i}", value) for i, value in enumerate(values)]
+    path = write(tmp_path / f"t.{ending}", ["s", "label"], rows)
+    raw = load("mine", task(path, labels=labels), None)
+    assert raw.labels == names
+    assert raw.splits["train"].labels.tolist() == numbers
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_booleans_and_whole_floats_are_labels(tmp_path: Path, ending: str) -> None:
+    path = write(tmp_path / f"b.{ending}", ["s", "label"], [("x", True), ("y", False)])
+    assert load("mine", task(path), None).labels == ("false", "true")
+    path = write(tmp_path / f"f.{ending}", ["s", "label"], [("x", 1.0), ("y", 0.0)])
+    assert load("mine", task(path), None).splits["train"].labels.tolist() == [1, 0]
+
+
+GOOD = b"s,label\none,a\ntwo,b\n"
+GOOD_JSON = b'{"s": "one", "label": "a"}\n{"s": "two", "label": "b"}\n'
+FAULTS = {
+    "missing column": ("a.csv", b"text,label\none,a\n", r"a\.csv:1: no column 's'.*mine\.text"),
+    "near column": (
+        "a.csv",
+        b"s,labels\none,a\n",
+        r"'label' \(define\.tasks\.mine\.label\); did y",
+    ),
+    "twice": ("a.csv", b"s,label,s\none,a,b\n", r"a\.csv:1: column 's' occurs twice"),
+    "empty file": ("a.csv", b"", r"a\.csv: the file is empty"),
+    "empty lines": ("a.jsonl", b"\n\r\n", r"a\.jsonl: the file is empty"),
+    "header only": ("a.csv", b"s,label\n", r"a\.csv: the file has no rows"),
+    "long row": ("a.csv", GOOD + b"three,b,c\n", r"a\.csv:4: 3 fields, the header has 2"),
+    "short row": ("a.csv", GOOD + b'"x\ny",a\nthree\n', r"a\.csv:6: 1 fields, the header has 2"),
+    "short tsv": ("a.tsv", b"s\tlabel\none,a\n", r"a\.tsv:2: 1 fields, the header has 2"),
+    "open quote": ("a.csv", GOOD + b'"three,b\nfour,a\n', r"a\.csv:4: unexpected end of data"),
+    "stray quote": ("a.csv", GOOD + b'"three" x,b\n', r"a\.csv:4: .*must be doubled"),
+    "latin 1": ("a.csv", GOOD + b"caf\xe9,a\n", r"a\.csv:4: byte 0xe9 is not UTF-8"),
+    "utf-16": ("a.csv", GOOD.decode().encode("utf-16"), r"a\.csv:1: the file is UTF-16"),
+    "nul": ("a.csv", GOOD + b"th\0ree,a\n", r"a\.csv:4: NUL byte"),
+    "only nul": ("a.tsv", b"\0" * 100, r"a\.tsv:1: NUL byte"),
+    "empty text": ("a.csv", GOOD + b'" ",a\n', r"a\.csv:4: the text is empty.*mine\.text"),
+    "empty label": ("a.csv", GOOD + b"three,\n", r"a\.csv:4: the label is empty"),
+    "old mac": ("a.csv", GOOD.replace(b"\n", b"\r") + b"three\r", r"a\.csv:4: 1 fields"),
+    "broken json": ("a.jsonl", GOOD_JSON + b'{"s": "x"\n', r"a\.jsonl:3: broken JSON"),
+    "deep json": ("a.jsonl", GOOD_JSON + b"[" * 100_000, r"a\.jsonl:3: broken JSON"),
+    "huge number": ("a.jsonl", GOOD_JSON + b"1" * 5000, r"a\.jsonl:3: broken JSON"),
+    "list": ("a.jsonl", GOOD_JSON + b"[1]\n", r"a\.jsonl:3: not a JSON object"),
+    "pretty json": ("a.jsonl", b'{\n"s": "x"\n}', r"a\.jsonl:1: broken JSON"),
+    "json column": ("a.jsonl", GOOD_JSON + b'{"s": "x"}\n', r"a\.jsonl:3: no column 'label'"),
+    "json twice": ("a.jsonl", b'{"s": "x", "s": "y", "label": 1}', r"a\.jsonl:1: column 's' occ"),
+    "json null": ("a.jsonl", b'{"s": null, "label": 1}', r"a\.jsonl:1: the text is null"),
+    "json nan": ("a.jsonl", b'{"s": "x", "label": NaN}', r"a\.jsonl:1: the label is empty"),
+    "json number": ("a.jsonl", b'{"s": 5, "label": 1}', r"a\.jsonl:1: the text is no text but 5"),
+    "json nul": ("a.jsonl", b'{"s": "a\\u0000", "label": 1}', r"a\.jsonl:1: the text holds a NUL"),
+    "surrogate": ("a.jsonl", b'{"s": "\\ud800", "label": 1}', r"a\.jsonl:1: .*half a surrogate"),
+    "label list": ("a.jsonl", b'{"s": "x", "label": [1]}', r"a\.jsonl:1: \[1\] is no label"),
+    "label half": ("a.jsonl", b'{"s": "x", "label": 0.5}', r"a\.jsonl:1: 0\.5 is no label"),
+    "not parquet": ("a.parquet", GOOD, r"a\.parquet: not a readable Parquet file"),
+    "empty parquet": ("a.parquet", b"", r"a\.parquet: not a readable Parquet file"),
+    "ending": ("a.cvs", GOOD, r"a\.cvs: the ending '\.cvs' is unknown .* did you mean '\.csv'"),
+    "no ending": ("a", GOOD, r"the ending '' is unknown"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faults_are_one_line_that_names_file_and_key(tmp_path: Path, fault: str) -> None:
+    name, content, message = FAULTS[fault]
+    (tmp_path / name).write_bytes(content)
+    (tmp_path / "good.csv").write_bytes(GOOD)
+    with pytest.raises(DataError, match=message) as caught:
+        load("mine", task(tmp_path / name, tmp_path / "good.csv"), None)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400 + len(str(tmp_path))
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_files_that_cannot_be_opened_name_their_key(tmp_path: Path, split: str) -> None:
+    (tmp_path / "good.csv").write_bytes(GOOD)
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "loop.csv").symlink_to(tmp_path / "loop.csv")
+    good = str(tmp_path / "good.csv")
+    for name, reason in (
+        ("none.csv", "no such file"),
+        ("none.parquet", "no such file"),
+        ("folder.csv", "this is a folder"),
+        ("loop.csv", "cannot be read"),
+        ("good.csv/x.csv", "cannot be read"),
+        ("n\0l.csv", "cannot be read"),
+    ):
+        files = {"train": good, "validation": good, split: str(tmp_path / name)}
+        config = TaskConfig.model_validate({"text": ("s",), "files": files})
+        with pytest.raises(DataError, match=rf"{reason}.*define\.tasks\.mine\.files\.{split}"):
+            load("mine", config, None)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_an_unknown_label_names_row_value_and_the_nearest(tmp_path: Path, ending: str) -> None:
+    train = write(tmp_path / f"t.{ending}", ["s", "label"], [("x", "spam"), ("y", "ham")])
+    other = write(tmp_path / f"v.{ending}", ["s", "label"], [("x", "ham"), ("y", "spma")])
+    row = {"csv": ":3", "tsv": ":3", "jsonl": ":2", "parquet": " row 2"}[ending]
+    with pytest.raises(
+        DataError, match=rf"v\.{ending}{row}: label 'spma' is none of .*did you mean 'spam'"
+    ):
+        load("mine", task(train, other), None)
+
+
+@pytest.mark.parametrize(("values", "labels"), [([1, 2], ("a", "b")), ([0, 1], ("1", "2"))])
+def test_a_number_outside_the_labels(tmp_path: Path, values: list[int], labels) -> None:
+    rows = [(f"text {value}", value) for value in values]
+    path = write(tmp_path / "t.csv", ["s", "label"], rows)
+    with pytest.raises(DataError, match=r"is none of define\.tasks\.mine\.labels"):
+        load("mine", task(path, labels=labels), None)
+
+
+def test_numbers_with_a_gap(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.jsonl", ["s", "label"], [("x", 1), ("y", 2), ("z", 5)])
+    with pytest.raises(DataError, match=r"training labels are 1, 2, 5; number them from 0"):
+        load("mine", task(path), None)
+
+
+def test_damaged_and_typed_parquet(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.parquet", ["s", "label"], [(f"x{i}" * 9, i % 2) for i in range(999)])
+    whole = path.read_bytes()
+    for damaged in (whole[:-20], whole[:40] + b"\xff" * 200 + whole[240:], whole[:100]):
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match=r"t\.parquet: not a readable Parquet file"):
+            load("mine", task(path), None)
+    write(path, ["s", "label"], [("x", 1), (None, 0)])
+    with pytest.raises(DataError, match=r"t\.parquet row 2: the text is null"):
+        load("mine", task(path), None)
+    write(path, ["s", "label"], [(4, 1), (5, 0)])
+    with pytest.raises(DataError, match=r"t\.parquet row 1: the text is no text but 4"):
+        load("mine", task(path), None)
+    pq.write_table(
+        pa.table([pa.array(["x"])] * 2 + [pa.array([0])], names=["s", "s", "label"]), path
+    )
+    with pytest.raises(DataError, match="column 's' occurs twice"):
+        load("mine", task(path), None)
+
+
+def test_a_huge_field_is_text(tmp_path: Path) -> None:
+    limit = csv.field_size_limit()
+    path = write(tmp_path / "t.csv", ["s", "label"], [("x" * 300_000, "a"), ("y", "b")])
+    assert len(load("mine", task(path), None).splits["train"].texts[0][0]) == 300_000
+    assert csv.field_size_limit() == limit

@@ -1,0 +1,123 @@
+"""Which source is chosen, and the way from a source to a trial."""
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from trainables.config import LimitsConfig
+from trainables.data.sources import choose_source, load_task
+from trainables.data.task import Split, TaskConfig
+from trainables.errors import DataError
+
+OFFERS = {
+    "hub": {"name": "me/toy"},
+    "glue_dir": "CoLA",
+    "demo": "acceptability",
+    "files": {"train": "a.csv", "validation": "b.csv"},
+}
+EVERYWHERE = ("files", "hub", "glue_dir", "demo")
+
+
+def task(*offered: str, **changes) -> TaskConfig:
+    return TaskConfig.model_validate(
+        {"text": ("s",)} | {name: OFFERS[name] for name in offered} | changes
+    )
+
+
+@pytest.mark.parametrize(
+    ("offered", "requested", "glue_dir", "chosen"),
+    [
+        (EVERYWHERE, "auto", "/glue", "files"),
+        (("hub", "glue_dir", "demo"), "auto", "/glue", "glue_dir"),
+        (("hub", "glue_dir", "demo"), "auto", None, "hub"),
+        (("glue_dir", "demo"), "auto", None, "demo"),
+        (("glue_dir",), "auto", None, "glue_dir"),
+        (("demo",), "auto", None, "demo"),
+        (("files",), "hub", None, "files"),
+        (("demo",), "glue_dir", "/glue", "demo"),
+        *[(EVERYWHERE, name, None, name) for name in EVERYWHERE],
+    ],
+)
+def test_choice(offered, requested: str, glue_dir: str | None, chosen: str) -> None:
+    assert choose_source("t", task(*offered), requested, glue_dir) == chosen
+
+
+def test_a_source_that_is_not_offered() -> None:
+    with pytest.raises(DataError, match=r"task t cannot come from 'files'.*hub, demo"):
+        choose_source("t", task("hub", "demo"), "files", None)
+
+
+@pytest.fixture
+def csv_task(tmp_path: Path) -> TaskConfig:
+    for name, size in (("train", 100), ("validation", 40), ("test", 10)):
+        rows = "".join(f"{name} {i},{'ham' if i % 4 else 'spam'}\n" for i in range(size))
+        (tmp_path / f"{name}.csv").write_text("s,label\n" + rows)
+    files = {name: str(tmp_path / f"{name}.csv") for name in ("train", "validation", "test")}
+    return task(files=files, labels=("ham", "spam"))
+
+
+def load(config: TaskConfig, fraction: float | None = None, **limits: int):
+    return load_task(
+        "mail",
+        config,
+        "files",
+        glue_dir=None,
+        limits=LimitsConfig(**limits),
+        selection_fraction=fraction,
+    )
+
+
+def test_from_files_to_a_trial(csv_task: TaskConfig) -> None:
+    data = load(csv_task, 0.2, max_train_examples=60, max_validation_examples=20)
+    sizes = {name: np.bincount(split.labels).tolist() for name, split in data.splits.items()}
+    assert sizes == {
+        "train": [36, 12],
+        "selection": [9, 3],
+        "validation": [15, 5],
+        "test": [7, 3],
+    }
+    assert data.labels == ("ham", "spam")
+    assert data.origin == "files train.csv, validation.csv, test.csv"
+    assert not data.pair
+
+
+def test_the_same_data_every_time_and_another_fingerprint_for_other_data(
+    csv_task: TaskConfig,
+) -> None:
+    first, again = load(csv_task, 0.2), load(csv_task, 0.2)
+    assert first.fingerprint == again.fingerprint
+    assert first.splits["selection"].texts == again.splits["selection"].texts
+    others = [load(csv_task), load(csv_task, 0.3), load(csv_task, 0.2, max_train_examples=50)]
+    assert len({first.fingerprint, *(other.fingerprint for other in others)}) == 4
+
+
+def test_without_selection_nothing_is_carved(csv_task: TaskConfig) -> None:
+    assert set(load(csv_task).splits) == {"train", "validation", "test"}
+
+
+def test_a_cap_that_leaves_one_class(csv_task: TaskConfig) -> None:
+    with pytest.raises(DataError, match="needs at least 2 classes"):
+        load(csv_task, max_train_examples=1)
+
+
+def test_demo_is_generated(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def generate(corpus: str) -> dict[str, Split]:
+        asked.append(corpus)
+        split = Split([("good",), ("bad",)], np.array([1, 0]))
+        return {"train": split, "validation": split}
+
+    demo = ModuleType("trainables.data.demo")
+    monkeypatch.setattr(demo, "generate", generate, raising=False)
+    monkeypatch.setitem(sys.modules, "trainables.data.demo", demo)
+    monkeypatch.setattr("trainables.data.demo", demo, raising=False)
+    data = load_task(
+        "t", task("demo"), "demo", glue_dir=None, limits=LimitsConfig(), selection_fraction=None
+    )
+    assert asked == ["acceptability"]
+    assert data.origin == "demo corpus (generated)"
+    assert data.labels == ("0", "1")

@@ -1,0 +1,124 @@
+"""Properties of caps, carving, checks and fingerprints."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainables.data.splits import RawTask, cap, carve, check, fingerprint
+from trainables.data.task import Split
+from trainables.errors import DataError
+
+COUNTS = st.lists(st.integers(0, 30), min_size=2, max_size=4).filter(lambda c: sum(c) > 1)
+
+
+def make_split(counts: list[int], word: str = "text") -> Split:
+    labels = np.repeat(np.arange(len(counts)), counts)
+    np.random.default_rng(0).shuffle(labels)
+    return Split([(f"{word} {i}",) for i in range(len(labels))], labels.astype(np.int64))
+
+
+@given(COUNTS, st.integers(1, 80))
+def test_cap_keeps_shares_and_order(counts: list[int], limit: int) -> None:
+    split = make_split(counts)
+    capped = cap(split, limit)
+    assert len(capped) == min(limit, len(split))
+    positions = [int(text.split()[1]) for (text,) in capped.texts]
+    assert positions == sorted(set(positions))
+    assert (split.labels[positions] == capped.labels).all()
+    kept = np.bincount(capped.labels, minlength=len(counts))
+    if len(split) > limit >= np.count_nonzero(counts):
+        exact = np.array(counts) * limit / len(split)
+        assert (kept[np.array(counts) > 0] >= 1).all()
+        assert (np.abs(kept - exact) < len(counts)).all()
+
+
+@given(COUNTS, st.floats(0.01, 0.99))
+def test_carve_divides_and_leaves_every_class_on_both_sides(
+    counts: list[int], fraction: float
+) -> None:
+    train = make_split(counts)
+    rest, selection = carve(train, fraction)
+    assert sorted(rest.texts + selection.texts) == sorted(train.texts)
+    for label, count in enumerate(counts):
+        inside = int((selection.labels == label).sum())
+        if count < 2:
+            assert inside == 0
+        else:
+            assert 1 <= inside <= count - 1
+            assert abs(inside - fraction * count) < len(counts) + 1
+
+
+@pytest.mark.parametrize(
+    "draw", [lambda s: cap(s, 50), lambda s: carve(s, 0.3)[1]], ids=["cap", "carve"]
+)
+def test_random_subsets_depend_on_the_data_alone(draw) -> None:
+    np.random.seed(1)
+    first = draw(make_split([60, 40]))
+    np.random.seed(2)
+    assert draw(make_split([60, 40])).texts == first.texts
+    numbers = [text.split()[1] for (text,) in first.texts]
+    others = [text.split()[1] for (text,) in draw(make_split([60, 40], word="other")).texts]
+    assert numbers != others
+
+
+def test_known_shares() -> None:
+    _, selection = carve(make_split([700, 300]), 0.1)
+    assert np.bincount(selection.labels).tolist() == [70, 30]
+    assert np.bincount(cap(make_split([700, 300]), 10).labels).tolist() == [7, 3]
+
+
+BASE = {
+    "train": Split([("ab", "c")], np.array([0])),
+    "validation": Split([("d", "")], np.array([1])),
+}
+
+
+@pytest.mark.parametrize(
+    ("labels", "changed"),
+    [
+        (("n", "p"), {"train": Split([("a", "bc")], np.array([0]))}),
+        (("n", "p"), {"train": Split([("ab", "d")], np.array([0]))}),
+        (("n", "p"), {"train": Split([("ab", "c")], np.array([1]))}),
+        (("n", "p"), {"train": Split([("ab",), ("c",)], np.array([0]))}),
+        (("n", "p"), {"test": Split([("ab", "c")], np.array([0]))}),
+        (("np", ""), {}),
+        (("p", "n"), {}),
+    ],
+)
+def test_fingerprint_tells_contents_apart(labels, changed) -> None:
+    assert fingerprint(labels, BASE | changed) != fingerprint(("n", "p"), BASE)
+
+
+def test_fingerprint_ignores_the_order_of_splits_and_is_stable() -> None:
+    backwards = dict(reversed(BASE.items()))
+    assert fingerprint(("n", "p"), backwards) == fingerprint(("n", "p"), BASE)
+    # A known value: caches and trial keys must survive a new version of the code.
+    known = "dfdddb7ff8464af84c8944252898bf0180abf3ba45946b17701672a930c1e01a"
+    assert fingerprint(("n", "p"), BASE) == known
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"train": Split([], np.array([], dtype=np.int64))}, "train split is empty"),
+        ({"train": make_split([5, 0])}, "'n'; a classifier needs at least 2 classes"),
+        ({"train": make_split([2, 2, 2])}, r"train split has label 2, outside 0\.\.1"),
+        ({"validation": Split([("x",)], np.array([-1]))}, "validation split has label -1"),
+        ({"validation": Split([("x", "y")], np.array([0]))}, r"define\.tasks\.mine\.text names 1"),
+    ],
+)
+def test_check_refuses(change: dict[str, Split], message: str) -> None:
+    splits = {"train": make_split([3, 3]), "validation": make_split([1, 1])} | change
+    with pytest.raises(DataError, match=message):
+        check("mine", RawTask(("n", "p"), splits, "files"), 1)
+
+
+def test_check_needs_validation() -> None:
+    with pytest.raises(DataError, match="no validation split"):
+        check("mine", RawTask(("n", "p"), {"train": make_split([3, 3])}, "files"), 1)
+
+
+def test_check_allows_a_label_that_never_occurs() -> None:
+    splits = {"train": make_split([3, 3]), "validation": make_split([1, 1])}
+    check("mine", RawTask(("n", "p", "never"), splits, "files"), 1)

@@ -1,0 +1,295 @@
+"""The token cache: the tokenizer's own numbers, built once, made anew when damaged."""
+
+import json
+import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import BertTokenizer, PreTrainedTokenizerBase
+
+from trainables.data import tokens
+from trainables.data.splits import fingerprint
+from trainables.data.task import Split, TaskData
+from trainables.data.tokens import TokenSplit, tokenize_task, tokenizer_fingerprint
+from trainables.errors import DataError, EncoderError
+
+WORDS = ["the", "cat", "sat", "mat", "on", "a", "big", "##s", "mine", ":", ".", '"', "dog"]
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+
+def make_tokenizer(*extra: str, **options) -> PreTrainedTokenizerBase:
+    vocabulary = {word: number for number, word in enumerate([*SPECIAL, *WORDS, *extra])}
+    return BertTokenizer(vocab=vocabulary, **options)
+
+
+def make_task(size: int = 50, pair: bool = False, word: str = "cat") -> TaskData:
+    def text(i: int) -> str:
+        return " ".join(["the", word, *(["sat on", "a big"][i % 2],) * (i % 5)])
+
+    texts = [(text(i), text(3 * i + 1)) if pair else (text(i),) for i in range(size)]
+    splits = {
+        "train": Split(texts, np.arange(size, dtype=np.int64) % 2),
+        "validation": Split(texts[:7], np.arange(7, dtype=np.int64) % 2),
+    }
+    labels = ("n", "p")
+    return TaskData("mine", labels, splits, fingerprint(labels, splits), "test", pair)
+
+
+def tokenize(task: TaskData, cache: Path, **changes) -> dict[str, TokenSplit]:
+    options = {"tokenizer": make_tokenizer(), "max_length": 16, "prefix": None} | changes
+    return tokenize_task(task, **options, cache_dir=cache)
+
+
+def folders(cache: Path) -> list[Path]:
+    return [path for path in (cache / "tokens").iterdir() if path.is_dir()]
+
+
+@pytest.fixture
+def builds(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The folders that were built; and this process has verified none yet."""
+    built: list[Path] = []
+    build = tokens._build
+
+    def counting(folder: Path, make) -> None:
+        built.append(folder)
+        build(folder, make)
+
+    monkeypatch.setattr(tokens, "_build", counting)
+    monkeypatch.setattr(tokens, "_verified", set())
+    return built
+
+
+@pytest.mark.parametrize("pair", [False, True])
+@pytest.mark.parametrize("max_length", [8, 16])
+@pytest.mark.parametrize("prefix", [None, "mine"])
+@pytest.mark.parametrize("inputs", [["input_ids", "attention_mask"], None])
+def test_a_batch_is_what_the_tokenizer_gives(
+    tmp_path: Path, pair: bool, max_length: int, prefix: str | None, inputs
+) -> None:
+    tokenizer = make_tokenizer(padding_side="left")
+    if inputs is not None:
+        tokenizer.model_input_names = inputs
+    task = make_task(pair=pair)
+    data = tokenize(task, tmp_path, tokenizer=tokenizer, max_length=max_length, prefix=prefix)
+    indices = np.array([4, 49, 0, 7, 7])
+    batch = data["train"].collate(indices)
+    columns = list(zip(*(task.splits["train"].texts[i] for i in indices), strict=True))
+    first = [text if prefix is None else f"mine: {text}" for text in columns[0]]
+    second = list(columns[1]) if pair else None
+    tokenizer.padding_side = "right"
+    expected = tokenizer(
+        first,
+        second,
+        truncation="longest_first",
+        max_length=max_length,
+        padding=True,
+        return_tensors="pt",
+    )
+    assert set(batch) == {*expected, "labels"}
+    assert ("token_type_ids" in batch) == (inputs is None)
+    for name, tensor in expected.items():
+        assert torch.equal(batch[name], tensor), name
+        assert batch[name].dtype == torch.int64
+    assert batch["labels"].tolist() == [i % 2 for i in indices]
+    assert data["train"].lengths[indices].tolist() == expected["attention_mask"].sum(1).tolist()
+    if pair and inputs is None:
+        assert batch["token_type_ids"].sum() > 0
+
+
+def test_splits_are_memory_maps_that_a_batch_does_not_touch(tmp_path: Path) -> None:
+    split = tokenize(make_task(), tmp_path)["train"]
+    assert len(split) == 50
+    assert isinstance(split.ids, np.memmap)
+    assert (split.ids.dtype, split.offsets.dtype, split.labels.dtype) == (
+        np.int32,
+        np.int64,
+        np.int64,
+    )
+    before = split.collate(np.array([1, 2]))
+    before["labels"] += 1
+    before["input_ids"].zero_()
+    assert split.collate(np.array([1, 2]))["labels"].tolist() == [1, 0]
+
+
+def test_tokenised_once_per_content(tmp_path: Path, builds: list[Path]) -> None:
+    for _ in range(2):
+        tokenize(make_task(), tmp_path)
+    assert len(builds) == 1
+    changes = [
+        {"max_length": 8},
+        {"prefix": "mine"},
+        {"prefix": ""},
+        {"tokenizer": make_tokenizer("bird")},
+        {"tokenizer": make_tokenizer(do_lower_case=False)},
+        {"tokenizer": make_tokenizer(truncation_side="left")},
+    ]
+    for change in changes:
+        tokenize(make_task(), tmp_path, **change)
+    tokenize(make_task(word="dog"), tmp_path)
+    assert len(set(builds)) == len(builds) == 2 + len(changes)
+
+
+def test_fingerprint_of_a_tokenizer_forgets_its_last_call() -> None:
+    tokenizer = make_tokenizer()
+    before = tokenizer_fingerprint(tokenizer)
+    tokenizer(["the cat", "a"], truncation=True, max_length=3, padding="max_length")
+    assert tokenizer_fingerprint(tokenizer) == before
+
+
+def _ask(cache: str, barrier, built) -> None:
+    """What one of several processes does."""
+    build = tokens._build
+
+    def counting(folder: Path, make) -> None:
+        with built.get_lock():
+            built.value += 1
+        build(folder, make)
+
+    tokens._build = counting
+    torch.set_num_threads(1)
+    task = make_task(size=3000)
+    barrier.wait(60)
+    data = tokenize(task, Path(cache))
+    assert len(data["train"]) == 3000
+    assert data["train"].collate(np.array([5]))["labels"].tolist() == [1]
+
+
+def test_processes_that_ask_at_once_build_once(tmp_path: Path) -> None:
+    # Children of a clean server that has imported what they need: seconds faster than spawn.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    barrier, built = context.Barrier(6), context.Value("i", 0)
+    processes = [
+        context.Process(target=_ask, args=(str(tmp_path), barrier, built)) for _ in range(6)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [0] * 6
+    assert built.value == 1
+    assert len(folders(tmp_path)) == 1
+
+
+def _flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGE = {
+    "shorter": lambda folder: os.truncate(folder / "train.ids.npy", 200),
+    "flipped": lambda folder: _flip(folder / "train.ids.npy"),
+    "lost": lambda folder: (folder / "train.segments.npy").unlink(),
+    "no manifest": lambda folder: (folder / "manifest.json").unlink(),
+    "half a manifest": lambda folder: os.truncate(folder / "manifest.json", 30),
+    "empty manifest": lambda folder: (folder / "manifest.json").write_text("{}"),
+    "other manifest": lambda folder: (folder / "manifest.json").write_text(
+        json.dumps(json.loads((folder / "manifest.json").read_text()) | {"files": {}})
+    ),
+    "list manifest": lambda folder: (folder / "manifest.json").write_text("[1]"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_folder_is_built_again(tmp_path: Path, builds: list[Path], damage: str) -> None:
+    expected = np.array(tokenize(make_task(), tmp_path)["train"].ids)
+    (folder,) = folders(tmp_path)
+    tokens._verified.clear()
+    DAMAGE[damage](folder)
+    data = tokenize(make_task(), tmp_path)
+    assert len(builds) == 2
+    assert (data["train"].ids == expected).all()
+    assert data["train"].segments is not None
+    tokenize(make_task(), tmp_path)
+    assert len(builds) == 2
+
+
+def test_a_changed_size_is_seen_at_every_opening(tmp_path: Path, builds: list[Path]) -> None:
+    tokenize(make_task(), tmp_path)
+    tokenize(make_task(), tmp_path)
+    os.truncate(folders(tmp_path)[0] / "train.labels.npy", 140)
+    tokenize(make_task(), tmp_path)
+    assert len(builds) == 2
+
+
+def test_what_a_killed_build_left_is_cleared_away(tmp_path: Path) -> None:
+    tokenize(make_task(), tmp_path)
+    (folder,) = folders(tmp_path)
+    left_over = folder.parent / f".{folder.name}.killed"
+    shutil.copytree(folder, left_over)
+    shutil.rmtree(folder)
+    tokenize(make_task(), tmp_path)
+    assert folders(tmp_path) == [folder]
+    assert not left_over.exists()
+
+
+def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match=r"cannot be used: Not a directory; set cache_dir or"):
+        tokenize(make_task(), tmp_path / "file")
+
+
+FULL_DISK = """
+import resource
+from pathlib import Path
+from tests.trainables.data.test_tokens import make_task, tokenize
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+try:
+    tokenize(make_task(size=3000), Path({cache!r}))
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+def test_a_disk_that_fills_up_leaves_nothing_behind(tmp_path: Path) -> None:
+    code = FULL_DISK.format(cache=str(tmp_path))
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "DataError" in result.stdout
+    assert "set cache_dir or" in result.stdout
+    assert folders(tmp_path) == []
+
+
+def test_a_finished_cache_may_be_read_only(tmp_path: Path, monkeypatch) -> None:
+    expected = tokenize(make_task(), tmp_path)["train"].collate(np.array([3]))
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    monkeypatch.setattr(tokens.filelock, "FileLock", refuse)
+    found = tokenize(make_task(), tmp_path)["train"].collate(np.array([3]))
+    assert torch.equal(found["input_ids"], expected["input_ids"])
+    with pytest.raises(DataError, match="Permission denied; set cache_dir or"):
+        tokenize(make_task(), tmp_path / "new")
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"ONE_OR_MANY_CACHE": "/own", "XDG_CACHE_HOME": "/xdg"}, "/own"),
+        ({"XDG_CACHE_HOME": "/xdg"}, "/xdg/one-model-or-many"),
+        ({}, "/home/me/.cache/one-model-or-many"),
+    ],
+)
+def test_default_cache_dir(monkeypatch, environment: dict[str, str], expected: str) -> None:
+    for name in ("ONE_OR_MANY_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"HOME": "/home/me", **environment}.items():
+        monkeypatch.setenv(name, value)
+    assert tokens.default_cache_dir() == Path(expected)
+
+
+def test_a_tokenizer_without_padding(tmp_path: Path) -> None:
+    tokenizer = make_tokenizer()
+    tokenizer.pad_token = None
+    with pytest.raises(EncoderError, match="no padding token"):
+        tokenize(make_task(), tmp_path, tokenizer=tokenizer)
