@@ -124,14 +124,16 @@ def _verb_form(draw: Draw, good: bool) -> tuple[str, ...]:
 
 
 def _word_order(draw: Draw, good: bool) -> tuple[str, ...]:
-    """The old baker took the lamp near the station / old the baker took ..."""
-    words = [
-        *("the", draw.word(ADJECTIVES), _person(draw), draw.word(HANDLING).past),
-        *("the", draw.word(THINGS).singular, draw.word(NEAR), "the", draw.word(PLACES).singular),
-    ]
+    """The old baker took the lamp / old the baker took ... / The old baker the lamp took."""
+    adjective, place = draw.word(ADJECTIVES), f"{draw.word(NEAR)} the {draw.word(PLACES).singular}"
+    subject = f"the {adjective} {_person(draw)}" if draw.coin() else f"the {_person(draw)} {place}"
+    words = subject.split()
+    swaps = [(0, 1), (1, 2), (len(words), len(words) + 1)]
+    words += [draw.word(HANDLING).past, "the", draw.word(THINGS).singular]
+    swaps += [(len(words) - 2, len(words) - 1)]
     if not good:
-        i = draw.one((0, 1, 2, 4, 7))
-        words[i], words[i + 1] = words[i + 1], words[i]
+        i, j = draw.one(swaps)
+        words[i], words[j] = words[j], words[i]
     return (sentence(*words),)
 
 
@@ -237,20 +239,20 @@ def _comparison(draw: Draw, good: bool) -> tuple[str, ...]:
 
 
 PHENOMENA = {
-    _word_order: 14,
-    _verb_form: 11,
-    _agreement: 10,
-    _determiner: 9,
-    _agreement_across: 8,
-    _infinitive: 7,
-    _reflexive: 6,
-    _inversion: 6,
-    _case: 6,
-    _transitivity: 5,
-    _gap: 4,
-    _comparison: 4,
-    _mass_noun: 3,
-    _complement: 3,
-    _island: 3,
+    _word_order: 26,
+    _verb_form: 14,
+    _inversion: 10,
+    _case: 10,
+    _comparison: 8,
+    _agreement: 5,
+    _determiner: 5,
+    _infinitive: 5,
     _polarity: 3,
+    _gap: 3,
+    _transitivity: 3,
+    _agreement_across: 2,
+    _reflexive: 2,
+    _mass_noun: 2,
+    _complement: 1,
+    _island: 1,
 }

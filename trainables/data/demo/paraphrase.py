@@ -29,6 +29,7 @@ from trainables.data.demo.lexicon import (
     SUCCESS,
     THINGS,
     TRANSITIVE,
+    Verb,
 )
 from trainables.data.task import Split
 
@@ -56,6 +57,9 @@ def _people(draw: Draw) -> tuple[str, str]:
 
 
 def _where(draw: Draw) -> str:
+    """A place, for one pair in four."""
+    if draw.coin() or draw.coin():
+        return ""
     return f"{draw.word(NEAR)} the {draw.word(PLACES).singular}"
 
 
@@ -91,7 +95,8 @@ def _verb(draw: Draw, same: bool) -> tuple[str, ...]:
 def _adjective(draw: Draw, same: bool) -> tuple[str, ...]:
     """The nurse that the pilot met was rich / was wealthy / was poor."""
     subject, other = _people(draw)
-    start = f"{subject} that {other} {draw.word(TRANSITIVE).past} was"
+    relative = f"that {other} {draw.word(TRANSITIVE).past}" if draw.coin() else ""
+    start = f"{subject} {relative} was" if relative else f"{subject} was"
     first, second = _two(draw, same, draw.word(OPPOSITE_ADJECTIVES))
     return _pair(draw, f"{start} {first}", f"{start} {second}")
 
@@ -119,26 +124,38 @@ def _success(draw: Draw, same: bool) -> tuple[str, ...]:
     return _pair(draw, f"{subject} {first} {rest}", f"{subject} {second} {rest}")
 
 
-def _voice(draw: Draw, same: bool) -> tuple[str, ...]:
-    """The nurse met the pilot / The pilot was met by the nurse / The nurse was met by the pilot."""
+def _event(draw: Draw, same: bool) -> tuple[str, Verb, str, str, str]:
+    """Agent, verb and patient, then the agent and patient that the second sentence names.
+
+    Exchanged roles make sense where the patient is a person, and hardly where it is a thing.
+    """
     first, second = _people(draw)
     verb = draw.word(TRANSITIVE)
+    if draw.coin():
+        second, verb = f"the {draw.word(THINGS).singular}", draw.word(HANDLING)
     agent, patient = (first, second) if same else (second, first)
+    return first, verb, second, agent, patient
+
+
+def _voice(draw: Draw, same: bool) -> tuple[str, ...]:
+    """The nurse met the pilot / The pilot was met by the nurse / The nurse was met by the pilot."""
+    first, verb, second, agent, patient = _event(draw, same)
     return _pair(
         draw,
         f"{first} {verb.past} {second}",
         f"{patient} was {verb.participle} by {agent}",
-        _where(draw) if draw.coin() else "",
+        _where(draw),
     )
 
 
 def _cleft(draw: Draw, same: bool) -> tuple[str, ...]:
-    """The nurse met the pilot / It was the nurse who met the pilot / the pilot who met ..."""
-    first, second = _people(draw)
-    verb = draw.word(TRANSITIVE).past
-    agent, patient = (first, second) if same else (second, first)
+    """The nurse met the pilot / It was the nurse that met the pilot / the pilot that met ..."""
+    first, verb, second, agent, patient = _event(draw, same)
     return _pair(
-        draw, f"{first} {verb} {second}", f"it was {agent} who {verb} {patient}", _where(draw)
+        draw,
+        f"{first} {verb.past} {second}",
+        f"it was {agent} that {verb.past} {patient}",
+        _where(draw),
     )
 
 
@@ -201,18 +218,18 @@ def _negation(draw: Draw, same: bool) -> tuple[str, ...]:
 
 
 KINDS = {
-    _noun: 14,
-    _thing: 13,
-    _verb: 14,
-    _adjective: 12,
-    _quantity: 5,
-    _bound: 5,
-    _success: 4,
-    _voice: 8,
-    _cleft: 6,
-    _dative: 5,
-    _converse: 4,
-    _comparison: 4,
-    _order: 3,
-    _negation: 3,
+    _noun: 28,
+    _thing: 24,
+    _voice: 12,
+    _cleft: 8,
+    _verb: 6,
+    _adjective: 6,
+    _dative: 4,
+    _quantity: 2,
+    _bound: 2,
+    _success: 2,
+    _converse: 2,
+    _comparison: 2,
+    _order: 1,
+    _negation: 1,
 }
