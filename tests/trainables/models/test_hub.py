@@ -16,8 +16,20 @@ from pathlib import Path
 import pytest
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
+LOCATE = """
+import sys
+from trainables.config import ModelConfig
+from trainables.errors import EncoderError
+from trainables.models.source import locate
+for text in sys.argv[1:]:
+    try:
+        print(locate(ModelConfig.model_validate_json(text), download_weights=False))
+    except EncoderError as error:
+        print("EncoderError", error)
+"""
+"""The first step of a check, which needs no torch and so starts sooner."""
 CHECK = """
-import json, sys
+import sys
 from trainables.config import ModelConfig
 from trainables.errors import EncoderError
 from trainables.models.encoder import check_encoder, load_encoder, load_tokenizer
@@ -32,13 +44,13 @@ for text in sys.argv[1:]:
 """
 
 
-def run(home: Path, *models: dict, **environment: str) -> tuple[list[str], float]:
-    """Check and load models in a fresh process; its lines and the seconds that it took."""
+def run(script: str, home: Path, *models: dict, **environment: str) -> tuple[list[str], float]:
+    """Run a script on models in a fresh process; its lines and the seconds that it took."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
     clean |= {"PYTHONPATH": os.pathsep.join(sys.path), "HF_HOME": str(home), **environment}
     begin = time.monotonic()
     result = subprocess.run(
-        [sys.executable, "-c", CHECK, *map(json.dumps, models)],
+        [sys.executable, "-c", script, *map(json.dumps, models)],
         env=clean,
         capture_output=True,
         text=True,
@@ -65,12 +77,16 @@ def hub(tiny_models: dict[str, Path]) -> Iterator[tuple[str, list[str]]]:
         def do_GET(self) -> None:
             asked.append(f"{self.command} {self.path}")
             path = self.path.split("?")[0]
-            if match := re.fullmatch(r"/api/models/tiny/([\w-]+)(/revision/main|/tree/\w+)?", path):
-                self.describe(match[1], tree=(match[2] or "").startswith("/tree"))
-            elif match := re.fullmatch(r"/tiny/([\w-]+)/resolve/\w+/([\w.-]+)", path):
-                self.file(tiny_models[match[1]] / match[2])
-            else:
+            match = re.match(r"(?:/api/models)?/tiny/([\w-]+)(?:/(\w+)/(\w+)(?:/(.+))?)?$", path)
+            name, kind, revision, file = match.groups() if match else (None,) * 4
+            if name not in tiny_models:
                 self.answer(404, b"{}", {"X-Error-Code": "RepoNotFound"})
+            elif revision not in (None, "main", SHA):
+                self.answer(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
+            elif kind == "resolve":
+                self.file(tiny_models[name] / str(file))
+            else:
+                self.describe(name, tree=kind == "tree")
 
         do_HEAD = do_GET  # noqa: N815
 
@@ -121,20 +137,20 @@ def hub(tiny_models: dict[str, Path]) -> Iterator[tuple[str, list[str]]]:
 
 
 def test_switched_off_hub_is_one_quick_line(tmp_path: Path) -> None:
-    lines, seconds = run(tmp_path, {"encoder": "bert-base-uncased"}, HF_HUB_OFFLINE="1")
+    lines, seconds = run(LOCATE, tmp_path, {"encoder": "bert-base-uncased"}, HF_HUB_OFFLINE="1")
     assert len(lines) == 1
-    assert lines[0].startswith("EncoderError define.models.mine.encoder=bert-base-uncased: ")
+    assert lines[0].startswith("EncoderError encoder=bert-base-uncased: ")
     assert "HF_HUB_OFFLINE" in lines[0]
     assert "hf download bert-base-uncased" in lines[0]
-    assert seconds < 20
+    assert seconds < 15
 
 
 def test_silent_hub_is_one_line_within_seconds(tmp_path: Path, black_hole: str) -> None:
-    lines, seconds = run(tmp_path, {"encoder": "bert-base-uncased"}, HF_ENDPOINT=black_hole)
+    lines, seconds = run(LOCATE, tmp_path, {"encoder": "bert-base-uncased"}, HF_ENDPOINT=black_hole)
     assert len(lines) == 1
-    assert lines[0].startswith("EncoderError define.models.mine.encoder=bert-base-uncased: ")
+    assert lines[0].startswith("EncoderError encoder=bert-base-uncased: ")
     assert f"{black_hole} gave no usable answer" in lines[0]
-    assert seconds < 25  # of which importing torch and transformers may be half
+    assert seconds < 15
 
 
 def test_model_is_fetched_once_and_then_needs_no_hub(
@@ -143,21 +159,22 @@ def test_model_is_fetched_once_and_then_needs_no_hub(
     address, asked = hub
     bert = {"encoder": "tiny/bert", "max_length": 32}
     lines, _ = run(
+        CHECK,
         tmp_path,
         bert,
         {"encoder": "tiny/roberta", "max_length": 32},
         {"encoder": "tiny/nonesuch"},
-        {"encoder": "tiny/bert", "revision": "nonesuch"},
+        {"encoder": "tiny/roberta", "revision": "nonesuch"},
         HF_ENDPOINT=address,
     )
     assert lines[0] == "Hub tiny/bert True 102"
     assert lines[1].startswith("Hub tiny/roberta True ")
     assert re.fullmatch(r"EncoderError .*encoder=tiny/nonesuch: .*no such model.*", lines[2])
-    assert "nonesuch" in lines[3]
+    assert re.fullmatch(r"EncoderError .*\.revision=nonesuch: .*tiny/roberta has no .*", lines[3])
     names = {line.split("/")[-1] for line in asked if "/resolve/" in line}
     assert names >= {"config.json", "tokenizer.json", "model.safetensors"}
 
     asked.clear()
-    assert run(tmp_path, bert, HF_ENDPOINT=address)[0] == ["Hub tiny/bert True 102"]
+    assert run(CHECK, tmp_path, bert, HF_ENDPOINT=address)[0] == ["Hub tiny/bert True 102"]
     assert asked == []
-    assert run(tmp_path, bert, HF_HUB_OFFLINE="1")[0] == ["Hub tiny/bert True 102"]
+    assert run(CHECK, tmp_path, bert, HF_HUB_OFFLINE="1")[0] == ["Hub tiny/bert True 102"]
