@@ -19,7 +19,16 @@ SENTENCE = (
 WORDS = SENTENCE.split()
 LETTERS = "abcdefghijklmnopqrstuvwxyz.,!?"
 
-FAMILIES = ("bert", "roberta", "distilbert", "mpnet", "deberta", "deberta-v2", "electra")
+_CLASS = {
+    "bert": "BertTokenizer",
+    "roberta": "RobertaTokenizer",
+    "distilbert": "DistilBertTokenizer",
+    "mpnet": "MPNetTokenizer",
+    "deberta": "DebertaTokenizer",
+    "deberta-v2": "DebertaV2Tokenizer",
+    "electra": "ElectraTokenizer",
+}
+FAMILIES = tuple(_CLASS)
 _BERT_LIKE = {"bos": "[CLS]", "eos": "[SEP]", "pad": "[PAD]", "unk": "[UNK]", "mask": "[MASK]"}
 _ROBERTA_LIKE = {"bos": "<s>", "eos": "</s>", "pad": "<pad>", "unk": "<unk>", "mask": "<mask>"}
 _SHAPE = {
@@ -48,6 +57,9 @@ def build(family: str, folder: Path, seed: int = 0) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = _tokenizer(family)
     tokenizer.save_pretrained(folder)
+    # As in the families' own repositories, where the file names the family's class.
+    path = folder / "tokenizer_config.json"
+    path.write_text(path.read_text().replace("TokenizersBackend", _CLASS[family]))
     settings = {**_SHAPE, "pad_token_id": 0, "vocab_size": len(tokenizer), **_OWN.get(family, {})}
     if family == "distilbert":
         settings = {key: value for key, value in settings.items() if key not in _SHAPE} | {

@@ -1,0 +1,82 @@
+"""Tokenizers write pairs as their families do."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer
+from transformers import AutoTokenizer
+
+from trainables.config import ModelConfig
+from trainables.errors import EncoderError
+from trainables.models.encoder import load_tokenizer
+
+Configure = Callable[..., ModelConfig]
+
+# family -> first token, separator, separators between the two texts, whether it has segments
+PAIRS = {
+    "bert": ("[CLS]", "[SEP]", 1, True),
+    "electra": ("[CLS]", "[SEP]", 1, True),
+    "distilbert": ("[CLS]", "[SEP]", 1, False),
+    "deberta": ("[CLS]", "[SEP]", 1, True),
+    "deberta-v2": ("[CLS]", "[SEP]", 1, True),
+    "roberta": ("<s>", "</s>", 2, False),
+    "mpnet": ("<s>", "</s>", 2, False),
+}
+
+
+def test_pair_encoding_is_the_family_s_own(family: str, configure: Configure) -> None:
+    first, separator, between, segments = PAIRS[family]
+    tokenizer = load_tokenizer(configure(family))
+    left = tokenizer("the cat sees", add_special_tokens=False)["input_ids"]
+    right = tokenizer("a dog!", add_special_tokens=False)["input_ids"]
+    pair = tokenizer("the cat sees", "a dog!")
+
+    cls, sep = tokenizer.convert_tokens_to_ids([first, separator])
+    assert pair["input_ids"] == [cls, *left, *[sep] * between, *right, sep]
+    assert ("token_type_ids" in pair) == segments
+    if segments:
+        expected = [0] * (len(left) + 2) + [1] * (len(right) + 1)
+        assert pair["token_type_ids"] == expected
+    assert tokenizer("the cat sees")["input_ids"] == [cls, *left, sep]
+
+
+def test_single_texts_equal_the_plain_tokenizer(
+    family: str, configure: Configure, tiny_models: dict[str, Path]
+) -> None:
+    texts = ["the old cat, never good!", "xyzzy", "", "A  big   House"]
+    plain = AutoTokenizer.from_pretrained(tiny_models[family])
+    assert load_tokenizer(configure(family))(texts)["input_ids"] == plain(texts)["input_ids"]
+
+
+def test_truncation_and_padding_in_the_file_are_switched_off(
+    tmp_path: Path, copied: Callable[[str, Path], Path], configure: Configure
+) -> None:
+    folder = copied("bert", tmp_path / "copy")
+    backend = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    backend.enable_truncation(4)
+    backend.enable_padding(length=9)
+    backend.save(str(folder / "tokenizer.json"))
+    encoding = load_tokenizer(configure(folder)).backend_tokenizer.encode("the cat sees a dog")
+    assert len(encoding.ids) == 7
+
+
+@pytest.mark.parametrize("missing", ["tokenizer.json", "config.json"])
+def test_missing_file_is_named(
+    missing: str, tmp_path: Path, copied: Callable[[str, Path], Path], configure: Configure
+) -> None:
+    folder = copied("bert", tmp_path / "copy")
+    (folder / missing).unlink()
+    with pytest.raises(EncoderError, match=f"encoder=.*{missing}"):
+        load_tokenizer(configure(folder))
+
+
+def test_tokenizer_without_padding_token_is_refused(
+    tmp_path: Path, copied: Callable[[str, Path], Path], configure: Configure
+) -> None:
+    folder = copied("bert", tmp_path / "copy")
+    path = folder / "tokenizer_config.json"
+    text = path.read_text().replace('"[PAD]"', "null").replace("BertTokenizer", "TokenizersBackend")
+    path.write_text(text)
+    with pytest.raises(EncoderError, match="pad_token"):
+        load_tokenizer(configure(folder))
