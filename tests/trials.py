@@ -73,7 +73,9 @@ def trial_config(
             "sources": dict.fromkeys(chosen, "demo"),
             "fingerprints": {name: task.fingerprint for name, task in data.items()},
             "model_name": "tiny",
-            "model": ModelConfig.model_validate({"encoder": str(encoder), **(model or {})}),
+            "model": ModelConfig.model_validate(
+                {"encoder": str(encoder), "max_length": 64} | (model or {})
+            ),
             "seed": seed,
             "training": settings,
             "selection": selection,

@@ -1,0 +1,287 @@
+"""Whole trials in this process: for every arm, the same numbers again, also across interruption."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tests.trials import ARMS, runtime, trial_config
+from trainables.config import LimitsConfig, SelectionConfig, TrialConfig
+from trainables.errors import CheckpointError, DataError, DivergedError
+from trainables.models.saved import load_classifier
+from trainables.record import RunLayout, TrialRecord, read_record
+from trainables.training.checkpoint import checkpoints, load_newest, save_checkpoint
+from trainables.training.metrics import scores
+from trainables.trial import Trial, run_trial
+
+SELECTING = {"early_stopping": {"patience": 3}, "keep": "best"}
+
+
+def finished(config: TrialConfig, folder: Path, **settings: Any) -> tuple[TrialRecord, Trial]:
+    trial = run_trial(config, runtime(folder, **settings))
+    return read_record(trial.layout.record(config.key)), trial
+
+
+def weights(trial: Trial) -> dict[str, torch.Tensor]:
+    assert trial.loop is not None
+    return trial.loop.model.state_dict()
+
+
+def assert_same(one: tuple[TrialRecord, Trial], other: tuple[TrialRecord, Trial]) -> None:
+    """Metrics, predictions and weights agree bit for bit; only time and place may differ."""
+    timed = {"train_seconds", "eval_seconds", "started", "finished", "history"}
+    first, second = (r.model_dump(exclude=timed) for r, _ in (one, other))
+    assert first == second
+    for a, b in zip(one[0].history, other[0].history, strict=True):
+        assert a.model_dump(exclude={"seconds"}) == b.model_dump(exclude={"seconds"})
+    key = one[0].key
+    a, b = (pd.read_parquet(t.layout.predictions(key)) for _, t in (one, other))
+    assert a["prediction"].tolist() == b["prediction"].tolist()
+    assert np.stack(a["logits"].tolist()).tobytes() == np.stack(b["logits"].tolist()).tobytes()
+    ours, theirs = weights(one[1]), weights(other[1])
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_every_arm_trains_evaluates_and_leaves_a_record(
+    arm: str, tiny_bert: Path, tmp_path: Path
+) -> None:
+    config = trial_config(arm, tiny_bert)
+    record, trial = finished(config, tmp_path, save_model=True)
+    tasks = list(config.tasks)
+    assert record.status == "finished"
+    assert [epoch.epoch for epoch in record.history] == [1, 2]
+    assert set(record.results) == {"train", "validation"}
+    assert record.results == record.history[-1].splits
+    for task in tasks:
+        assert np.sum(record.results["validation"][task].confusion) == 24
+        assert record.examples_per_split[task] == {"train": 40, "validation": 24}
+    assert (record.results["validation"][tasks[0]].leak is not None) == ("union" in arm)
+    assert record.parameters == sum(tensor.numel() for tensor in weights(trial).values())
+    assert record.examples == pytest.approx(2 * 40 * len(tasks), abs=2 * 8 * len(tasks))
+    assert record.history[0].train_loss != record.history[1].train_loss
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_predictions_give_the_records_numbers(arm: str, tiny_bert: Path, tmp_path: Path) -> None:
+    config = trial_config(arm, tiny_bert)
+    record, trial = finished(config, tmp_path)
+    frame = pd.read_parquet(trial.layout.predictions(config.key))
+    assert set(frame["split"]) == {"validation"}
+    for task, rows in frame.groupby("task", observed=True):
+        result = record.results["validation"][str(task)]
+        accuracy = (rows["prediction"] == rows["label"]).mean()
+        assert scores(result.confusion)["accuracy"] == pytest.approx(accuracy)
+        assert rows["index"].tolist() == list(range(24))
+        logits = torch.tensor(np.stack(rows["logits"].tolist()))
+        loss = torch.nn.functional.cross_entropy(logits, torch.tensor(rows["label"].tolist()))
+        assert result.loss == pytest.approx(float(loss), rel=1e-5)
+
+
+@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("settings", [{}, SELECTING], ids=["plain", "selecting"])
+def test_interrupted_after_any_step_it_ends_bit_for_bit_the_same(
+    arm: str, settings: dict, tiny_bert: Path, tmp_path: Path
+) -> None:
+    config = trial_config(arm, tiny_bert, **settings)
+    whole = finished(config, tmp_path / "whole")
+    total = whole[0].steps
+    for stop in {1, total // 2, total - 1}:
+        folder = tmp_path / f"stopped-{stop}"
+        first = Trial(config, runtime(folder, checkpoint_every=1e9))
+        for progress in first.run():
+            if progress["step"] == stop:
+                break
+        assert first.loop is not None
+        save_checkpoint(first.layout.checkpoints(config.key), config.key, first.loop)
+        torch.manual_seed(stop)  # What the process did meanwhile must not matter.
+        assert_same(whole, finished(config, folder, checkpoint_every=1e9))
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
+    config = trial_config("shared_encoder", tiny_bert)
+    one = finished(config, tmp_path / "1")
+    torch.manual_seed(0)
+    assert_same(one, finished(config, tmp_path / "2"))
+    other = finished(trial_config("shared_encoder", tiny_bert, seed=42), tmp_path / "3")
+    assert other[0].history[0].train_loss != one[0].history[0].train_loss
+
+
+def test_shared_encoder_with_one_task_gives_the_bits_of_single_task(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
+    single, one = finished(trial_config("single_task", tiny_bert), tmp_path / "1")
+    shared, other = finished(
+        trial_config("shared_encoder", tiny_bert, tasks=("acceptability",)), tmp_path / "2"
+    )
+    assert single.results == shared.results
+    theirs = weights(other)
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in weights(one).items())
+
+
+def test_a_batch_in_micro_batches_gives_nearly_the_same_weights(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
+    plain, accumulated = (
+        weights(
+            finished(
+                trial_config(
+                    "naive_concat",
+                    tiny_bert,
+                    gradient_accumulation=parts,
+                    model={"dropout": 0.0},
+                    adam_epsilon=1e-3,
+                ),
+                tmp_path / str(parts),
+            )[1]
+        )
+        for parts in (1, 3)
+    )
+    for name, tensor in plain.items():
+        torch.testing.assert_close(accumulated[name], tensor, rtol=1e-3, atol=1e-4)
+
+
+def test_the_best_epoch_is_chosen_on_selection_and_its_weights_are_kept(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
+    config = trial_config(
+        "shared_encoder", tiny_bert, epochs=4, keep="best", selection=SelectionConfig(fraction=0.3)
+    )
+    record, trial = finished(config, tmp_path, save_model=True)
+    macro = [
+        np.mean(
+            [
+                scores(result.confusion)[config.tasks[task].headline]
+                for task, result in epoch.splits["selection"].items()
+            ]
+        )
+        for epoch in record.history
+    ]
+    assert record.reported_epoch == int(np.argmax(macro)) + 1
+    assert record.results == record.history[record.reported_epoch - 1].splits
+    model, _, _ = load_classifier(trial.layout.model(config.key))
+    saved = model.state_dict()
+    assert all(torch.equal(tensor, saved[name]) for name, tensor in weights(trial).items())
+
+
+def test_early_stopping_ends_after_patience_epochs_without_gain(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
+    config = trial_config(
+        "single_task", tiny_bert, epochs=9, learning_rate=1e-9, early_stopping={"patience": 2}
+    )
+    record, _ = finished(config, tmp_path)
+    assert len(record.history) == 3
+    assert record.stop_reason == "early_stopping"
+    assert "selection" in record.results
+
+
+def test_a_budget_in_steps_is_kept_and_cut_into_as_many_epochs(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
+    config = trial_config("single_task", tiny_bert, total_steps=17)
+    record, _ = finished(config, tmp_path)
+    assert record.steps == 17
+    assert [epoch.step for epoch in record.history] == [8, 17]
+
+
+def test_divergence_is_recorded_as_such(tiny_bert: Path, tmp_path: Path) -> None:
+    config = trial_config("single_task", tiny_bert, learning_rate=1e30, max_grad_norm=0.0)
+    with pytest.raises(DivergedError, match=r"training\.learning_rate"):
+        run_trial(config, runtime(tmp_path))
+    record = read_record(RunLayout(tmp_path / "run").record(config.key))
+    assert record.status == "diverged"
+    assert record.error is not None
+    assert "training loss became" in record.error
+
+
+def test_data_that_changed_since_the_plan_is_refused(tiny_bert: Path, tmp_path: Path) -> None:
+    config = trial_config("single_task", tiny_bert)
+    changed = config.model_copy(update={"limits": LimitsConfig(max_train_examples=39)})
+    with pytest.raises(DataError, match="not what the trial was planned with"):
+        run_trial(changed, runtime(tmp_path))
+    assert read_record(RunLayout(tmp_path / "run").record(changed.key)).status == "failed"
+
+
+@pytest.fixture
+def stopped(tiny_bert: Path, tmp_path: Path) -> Trial:
+    """A trial stopped after its third step, with checkpoints of the first three."""
+    config = trial_config("shared_encoder", tiny_bert)
+    trial = Trial(config, runtime(tmp_path))
+    for progress in trial.run():
+        assert trial.loop is not None
+        save_checkpoint(trial.layout.checkpoints(config.key), config.key, trial.loop)
+        if progress["step"] == 3:
+            break
+    return trial
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [truncate, flip, Path.unlink, lambda p: p.write_bytes(b"")])
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "optimizer.pt", "state.json", "manifest.json"]
+)
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
+    stopped: Trial, name: str, damage: Any
+) -> None:
+    folder = stopped.layout.checkpoints(stopped.config.key)
+    newest, before = checkpoints(folder)
+    damage(newest / name)
+    assert stopped.loop is not None
+    assert load_newest(folder, stopped.config.key, stopped.loop) == before
+    assert stopped.loop.state.step == 2
+
+
+def test_a_checkpoint_of_another_trial_is_refused(stopped: Trial, tmp_path: Path) -> None:
+    folder = checkpoints(stopped.layout.checkpoints(stopped.config.key))[0]
+    other = stopped.config.model_copy(update={"seed": 7})
+    with pytest.raises(CheckpointError, match=f"a checkpoint of trial {stopped.config.key}"):
+        run_trial(other, runtime(tmp_path, resume_from=str(folder)))
+
+
+def test_resuming_from_a_folder_that_is_no_checkpoint_says_so(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
+    config = trial_config("single_task", tiny_bert)
+    with pytest.raises(CheckpointError, match=r"no whole checkpoint"):
+        run_trial(config, runtime(tmp_path, resume_from=str(tmp_path)))
+
+
+def test_nothing_but_the_content_decides_the_key(tiny_bert: Path, tmp_path: Path) -> None:
+    config = trial_config("shared_encoder", tiny_bert)
+    assert config.key == TrialConfig.model_validate(json.loads(config.model_dump_json())).key
+    labelled = config.arm.model_copy(update={"label": "Ours"})
+    sources = dict.fromkeys(config.sources, "files")
+    assert config.model_copy(update={"arm": labelled, "sources": sources}).key == config.key
+    changes: list[dict[str, Any]] = [
+        {"seed": 42},
+        {"total_steps": 3},
+        {"training": config.training.model_copy(update={"epochs": 3})},
+        {"model": config.model.model_copy(update={"num_layers": 1})},
+        {"fingerprints": {**config.fingerprints, "sentiment": "0" * 64}},
+    ]
+    keys = {config.model_copy(update=change).key for change in changes}
+    assert len(keys | {config.key}) == len(changes) + 1
+
+
+def test_the_token_cache_can_be_removed_between_trials(tiny_bert: Path, tmp_path: Path) -> None:
+    config = trial_config("single_task", tiny_bert)
+    one = finished(config, tmp_path)
+    shutil.rmtree(tmp_path / "cache")
+    assert finished(config, tmp_path)[0].results == one[0].results
