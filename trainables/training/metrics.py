@@ -5,6 +5,7 @@ metric of the ``evaluate`` library around the same functions is in ``evaluate_me
 """
 
 import math
+from collections.abc import Sequence
 from statistics import fmean
 from typing import Literal, NamedTuple
 
@@ -97,7 +98,7 @@ def scores(confusion: ArrayLike) -> dict[str, float]:
     }
 
 
-def pooled(confusions: list[ArrayLike]) -> dict[str, float] | None:
+def pooled(confusions: Sequence[ArrayLike]) -> dict[str, float] | None:
     """Scores of several tasks' examples taken together as one set.
 
     The matrices are added where all tasks have the same number of classes; otherwise class ``k``
@@ -113,6 +114,6 @@ def pooled(confusions: list[ArrayLike]) -> dict[str, float] | None:
     return {"accuracy": right / sum(int(matrix.sum()) for matrix in matrices)}
 
 
-def macro(headlines: list[float]) -> float:
+def macro(headlines: Sequence[float]) -> float:
     """The plain mean of the tasks' headline metrics; NaN if one of them is NaN."""
     return fmean(headlines)

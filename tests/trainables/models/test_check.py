@@ -25,11 +25,6 @@ def edit_json(path: Path, **changes: Any) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-def tensor_count(folder: Path, model: ModelConfig) -> int:
-    del folder
-    return sum(parameter.numel() for parameter in load_encoder(model, 0).parameters())
-
-
 @pytest.mark.parametrize(
     "changes", [{}, {"num_layers": 1}, {"weights": "random"}], ids=["whole", "cut", "random"]
 )

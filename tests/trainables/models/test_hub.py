@@ -177,4 +177,3 @@ def test_model_is_fetched_once_and_then_needs_no_hub(
     asked.clear()
     assert run(CHECK, tmp_path, bert, HF_ENDPOINT=address)[0] == ["Hub tiny/bert True 102"]
     assert asked == []
-    assert run(CHECK, tmp_path, bert, HF_HUB_OFFLINE="1")[0] == ["Hub tiny/bert True 102"]

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,13 +27,13 @@ def classified(draw: st.DrawFn) -> tuple[int, list[int], list[int]]:
 
 def reference(labels: list[int], predictions: list[int], classes: int) -> dict[str, float]:
     """The same scores from scikit-learn."""
-    average = "binary" if classes == 2 else "macro"
-    names = None if classes == 2 else list(range(classes))
+    if classes == 2:
+        options: dict[str, Any] = {"average": "binary", "zero_division": 0}
+    else:
+        options = {"average": "macro", "labels": range(classes), "zero_division": 0}
     return {
         "accuracy": sklearn.metrics.accuracy_score(labels, predictions),
-        "f1": sklearn.metrics.f1_score(
-            labels, predictions, average=average, labels=names, zero_division=0.0
-        ),
+        "f1": sklearn.metrics.f1_score(labels, predictions, **options),
         # It warns where only one class occurs at all; the coefficient is 0 there by definition.
         "matthews": sklearn.metrics.matthews_corrcoef(labels, predictions)
         if len({*labels, *predictions}) > 1
@@ -137,7 +138,7 @@ def test_evaluate_metric_infers_the_classes() -> None:
     from trainables.training.evaluate_metric import Classification
 
     metric = Classification()
-    assert metric.compute(predictions=[0, 0], references=[0, 0])["f1"] == 0.0
+    assert metric.compute(predictions=[0, 0], references=[0, 0]) == scores([[2, 0], [0, 0]])
     assert metric.compute(predictions=[0, 2], references=[0, 1]) == scores(
         confusion_matrix([0, 1], [0, 2], 3)
     )
