@@ -45,36 +45,44 @@ class DataConfig(Settings):
     """Where the tasks' data comes from."""
 
     source: Literal["auto", "hub", "glue_dir", "demo", "files"] = Field(
-        "auto", description="auto: own files, else glue_dir where it is given, else hub, else demo"
+        default="auto",
+        description="auto: own files, else glue_dir where it is given, else hub, else demo",
     )
     glue_dir: str | None = Field(
-        None, description="folder in GLUE's download layout; none: the environment's GLUE_DIR"
+        default=None,
+        description="folder in GLUE's download layout; none: the environment's GLUE_DIR",
     )
-    cache_dir: str | None = Field(None, description="token cache; none: the user's cache folder")
+    cache_dir: str | None = Field(
+        default=None, description="token cache; none: the user's cache folder"
+    )
 
 
 class CheckpointConfig(Settings):
     """How much work an interruption may cost."""
 
-    every: NonNegativeFloat = Field(300.0, description="seconds between checkpoints; 0: never")
+    every: NonNegativeFloat = Field(
+        default=300.0, description="seconds between checkpoints; 0: never"
+    )
 
 
 class ResourcesConfig(Settings):
     """What one trial gets."""
 
     cpu: PositiveInt | Literal["auto"] = Field(
-        "auto", description="CPU threads; auto divides the cores among the trials that fit"
+        default="auto", description="CPU threads; auto divides the cores among the trials that fit"
     )
     gpu: NonNegativeFloat | Literal["auto"] = Field(
-        "auto", description="whole GPUs or a share of one; auto: one where there are any"
+        default="auto", description="whole GPUs or a share of one; auto: one where there are any"
     )
-    max_concurrent: PositiveInt | None = Field(None, description="trials at once; none: that fit")
+    max_concurrent: PositiveInt | None = Field(
+        default=None, description="trials at once; none: that fit"
+    )
 
 
 class RayConfig(Settings):
     """The Ray instance that runs the trials."""
 
-    address: str | None = Field(None, description="of a cluster; none: one on this machine")
+    address: str | None = Field(default=None, description="of a cluster; none: one on this machine")
 
 
 class DefineConfig(Settings):
@@ -123,26 +131,28 @@ class _Common(Settings):
 class ExperimentConfig(_Common):
     """A grid: arms x models x seeds over the tasks."""
 
-    name: str = Field("experiment", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)
+    name: str = Field(default="experiment", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)
     models: Names = ("minilm-l6",)
     arms: Names = ("single_task", "naive_concat", "shared_encoder")
     seeds: Seeds = (41, 42, 43)
     resources: ResourcesConfig = ResourcesConfig()
     ray: RayConfig = RayConfig()
-    retries: NonNegativeInt = Field(3, description="of a trial whose process died")
-    save_models: bool = Field(False, description="keep every trial's final model")
+    retries: NonNegativeInt = Field(default=3, description="of a trial whose process died")
+    save_models: bool = Field(default=False, description="keep every trial's final model")
 
 
 class SingleTrialConfig(_Common):
     """One trial in this process."""
 
-    task: str | None = Field(None, description="the task of single_task; none: the first of tasks")
+    task: str | None = Field(
+        default=None, description="the task of single_task; none: the first of tasks"
+    )
     model: str = "minilm-l6"
     seed: NonNegativeInt = 41
-    device: str = Field("auto", description="auto, cpu, mps, cuda or cuda:N")
-    threads: PositiveInt | None = Field(None, description="CPU threads; none: all cores")
-    log_file: str | None = Field(None, description="CSV file to which a row is appended")
-    resume_from: str | None = Field(None, description="checkpoint folder")
+    device: str = Field(default="auto", description="auto, cpu, mps, cuda or cuda:N")
+    threads: PositiveInt | None = Field(default=None, description="CPU threads; none: all cores")
+    log_file: str | None = Field(default=None, description="CSV file to which a row is appended")
+    resume_from: str | None = Field(default=None, description="checkpoint folder")
     save_model: bool = True
 
 

@@ -36,7 +36,7 @@ def load_values(preset: str | None, overrides: list[str]) -> dict[str, Any]:
     merged = OmegaConf.create({"define": _read(CATALOGUE)})
     try:
         if preset is not None:
-            merged = OmegaConf.merge(merged, _read(find_preset(preset)))
+            merged = _merge(merged, _read(find_preset(preset)))
         for override in overrides:
             merged = _override(merged, override)
         values = OmegaConf.to_container(merged, resolve=True)
@@ -86,9 +86,13 @@ def _override(values: DictConfig, override: str) -> DictConfig:
     if not equals or not all(part.strip() for part in key.split(".")):
         raise ConfigError(f"{override}: an override is key=value, for example training.epochs=4")
     try:
-        merged = OmegaConf.merge(values, OmegaConf.from_dotlist([override]))
+        return _merge(values, OmegaConf.from_dotlist([override]))
     except (YAMLError, OmegaConfBaseException, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{override}: cannot be applied: {reason}") from error
+
+
+def _merge(values: DictConfig, more: DictConfig) -> DictConfig:
+    merged = OmegaConf.merge(values, more)
     assert isinstance(merged, DictConfig)
     return merged

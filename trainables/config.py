@@ -21,14 +21,15 @@ class ModelConfig(Settings):
     """An encoder: an embedded alias, a Hub name or a local folder."""
 
     encoder: str = Field(min_length=1, description="minilm-l6, a Hub name or a folder")
-    revision: str | None = Field(None, description="Hub branch, tag or commit")
-    num_layers: PositiveInt | None = Field(None, description="keep only the first layers")
+    revision: str | None = Field(default=None, description="Hub branch, tag or commit")
+    num_layers: PositiveInt | None = Field(default=None, description="keep only the first layers")
     weights: Literal["pretrained", "random"] = Field(
-        "pretrained", description="random: the architecture alone, initialised from the seed"
+        default="pretrained",
+        description="random: the architecture alone, initialised from the seed",
     )
-    max_length: int = Field(128, ge=8, description="tokens kept of one example")
+    max_length: int = Field(default=128, ge=8, description="tokens kept of one example")
     dropout: float | None = Field(
-        None, ge=0, lt=1, description="in encoder and heads; none: the encoder's own"
+        default=None, ge=0, lt=1, description="in encoder and heads; none: the encoder's own"
     )
 
 
@@ -36,11 +37,13 @@ class SamplingConfig(Settings):
     """How a step's task is chosen (see ``trainables/training/sampling.py``)."""
 
     name: Literal["interleave", "proportional", "power", "uniform"] = "interleave"
-    exponent: float = Field(0.5, ge=0, le=1, description="of power: p ~ n ** exponent")
+    exponent: float = Field(default=0.5, ge=0, le=1, description="of power: p ~ n ** exponent")
 
 
 class _Arm(Settings):
-    label: str | None = Field(None, description="how a table row calls it; none: the arm's name")
+    label: str | None = Field(
+        default=None, description="how a table row calls it; none: the arm's name"
+    )
 
 
 class SingleTaskArm(_Arm):
@@ -55,9 +58,9 @@ class NaiveConcatArm(_Arm):
     strategy: Literal["naive_concat"]
     label_space: Literal["shared", "union"] = "shared"
     mask_other_tasks: bool = Field(
-        True, description="union: predict only among the asked task's classes"
+        default=True, description="union: predict only among the asked task's classes"
     )
-    task_prefix: bool = Field(False, description="prepend the task's name to the text")
+    task_prefix: bool = Field(default=False, description="prepend the task's name to the text")
 
 
 class SharedEncoderArm(_Arm):
@@ -77,7 +80,7 @@ STRATEGIES = ("single_task", "naive_concat", "shared_encoder")
 class EarlyStopping(Settings):
     """Stop when the headline (macro over tasks) on ``selection`` no longer improves."""
 
-    patience: PositiveInt = Field(1, description="epochs without improvement")
+    patience: PositiveInt = Field(default=1, description="epochs without improvement")
     min_delta: NonNegativeFloat = 0.0
 
 
@@ -85,29 +88,31 @@ class TrainingConfig(Settings):
     """Optimisation and evaluation of one trial."""
 
     budget: Literal["passes", "steps"] = Field(
-        "passes",
+        default="passes",
         description="passes: each arm sees each example `epochs` times; "
         "steps: every trial takes as many optimiser steps as a multi-task trial",
     )
     epochs: PositiveInt = 3
-    batch_size: PositiveInt = Field(32, description="examples per optimiser step")
+    batch_size: PositiveInt = Field(default=32, description="examples per optimiser step")
     gradient_accumulation: PositiveInt = Field(
-        1, description="micro-batches into which a batch is cut"
+        default=1, description="micro-batches into which a batch is cut"
     )
     eval_batch_size: PositiveInt = 128
     learning_rate: PositiveFloat = 5e-5
     weight_decay: NonNegativeFloat = 0.01
-    adam_beta1: float = Field(0.9, ge=0, lt=1)
-    adam_beta2: float = Field(0.999, ge=0, lt=1)
+    adam_beta1: float = Field(default=0.9, ge=0, lt=1)
+    adam_beta2: float = Field(default=0.999, ge=0, lt=1)
     adam_epsilon: PositiveFloat = 1e-8
     schedule: Literal["linear", "constant"] = "linear"
-    warmup: float = Field(0.0, ge=0, lt=1, description="share of the steps")
-    max_grad_norm: NonNegativeFloat = Field(1.0, description="0: no clipping")
+    warmup: float = Field(default=0.0, ge=0, lt=1, description="share of the steps")
+    max_grad_norm: NonNegativeFloat = Field(default=1.0, description="0: no clipping")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    length_bucketing: bool = Field(True, description="batches of examples of similar length")
+    length_bucketing: bool = Field(
+        default=True, description="batches of examples of similar length"
+    )
     early_stopping: EarlyStopping | None = None
     keep: Literal["last", "best"] = Field(
-        "last", description="which epoch is reported; best is chosen on selection"
+        default="last", description="which epoch is reported; best is chosen on selection"
     )
 
 
@@ -115,9 +120,9 @@ class SelectionConfig(Settings):
     """The split that is carved from ``train`` where something must be selected."""
 
     enabled: Literal["auto", "always", "never"] = Field(
-        "auto", description="auto: where early stopping or keep=best need it"
+        default="auto", description="auto: where early stopping or keep=best need it"
     )
-    fraction: float = Field(0.1, gt=0, lt=1)
+    fraction: float = Field(default=0.1, gt=0, lt=1)
 
     def carved(self, training: TrainingConfig) -> float | None:
         """The share of ``train`` that is carved; none: nothing is."""
@@ -149,7 +154,7 @@ class TrialConfig(Settings):
     selection: SelectionConfig
     limits: LimitsConfig
     total_steps: PositiveInt | None = Field(
-        None, description="optimiser steps where the budget is matched in steps"
+        default=None, description="optimiser steps where the budget is matched in steps"
     )
 
     @property
@@ -183,12 +188,14 @@ class Runtime(Settings):
     """Where a trial runs and what it leaves behind; changes nothing that is measured."""
 
     output_dir: str = Field(description="the run directory")
-    device: str = Field("auto", description="auto, cpu, mps, cuda or cuda:N")
-    threads: PositiveInt = Field(1, description="CPU threads")
+    device: str = Field(default="auto", description="auto, cpu, mps, cuda or cuda:N")
+    threads: PositiveInt = Field(default=1, description="CPU threads")
     glue_dir: str | None = None
-    cache_dir: str | None = Field(None, description="token cache; none: the user's cache folder")
+    cache_dir: str | None = Field(
+        default=None, description="token cache; none: the user's cache folder"
+    )
     tracking: tuple[Literal["wandb"], ...] = ()
     wandb: WandbConfig = WandbConfig()
-    resume_from: str | None = Field(None, description="a checkpoint folder")
+    resume_from: str | None = Field(default=None, description="a checkpoint folder")
     save_model: bool = False
-    checkpoint_every: NonNegativeFloat = Field(300.0, description="seconds; 0: never")
+    checkpoint_every: NonNegativeFloat = Field(default=300.0, description="seconds; 0: never")

@@ -21,9 +21,11 @@ class TaskResult(Settings):
     """
 
     confusion: tuple[tuple[int, ...], ...]
-    loss: float | None = Field(None, description="mean cross-entropy; none where not finite")
+    loss: float | None = Field(
+        default=None, description="mean cross-entropy; none where not finite"
+    )
     leak: float | None = Field(
-        None, description="share of unmasked predictions that are another task's class"
+        default=None, description="share of unmasked predictions that are another task's class"
     )
 
 
@@ -48,7 +50,7 @@ class TrialRecord(Settings):
     key: str
     title: str
     status: Literal["finished", "failed", "diverged"]
-    error: str | None = Field(None, description="one line: why it failed")
+    error: str | None = Field(default=None, description="one line: why it failed")
     config: TrialConfig
     origins: dict[str, str] = Field(default={}, description="task -> where its data came from")
     labels: dict[str, tuple[str, ...]] = Field(default={}, description="task -> label names")
@@ -59,17 +61,17 @@ class TrialRecord(Settings):
     history: tuple[EpochResult, ...] = ()
     reported_epoch: int | None = None
     stop_reason: Literal["budget", "early_stopping"] | None = None
-    parameters: int | None = Field(None, description="of the whole model, heads included")
+    parameters: int | None = Field(default=None, description="of the whole model, heads included")
     steps: int = 0
-    examples: int = Field(0, description="training examples seen")
+    examples: int = Field(default=0, description="training examples seen")
     train_seconds: float = 0.0
     eval_seconds: float = 0.0
     device: str = "cpu"
     precision: str = "fp32"
     threads: int = 1
     host: str = ""
-    started: str = Field("", description="UTC, ISO 8601")
-    finished: str = Field("", description="UTC, ISO 8601")
+    started: str = Field(default="", description="UTC, ISO 8601")
+    finished: str = Field(default="", description="UTC, ISO 8601")
 
 
 class RunLayout:

@@ -238,7 +238,14 @@ def load_data(config: TrialConfig, glue_dir: str | None) -> dict[str, TaskData]:
     fraction = config.selection.carved(config.training)
     tasks = {}
     for name, task in config.tasks.items():
-        data = _load(name, task, config.sources[name], glue_dir, config.limits, fraction)
+        data = _load(
+            name,
+            task.model_dump_json(),
+            config.sources[name],
+            glue_dir,
+            config.limits.model_dump_json(),
+            fraction,
+        )
         if data.fingerprint != config.fingerprints[name]:
             raise DataError(
                 f"task {name}: its data is not what the trial was planned with (fingerprint "
@@ -251,16 +258,16 @@ def load_data(config: TrialConfig, glue_dir: str | None) -> dict[str, TaskData]:
 
 @lru_cache(maxsize=8)
 def _load(
-    name: str,
-    task: TaskConfig,
-    source: str,
-    glue_dir: str | None,
-    limits: LimitsConfig,
-    fraction: float | None,
+    name: str, task: str, source: str, glue_dir: str | None, limits: str, fraction: float | None
 ) -> TaskData:
-    """Read a task once per process: reused actors ask again for every trial."""
+    """Read a task (its sections as JSON) once per process: actors ask again for every trial."""
     return load_task(
-        name, task, source, glue_dir=glue_dir, limits=limits, selection_fraction=fraction
+        name,
+        TaskConfig.model_validate_json(task),
+        source,
+        glue_dir=glue_dir,
+        limits=LimitsConfig.model_validate_json(limits),
+        selection_fraction=fraction,
     )
 
 

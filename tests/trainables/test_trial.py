@@ -164,8 +164,9 @@ def test_the_best_epoch_is_chosen_on_selection_and_its_weights_are_kept(
         )
         for epoch in record.history
     ]
-    assert record.reported_epoch == int(np.argmax(macro)) + 1
-    assert record.results == record.history[record.reported_epoch - 1].splits
+    best = int(np.argmax(macro))
+    assert record.reported_epoch == best + 1
+    assert record.results == record.history[best].splits
     model, _, _ = load_classifier(trial.layout.model(config.key))
     saved = model.state_dict()
     assert all(torch.equal(tensor, saved[name]) for name, tensor in weights(trial).items())

@@ -19,11 +19,13 @@ class HubSource(Settings):
     """A data set on the Hugging Face Hub, loaded with ``datasets.load_dataset``."""
 
     name: str = Field(min_length=1, description="repository, for example nyu-mll/glue")
-    config: str | None = Field(None, description="configuration inside it, for example cola")
-    revision: str | None = Field(None, description="branch, tag or commit")
+    config: str | None = Field(
+        default=None, description="configuration inside it, for example cola"
+    )
+    revision: str | None = Field(default=None, description="branch, tag or commit")
     train: str = "train"
     validation: str = "validation"
-    test: str | None = Field(None, description="only where its labels are not hidden")
+    test: str | None = Field(default=None, description="only where its labels are not hidden")
 
 
 class FileSource(Settings):
@@ -43,19 +45,21 @@ class TaskConfig(Settings):
     text: tuple[str, ...] = Field(
         min_length=1, max_length=2, description="the one or two text columns"
     )
-    label: str = Field("label", min_length=1, description="the label column")
+    label: str = Field(default="label", min_length=1, description="the label column")
     labels: tuple[str, ...] | None = Field(
-        None, min_length=2, description="label names in order; none: read from the training split"
+        default=None,
+        min_length=2,
+        description="label names in order; none: read from the training split",
     )
     headline: Literal["accuracy", "f1", "matthews"] = Field(
-        "accuracy", description="the metric that speaks for the task (higher is better)"
+        default="accuracy", description="the metric that speaks for the task (higher is better)"
     )
     hub: HubSource | None = None
     glue_dir: Literal["CoLA", "SST-2", "MRPC"] | None = Field(
-        None, description="folder in GLUE's official download layout"
+        default=None, description="folder in GLUE's official download layout"
     )
     demo: Literal["acceptability", "sentiment", "paraphrase"] | None = Field(
-        None, description="a corpus that the project generates itself"
+        default=None, description="a corpus that the project generates itself"
     )
     files: FileSource | None = None
 

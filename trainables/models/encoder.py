@@ -15,9 +15,9 @@ from trainables.config import ModelConfig
 from trainables.models.architecture import has_pooler, hidden_dropout, read_architecture
 from trainables.models.check import EncoderInfo, check_encoder
 from trainables.models.quiet import quiet
-from trainables.models.seeds import derived_seed
 from trainables.models.source import locate, problem
 from trainables.models.tokenizer import load_tokenizer
+from trainables.seeding import derive_seed
 
 __all__ = ["Encoder", "EncoderInfo", "check_encoder", "load_encoder", "load_tokenizer"]
 
@@ -84,7 +84,7 @@ def read_encoder(model: ModelConfig, folder: Path, seed: int) -> Encoder:
     """``load_encoder`` for files that have been located already."""
     config = read_architecture(model, folder)
     with quiet(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derived_seed(seed, "encoder"))
+        torch.manual_seed(derive_seed(seed, "encoder"))
         if model.weights == "random":
             return Encoder(AutoModel.from_config(config, dtype=torch.float32))
         try:

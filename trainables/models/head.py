@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from trainables.models.seeds import derived_seed
+from trainables.seeding import derive_seed
 
 INITIAL_STD = 0.02
 """Standard deviation of fresh weights, as in BERT (Devlin et al. 2019) and its relatives."""
@@ -39,7 +39,7 @@ class Head(nn.Module, ABC):
         The draw depends on ``seed`` and ``name`` alone, so a head starts the same in every
         strategy and whatever other heads there are.
         """
-        generator = torch.Generator().manual_seed(derived_seed(seed, f"head/{name}"))
+        generator = torch.Generator().manual_seed(derive_seed(seed, f"head/{name}"))
         with torch.no_grad():
             for parameter in self.parameters():
                 if parameter.dim() > 1:

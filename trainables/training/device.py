@@ -1,6 +1,7 @@
 """The device that a trial computes on, its threads and its number format."""
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 
@@ -56,7 +57,7 @@ def resolve_precision(name: str, device: torch.device) -> str:
     return name
 
 
-def autocast(precision: str, device: torch.device) -> AbstractContextManager[None]:
+def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
     """The context in which the forward pass runs."""
     if precision == "fp32":
         return nullcontext()
