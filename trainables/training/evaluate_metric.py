@@ -11,17 +11,20 @@ import evaluate
 import numpy as np
 from numpy.typing import ArrayLike
 
-from trainables.training.metrics import confusion_matrix, scores
+from trainables.training.metrics import counts, scores, trimmed
 
-_DESCRIPTION = "Accuracy, F1 and Matthews correlation of a classification, over a whole split."
+_DESCRIPTION = "Confusion matrix, accuracy, F1 and Matthews correlation over a whole split."
 _INPUTS = """
 Args:
-    predictions: predicted classes, integers from 0.
+    predictions: predicted classes, integers from 0; the number of classes stands for another
+        task's class, which is always wrong.
     references: true classes, integers from 0.
     classes: number of classes; without it, the largest that occurs plus one, and at least 2.
 
 Returns:
-    accuracy, f1 and matthews, as fractions (see trainables.training.metrics.scores).
+    accuracy, f1 and matthews, as fractions (see trainables.training.metrics.scores), and
+    confusion, the counts that they follow from, with a column more than rows where another
+    task's class was predicted.
 """
 
 
@@ -54,7 +57,8 @@ class Classification(evaluate.Metric):
 
     def _compute(
         self, *, predictions: ArrayLike, references: ArrayLike, classes: int | None = None
-    ) -> dict[str, float]:
+    ) -> dict[str, Any]:
         if classes is None:
             classes = max(2, 1 + int(max(np.max(predictions), np.max(references))))
-        return scores(confusion_matrix(references, predictions, classes))
+        confusion = trimmed(counts(references, predictions, classes))
+        return scores(confusion) | {"confusion": confusion.tolist()}

@@ -11,7 +11,7 @@ from trainables.models.classifier import Classifier
 from trainables.record import TaskResult
 from trainables.strategies.base import Strategy
 from trainables.training.device import autocast
-from trainables.training.metrics import confusion_matrix
+from trainables.training.evaluate_metric import Classification
 
 
 @dataclass(frozen=True)
@@ -48,42 +48,31 @@ def evaluate_task(
     classes = strategy.tasks[task].classes
     logits = torch.empty(len(split), classes)
     predictions = torch.empty(len(split), dtype=torch.int64)
+    labels = torch.empty(len(split), dtype=torch.int64)
+    metric = Classification()
     leaks = 0
     leaking = False
     for indices in evaluation_batches(split.lengths, batch_size):
         batch = split.collate(indices)
-        batch.pop("labels")
+        labels[indices] = batch.pop("labels")
         batch = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
         with autocast(precision, device):
             raw = model(batch, strategy.head_of(task))
         raw = raw.float().cpu()
         logits[indices] = strategy.own_logits(task, raw)
         predictions[indices] = strategy.predictions(task, raw)
+        metric.add_batch(predictions=predictions[indices], references=labels[indices])
         leaked = strategy.leaked(task, raw)
         if leaked is not None:
             leaking = True
             leaks += int(leaked.sum())
     model.train()
-    labels = np.asarray(split.labels)
-    loss = float(torch.nn.functional.cross_entropy(logits, torch.from_numpy(labels.copy())))
+    measured = metric.compute(classes=classes)
+    assert measured is not None
+    loss = float(torch.nn.functional.cross_entropy(logits, labels))
     result = TaskResult(
-        confusion=as_tuples(count(labels, predictions.numpy(), classes)),
+        confusion=measured["confusion"],
         loss=loss if np.isfinite(loss) else None,
         leak=leaks / len(split) if leaking else None,
     )
-    return Evaluation(result, logits.numpy(), predictions.numpy(), labels)
-
-
-def count(labels: np.ndarray, predictions: np.ndarray, classes: int) -> np.ndarray:
-    """Confusion matrix of shape ``(classes, classes + 1)``.
-
-    The last column counts the predictions that were another task's class.
-    """
-    return confusion_matrix(labels, predictions, classes + 1)[:classes]
-
-
-def as_tuples(confusion: np.ndarray) -> tuple[tuple[int, ...], ...]:
-    """A confusion matrix as a record holds it: the last column only where it counts anything."""
-    if not confusion[:, -1].any():
-        confusion = confusion[:, :-1]
-    return tuple(tuple(int(n) for n in row) for row in confusion)
+    return Evaluation(result, logits.numpy(), predictions.numpy(), labels.numpy())

@@ -21,8 +21,8 @@ from trainables.record import EpochResult, TaskResult
 from trainables.seeding import derive_seed
 from trainables.strategies.base import Step, Strategy
 from trainables.training.device import autocast
-from trainables.training.evaluation import Evaluation, as_tuples, count, evaluate_task
-from trainables.training.metrics import macro, scores
+from trainables.training.evaluation import Evaluation, evaluate_task
+from trainables.training.metrics import counts, macro, scores, trimmed
 from trainables.training.optimizer import learning_rate, make_optimizer
 
 EVALUATED = ("selection", "validation", "test")
@@ -164,7 +164,7 @@ class TrainingLoop:
             predicted = self.strategy.predictions(int(task), logits[rows]).numpy()
             own = self.strategy.own_labels(int(task), labels[rows]).numpy()
             classes = self.strategy.tasks[task].classes
-            self.state.running[task] += count(own, predicted, classes)
+            self.state.running[task] += counts(own, predicted, classes)
 
     def _end_epoch(self) -> None:
         state = self.state
@@ -174,7 +174,7 @@ class TrainingLoop:
         state.eval_seconds += time.perf_counter() - started
         names = [task.name for task in self.strategy.tasks]
         running = {
-            name: TaskResult(confusion=as_tuples(confusion))
+            name: TaskResult(confusion=trimmed(confusion).tolist())
             for name, confusion in zip(names, state.running, strict=True)
         }
         evaluated = {

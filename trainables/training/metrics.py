@@ -52,8 +52,21 @@ def confusion_matrix(labels: ArrayLike, predictions: ArrayLike, classes: int) ->
         outside = values[(values < 0) | (values >= classes)]
         if outside.size:
             raise ValueError(f"{name} {outside[0]} is not among the {classes} classes")
-    counts = np.bincount(true * classes + predicted, minlength=classes * classes)
-    return counts.astype(np.int64).reshape(classes, classes)
+    flat = np.bincount(true * classes + predicted, minlength=classes * classes)
+    return flat.astype(np.int64).reshape(classes, classes)
+
+
+def counts(labels: ArrayLike, predictions: ArrayLike, classes: int) -> np.ndarray:
+    """``confusion_matrix`` with a column more, ``(C, C + 1)``.
+
+    The last counts predictions of class ``C``, which stands for another task's class.
+    """
+    return confusion_matrix(labels, predictions, classes + 1)[:classes]
+
+
+def trimmed(confusion: np.ndarray) -> np.ndarray:
+    """``counts`` as a record keeps them: the last column only where it counts anything."""
+    return confusion if confusion[:, -1].any() else confusion[:, :-1]
 
 
 def scores(confusion: ArrayLike) -> dict[str, float]:
@@ -74,16 +87,16 @@ def scores(confusion: ArrayLike) -> dict[str, float]:
     Raises:
         ValueError: the matrix has another shape or counts no example.
     """
-    counts = np.asarray(confusion, dtype=np.int64)
-    if counts.ndim != 2 or counts.shape[1] - counts.shape[0] not in (0, 1):
-        raise ValueError(f"a confusion matrix is square, this one is {counts.shape}")
-    total = int(counts.sum())
+    matrix = np.asarray(confusion, dtype=np.int64)
+    if matrix.ndim != 2 or matrix.shape[1] - matrix.shape[0] not in (0, 1):
+        raise ValueError(f"a confusion matrix is square, this one is {matrix.shape}")
+    total = int(matrix.sum())
     if total == 0:
         raise ValueError("a confusion matrix without examples has no scores")
     # Python integers from here: products of counts must not overflow.
-    right = [int(n) for n in counts.diagonal()]
-    true = [int(n) for n in counts.sum(axis=1)]
-    predicted = [int(n) for n in counts.sum(axis=0)]
+    right = [int(n) for n in matrix.diagonal()]
+    true = [int(n) for n in matrix.sum(axis=1)]
+    predicted = [int(n) for n in matrix.sum(axis=0)]
 
     f1 = [
         2 * hit / (is_ + said) if is_ + said else 0.0

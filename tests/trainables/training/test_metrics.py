@@ -91,7 +91,7 @@ def test_confusion_matrix_refuses(labels: list[int], predictions: list[int], mes
         confusion_matrix(labels, predictions, 2)
 
 
-@pytest.mark.parametrize("confusion", [[[0, 0], [0, 0]], [[1, 2]], [1, 2]])
+@pytest.mark.parametrize("confusion", [[[0, 0], [0, 0]], [[1, 2, 3]], [[1], [2]], [1, 2]])
 def test_scores_refuse(confusion: list) -> None:
     with pytest.raises(ValueError, match="confusion matrix"):
         scores(confusion)
@@ -125,7 +125,8 @@ def test_evaluate_metric_equals_scores(case: tuple[int, list[int], list[int]]) -
     from trainables.training.evaluate_metric import Classification
 
     classes, labels, predictions = case
-    expected = scores(confusion_matrix(labels, predictions, classes))
+    confusion = confusion_matrix(labels, predictions, classes)
+    expected = scores(confusion) | {"confusion": confusion.tolist()}
     metric = Classification()
     got = metric.compute(predictions=predictions, references=labels, classes=classes)
     assert got == expected
@@ -137,11 +138,20 @@ def test_evaluate_metric_equals_scores(case: tuple[int, list[int], list[int]]) -
 def test_evaluate_metric_infers_the_classes() -> None:
     from trainables.training.evaluate_metric import Classification
 
-    metric = Classification()
-    assert metric.compute(predictions=[0, 0], references=[0, 0]) == scores([[2, 0], [0, 0]])
-    assert metric.compute(predictions=[0, 2], references=[0, 1]) == scores(
-        confusion_matrix([0, 1], [0, 2], 3)
-    )
+    for predictions, references, classes in (([0, 0], [0, 0], 2), ([0, 2], [0, 1], 3)):
+        measured = Classification().compute(predictions=predictions, references=references)
+        assert measured is not None
+        expected = confusion_matrix(references, predictions, classes)
+        assert measured["confusion"] == expected.tolist()
+
+
+def test_evaluate_metric_counts_another_tasks_class_as_wrong() -> None:
+    from trainables.training.evaluate_metric import Classification
+
+    measured = Classification().compute(predictions=[0, 2, 1], references=[0, 0, 1], classes=2)
+    assert measured is not None
+    assert measured["confusion"] == [[1, 0, 1], [0, 1, 0]]
+    assert measured["accuracy"] == pytest.approx(2 / 3)
 
 
 def test_evaluate_metric_needs_no_network_and_leaves_no_file(tmp_path: Path) -> None:
