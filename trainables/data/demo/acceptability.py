@@ -239,14 +239,14 @@ def _comparison(draw: Draw, good: bool) -> tuple[str, ...]:
 
 
 PHENOMENA = {  # mostly what a small encoder learns from a few hundred examples, then a hard tail
-    _word_order: 44,
-    _case: 17,
-    _inversion: 17,
-    _verb_form: 5,
-    _agreement: 3,
-    _comparison: 3,
+    _word_order: 54,
+    _case: 14,
+    _inversion: 14,
+    _verb_form: 3,
+    _agreement: 2,
+    _comparison: 2,
     _determiner: 2,
-    _infinitive: 2,
+    _infinitive: 1,
     _agreement_across: 1,
     _reflexive: 1,
     _mass_noun: 1,

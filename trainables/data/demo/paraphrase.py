@@ -75,16 +75,18 @@ def _pair(draw: Draw, first: str, second: str, extra: str = "") -> tuple[str, ..
 
 def _noun(draw: Draw, same: bool) -> tuple[str, ...]:
     """The doctor took the lamp / The physician took the lamp / The lawyer took the lamp."""
-    rest = f"{draw.word(HANDLING).past} the {draw.word(THINGS).singular}"
+    rest = draw.word(INTRANSITIVE).past
+    if draw.coin():
+        rest = f"{draw.word(HANDLING).past} the {draw.word(THINGS).singular}"
     first, second = _two(draw, same, SAME_NOUNS)
-    return _pair(draw, f"the {first} {rest}", f"the {second} {rest}", _where(draw))
+    return _pair(draw, f"the {first} {rest}", f"the {second} {rest}")
 
 
 def _thing(draw: Draw, same: bool) -> tuple[str, ...]:
     """The nurse took the car / the automobile / the couch."""
     start = f"the {draw.word(PEOPLE).singular} {draw.word(HANDLING).past} the"
     first, second = _two(draw, same, SAME_THINGS)
-    return _pair(draw, f"{start} {first}", f"{start} {second}", _where(draw))
+    return _pair(draw, f"{start} {first}", f"{start} {second}")
 
 
 def _verb(draw: Draw, same: bool) -> tuple[str, ...]:
