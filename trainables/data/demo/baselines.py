@@ -55,7 +55,7 @@ def _features(vectorizer: CountVectorizer, split: Split) -> csr_matrix:
     """Shape ``(examples, features)``."""
     counts = [vectorizer.transform(texts) for texts in zip(*split.texts, strict=True)]
     if len(counts) == 1:
-        return counts[0]
+        return csr_matrix(counts[0])
     first, second = counts
     shared, apart = first.minimum(second), abs(first - second)
     n_shared, n_apart = shared.sum(axis=1), apart.sum(axis=1)
