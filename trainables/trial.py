@@ -9,7 +9,6 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trainables.atomic import replacing
-from trainables.config import LimitsConfig, Runtime, TrialConfig
-from trainables.data.sources import load_task
-from trainables.data.task import TaskConfig, TaskData
-from trainables.data.tokens import TokenSplit, tokenize_task
-from trainables.errors import CheckpointError, DataError, DivergedError, OneOrManyError
+from trainables.config import Runtime, TrialConfig
+from trainables.data.task import TaskData
+from trainables.errors import CheckpointError, DivergedError, OneOrManyError
+from trainables.inputs import load_data, load_tokens
 from trainables.models.classifier import Classifier
 from trainables.models.encoder import load_encoder, load_tokenizer
 from trainables.models.saved import save_classifier
@@ -136,7 +134,7 @@ class Trial:
             resolve_precision(config.training.precision, device),
         )
         self.tasks = load_data(config, runtime.glue_dir)
-        splits = tokens(config, runtime, self.tasks)
+        splits = load_tokens(config, runtime, self.tasks)
         strategy = make_strategy(
             config.arm,
             [
@@ -227,66 +225,6 @@ def run_trial(
         trial.failed(error)
         raise
     return trial
-
-
-def load_data(config: TrialConfig, glue_dir: str | None) -> dict[str, TaskData]:
-    """The trial's tasks, as they were when the trial was planned.
-
-    Raises:
-        DataError: the data cannot be read, or is not what was planned with.
-    """
-    fraction = config.selection.carved(config.training)
-    tasks = {}
-    for name, task in config.tasks.items():
-        data = _load(
-            name,
-            task.model_dump_json(),
-            config.sources[name],
-            glue_dir,
-            config.limits.model_dump_json(),
-            fraction,
-        )
-        if data.fingerprint != config.fingerprints[name]:
-            raise DataError(
-                f"task {name}: its data is not what the trial was planned with (fingerprint "
-                f"{data.fingerprint[:12]}, planned {config.fingerprints[name][:12]}); "
-                "restore the data, or plan anew in another run directory"
-            )
-        tasks[name] = data
-    return tasks
-
-
-@lru_cache(maxsize=8)
-def _load(
-    name: str, task: str, source: str, glue_dir: str | None, limits: str, fraction: float | None
-) -> TaskData:
-    """Read a task (its sections as JSON) once per process: actors ask again for every trial."""
-    return load_task(
-        name,
-        TaskConfig.model_validate_json(task),
-        source,
-        glue_dir=glue_dir,
-        limits=LimitsConfig.model_validate_json(limits),
-        selection_fraction=fraction,
-    )
-
-
-def tokens(
-    config: TrialConfig, runtime: Runtime, tasks: dict[str, TaskData]
-) -> dict[str, dict[str, TokenSplit]]:
-    """Task -> split -> tokens, from the machine's token cache."""
-    tokenizer = load_tokenizer(config.model)
-    prefixed = config.arm.strategy == "naive_concat" and config.arm.task_prefix
-    return {
-        name: tokenize_task(
-            data,
-            tokenizer,
-            max_length=config.model.max_length,
-            prefix=name if prefixed else None,
-            cache_dir=Path(runtime.cache_dir) if runtime.cache_dir else None,
-        )
-        for name, data in tasks.items()
-    }
 
 
 def write_predictions(path: Path, evaluations: Evaluations) -> None:
