@@ -95,12 +95,16 @@ def make_splits(name: str, kinds: Mapping[Build, int], share: float) -> dict[str
 
 
 def _plan(kinds: Mapping[Build, int], share: float, size: int) -> list[tuple[Build, bool]]:
-    """Builder and label of every example of a split; cumulative rounding meets ``size``."""
+    """Builder and label of every example of a split.
+
+    Rounding is cumulative over the kinds, so that the split's size and class share are met.
+    """
     plan: list[tuple[Build, bool]] = []
-    total, weight = sum(kinds.values()), 0
+    total, weight, positives = sum(kinds.values()), 0, 0
     for build, part in kinds.items():
         weight += part
         count = round(size * weight / total) - len(plan)
-        positives = round(count * share)
-        plan += [(build, True)] * positives + [(build, False)] * (count - positives)
+        good = min(count, round(share * size * weight / total) - positives)
+        positives += good
+        plan += [(build, True)] * good + [(build, False)] * (count - good)
     return plan

@@ -33,7 +33,7 @@ from trainables.data.demo.lexicon import (
 )
 from trainables.data.task import Split
 
-SHARE = 0.66
+SHARE = 0.65
 """Of equivalent pairs (MRPC: 0.67)."""
 
 
@@ -75,9 +75,7 @@ def _pair(draw: Draw, first: str, second: str, extra: str = "") -> tuple[str, ..
 
 def _noun(draw: Draw, same: bool) -> tuple[str, ...]:
     """The doctor took the lamp / The physician took the lamp / The lawyer took the lamp."""
-    rest = draw.word(INTRANSITIVE).past
-    if draw.coin():
-        rest = f"{draw.word(HANDLING).past} the {draw.word(THINGS).singular}"
+    rest = f"{draw.word(HANDLING).past} the {draw.word(THINGS).singular}"
     first, second = _two(draw, same, SAME_NOUNS)
     return _pair(draw, f"the {first} {rest}", f"the {second} {rest}")
 
@@ -222,11 +220,11 @@ def _negation(draw: Draw, same: bool) -> tuple[str, ...]:
 
 
 KINDS = {  # mostly what a small encoder learns from a few hundred pairs, then a hard tail
-    _noun: 42,
-    _thing: 40,
-    _voice: 5,
-    _cleft: 3,
-    _verb: 2,
+    _noun: 92,
+    _thing: 92,
+    _voice: 4,
+    _cleft: 2,
+    _verb: 1,
     _adjective: 1,
     _quantity: 1,
     _bound: 1,

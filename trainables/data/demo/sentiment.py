@@ -80,4 +80,24 @@ def _contrast(draw: Draw, good: bool) -> tuple[str, ...]:
     )
 
 
-KINDS = {_plain: 50, _denied: 25, _contrast: 25}
+def _litotes(draw: Draw, good: bool) -> tuple[str, ...]:
+    """the plot is never less than gripping: words of denial that deny nothing, or deny twice"""
+    same, other = _quality(draw, good), _quality(draw, not good)
+    film, aspect = draw.word(FILMS), _aspect(draw)
+    return (
+        draw.one(
+            (
+                f"the {aspect} of this {film} is never less than {same}",
+                f"the {aspect} could hardly be more {same}",
+                f"the {aspect} could hardly be less {other}",
+                f"no {film} has a more {same} {aspect}",
+                f"no {film} has a less {other} {aspect}",
+                f"this {film} is not only {same} but also {_quality(draw, good)}",
+                f"nobody could call the {aspect} of this {film} {other}",
+                f"nobody could deny that the {aspect} is {same}",
+            )
+        ),
+    )
+
+
+KINDS = {_plain: 40, _contrast: 25, _denied: 17, _litotes: 18}
