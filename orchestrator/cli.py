@@ -152,7 +152,9 @@ def main() -> None:
         _say(f"error: {error}")
         sys.exit(1)
     except OSError as error:
-        name = f"{error.filename}: " if error.filename else ""
+        # A renamed temporary file comes first, the file that was meant second.
+        name = error.filename2 or error.filename
+        name = f"{name}: " if name else ""
         _say(f"error: {name}{error.strerror or error}")
         sys.exit(1)
     except KeyboardInterrupt:

@@ -38,7 +38,8 @@ def _listed(value: Any) -> Any:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
-Seeds = Annotated[tuple[NonNegativeInt, ...], BeforeValidator(_listed), Field(min_length=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Seeds = Annotated[tuple[Seed, ...], BeforeValidator(_listed), Field(min_length=1)]
 
 
 class DataConfig(Settings):
@@ -148,7 +149,7 @@ class SingleTrialConfig(_Common):
         default=None, description="the task of single_task; none: the first of tasks"
     )
     model: str = "minilm-l6"
-    seed: NonNegativeInt = 41
+    seed: Seed = 41
     device: str = Field(default="auto", description="auto, cpu, mps, cuda or cuda:N")
     threads: PositiveInt | None = Field(default=None, description="CPU threads; none: all cores")
     log_file: str | None = Field(default=None, description="CSV file to which a row is appended")
@@ -163,11 +164,16 @@ RUNTIME_KEYS = {
     "checkpoint": True,
     "retries": True,
     "save_models": True,
+    "save_model": True,
+    "device": True,
+    "threads": True,
+    "log_file": True,
+    "resume_from": True,
     "tracking": True,
     "wandb": True,
     "data": {"glue_dir", "cache_dir"},
 }
-"""Keys of an experiment that change nothing that is measured."""
+"""Keys of a grid or a single trial that change nothing that is measured."""
 
 
 def load_experiment(preset: str, overrides: list[str]) -> ExperimentConfig:

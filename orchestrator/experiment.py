@@ -13,8 +13,9 @@ from orchestrator.progress import Expected, GridProgress
 from orchestrator.report.render import write_tables
 from orchestrator.report.results import write_results
 from orchestrator.report.table import Table, comparison
-from orchestrator.resources import TrialResources, share_out, this_machine
+from orchestrator.resources import TrialResources, feasible, this_machine
 from orchestrator.run_directory import describe, read_plan, take
+from trainables.data.tokens import check_cache_dir
 from trainables.errors import RunDirectoryError
 from trainables.record import RunLayout, TrialRecord, read_records
 from trainables.tracking import check_trackers
@@ -49,9 +50,9 @@ def plan_experiment(
     check_trackers(experiment.tracking)
     plan = make_plan(experiment)
     if experiment.ray.address is None:
-        resources = share_out(experiment.resources, [this_machine()], len(plan.trials))
+        resources = feasible(experiment, [this_machine()], len(plan.trials))
     else:
-        from orchestrator.runner import connected, feasible
+        from orchestrator.runner import connected
 
         with connected(experiment) as nodes:
             resources = feasible(experiment, nodes, len(plan.trials))
@@ -74,25 +75,29 @@ def run_experiment(
     check_trackers(experiment.tracking)
     plan = make_plan(experiment)
     layout = RunLayout(run_dir or default_run_dir(experiment))
+    if experiment.ray.address is None:
+        # Before Ray starts, which takes seconds.
+        feasible(experiment, [this_machine()], len(plan.trials))
+        check_cache_dir(experiment.data.cache_dir)
     take(layout, experiment, plan)
-    finished = {
-        key for key, record in read_records(layout).items() if record.status != "failed"
-    } & {trial.key for trial in plan.trials}
-    if len(finished) < len(plan.trials):
-        from orchestrator.runner import connected, feasible, run_trials
+    records = read_records(layout)
+    finished = {key for key, record in records.items() if record.status != "failed"}
+    waiting = [trial for trial in plan.longest_first() if trial.key not in finished]
+    if waiting or not layout.plan.exists():
+        from orchestrator.runner import connected, run_trials
 
         with connected(experiment) as nodes:
             resources = feasible(experiment, nodes, len(plan.trials))
             describe(layout, experiment, plan, resources)
-            waiting = [trial for trial in plan.longest_first() if trial.key not in finished]
             expected = [
                 Expected(t.key, t.config.title, t.config.model_name, t.expected_examples)
                 for t in waiting
             ]
-            view = LiveView(GridProgress(expected, resources.slots), console)
-            run_trials(waiting, experiment, layout, resources, plan.glue_dir, view)
+            if waiting:
+                view = LiveView(GridProgress(expected, resources.slots), console)
+                run_trials(waiting, experiment, layout, resources, plan.glue_dir, view)
     outcome = report(layout.root)
-    return Outcome(outcome.table, outcome.failed, outcome.missing, len(plan.trials) - len(finished))
+    return Outcome(outcome.table, outcome.failed, outcome.missing, len(waiting))
 
 
 def report(run_dir: Path) -> Outcome:

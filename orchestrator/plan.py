@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from trainables.data.sources import choose_source, load_task
-from trainables.models.encoder import EncoderInfo, check_encoder
 
 from orchestrator.config import ExperimentConfig, SingleTrialConfig
 from orchestrator.resources import TrialResources
 from trainables.config import ModelConfig, NaiveConcatArm, TrialConfig
+from trainables.data.sources import choose_source, load_task
 from trainables.data.task import TaskConfig, TaskData
 from trainables.errors import ConfigError
+from trainables.models.encoder import EncoderInfo, check_encoder
 
 Config = ExperimentConfig | SingleTrialConfig
 
@@ -81,7 +81,7 @@ def make_plan(experiment: ExperimentConfig) -> Plan:
     models = {name: experiment.model_config_of(name) for name in experiment.models}
     encoders = {name: check_encoder(model, name) for name, model in models.items()}
     trials = [
-        _planned(config, tasks, encoders[model])
+        plan_trial(config, tasks, encoders[model])
         for arm in experiment.arms
         for model in experiment.models
         for seed in experiment.seeds
@@ -153,7 +153,10 @@ def trial_configs(
     ]
 
 
-def _planned(config: TrialConfig, tasks: dict[str, TaskData], encoder: EncoderInfo) -> PlannedTrial:
+def plan_trial(
+    config: TrialConfig, tasks: dict[str, TaskData], encoder: EncoderInfo
+) -> PlannedTrial:
+    """A trial with what it will see and cost."""
     training = config.training
     sizes = {name: len(tasks[name].splits["train"]) for name in config.tasks}
     passes = float(training.epochs)

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 
-from orchestrator.config import ResourcesConfig
+from orchestrator.config import ExperimentConfig, ResourcesConfig
 from trainables.errors import ResourceError
 
 
@@ -82,6 +82,20 @@ def share_out(config: ResourcesConfig, nodes: list[Node], trials: int) -> TrialR
     if config.max_concurrent is not None:
         slots = min(slots, config.max_concurrent)
     return TrialResources(cpu, gpu, max(1, min(slots, trials)))
+
+
+def feasible(experiment: ExperimentConfig, nodes: list[Node], trials: int) -> TrialResources:
+    """What each trial gets (see ``share_out``), checked against the precision too.
+
+    Raises:
+        ResourceError: the nodes cannot give it.
+    """
+    resources = share_out(experiment.resources, nodes, trials)
+    if experiment.training.precision == "fp16" and not resources.gpu:
+        raise ResourceError(
+            "training.precision=fp16: needs GPUs and the trials get none; use auto, fp32 or bf16"
+        )
+    return resources
 
 
 def _by_gpu(node: Node, gpu: float, by_cpu: int) -> int:

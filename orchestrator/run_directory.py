@@ -1,4 +1,4 @@
-"""A run directory: taken for one experiment, refused for any other."""
+"""A run directory: taken for one experiment or one ``train`` command, refused for any other."""
 
 import json
 import os
@@ -12,27 +12,29 @@ from yaml import YAMLError
 
 from orchestrator.config import RUNTIME_KEYS, ExperimentConfig
 from orchestrator.environment import describe_environment
-from orchestrator.plan import Plan, PlannedTrial
+from orchestrator.plan import Config, Plan, PlannedTrial
 from orchestrator.resources import TrialResources
+from orchestrator.validation import shortened, validated
 from trainables.atomic import write_text
 from trainables.config import TrialConfig
-from trainables.errors import RunDirectoryError
+from trainables.errors import ConfigError, RunDirectoryError
 from trainables.record import RunLayout
 
+PLAN_SCHEMA = 1
 BYTES_PER_EXAMPLE = 200
 """Upper bound of what one evaluated example takes in a predictions file and a record."""
 
 
-def take(layout: RunLayout, experiment: ExperimentConfig, plan: Plan) -> None:
-    """Make the run directory, or check that it is this experiment's.
+def take(layout: RunLayout, config: Config, plan: Plan) -> None:
+    """Make the run directory, or check that it is this configuration's.
 
     Raises:
-        RunDirectoryError: it belongs to another experiment, cannot be written, or its disk lacks
+        RunDirectoryError: it belongs to another configuration, cannot be written, or its disk lacks
             the room.
     """
-    _writable(layout, _room_needed(experiment, plan))
+    _writable(layout, _room_needed(config, plan))
     if layout.config.exists():
-        _same_experiment(layout, experiment)
+        _same_configuration(layout, config)
     elif layout.root.is_dir() and any(layout.root.iterdir()):
         raise RunDirectoryError(
             f"{layout.root}: not empty and no run directory (config.yaml is missing); "
@@ -51,26 +53,10 @@ def describe(
         {**trial.describe(resources), "config": trial.config.model_dump(mode="json")}
         for trial in plan.trials
     ]
-    content = {"schema_version": 1, "trials": described}
+    content = {"schema_version": PLAN_SCHEMA, "trials": described}
     write_text(layout.plan, json.dumps(content, indent=1) + "\n")
     environment = json.dumps(describe_environment(), indent=1)
     write_text(layout.environment, environment + "\n")
-
-
-def read_experiment(layout: RunLayout) -> ExperimentConfig:
-    """The experiment that a run directory belongs to.
-
-    Raises:
-        RunDirectoryError: there is none, or it cannot be read.
-    """
-    if not layout.config.is_file():
-        raise RunDirectoryError(f"{layout.root}: no run directory (config.yaml is missing)")
-    try:
-        values = OmegaConf.to_container(OmegaConf.load(layout.config))
-        return ExperimentConfig.model_validate(values)
-    except (YAMLError, OmegaConfBaseException, ValueError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise RunDirectoryError(f"{layout.config}: cannot be read: {reason}") from error
 
 
 def read_plan(layout: RunLayout) -> list[PlannedTrial]:
@@ -80,27 +66,38 @@ def read_plan(layout: RunLayout) -> list[PlannedTrial]:
         RunDirectoryError: the plan is missing or damaged.
     """
     try:
-        trials = json.loads(layout.plan.read_text(encoding="utf-8"))["trials"]
+        content = json.loads(layout.plan.read_text(encoding="utf-8"))
+        if content["schema_version"] != PLAN_SCHEMA or not content["trials"]:
+            raise ValueError("another version, or no trials")
         return [
             PlannedTrial(
                 TrialConfig.model_validate(trial["config"]),
                 int(trial["expected_examples"]),
                 float(trial["cost"]),
             )
-            for trial in trials
+            for trial in content["trials"]
         ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunDirectoryError(
             f"{layout.plan}: missing or damaged; delete it and run the experiment again"
         ) from error
 
 
-def _same_experiment(layout: RunLayout, experiment: ExperimentConfig) -> None:
-    there = read_experiment(layout).model_dump(mode="json", exclude=RUNTIME_KEYS)
-    here = experiment.model_dump(mode="json", exclude=RUNTIME_KEYS)
+def _same_configuration(layout: RunLayout, config: Config) -> None:
+    try:
+        values = OmegaConf.to_container(OmegaConf.load(layout.config))
+        before = validated(type(config), values)
+    except (YAMLError, OmegaConfBaseException, ValueError, OSError, ConfigError) as error:
+        reason = " ".join(str(error).partition(";")[0].split())
+        raise RunDirectoryError(
+            f"{layout.config}: damaged, or of another command ({reason}); "
+            "choose another directory with --run-dir"
+        ) from error
+    there = before.model_dump(mode="json", exclude=RUNTIME_KEYS)
+    here = config.model_dump(mode="json", exclude=RUNTIME_KEYS)
     for key, old, new in _differences(there, here):
         raise RunDirectoryError(
-            f"{layout.root}: belongs to an experiment with {key}={old}, this one has {key}={new}; "
+            f"{layout.root}: was made with {key}={shortened(old)}, this is {key}={shortened(new)}; "
             "choose another directory with --run-dir"
         )
 
@@ -147,8 +144,8 @@ def _writable(layout: RunLayout, room: int) -> None:
         )
 
 
-def _room_needed(experiment: ExperimentConfig, plan: Plan) -> int:
-    """Bytes that the whole grid may take: predictions, records and asked-for models."""
+def _room_needed(config: Config, plan: Plan) -> int:
+    """Bytes that all trials may take: predictions, records and asked-for models."""
     evaluated = sum(
         BYTES_PER_EXAMPLE * len(examples)
         for trial in plan.trials
@@ -157,6 +154,6 @@ def _room_needed(experiment: ExperimentConfig, plan: Plan) -> int:
         if split != "train"
     )
     models = 0
-    if experiment.save_models:
+    if config.save_models if isinstance(config, ExperimentConfig) else config.save_model:
         models = sum(4 * plan.encoders[t.config.model_name].parameters for t in plan.trials)
     return evaluated + models

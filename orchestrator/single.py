@@ -1,24 +1,30 @@
 """One trial in this process, without Ray: the ``train`` command."""
 
 import csv
+import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from omegaconf import OmegaConf
 from rich.console import Console
-from trainables.models.encoder import check_encoder
-from trainables.training.metrics import macro, pooled, scores
 
 from orchestrator.config import SingleTrialConfig, load_single_trial
 from orchestrator.environment import describe_environment
-from orchestrator.plan import glue_folder, load_tasks, trial_configs
+from orchestrator.plan import Plan, glue_folder, load_tasks, plan_trial, trial_configs
+from orchestrator.run_directory import take
 from trainables.atomic import replacing, write_text
 from trainables.config import Runtime, TrialConfig
-from trainables.errors import ConfigError, RunDirectoryError
+from trainables.data.tokens import check_cache_dir
+from trainables.errors import CheckpointError, ConfigError, OneOrManyError, TrialError
+from trainables.models.encoder import check_encoder
 from trainables.record import EpochResult, RunLayout, TrialRecord, read_record
 from trainables.tracking import check_trackers
+from trainables.training.checkpoint import verify
 from trainables.training.device import resolve_device, resolve_precision
+from trainables.training.metrics import macro, pooled, scores
 from trainables.trial import Progress, Trial, run_trial
 
 
@@ -33,15 +39,17 @@ def train(
     """
     single = load_single_trial(arm, overrides)
     check_trackers(single.tracking)
-    precision = resolve_precision(single.training.precision, resolve_device(single.device))
-    config, glue_dir = single_trial(arm, single)
+    device = resolve_device(single.device)
+    precision = resolve_precision(single.training.precision, device)
+    plan = single_trial(arm, single)
+    config = plan.trials[0].config
     layout = RunLayout(run_dir or Path("runs") / "train" / config.key)
-    prepare(layout, single)
+    prepare(layout, single, plan)
     runtime = Runtime(
         output_dir=str(layout.root.resolve()),
         device=single.device,
         threads=single.threads or len(os.sched_getaffinity(0)),
-        glue_dir=glue_dir,
+        glue_dir=plan.glue_dir,
         cache_dir=single.data.cache_dir,
         tracking=single.tracking,
         wandb=single.wandb,
@@ -49,7 +57,7 @@ def train(
         save_model=single.save_model,
         checkpoint_every=single.checkpoint.every,
     )
-    console.print(f"{config.title} ({config.key}), {single.device}, {precision}", markup=False)
+    console.print(f"{config.title} ({config.key}), {device}, {precision}", markup=False)
     with console.status("preparing") as status:
 
         def report(trial: Trial, progress: Progress) -> None:
@@ -65,44 +73,55 @@ def train(
                 f"/{progress['total_steps']}, loss {progress['loss']:.4f}"
             )
 
-        run_trial(config, runtime, report)
+        try:
+            run_trial(config, runtime, report)
+        except OneOrManyError:
+            raise
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            raise TrialError(f"{config.title}: {type(error).__name__}: {reason}") from error
     record = read_record(layout.record(config.key))
     if single.log_file is not None:
         append_row(Path(single.log_file), log_row(record))
     return record, layout
 
 
-def single_trial(arm: str, single: SingleTrialConfig) -> tuple[TrialConfig, str | None]:
-    """The trial, and the GLUE folder that its data is read from."""
+def single_trial(arm: str, single: SingleTrialConfig) -> Plan:
+    """A plan of the one trial.
+
+    Raises:
+        InputError: data, an encoder or a combination of settings that cannot be used.
+    """
     strategy = single.define.arms[arm].strategy
     if strategy == "single_task":
         single = single.model_copy(update={"tasks": single.tasks[:1]})
     elif single.task is not None:
         raise ConfigError(f"task={single.task}: {arm} trains on several tasks; use tasks=[...]")
-    check_encoder(single.model_config_of(single.model), single.model)
+    encoder = check_encoder(single.model_config_of(single.model), single.model)
     glue_dir = glue_folder(single.data.glue_dir)
     tasks = load_tasks(single, glue_dir)
     [config] = trial_configs(single, arm, single.model, single.seed, tasks)
-    return config, glue_dir
+    return Plan((plan_trial(config, tasks, encoder),), tasks, {single.model: encoder}, glue_dir)
 
 
-def prepare(layout: RunLayout, single: SingleTrialConfig) -> None:
-    """Write what the trial runs on; finds out whether its folders can be written.
+def prepare(layout: RunLayout, single: SingleTrialConfig, plan: Plan) -> None:
+    """Take the run directory and write what the trial runs on; check all that it is to use.
 
     Raises:
-        RunDirectoryError: one cannot.
+        InputError: the run directory, the log file, the token cache or the checkpoint cannot be
+            used.
     """
-    folder = layout.root
-    try:
-        write_text(layout.config, OmegaConf.to_yaml(single.model_dump(mode="json")))
-        write_text(layout.environment, json.dumps(describe_environment(), indent=1) + "\n")
-        if single.log_file is not None:
-            folder = Path(single.log_file)
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with folder.open("a", encoding="utf-8"):
-                pass
-    except OSError as error:
-        raise RunDirectoryError(f"{folder}: cannot be written ({error.strerror})") from error
+    if single.resume_from is not None:
+        try:
+            verify(Path(single.resume_from), plan.trials[0].key)
+        except CheckpointError as error:
+            raise ConfigError(f"resume_from={error}") from error
+    check_cache_dir(single.data.cache_dir)
+    if single.log_file is not None:
+        check_log_file(Path(single.log_file))
+    take(layout, single, plan)
+    write_text(layout.config, OmegaConf.to_yaml(single.model_dump(mode="json")))
+    write_text(layout.environment, json.dumps(describe_environment(), indent=1) + "\n")
 
 
 def epoch_line(epoch: EpochResult, config: TrialConfig) -> str:
@@ -149,20 +168,61 @@ def log_row(record: TrialRecord) -> dict[str, str]:
     return row
 
 
+def check_log_file(path: Path) -> None:
+    """Find out before anything is trained whether a row can be appended.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():
+            raise ValueError("it is no file")
+        _read_rows(path)
+        with path.open("a", encoding="utf-8"):
+            pass
+    except (OSError, ValueError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(
+            f"log_file={path}: no CSV file that can be written ({reason}); name another"
+        ) from error
+
+
 def append_row(path: Path, row: dict[str, str]) -> None:
-    """Append a row to a CSV file; columns that it lacks are added to it."""
-    rows: list[dict[str, str]] = []
-    columns: list[str] = []
-    if path.exists() and path.stat().st_size:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            columns = list(reader.fieldnames or [])
-            rows = list(reader)
-    columns += [column for column in row if column not in columns]
-    with (
-        replacing(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.DictWriter(file, columns, restval="")
-        writer.writeheader()
-        writer.writerows([*rows, row])
+    """Append a row to a CSV file; columns that it lacks are added to it.
+
+    Trials that end at the same time wait for each other, so that no row is lost.
+    """
+    with _locked(path.parent):
+        columns, rows = _read_rows(path)
+        columns += [column for column in row if column not in columns]
+        with (
+            replacing(path) as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+        ):
+            writer = csv.DictWriter(file, columns, restval="")
+            writer.writeheader()
+            writer.writerows([*rows, row])
+
+
+def _read_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Columns and rows; none where the file is absent or empty."""
+    if not path.exists():
+        return [], []
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file, strict=True)
+        columns = list(reader.fieldnames or [])
+        rows = list(reader)
+    if any(None in row for row in rows):
+        raise ValueError("a row has more fields than the header")
+    return columns, rows
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

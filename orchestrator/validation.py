@@ -15,7 +15,7 @@ from trainables.settings import Settings
 Section = TypeVar("Section", bound=Settings)
 
 
-def validated(section: type[Section], values: dict[str, Any]) -> Section:
+def validated(section: type[Section], values: Any) -> Section:
     """``values`` as a validated section, without any silent conversion of types.
 
     Raises:
@@ -42,7 +42,7 @@ def _line(key: str, findings: list[Any], section: type[BaseModel]) -> str:
     first = findings[0]
     if first["type"] == "extra_forbidden":
         *path, name = [str(part) for part in first["loc"]]
-        return f"{key}: unknown key{nearest(name, valid_keys(section, path))}"
+        return f"{key}: unknown key{_meant(section, path, name)}"
     if first["type"] == "missing":
         return f"{key}: missing; give it a value"
     if first["type"] == "union_tag_not_found":
@@ -60,7 +60,7 @@ def _line(key: str, findings: list[Any], section: type[BaseModel]) -> str:
     # A value that fits none of several types has a finding for each of them.
     messages = list(dict.fromkeys(finding["msg"] for finding in findings))
     wanted = " or ".join(message[0].lower() + message[1:] for message in messages)
-    return f"{key}: {wanted}, not {_short(first['input'])}"
+    return f"{key}: {wanted}, not {shortened(first['input'])}"
 
 
 def nearest(name: str, valid: list[str]) -> str:
@@ -69,6 +69,15 @@ def nearest(name: str, valid: list[str]) -> str:
     if near:
         return f"; did you mean {near[0]}?"
     return f"; there are {', '.join(valid)}" if valid else ""
+
+
+def _meant(section: type[BaseModel], path: list[str], name: str) -> str:
+    """The nearest key of the same section, or the key of that name in a section below it."""
+    valid = valid_keys(section, path)
+    below = [[*path, key, name] for key in valid if name in valid_keys(section, [*path, key])]
+    if below and not get_close_matches(name, valid, n=1):
+        return f"; did you mean {' or '.join('.'.join(written(key)) for key in below)}?"
+    return nearest(name, valid)
 
 
 def valid_keys(section: type[BaseModel], path: list[str]) -> list[str]:
@@ -117,6 +126,7 @@ def written(location: Sequence[int | str]) -> list[str]:
     ]
 
 
-def _short(value: Any) -> str:
+def shortened(value: Any) -> str:
+    """A value as a message shows it: at most 60 characters."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

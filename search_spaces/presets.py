@@ -82,10 +82,13 @@ def _read(path: Path) -> DictConfig:
 
 
 def _override(values: DictConfig, override: str) -> DictConfig:
-    key, equals, _ = override.partition("=")
+    key, equals, value = override.partition("=")
     if not equals or not all(part.strip() for part in key.split(".")):
         raise ConfigError(f"{override}: an override is key=value, for example training.epochs=4")
     try:
+        # OmegaConf would keep the old value without a word.
+        if value.strip() == "???":
+            raise ValueError("??? stands for a value that is missing")
         return _merge(values, OmegaConf.from_dotlist([override]))
     except (YAMLError, OmegaConfBaseException, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())

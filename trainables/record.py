@@ -1,9 +1,9 @@
 """What a trial leaves behind: one record, the only source of the comparison table."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, NonNegativeInt, ValidationError, model_validator
 
 from trainables.atomic import write_text
 from trainables.config import TrialConfig
@@ -20,13 +20,20 @@ class TaskResult(Settings):
     column more than rows counts predictions of another task's class (naive_concat, union).
     """
 
-    confusion: tuple[tuple[int, ...], ...]
+    confusion: tuple[tuple[NonNegativeInt, ...], ...]
     loss: float | None = Field(
         default=None, description="mean cross-entropy; none where not finite"
     )
     leak: float | None = Field(
         default=None, description="share of unmasked predictions that are another task's class"
     )
+
+    @model_validator(mode="after")
+    def _is_matrix(self) -> Self:
+        widths = {len(row) for row in self.confusion}
+        if widths not in ({len(self.confusion)}, {len(self.confusion) + 1}):
+            raise ValueError("confusion is neither square nor one column wider")
+        return self
 
 
 class EpochResult(Settings):
@@ -72,6 +79,14 @@ class TrialRecord(Settings):
     host: str = ""
     started: str = Field(default="", description="UTC, ISO 8601")
     finished: str = Field(default="", description="UTC, ISO 8601")
+
+    @model_validator(mode="after")
+    def _finished_has_results(self) -> Self:
+        if self.status == "finished":
+            for task in self.config.tasks:
+                if task not in self.results.get("validation", {}):
+                    raise ValueError(f"finished without a result of task {task}")
+        return self
 
 
 class RunLayout:
@@ -123,21 +138,29 @@ def read_record(path: Path) -> TrialRecord:
     Raises:
         RunDirectoryError: the file is no record, or one of another version.
     """
+    cause: Exception | None = None
     try:
-        return TrialRecord.model_validate_json(path.read_bytes())
-    except (ValidationError, OSError) as error:
-        reason: Any = error
-        if isinstance(error, ValidationError):
-            first = error.errors()[0]
-            reason = f"{'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}"
-        raise RunDirectoryError(
-            f"{path}: not a readable trial record ({reason}); delete it to train the trial again"
-        ) from error
+        record = TrialRecord.model_validate_json(path.read_bytes())
+        if record.key == path.stem:
+            return record
+        reason = f"key: it is {record.key}, the file's name says otherwise"
+    except OSError as error:
+        cause, reason = error, error.strerror or str(error)
+    except ValidationError as error:
+        first = error.errors()[0]
+        cause, reason = error, f"{'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}"
+    raise RunDirectoryError(
+        f"{path}: not a readable trial record ({reason}); delete it to train the trial again"
+    ) from cause
 
 
 def read_records(layout: RunLayout) -> dict[str, TrialRecord]:
-    """All records of a run directory, key -> record."""
-    if not layout.records.is_dir():
-        return {}
+    """All records of a run directory, key -> record.
+
+    Raises:
+        RunDirectoryError: a record cannot be read, or they lie in no folder.
+    """
+    if layout.records.exists() and not layout.records.is_dir():
+        raise RunDirectoryError(f"{layout.records}: not a folder; delete it")
     records = (read_record(path) for path in sorted(layout.records.glob("*.json")))
     return {record.key: record for record in records}

@@ -87,8 +87,12 @@ def check_trackers(names: tuple[str, ...]) -> None:
         return
     import wandb
 
-    if not wandb.api.api_key:
-        raise ConfigError(
-            "tracking=[wandb]: no W&B key on this machine; run `wandb login`, set WANDB_API_KEY, "
-            "or set WANDB_MODE=offline"
-        )
+    advice = "run `wandb login`, set WANDB_API_KEY, or set WANDB_MODE=offline"
+    try:
+        wandb.setup(wandb.Settings(silent=True))
+        known = wandb.login(prompt=False, verify=False)
+    except wandb.Error as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"tracking=[wandb]: {reason}; {advice}") from error
+    if not known:
+        raise ConfigError(f"tracking=[wandb]: no W&B key on this machine; {advice}")

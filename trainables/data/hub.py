@@ -107,13 +107,14 @@ def _download(name: str, source: HubSource) -> Any:
 
     key = f"define.tasks.{name}.hub"
     offline = bool(config.HF_HUB_OFFLINE)
+    unreachable = None
     reason = "HF_HUB_OFFLINE is set and it is not in the cache"
     if not offline and not Path(source.name).is_dir():
         try:
             _probe(key, source)
         except _UnreachableError as error:
-            offline, reason = True, f"{error}, and it is not in the cache"
-            _log.warning("The Hub cannot be reached (%s); using the cached %s", error, source.name)
+            offline, unreachable = True, error
+            reason = f"{error}, and it is not in the cache"
     disable_progress_bars()
     try:
         with _offline(config, offline):
@@ -128,6 +129,8 @@ def _download(name: str, source: HubSource) -> Any:
         text = " ".join(str(error).split())[:300] or type(error).__name__
         raise DataError(f"{_title(source)} cannot be loaded ({key}): {text}") from error
     _check_revision(key, source, data, offline)
+    if unreachable is not None:
+        _log.warning("The Hub gives no answer (%s); using the cached %s", unreachable, source.name)
     return data
 
 

@@ -120,7 +120,7 @@ def tokenize_task(
         prefix,
     ]
     key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
-    root = (cache_dir or default_cache_dir()) / "tokens"
+    root = token_folder(cache_dir)
     folder = root / key
     try:
         # A finished folder needs no lock, and so no right to write.
@@ -131,10 +131,37 @@ def tokenize_task(
                     _build(folder, lambda: _arrays(task, tokenizer, max_length, prefix))
         return {split: _open(folder, split, pad_id) for split in task.splits}
     except OSError as error:
-        raise DataError(
-            f"{root}: the token cache cannot be used: {error.strerror or error}; set cache_dir or "
-            "the environment variable ONE_OR_MANY_CACHE to a writable folder with room"
-        ) from error
+        raise _unusable(root, error) from error
+
+
+def check_cache_dir(cache_dir: str | None) -> None:
+    """Find out before anything is trained whether a token cache can be made.
+
+    One that holds something already may be read-only.
+
+    Raises:
+        DataError: it cannot.
+    """
+    root = token_folder(Path(cache_dir) if cache_dir else None)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        if not any(root.iterdir()):
+            with tempfile.TemporaryFile(dir=root) as probe:
+                probe.write(bytes(1 << 16))
+    except OSError as error:
+        raise _unusable(root, error) from error
+
+
+def _unusable(root: Path, error: OSError) -> DataError:
+    return DataError(
+        f"{root}: the token cache cannot be used: {error.strerror or error}; set data.cache_dir or "
+        "the environment variable ONE_OR_MANY_CACHE to a writable folder with room"
+    )
+
+
+def token_folder(cache_dir: Path | None) -> Path:
+    """Where token caches lie under ``cache_dir``; none: see :func:`default_cache_dir`."""
+    return (cache_dir or default_cache_dir()) / "tokens"
 
 
 def default_cache_dir() -> Path:

@@ -66,12 +66,14 @@ def locate(model: ModelConfig, *, download_weights: bool) -> Source:
         package = ALIASES[model.encoder]
         folder = embedded_folder(model.encoder)
         if folder is not None:
+            _no_revision(model, f"the package {package.distribution} has none")
             check_embedded(model.encoder, folder)
             return Source(folder, f"embedded package {package.distribution}")
         repository = package.hub
     else:
         folder = Path(model.encoder).expanduser()
         if folder.is_dir():
+            _no_revision(model, "a folder has none")
             if reason := lacking(file_names(folder), weights=weights):
                 raise problem(model, "encoder", f"the folder {reason}")
             return Source(folder, f"folder {model.encoder}")
@@ -89,6 +91,11 @@ def locate(model: ModelConfig, *, download_weights: bool) -> Source:
 
     folder = fetch(model, repository, weights=weights, download_weights=download_weights)
     return Source(folder, f"Hub {repository}", repository)
+
+
+def _no_revision(model: ModelConfig, why: str) -> None:
+    if model.revision is not None:
+        raise problem(model, "revision", f"only a Hub model has revisions, {why}; leave it out")
 
 
 def did_you_mean(value: str) -> str:

@@ -232,7 +232,7 @@ def test_what_a_killed_build_left_is_cleared_away(tmp_path: Path) -> None:
 
 def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match=r"cannot be used: Not a directory; set cache_dir or"):
+    with pytest.raises(DataError, match=r"cannot be used: Not a directory; set data.cache_dir or"):
         tokenize(make_task(), tmp_path / "file")
 
 
