@@ -6,6 +6,7 @@ continued run is the plan minus its finished records, whatever ended the one bef
 
 import logging
 import os
+import pickle
 import shutil
 import signal
 import threading
@@ -30,6 +31,7 @@ os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
 import ray
 import ray.exceptions
 from ray import tune
+from ray._private import utils as ray_utils
 
 import orchestrator
 import search_spaces
@@ -67,10 +69,14 @@ def connected(experiment: ExperimentConfig) -> Iterator[list[Node]]:
         )
     else:
         options |= {"address": address, "runtime_env": runtime_environment()}
+    stop = Stop()
     with signals(_interrupt):
         try:
             try:
-                ray.init(**options)
+                # Left half-way, a start on this machine would leave processes behind.
+                with signals(stop if address is None else _interrupt), _own_sigterm():
+                    ray.init(**options)
+                stop.check()
             except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
                 reason = " ".join(str(error).split())
                 key = f"ray.address={address}" if address else "Ray"
@@ -82,9 +88,7 @@ def connected(experiment: ExperimentConfig) -> Iterator[list[Node]]:
             ]
             if not nodes:
                 raise ResourceError(f"ray.address={address}: the cluster has no node with CPUs")
-            # Ray has taken SIGTERM for itself.
-            with signals(_interrupt):
-                yield nodes
+            yield nodes
         finally:
             with signals(signal.SIG_IGN):
                 ray.shutdown()
@@ -124,7 +128,8 @@ def run_trials(
         }
         for trial in trials
     ]
-    follow = Follow(view, {trial.key: trial for trial in trials}, layout)
+    stop = Stop()
+    follow = Follow(view, {trial.key: trial for trial in trials}, layout, stop)
     tuner = tune.Tuner(
         TrialTrainable,
         param_space={"cell": tune.grid_search(cells)},
@@ -146,7 +151,7 @@ def run_trials(
         ),
     )
     try:
-        with signals(follow.stop), view:
+        with signals(stop), view:
             tuner.fit()
     except tune.TuneError as error:
         # Tune wraps what a callback raises, for example when the disk is full.
@@ -179,22 +184,17 @@ def runtime_of(
 class Follow(tune.Callback):
     """Tells the live view what Tune's trials do, and records those whose process died."""
 
-    def __init__(self, view: LiveView, trials: dict[str, PlannedTrial], layout: RunLayout) -> None:
+    def __init__(
+        self, view: LiveView, trials: dict[str, PlannedTrial], layout: RunLayout, stop: "Stop"
+    ) -> None:
         self._view = view
         self._trials = trials
         self._layout = layout
-        self._stopped = False
-
-    def stop(self, number: int, frame: FrameType | None) -> None:
-        """A signal's handler: end the grid between two steps of Tune, the second time at once."""
-        if self._stopped:
-            raise KeyboardInterrupt
-        self._stopped = True
+        self._stop = stop
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """See ``tune.Callback``; Tune comes here several times a second."""
-        if self._stopped:
-            raise KeyboardInterrupt
+        self._stop.check()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """See ``tune.Callback``."""
@@ -213,15 +213,15 @@ class Follow(tune.Callback):
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The trial's process died and will be started again."""
-        self._view.restart(trial.config["cell"]["key"], why(trial.get_pickled_error()))
+        self._view.restart(trial.config["cell"]["key"], why(trial))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The trial's process died more often than ``retries`` allows."""
-        if self._stopped:
+        if self._stop.asked:
             return
         key = trial.config["cell"]["key"]
         config = self._trials[key].config
-        reason = why(trial.get_pickled_error())
+        reason = why(trial)
         write_record(
             self._layout,
             TrialRecord(
@@ -236,16 +236,52 @@ class Follow(tune.Callback):
         self._view.finish(key, TrialState.FAILED, reason)
 
 
-def why(error: BaseException | None) -> str:
-    """One line about what Tune says of a trial's end."""
-    if isinstance(error, ray.exceptions.RayActorError):
-        return f"its process died: {' '.join(str(error).split())}"[:500]
-    cause = getattr(error, "cause", None) or error
-    return f"{type(cause).__name__}: {' '.join(str(cause).split())}"[:500]
+def why(trial: Any) -> str:
+    """One line about why Tune gave a trial up."""
+    # Not ``trial.get_pickled_error``, which looks where Tune copies the error to, seconds later.
+    try:
+        error = pickle.loads(Path(trial.pickled_error_file).read_bytes())
+    except Exception:
+        return "its process died"
+    cause = getattr(error, "cause", error)
+    reason = " ".join(str(cause).split())
+    if not isinstance(error, ray.exceptions.RayActorError):
+        return f"{type(cause).__name__}: {reason}"[:500]
+    # Ray says a page about it; what differs stands after this and before general advice.
+    detail = reason.rpartition("exit detail: ")[2].partition(" Some common causes")[0]
+    return f"its process was killed or crashed: {detail}"[:300]
+
+
+class Stop:
+    """Handles a signal where it can be acted upon: at ``check``; the second time at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+    def check(self) -> None:
+        """Raise ``KeyboardInterrupt`` where a signal has come."""
+        if self.asked:
+            raise KeyboardInterrupt
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Keep Ray from handling SIGTERM, which it does by exiting and leaving its agents behind."""
+    taken = ray_utils.set_sigterm_handler
+    ray_utils.set_sigterm_handler = lambda handler: None
+    try:
+        yield
+    finally:
+        ray_utils.set_sigterm_handler = taken
 
 
 @contextmanager
