@@ -84,6 +84,13 @@ class LiveView:
             self.progress.start(key, self._now())
             self._say(f"started {self.progress.trials[key].expected.title}")
 
+    def restart(self, key: str, reason: str) -> None:
+        """A trial's process has died and the trial will run again."""
+        with self._lock:
+            self.progress.start(key, self._now())
+            title = self.progress.trials[key].expected.title
+            self._say(f"restarting {title}: {reason}", always=True)
+
     def update(self, key: str, progress: Mapping[str, Any] | None) -> None:
         """Take what a trial says of itself (``trainables/progress.py``)."""
         with self._lock:
@@ -96,9 +103,7 @@ class LiveView:
             self.progress.finish(key, state, self._now())
             trial = self.progress.trials[key]
             line = f"{state.value} {trial.expected.title}{_ending(trial, reason)}"
-            self._say(line)
-            if self._live is not None and state is not TrialState.FINISHED:
-                self._live.console.print(Text(plain(line), overflow="fold"))
+            self._say(line, always=state is not TrialState.FINISHED)
 
     def tick(self) -> None:
         """Print a summary line where one is due; the live view redraws by itself."""
@@ -138,7 +143,10 @@ class LiveView:
                 running.add_row(*map(Text, _line(trial)))
             return Group(bar, Text(self.summary(), overflow="fold"), running)
 
-    def _say(self, line: str) -> None:
+    def _say(self, line: str, always: bool = False) -> None:
+        """Print a line in a log; above the live view only what is important ``always``."""
+        if always and self._live is not None:
+            self._live.console.print(Text(plain(line), overflow="fold"))
         if self._plain and self._console is not None:
             self._console.print(Text(plain(line)), soft_wrap=True)
 

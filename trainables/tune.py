@@ -1,12 +1,15 @@
 """The thin layer between Ray Tune and a trial: the only part of ``trainables`` that knows Ray."""
 
+import gc
 import time
+from collections.abc import Iterator
 from typing import Any
 
+import torch
 from ray import tune
 
 from trainables.config import Runtime, TrialConfig
-from trainables.trial import Trial
+from trainables.trial import Progress, Trial
 
 SLICE_SECONDS = 1.0
 """How long a trial trains between two results that it gives to Tune."""
@@ -15,13 +18,20 @@ SLICE_SECONDS = 1.0
 class TrialTrainable(tune.Trainable):
     """Any trial of any strategy, in slices of about a second.
 
-    ``config`` is ``{"cell": {"trial": ..., "runtime": ...}}``, the ``TrialConfig`` and the
-    ``Runtime`` as dictionaries.
+    ``config`` is ``{"cell": {"trial": ..., "runtime": ..., "resources": ...}}``: the
+    ``TrialConfig`` and the ``Runtime`` as dictionaries, and what the trial gets, in Ray's words
+    (``{"CPU": 1, "GPU": 0.5}``).
+
     Whatever goes wrong inside a trial becomes its record, and the actor lives on for the next
     trial: starting a process with torch and transformers costs as much as a small trial. What
-    kills the process is left to Tune, which starts the trial again; it then goes on from its own
-    newest checkpoint.
+    kills the process, or makes its GPU unusable, is left to Tune, which starts the trial again in
+    another process; it then goes on from its own newest checkpoint.
     """
+
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        """What Tune reserves for a trial."""
+        return tune.PlacementGroupFactory([config["cell"]["resources"]])
 
     def setup(self, config: dict[str, Any]) -> None:
         """Called once per actor; the work starts with the first ``step``."""
@@ -34,23 +44,42 @@ class TrialTrainable(tune.Trainable):
 
     def _begin(self, config: dict[str, Any]) -> None:
         cell = config["cell"]
-        self._trial = Trial(
+        self._trial: Trial | None = Trial(
             TrialConfig.model_validate(cell["trial"]), Runtime.model_validate(cell["runtime"])
         )
-        self._events = self._trial.run()
+        self._events: Iterator[Progress] = self._trial.run()
 
     def step(self) -> dict[str, Any]:
-        """Train for a slice; ``status`` is in the result when the trial has ended."""
+        """Train for a slice; ``status`` is in the result when the trial has ended.
+
+        Raises:
+            torch.AcceleratorError: nothing can be computed on the GPU in this process any more.
+        """
+        trial = self._trial
+        assert trial is not None, "a trial that has ended is not stepped again"
         deadline = time.monotonic() + SLICE_SECONDS
+        ending = {"done": True, "status": "finished", "error": ""}
         try:
             for progress in self._events:
                 if time.monotonic() >= deadline:
                     return {**progress, "done": False}
+        except torch.AcceleratorError:
+            raise
         except Exception as error:
-            record = self._trial.failed(error)
-            ending = {"done": True, "status": record.status, "error": record.error}
-            return {**self._trial.progress(), **ending}
-        return {**self._trial.progress(), "done": True, "status": "finished", "error": ""}
+            record = trial.failed(error)
+            ending |= {"status": record.status, "error": record.error}
+        result = {**trial.progress(), **ending}
+        del trial
+        self._release()
+        return result
+
+    def _release(self) -> None:
+        """Give back the memory of the trial that ended before another one takes its own."""
+        self._trial = None
+        self._events = iter(())
+        gc.collect()
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._trial.config.title})"
+        return type(self).__name__

@@ -1,0 +1,276 @@
+"""Grids through a real Ray: started, killed, interrupted, continued, and equal to no Ray at all."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import ray
+
+from orchestrator.experiment import run_experiment
+from orchestrator.run_directory import read_plan
+from tests.conftest import PROJECT
+from trainables.config import Runtime
+from trainables.record import RunLayout, TrialRecord, read_record, read_records
+from trainables.trial import run_trial
+
+pytestmark = pytest.mark.ray
+
+
+@dataclass
+class Grid:
+    """A small grid in its own folder, run by the real command line."""
+
+    folder: Path
+    encoder: Path
+
+    @property
+    def layout(self) -> RunLayout:
+        return RunLayout(self.folder / "run")
+
+    def overrides(self) -> list[str]:
+        return [
+            f"define.models.tiny={{encoder: {self.encoder}, max_length: 64}}",
+            "models=[tiny]",
+            "tasks=[acceptability,sentiment]",
+            "seeds=[41]",
+            "limits={max_train_examples: 400, max_validation_examples: 32}",
+            "training.epochs=6",
+            "resources.cpu=1",
+            "resources.max_concurrent=2",
+            "checkpoint.every=0.5",
+        ]
+
+    def start(self, *more: str) -> subprocess.Popen[str]:
+        """The run command, in a process group of its own as a terminal would make it."""
+        command = [sys.executable, "-m", "orchestrator", "run", "demo", *self.overrides(), *more]
+        return subprocess.Popen(
+            [*command, "--run-dir", str(self.layout.root)],
+            cwd=PROJECT,
+            env=os.environ
+            | {"ONE_OR_MANY_CACHE": str(self.folder / "cache"), "RAY_ADDRESS": "127.0.0.1:1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def finished(self) -> set[str]:
+        """Keys of trials that have a record."""
+        return {path.stem for path in self.layout.records.glob("*.json")}
+
+    def training(self) -> set[str]:
+        """Keys of trials that have said something and have no record."""
+        said = {path.stem for path in self.layout.progress_folder.glob("*.json")}
+        return said - self.finished()
+
+    def checkpointed(self) -> bool:
+        """Whether a trial that has a checkpoint goes on training."""
+        before = self.layout.root / "progress"
+        return any(
+            any(self.layout.checkpoints(key).glob("*"))
+            and time.time() - (before / f"{key}.json").stat().st_mtime < 1
+            for key in self.training()
+        )
+
+
+@dataclass
+class Ended:
+    """What a run of the command line came to."""
+
+    code: int
+    out: str
+    err: str
+    seconds: float
+
+
+def ended(process: subprocess.Popen[str]) -> Ended:
+    began = time.monotonic()
+    out, err = process.communicate(timeout=120)
+    return Ended(process.returncode, out, err, time.monotonic() - began)
+
+
+def until(
+    happens: Callable[[], object], process: subprocess.Popen[str], seconds: float = 60
+) -> None:
+    deadline = time.monotonic() + seconds
+    while not happens():
+        assert time.monotonic() < deadline, "nothing happened"
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+
+
+def session_processes(session: int) -> dict[int, str]:
+    """Processes of a session that the test started (Ray leaves its children in it): pid -> name."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            name = (folder / "cmdline").read_text().replace("\0", " ").strip()
+        except OSError:
+            continue
+        if int(fields[3]) == session and fields[0] != "Z":
+            found[int(folder.name)] = name
+    return found
+
+
+def assert_nothing_left(session: int) -> None:
+    deadline = time.monotonic() + 5
+    while left := session_processes(session):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
+
+
+def workers(session: int) -> list[int]:
+    return [p for p, name in session_processes(session).items() if "ray::TrialTrainable" in name]
+
+
+def measured(record: TrialRecord) -> dict:
+    """All of a record but time and place."""
+    timed = {"train_seconds", "eval_seconds", "started", "finished", "history", "host"}
+    history = [epoch.model_dump(exclude={"seconds"}) for epoch in record.history]
+    return record.model_dump(exclude=timed) | {"history": history}
+
+
+def measured_all(records: dict[str, TrialRecord]) -> dict[str, dict]:
+    return {key: measured(record) for key, record in records.items()}
+
+
+@dataclass
+class Story:
+    """One grid through all that may happen to it, and its records after each run."""
+
+    grid: Grid
+    runs: dict[str, Ended]
+    records: dict[str, dict[str, TrialRecord]]
+    blocked: str
+
+
+@pytest.fixture(scope="module")
+def story(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Story:
+    """Interrupted, continued with a killed worker and a trial that fails, terminated, repaired."""
+    grid = Grid(tmp_path_factory.mktemp("grid"), tiny_bert)
+    runs: dict[str, Ended] = {}
+    records: dict[str, dict[str, TrialRecord]] = {}
+
+    def conclude(name: str, process: subprocess.Popen[str]) -> None:
+        runs[name] = ended(process)
+        records[name] = read_records(grid.layout)
+        assert_nothing_left(process.pid)
+
+    process = grid.start()
+    until(lambda: grid.finished() and grid.training(), process)
+    os.killpg(process.pid, signal.SIGINT)  # As Ctrl-C does: to everything in the terminal.
+    conclude("interrupted", process)
+
+    # One trial's predictions cannot be written: a folder is in their place.
+    blocked = max(t.key for t in read_plan(grid.layout) if t.key not in grid.finished())
+    obstacle = grid.layout.predictions(blocked)
+    (obstacle / "in-the-way").mkdir(parents=True)
+    process = grid.start()
+    until(grid.checkpointed, process)
+    os.kill(workers(process.pid)[0], signal.SIGKILL)
+    conclude("disturbed", process)
+
+    shutil.rmtree(obstacle)
+    process = grid.start()
+    until(
+        lambda: any("raylet" in name for name in session_processes(process.pid).values()), process
+    )
+    os.kill(process.pid, signal.SIGTERM)
+    conclude("terminated", process)
+
+    conclude("repaired", grid.start())
+    return Story(grid, runs, records, blocked)
+
+
+@pytest.mark.parametrize("name", ["interrupted", "terminated"])
+def test_a_signal_ends_the_grid_within_seconds_and_says_how_to_go_on(
+    story: Story, name: str
+) -> None:
+    run = story.runs[name]
+    assert run.code == 130
+    assert run.seconds < 8
+    said = run.err.splitlines()
+    assert said[0] == f"interrupted; finished trials are kept in {story.grid.layout.root}"
+    assert said[1].startswith("continue with: python -m orchestrator run demo ")
+    assert len(said) == 2
+
+
+def test_interrupted_trials_leave_no_record_and_finished_ones_keep_theirs(story: Story) -> None:
+    kept = story.records["interrupted"]
+    assert 0 < len(kept) < 4
+    for name in ("disturbed", "terminated", "repaired"):
+        assert kept.items() <= story.records[name].items()
+
+
+def test_one_trials_failure_is_its_own(story: Story) -> None:
+    run, records = story.runs["disturbed"], story.records["disturbed"]
+    assert run.code == 1
+    assert {key for key, record in records.items() if record.status != "finished"} == {
+        story.blocked
+    }
+    failed = records[story.blocked]
+    assert failed.status == "failed"
+    assert "IsADirectoryError" in (failed.error or "")
+    assert run.err.splitlines() == [f"failed: {failed.title}: {failed.error}"]
+
+
+def test_a_killed_worker_is_started_again(story: Story) -> None:
+    out = story.runs["disturbed"].out
+    assert len(re.findall(r"^restarting .* seed 41: its process was killed", out, re.M)) == 1
+    assert "Traceback" not in out
+    assert "(raylet)" not in out
+
+
+def test_what_failed_and_only_that_is_trained_again(story: Story) -> None:
+    run, records = story.runs["repaired"], story.records["repaired"]
+    assert run.code == 0
+    assert run.err == ""
+    title = records[story.blocked].title
+    assert re.findall(r"^started (.*)$", run.out, re.M) == [title]
+    assert len(records) == 4
+    assert all(record.status == "finished" for record in records.values())
+
+
+def test_a_finished_grid_trains_nothing_and_starts_no_ray(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray, "init", lambda **_: pytest.fail("Ray was started"))
+    monkeypatch.setenv("ONE_OR_MANY_CACHE", str(story.grid.folder / "cache"))
+    outcome = run_experiment("demo", story.grid.overrides(), story.grid.layout.root)
+    assert outcome.trained == 0
+    assert not outcome.failed
+    assert not outcome.missing
+    assert measured_all(read_records(story.grid.layout)) == measured_all(story.records["repaired"])
+
+
+def test_after_all_that_every_bit_is_that_of_an_undisturbed_run_without_ray(
+    story: Story, tmp_path: Path
+) -> None:
+    runtime = Runtime(output_dir=str(tmp_path), device="cpu", threads=1, checkpoint_every=0)
+    for trial in read_plan(story.grid.layout):
+        alone = run_trial(trial.config, runtime)
+        record = read_record(alone.layout.record(trial.key))
+        assert measured(record) == measured(story.records["repaired"][trial.key])
+        ours, theirs = (
+            pd.read_parquet(layout.predictions(trial.key))
+            for layout in (story.grid.layout, alone.layout)
+        )
+        pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
+
+
+def test_the_longest_trials_start_first_and_nothing_of_tune_remains(story: Story) -> None:
+    trials = read_plan(story.grid.layout)
+    titles = [t.config.title for t in sorted(trials, key=lambda trial: -trial.cost)]
+    started = re.findall(r"^started (.*)$", story.runs["interrupted"].out, re.M)
+    assert started == titles[: len(started)]
+    assert not story.grid.layout.ray.exists()
