@@ -1,5 +1,6 @@
 """What a trial leaves behind: one record, the only source of the comparison table."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
@@ -7,8 +8,10 @@ from pydantic import Field, NonNegativeInt, ValidationError, model_validator
 
 from trainables.atomic import write_text
 from trainables.config import TrialConfig
+from trainables.data.task import TaskConfig
 from trainables.errors import RunDirectoryError
 from trainables.settings import Settings
+from trainables.training.metrics import macro, pooled, scores
 
 RECORD_SCHEMA = 1
 
@@ -87,6 +90,26 @@ class TrialRecord(Settings):
                 if task not in self.results.get("validation", {}):
                     raise ValueError(f"finished without a result of task {task}")
         return self
+
+
+TOGETHER = ("macro", "pooled")
+"""What ``measured`` calls the summaries over tasks; no task may be called so."""
+
+
+def measured(
+    results: Mapping[str, TaskResult], tasks: Mapping[str, TaskConfig]
+) -> dict[str, dict[str, float]]:
+    """Metrics of one split as fractions: task -> metric -> value.
+
+    Several tasks are summarised under ``macro`` (``headline``: the mean of their headline metrics)
+    and ``pooled`` (their examples taken together, see ``metrics.pooled``).
+    """
+    metrics = {task: scores(result.confusion) for task, result in results.items()}
+    if len(results) < 2:
+        return metrics
+    headline = macro([metrics[task][tasks[task].headline] for task in results])
+    together = pooled([result.confusion for result in results.values()])
+    return metrics | {"macro": {"headline": headline}, "pooled": together or {}}
 
 
 class RunLayout:

@@ -5,12 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
 from trainables.config import Runtime, TrialConfig
 from trainables.errors import ConfigError
-from trainables.record import EpochResult, TrialRecord
-from trainables.training.metrics import scores
+from trainables.record import EpochResult, TrialRecord, measured
 
 
 class Tracker(Protocol):
@@ -35,6 +32,7 @@ class WandbTracker:
     def __init__(self, config: TrialConfig, runtime: Runtime) -> None:
         import wandb
 
+        self._tasks = config.tasks
         folder = Path(runtime.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
         self._run = wandb.init(
@@ -57,9 +55,9 @@ class WandbTracker:
             "train/loss": epoch.train_loss,
             "learning_rate": epoch.learning_rate,
         }
-        for split, tasks in epoch.splits.items():
-            for task, result in tasks.items():
-                for metric, value in scores(np.array(result.confusion)).items():
+        for split, results in epoch.splits.items():
+            for task, metrics in measured(results, self._tasks).items():
+                for metric, value in metrics.items():
                     values[f"{split}/{task}/{metric}"] = value
         self._run.log(values, step=epoch.step)
 

@@ -10,8 +10,7 @@ from typing import Any
 import pandas as pd
 
 from trainables.atomic import replacing
-from trainables.record import RunLayout, TaskResult, TrialRecord
-from trainables.training.metrics import scores
+from trainables.record import RunLayout, TaskResult, TrialRecord, measured
 
 COLUMNS = (
     "key",
@@ -32,8 +31,9 @@ def results_frame(records: Mapping[str, TrialRecord]) -> pd.DataFrame:
     """Lay out the reported epoch of each record, one row per trial, task, split and metric.
 
     Metrics are fractions: accuracy, f1, matthews, and where known loss (mean cross-entropy) and
-    leak. A trial without results (failed, diverged) keeps one row per task, with empty split,
-    metric and value. Rows are ordered by arm, model, seed and key, whatever the mapping's order.
+    leak. A trial of several tasks has rows for ``macro`` and ``pooled`` besides. A trial without
+    results (failed, diverged) keeps one row per task, with empty split, metric and value. Rows are
+    ordered by arm, model, seed and key, whatever the mapping's order.
     """
     ordered = sorted(
         records.values(),
@@ -60,10 +60,13 @@ def _rows(record: TrialRecord) -> list[dict[str, Any]]:
         "seed": config.seed,
     }
     rows = []
-    for split, tasks in record.results.items():
-        for task, result in tasks.items():
-            headline = config.tasks[task].headline
-            for metric, value in _metrics(result).items():
+    for split, results in record.results.items():
+        for task, metrics in measured(results, config.tasks).items():
+            headline = "headline" if task == "macro" else None
+            if task in results:
+                headline = config.tasks[task].headline
+                metrics |= _others(results[task])
+            for metric, value in metrics.items():
                 where = {"task": task, "split": split, "metric": metric}
                 rows.append(trial | where | {"value": value, "headline": metric == headline})
     if rows:
@@ -72,7 +75,7 @@ def _rows(record: TrialRecord) -> list[dict[str, Any]]:
     return [trial | {"task": task} | nothing for task in config.tasks]
 
 
-def _metrics(result: TaskResult) -> dict[str, float]:
-    extra = {"loss": result.loss, "leak": result.leak}
-    known = {name: value for name, value in extra.items() if value is not None}
-    return scores(result.confusion) | known
+def _others(result: TaskResult) -> dict[str, float]:
+    """What was measured besides the metrics, as far as it is known."""
+    values = {"loss": result.loss, "leak": result.leak}
+    return {name: value for name, value in values.items() if value is not None}

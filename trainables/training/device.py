@@ -1,5 +1,6 @@
 """The device that a trial computes on, its threads and its number format."""
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -76,5 +77,7 @@ def use_threads(threads: int) -> None:
 def deterministic(device: torch.device) -> None:
     """Make repeated runs on the same device give the same bits."""
     if device.type == "cuda":
+        # Without a workspace of fixed size cuBLAS may choose another algorithm each time.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.backends.cudnn.benchmark = False
         torch.use_deterministic_algorithms(True, warn_only=True)

@@ -1,6 +1,7 @@
 """The long table of all numbers."""
 
 import pandas as pd
+import pytest
 
 from orchestrator.report.results import COLUMNS, results_frame, write_results
 from tests.records import by_key, record, right, trial
@@ -44,3 +45,13 @@ def test_the_file_is_the_frame_whatever_the_order_of_the_records(tmp_path) -> No
     assert list(pd.read_csv(layout.results)["seed"].unique()) == [41, 42, 43]
     write_results(layout, dict(reversed(records.items())))
     assert layout.results.read_bytes() == first
+
+
+def test_several_tasks_are_summarised_too() -> None:
+    planned = trial("shared_encoder")
+    results = {"cola": [[3, 1], [1, 3]], "sst2": [[4, 0], [0, 4]], "mrpc": [[0, 2], [0, 2]]}
+    frame = results_frame(by_key(record(planned, results)))
+    value = frame.set_index(["task", "metric"])["value"]
+    assert value["macro", "headline"] == pytest.approx((0.5 + 1.0 + 0.5) / 3)
+    assert value["pooled", "accuracy"] == pytest.approx(16 / 20)
+    assert frame[frame["headline"]]["task"].tolist() == ["cola", "sst2", "mrpc", "macro"]
