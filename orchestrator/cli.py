@@ -141,21 +141,30 @@ def _say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
+def one_line(message: object) -> str:
+    """A message with line ends and other control characters, which users' values may hold, shown.
+
+    What is longer than 1,000 characters is cut.
+    """
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(message))
+    return shown if len(shown) <= 1000 else shown[:997] + "..."
+
+
 def main() -> None:
     """Run the command line; every expected error is one line."""
     try:
         app()
     except InputError as error:
-        _say(f"error: {error}")
+        _say(f"error: {one_line(error)}")
         sys.exit(2)
     except OneOrManyError as error:
-        _say(f"error: {error}")
+        _say(f"error: {one_line(error)}")
         sys.exit(1)
     except OSError as error:
         # A renamed temporary file comes first, the file that was meant second.
         name = error.filename2 or error.filename
         name = f"{name}: " if name else ""
-        _say(f"error: {name}{error.strerror or error}")
+        _say(f"error: {one_line(f'{name}{error.strerror or error}')}")
         sys.exit(1)
     except KeyboardInterrupt:
         _say("interrupted")
