@@ -84,7 +84,9 @@ def _read(path: Path) -> DictConfig:
 def _override(values: DictConfig, override: str) -> DictConfig:
     key, equals, value = override.partition("=")
     if not equals or not all(part.strip() for part in key.split(".")) or set(key) & set("[]"):
-        raise ConfigError(f"{override:.80}: an override is key=value, for example training.epochs=4")
+        raise ConfigError(
+            f"{override:.80}: an override is key=value, for example training.epochs=4"
+        )
     try:
         # OmegaConf would keep the old value without a word.
         if value.strip() == "???":
