@@ -39,6 +39,10 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
 ) -> None:
     """Print the trials that a preset expands to; nothing runs."""
+    from orchestrator.config import load_experiment
+
+    # The imports that follow take seconds; a typing error is told before.
+    load_experiment(preset, overrides or [])
     from orchestrator.experiment import plan_experiment
 
     _, planned, resources = plan_experiment(preset, overrides or [])
@@ -71,10 +75,12 @@ def plan(
 def run(preset: Preset, overrides: Overrides = None, run_dir: RunDir = None) -> None:
     """Run a preset's trials with Ray Tune, then print the comparison table."""
     from orchestrator.config import load_experiment
+
+    experiment = load_experiment(preset, overrides or [])
     from orchestrator.experiment import default_run_dir, run_experiment
 
     console = make_console()
-    where = run_dir or default_run_dir(load_experiment(preset, overrides or []))
+    where = run_dir or default_run_dir(experiment)
     try:
         outcome = run_experiment(preset, overrides or [], where, console)
     except KeyboardInterrupt:
@@ -105,6 +111,9 @@ def train(
     ] = None,
 ) -> None:
     """Train ONE trial in this process, without Ray."""
+    from orchestrator.config import load_single_trial
+
+    load_single_trial(arm, overrides or [])
     from orchestrator.single import train as train_one
 
     console = make_console()
