@@ -39,6 +39,10 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
 ) -> None:
     """Print the trials that a preset expands to; nothing runs."""
+    from orchestrator.config import load_experiment
+
+    # The imports that follow take seconds; a typing error is told before.
+    load_experiment(preset, overrides or [])
     from orchestrator.experiment import plan_experiment
 
     _, planned, resources = plan_experiment(preset, overrides or [])
@@ -71,10 +75,12 @@ def plan(
 def run(preset: Preset, overrides: Overrides = None, run_dir: RunDir = None) -> None:
     """Run a preset's trials with Ray Tune, then print the comparison table."""
     from orchestrator.config import load_experiment
+
+    experiment = load_experiment(preset, overrides or [])
     from orchestrator.experiment import default_run_dir, run_experiment
 
     console = make_console()
-    where = run_dir or default_run_dir(load_experiment(preset, overrides or []))
+    where = run_dir or default_run_dir(experiment)
     try:
         outcome = run_experiment(preset, overrides or [], where, console)
     except KeyboardInterrupt:
@@ -105,6 +111,9 @@ def train(
     ] = None,
 ) -> None:
     """Train ONE trial in this process, without Ray."""
+    from orchestrator.config import load_single_trial
+
+    load_single_trial(arm, overrides or [])
     from orchestrator.single import train as train_one
 
     console = make_console()
@@ -141,21 +150,30 @@ def _say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
+def one_line(message: object) -> str:
+    """A message with line ends and other control characters, which users' values may hold, shown.
+
+    What is longer than 1,000 characters is cut.
+    """
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(message))
+    return shown if len(shown) <= 1000 else shown[:997] + "..."
+
+
 def main() -> None:
     """Run the command line; every expected error is one line."""
     try:
         app()
     except InputError as error:
-        _say(f"error: {error}")
+        _say(f"error: {one_line(error)}")
         sys.exit(2)
     except OneOrManyError as error:
-        _say(f"error: {error}")
+        _say(f"error: {one_line(error)}")
         sys.exit(1)
     except OSError as error:
         # A renamed temporary file comes first, the file that was meant second.
         name = error.filename2 or error.filename
         name = f"{name}: " if name else ""
-        _say(f"error: {name}{error.strerror or error}")
+        _say(f"error: {one_line(f'{name}{error.strerror or error}')}")
         sys.exit(1)
     except KeyboardInterrupt:
         _say("interrupted")

@@ -15,7 +15,7 @@ from orchestrator.resources import TrialResources
 from trainables.config import ModelConfig, NaiveConcatArm, TrialConfig
 from trainables.data.sources import choose_source, load_task
 from trainables.data.task import TaskConfig, TaskData
-from trainables.errors import ConfigError
+from trainables.errors import ConfigError, EncoderError
 from trainables.models.encoder import EncoderInfo, check_encoder
 
 Config = ExperimentConfig | SingleTrialConfig
@@ -78,8 +78,7 @@ def make_plan(experiment: ExperimentConfig) -> Plan:
     """
     glue_dir = glue_folder(experiment.data.glue_dir)
     tasks = load_tasks(experiment, glue_dir)
-    models = {name: experiment.model_config_of(name) for name in experiment.models}
-    encoders = {name: check_encoder(model, name) for name, model in models.items()}
+    encoders = {name: check_model(experiment, "models", name) for name in experiment.models}
     trials = [
         plan_trial(config, tasks, encoders[model])
         for arm in experiment.arms
@@ -88,6 +87,22 @@ def make_plan(experiment: ExperimentConfig) -> Plan:
         for config in trial_configs(experiment, arm, model, seed, tasks)
     ]
     return Plan(tuple(trials), tasks, encoders, glue_dir)
+
+
+def check_model(config: Config, key: str, name: str) -> EncoderInfo:
+    """Check the encoder called ``name`` under ``key``.
+
+    Raises:
+        EncoderError: it cannot be trained; names the key that the user wrote.
+    """
+    try:
+        return check_encoder(config.model_config_of(name), name)
+    except EncoderError as error:
+        # A name without a definition stands for its own encoder.
+        own = f"define.models.{name}.encoder="
+        if name in config.define.models or not str(error).startswith(own):
+            raise
+        raise EncoderError(f"{key}: {str(error).removeprefix(own)}") from error
 
 
 def load_tasks(config: Config, glue_dir: str | None) -> dict[str, TaskData]:

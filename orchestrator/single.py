@@ -13,13 +13,12 @@ from rich.console import Console
 
 from orchestrator.config import SingleTrialConfig, load_single_trial
 from orchestrator.environment import describe_environment
-from orchestrator.plan import Plan, glue_folder, load_tasks, plan_trial, trial_configs
+from orchestrator.plan import Plan, check_model, glue_folder, load_tasks, plan_trial, trial_configs
 from orchestrator.run_directory import take
 from trainables.atomic import replacing, write_text
 from trainables.config import Runtime, TrialConfig
 from trainables.data.tokens import check_cache_dir
 from trainables.errors import CheckpointError, ConfigError, OneOrManyError, TrialError
-from trainables.models.encoder import check_encoder
 from trainables.record import EpochResult, RunLayout, TrialRecord, read_record
 from trainables.tracking import check_trackers
 from trainables.training.checkpoint import verify
@@ -97,7 +96,7 @@ def single_trial(arm: str, single: SingleTrialConfig) -> Plan:
         single = single.model_copy(update={"tasks": single.tasks[:1]})
     elif single.task is not None:
         raise ConfigError(f"task={single.task}: {arm} trains on several tasks; use tasks=[...]")
-    encoder = check_encoder(single.model_config_of(single.model), single.model)
+    encoder = check_model(single, "model", single.model)
     glue_dir = glue_folder(single.data.glue_dir)
     tasks = load_tasks(single, glue_dir)
     [config] = trial_configs(single, arm, single.model, single.seed, tasks)

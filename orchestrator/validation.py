@@ -23,9 +23,14 @@ def validated(section: type[Section], values: Any) -> Section:
     """
     try:
         # Strict about JSON's types: a list may become a tuple, "3" or true may not become 3.
-        return section.model_validate_json(json.dumps(values), strict=True)
+        return section.model_validate_json(json.dumps(values, default=_refuse), strict=True)
     except ValidationError as error:
         raise ConfigError(explain(error, section)) from error
+
+
+def _refuse(value: Any) -> Any:
+    kind = type(value).__name__
+    raise ConfigError(f"{shortened(value)}: no setting takes {kind}; use text, numbers or lists")
 
 
 def explain(error: ValidationError, section: type[BaseModel]) -> str:

@@ -83,8 +83,10 @@ def _read(path: Path) -> DictConfig:
 
 def _override(values: DictConfig, override: str) -> DictConfig:
     key, equals, value = override.partition("=")
-    if not equals or not all(part.strip() for part in key.split(".")):
-        raise ConfigError(f"{override}: an override is key=value, for example training.epochs=4")
+    if not equals or not all(part.strip() for part in key.split(".")) or set(key) & set("[]"):
+        raise ConfigError(
+            f"{override:.80}: an override is key=value, for example training.epochs=4"
+        )
     try:
         # OmegaConf would keep the old value without a word.
         if value.strip() == "???":
@@ -92,7 +94,7 @@ def _override(values: DictConfig, override: str) -> DictConfig:
         return _merge(values, OmegaConf.from_dotlist([override]))
     except (YAMLError, OmegaConfBaseException, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())
-        raise ConfigError(f"{override}: cannot be applied: {reason}") from error
+        raise ConfigError(f"{override:.80}: cannot be applied: {reason}") from error
 
 
 def _merge(values: DictConfig, more: DictConfig) -> DictConfig:

@@ -254,7 +254,7 @@ def test_a_disk_that_fills_up_leaves_nothing_behind(tmp_path: Path) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert "DataError" in result.stdout
-    assert "set cache_dir or" in result.stdout
+    assert "set data.cache_dir or" in result.stdout
     assert folders(tmp_path) == []
 
 
@@ -268,7 +268,7 @@ def test_a_finished_cache_may_be_read_only(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(tokens.filelock, "FileLock", refuse)
     found = tokenize(make_task(), tmp_path)["train"].collate(np.array([3]))
     assert torch.equal(found["input_ids"], expected["input_ids"])
-    with pytest.raises(DataError, match="Permission denied; set cache_dir or"):
+    with pytest.raises(DataError, match=r"Permission denied; set data\.cache_dir or"):
         tokenize(make_task(), tmp_path / "new")
 
 

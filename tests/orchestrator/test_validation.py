@@ -1,0 +1,126 @@
+"""Pydantic's findings as one line: the key as the user wrote it, and the nearest valid one."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.config import (
+    ExperimentConfig,
+    SingleTrialConfig,
+    load_experiment,
+    load_single_trial,
+)
+from orchestrator.validation import nearest, shortened, valid_keys, validated
+from trainables.config import TrainingConfig
+from trainables.errors import ConfigError
+
+ARM = {"strategy": "shared_encoder"}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"trainin": {}}, "trainin: unknown key; did you mean training?"),
+        ({"learning_rate": 1}, "learning_rate: unknown key; did you mean training.learning_rate?"),
+        (
+            {"max_train_examples": 1},
+            "max_train_examples: unknown key; did you mean limits.max_train_examples?",
+        ),
+        (
+            {"define": {"arms": {"a": {**ARM, "exponent": 1}}}},
+            "define.arms.a.exponent: unknown key; did you mean define.arms.a.sampling.exponent?",
+        ),
+        (
+            {"define": {"arms": {"a": {**ARM, "sampling": {"name": "x"}}}}},
+            "define.arms.a.sampling.name: input should be 'interleave', 'proportional', 'power' "
+            "or 'uniform', not 'x'",
+        ),
+        (
+            {"define": {"arms": {"single_task": {"strategy": "single_task", "labl": "x"}}}},
+            "define.arms.single_task.labl: unknown key; did you mean label?",
+        ),
+        (
+            {"define": {"tasks": {"t": {"text": ["a"], "files": {"train": "a"}}}}},
+            "define.tasks.t.files.validation: missing; give it a value",
+        ),
+        (
+            {"resources": {"cpu": "many"}},
+            "resources.cpu: input should be a valid integer or input should be 'auto', not 'many'",
+        ),
+        ({"models": []}, "models: needs at least 1, has 0"),
+        # The unknown key comes first: it is most often the cause of the rest.
+        (
+            {"training": {"epochs": 0, "epoch": 1}, "seeds": []},
+            "training.epoch: unknown key; did you mean epochs? (and 2 more)",
+        ),
+    ],
+)
+def test_the_first_finding_in_one_line(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        validated(ExperimentConfig, values)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("value", [3.0, "3", True, [3], {"a": 3}, None])
+def test_no_value_is_converted_in_silence(value: Any) -> None:
+    with pytest.raises(ConfigError, match=r"^epochs: input should be a valid integer, not "):
+        validated(TrainingConfig, {"epochs": value})
+
+
+def test_a_single_name_stands_for_a_list_of_it() -> None:
+    assert validated(ExperimentConfig, {"models": "minilm-l3", "seeds": 5}).seeds == (5,)
+
+
+def test_what_no_setting_takes() -> None:
+    with pytest.raises(ConfigError, match=r"b'hi': no setting takes bytes"):
+        validated(SingleTrialConfig, {"model": b"hi"})
+
+
+def test_valid_keys_of_a_section() -> None:
+    assert valid_keys(ExperimentConfig, ["limits"]) == [
+        "max_train_examples",
+        "max_validation_examples",
+    ]
+    assert "label_space" in valid_keys(ExperimentConfig, ["define", "arms", "x", "naive_concat"])
+    assert "label_space" not in valid_keys(ExperimentConfig, ["define", "arms", "x", "single_task"])
+    assert valid_keys(ExperimentConfig, ["nothing"]) == []
+
+
+def test_the_nearest_name() -> None:
+    assert nearest("colla", ["cola", "sst2"]) == "; did you mean cola?"
+    assert nearest("zzz", ["cola", "sst2"]) == "; there are cola, sst2"
+    assert nearest("zzz", []) == ""
+
+
+def test_long_values_are_cut() -> None:
+    assert shortened("x" * 100) == "'" + "x" * 56 + "..."
+    assert shortened([1]) == "[1]"
+
+
+KEYS = st.one_of(
+    st.sampled_from(["training", "seeds", "tasks", "define.arms.x", "resources.cpu", "name"]),
+    st.text(max_size=8),
+)
+VALUES = st.one_of(
+    st.sampled_from(["", "[1,[2]]", "{a: {b: 1}}", "${x}", "${", "'", "!!binary aGk=", "&a", "*a"]),
+    st.sampled_from(["2020-01-01", "1:30", ".inf", "{1: 2}", "{[1]: 2}", "{strategy: {}}", "\x00"]),
+    st.text(max_size=8),
+)
+OVERRIDES = st.lists(
+    st.one_of(st.text(max_size=12), st.builds("{}={}".format, KEYS, VALUES)), max_size=2
+)
+
+
+@given(OVERRIDES, st.booleans())
+def test_any_text_is_a_setting_or_a_clear_error(overrides: list[str], single: bool) -> None:
+    message = ""
+    try:
+        if single:
+            load_single_trial("shared_encoder", overrides)
+        else:
+            load_experiment("demo", overrides)
+    except ConfigError as error:
+        message = str(error)
+    assert len(message) < 1000

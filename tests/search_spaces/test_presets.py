@@ -1,0 +1,73 @@
+"""Presets and overrides: how they are merged, and what no text can do to them."""
+
+from pathlib import Path
+
+import pytest
+
+from search_spaces.presets import find_preset, load_values, preset_names
+from trainables.errors import ConfigError
+
+
+def test_the_presets() -> None:
+    assert preset_names() == ["demo", "full", "paper", "quick"]
+    for name in preset_names():
+        assert load_values(name, [])["name"] == name
+
+
+def test_no_preset_is_the_catalogue_alone() -> None:
+    values = load_values(None, [])
+    assert set(values) == {"define"}
+    assert set(values["define"]) == {"tasks", "models", "arms"}
+
+
+def test_overrides_go_over_the_preset_and_the_preset_over_the_catalogue(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yml"
+    file.write_text("seeds: [1]\ndefine: {tasks: {cola: {headline: accuracy}}}\n")
+    values = load_values(str(file), ["training.epochs=4", "define.arms.single_task.label=alone"])
+    cola = values["define"]["tasks"]["cola"]
+    assert (cola["headline"], cola["glue_dir"]) == ("accuracy", "CoLA")
+    assert values["seeds"] == [1]
+    assert values["training"] == {"epochs": 4}
+    assert values["define"]["arms"]["single_task"] == {"strategy": "single_task", "label": "alone"}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("3", 3),
+        ("1e-5", 1e-5),
+        ("true", True),
+        ("null", None),
+        ("", None),
+        ("[1, 2]", [1, 2]),
+        ("[a,b]", ["a", "b"]),
+        ("{a: 1}", {"a": 1}),
+        ("'3'", "3"),
+        ("a=b", "a=b"),
+        ("a b", "a b"),
+        ("ü", "ü"),
+        ("&x [1]", [1]),
+        ("${name}", "demo"),
+    ],
+)
+def test_an_override_is_yaml(text: str, value: object) -> None:
+    assert load_values("demo", [f"key={text}"])["key"] == value
+
+
+def test_a_list_replaces_a_list_and_a_mapping_is_merged() -> None:
+    values = load_values("demo", ["seeds=[7]", "limits={max_train_examples: 5}"])
+    assert values["seeds"] == [7]
+    assert values["limits"] == {"max_train_examples": 5, "max_validation_examples": 300}
+
+
+def test_a_file_is_no_preset_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "demo").write_text("seeds: [1]\n")
+    monkeypatch.chdir(tmp_path)
+    assert find_preset("demo").is_absolute()
+
+
+def test_no_code_is_run_from_yaml(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    with pytest.raises(ConfigError, match="cannot be applied"):
+        load_values("demo", [f"seeds=!!python/object/apply:pathlib.Path.touch [{mark}]"])
+    assert not mark.exists()
