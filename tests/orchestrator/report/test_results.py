@@ -52,6 +52,6 @@ def test_several_tasks_are_summarised_too() -> None:
     results = {"cola": [[3, 1], [1, 3]], "sst2": [[4, 0], [0, 4]], "mrpc": [[0, 2], [0, 2]]}
     frame = results_frame(by_key(record(planned, results)))
     value = frame.set_index(["task", "metric"])["value"]
-    assert value["macro", "headline"] == pytest.approx((0.5 + 1.0 + 0.5) / 3)
-    assert value["pooled", "accuracy"] == pytest.approx(16 / 20)
+    assert value.loc["macro", "headline"] == pytest.approx((0.5 + 1.0 + 0.5) / 3)
+    assert value.loc["pooled", "accuracy"] == pytest.approx(16 / 20)
     assert frame[frame["headline"]]["task"].tolist() == ["cola", "sst2", "mrpc", "macro"]

@@ -13,7 +13,7 @@ import pytest
 import torch
 from transformers import BertTokenizer, PreTrainedTokenizerBase
 
-from trainables.data import tokens
+from trainables.data import token_cache, tokens
 from trainables.data.splits import fingerprint
 from trainables.data.task import Split, TaskData
 from trainables.data.tokens import TokenSplit, tokenize_task, tokenizer_fingerprint
@@ -54,14 +54,14 @@ def folders(cache: Path) -> list[Path]:
 def builds(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The folders that were built; and this process has verified none yet."""
     built: list[Path] = []
-    build = tokens._build
+    build = token_cache.build
 
     def counting(folder: Path, make) -> None:
         built.append(folder)
         build(folder, make)
 
-    monkeypatch.setattr(tokens, "_build", counting)
-    monkeypatch.setattr(tokens, "_verified", set())
+    monkeypatch.setattr(token_cache, "build", counting)
+    monkeypatch.setattr(token_cache, "_verified", set())
     return built
 
 
@@ -144,14 +144,14 @@ def test_fingerprint_of_a_tokenizer_forgets_its_last_call() -> None:
 
 def _ask(cache: str, barrier, built) -> None:
     """What one of several processes does."""
-    build = tokens._build
+    build = token_cache.build
 
     def counting(folder: Path, make) -> None:
         with built.get_lock():
             built.value += 1
         build(folder, make)
 
-    tokens._build = counting
+    token_cache.build = counting
     torch.set_num_threads(1)
     task = make_task(size=3000)
     barrier.wait(60)
@@ -201,7 +201,7 @@ DAMAGE = {
 def test_a_damaged_folder_is_built_again(tmp_path: Path, builds: list[Path], damage: str) -> None:
     expected = np.array(tokenize(make_task(), tmp_path)["train"].ids)
     (folder,) = folders(tmp_path)
-    tokens._verified.clear()
+    token_cache._verified.clear()
     DAMAGE[damage](folder)
     data = tokenize(make_task(), tmp_path)
     assert len(builds) == 2
@@ -285,7 +285,7 @@ def test_default_cache_dir(monkeypatch, environment: dict[str, str], expected: s
         monkeypatch.delenv(name, raising=False)
     for name, value in {"HOME": "/home/me", **environment}.items():
         monkeypatch.setenv(name, value)
-    assert tokens.default_cache_dir() == Path(expected)
+    assert token_cache.default_cache_dir() == Path(expected)
 
 
 def test_a_tokenizer_without_padding(tmp_path: Path) -> None:

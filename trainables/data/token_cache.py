@@ -1,0 +1,125 @@
+"""Where token arrays lie on the disk, and how they get there whole.
+
+A folder is built beside its final place and renamed when it is whole; its manifest has the size and
+the SHA-256 of each file.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainables.atomic import sync_folder
+from trainables.errors import DataError
+
+_verified: set[tuple[str, int, int]] = set()
+"""Manifests (path, inode, time) whose files this process has hashed and found whole."""
+
+
+def check_cache_dir(cache_dir: str | None) -> None:
+    """Find out before anything is trained whether a token cache can be made.
+
+    One that holds something already may be read-only.
+
+    Raises:
+        DataError: it cannot.
+    """
+    root = token_folder(Path(cache_dir) if cache_dir else None)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        if not any(root.iterdir()):
+            with tempfile.TemporaryFile(dir=root) as probe:
+                probe.write(bytes(1 << 16))
+    except OSError as error:
+        raise unusable(root, error) from error
+
+
+def unusable(root: Path, error: OSError) -> DataError:
+    return DataError(
+        f"{root}: the token cache cannot be used: {error.strerror or error}; set data.cache_dir or "
+        "the environment variable ONE_OR_MANY_CACHE to a writable folder with room"
+    )
+
+
+def token_folder(cache_dir: Path | None) -> Path:
+    """Where token caches lie under ``cache_dir``; none: see :func:`default_cache_dir`."""
+    return (cache_dir or default_cache_dir()) / "tokens"
+
+
+def default_cache_dir() -> Path:
+    """``$ONE_OR_MANY_CACHE``, else ``one-model-or-many`` in the user's cache folder."""
+    if own := os.environ.get("ONE_OR_MANY_CACHE"):
+        return Path(own).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "one-model-or-many"
+
+
+def build(folder: Path, make: Callable[[], dict[str, np.ndarray]]) -> None:
+    """Make the folder anew; its lock is held by the caller."""
+    for left_over in folder.parent.glob(f".{folder.name}.*"):
+        shutil.rmtree(left_over)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        files = {}
+        for name, array in make().items():
+            with (temporary / name).open("wb") as file:
+                np.save(file, array)
+                file.flush()
+                os.fsync(file.fileno())
+            files[name] = {
+                "size": (temporary / name).stat().st_size,
+                "sha256": _sha256(temporary / name),
+            }
+        with (temporary / "manifest.json").open("w", encoding="utf-8") as file:
+            json.dump({"files": files, "sha256": _sha256_of(files)}, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o755)
+        sync_folder(temporary)
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.rename(folder)
+        sync_folder(folder.parent)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether every file of the manifest is there and as it was written.
+
+    Sizes are compared always, hashes when this process sees the manifest for the first time.
+    """
+    path = folder / "manifest.json"
+    try:
+        stat = path.stat()
+        manifest = json.loads(path.read_bytes())
+        files = manifest["files"]
+        if manifest["sha256"] != _sha256_of(files):
+            return False
+        if any((folder / name).stat().st_size != file["size"] for name, file in files.items()):
+            return False
+        seen = (str(path), stat.st_ino, stat.st_mtime_ns)
+        if seen not in _verified:
+            if any(_sha256(folder / name) != file["sha256"] for name, file in files.items()):
+                return False
+            _verified.add(seen)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+    return True
+
+
+def _sha256_of(files: dict[str, dict[str, Any]]) -> str:
+    """The manifest's own checksum."""
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
