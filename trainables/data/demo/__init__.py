@@ -1,4 +1,19 @@
-"""Corpora that the project makes itself, so that everything runs with no network."""
+"""Corpora that the project makes itself, so that everything runs with no network.
+
+They stand in for CoLA, SST-2 and MRPC in form, in class shares and in which of them is easy; they
+say nothing about scores on those. What counting words reaches on validation (logistic regression
+trained on all 2,000 examples; ``python -m trainables.data.demo`` prints it, with rows of each):
+
+    corpus          majority class   words                 words and word pairs
+    acceptability   0.670            0.657 (Matthews .07)  0.823 (Matthews .58)
+    sentiment       0.500            0.728 (Matthews .46)  0.795 (Matthews .59)
+    paraphrase      0.650            0.635 (Matthews .06)  0.598 (Matthews .05)
+
+Word pairs see the local half of the acceptability errors ("took lamp the"), which is what lets a
+small encoder learn that corpus from a few hundred examples. In paraphrase, nine pairs in ten turn
+on one exchanged noun, synonymous or not; the rest (voice, clefts, quantities, negation ...) is
+too rare to be learned from a few hundred and keeps the ceiling below 100 %.
+"""
 
 from trainables.data.demo import acceptability, paraphrase, sentiment
 from trainables.data.task import Split

@@ -100,4 +100,4 @@ def _litotes(draw: Draw, good: bool) -> tuple[str, ...]:
     )
 
 
-KINDS = {_plain: 40, _contrast: 25, _denied: 17, _litotes: 18}
+KINDS = {_plain: 52, _contrast: 20, _denied: 14, _litotes: 14}
