@@ -9,6 +9,7 @@ import os
 import pickle
 import shutil
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from typing import Any
 # What goes wrong is told by records and by the live view; Ray would print a screenful of it.
 os.environ["RAY_DEDUP_LOGS_SKIP_REGEX"] = "."
 os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
+os.environ["RAY_NUM_REDIS_GET_RETRIES"] = "1"
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 # Each trial writes its own record and progress; Tune's loggers would write them again.
 os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
@@ -68,6 +70,7 @@ def connected(experiment: ExperimentConfig) -> Iterator[list[Node]]:
             "node (6379), or submit the command with ray job submit and ray.address=auto"
         )
     else:
+        _answers(address)
         options |= {"address": address, "runtime_env": runtime_environment()}
     stop = Stop()
     with signals(_interrupt):
@@ -79,8 +82,12 @@ def connected(experiment: ExperimentConfig) -> Iterator[list[Node]]:
                 stop.check()
             except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
                 reason = " ".join(str(error).split())
-                key = f"ray.address={address}" if address else "Ray"
-                raise ResourceError(f"{key}: cannot be started or reached: {reason}") from error
+                if address is None:
+                    raise ResourceError(f"Ray cannot be started: {reason}") from error
+                raise ResourceError(
+                    f"ray.address={address}: cannot be joined: {reason} (a cluster that asks for "
+                    "a token needs RAY_AUTH_MODE=token and its token here)"
+                ) from error
             nodes = [
                 Node(int(node["Resources"]["CPU"]), int(node["Resources"].get("GPU", 0)))
                 for node in ray.nodes()
@@ -92,6 +99,23 @@ def connected(experiment: ExperimentConfig) -> Iterator[list[Node]]:
         finally:
             with signals(signal.SIG_IGN):
                 ray.shutdown()
+
+
+def _answers(address: str) -> None:
+    """Find out within seconds that nothing listens; Ray itself tries for several minutes.
+
+    Raises:
+        ResourceError: nothing listens at ``HOST:PORT``.
+    """
+    host, colon, port = address.rpartition(":")
+    if not colon:
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise ResourceError(
+            f"ray.address={address}: cannot be reached ({error}); give HOST:PORT of the head node"
+        ) from error
 
 
 def runtime_environment() -> dict[str, Any]:

@@ -7,18 +7,23 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import ray
+from ray.cluster_utils import Cluster
 
+from orchestrator import runner
+from orchestrator.config import load_experiment
 from orchestrator.experiment import run_experiment
+from orchestrator.resources import Node
 from orchestrator.run_directory import read_plan
 from tests.conftest import PROJECT
 from trainables.config import Runtime
+from trainables.errors import ResourceError
 from trainables.record import RunLayout, TrialRecord, read_record, read_records
 from trainables.trial import run_trial
 
@@ -274,3 +279,69 @@ def test_the_longest_trials_start_first_and_nothing_of_tune_remains(story: Story
     started = re.findall(r"^started (.*)$", story.runs["interrupted"].out, re.M)
     assert started == titles[: len(started)]
     assert not story.grid.layout.ray.exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["resources.gpu=3"], r"resources\.gpu=3: this machine has at most 2 per node"),
+        (["resources.gpu=1.5"], r"resources\.gpu=1\.5: .* whole number"),
+        (["resources.cpu=99"], r"resources\.cpu=99: this machine has at most 4 cores"),
+        (["resources.gpu=0", "training.precision=fp16"], r"training\.precision=fp16: needs GPUs"),
+    ],
+)
+def test_what_the_machine_cannot_give_is_refused_before_anything_starts(
+    settings: list[str], message: str, tiny_bert: Path, tmp_path: Path
+) -> None:
+    experiment = load_experiment("demo", [*Grid(tmp_path, tiny_bert).overrides(), *settings])
+    with pytest.raises(ResourceError, match=message):
+        runner.feasible(experiment, [Node(4, 2)], 4)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A head without CPUs and two nodes of one core each."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    for _ in range(2):
+        cluster.add_node(wait=False, num_cpus=1)
+    cluster.wait_for_nodes()
+    yield cluster
+    cluster.shutdown()
+
+
+def test_a_cluster_is_joined_and_left_as_it_was(
+    cluster: Cluster, tiny_bert: Path, tmp_path: Path
+) -> None:
+    grid = Grid(tmp_path, tiny_bert)
+    address = f"ray.address={cluster.address}"
+    run = ended(grid.start(address, "arms=[single_task]", "resources.cpu=auto"))
+    assert run.code == 0, run
+    assert run.err == ""
+    assert {record.status for record in read_records(grid.layout).values()} == {"finished"}
+    shutil.rmtree(grid.layout.records)
+    refused = ended(grid.start(address, "arms=[single_task]", "resources.cpu=2"))
+    assert refused.code == 2
+    assert "resources.cpu=2: this cluster has at most 1 cores per node" in refused.err
+    assert refused.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("127.0.0.1:1", r"ray\.address=127\.0\.0\.1:1: cannot be reached"),
+        ("nowhere:x", r"ray\.address=nowhere:x: cannot be reached"),
+        ("ray://127.0.0.1:1", r"ray\.address=ray://127\.0\.0\.1:1: Ray Client cannot run a grid"),
+    ],
+)
+def test_a_cluster_that_cannot_be_joined_is_one_clear_error(
+    address: str, message: str, tiny_bert: Path, tmp_path: Path
+) -> None:
+    overrides = [*Grid(tmp_path, tiny_bert).overrides(), f"ray.address={address}"]
+    began = time.monotonic()
+    with (
+        pytest.raises(ResourceError, match=message) as caught,
+        runner.connected(load_experiment("demo", overrides)),
+    ):
+        pass
+    assert "\n" not in str(caught.value)
+    assert time.monotonic() - began < 25

@@ -1,0 +1,110 @@
+"""The Trainable between Tune and a trial, driven as Tune drives it, without a cluster."""
+
+import weakref
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.trials import runtime, trial_config
+from trainables import tune
+from trainables.record import RunLayout, TrialRecord, read_record
+from trainables.trial import Trial, run_trial
+from trainables.tune import TrialTrainable
+
+
+def cell(folder: Path, encoder: Path, arm: str = "single_task", **settings: Any) -> dict[str, Any]:
+    config = trial_config(arm, encoder, **settings)
+    return {
+        "cell": {
+            "key": config.key,
+            "trial": config.model_dump(mode="json"),
+            "runtime": runtime(folder).model_dump(mode="json"),
+            "resources": {"CPU": 1.0},
+        }
+    }
+
+
+def end(trainable: TrialTrainable) -> dict[str, Any]:
+    """Step a trial to its end; its last result."""
+    for _ in range(1000):
+        result = trainable.step()
+        if result["done"]:
+            return result
+    raise AssertionError("the trial does not end")
+
+
+def record_of(config: dict[str, Any]) -> TrialRecord:
+    layout = RunLayout(config["cell"]["runtime"]["output_dir"])
+    return read_record(layout.record(config["cell"]["key"]))
+
+
+def measured(record: TrialRecord) -> dict[str, Any]:
+    timed = {"train_seconds", "eval_seconds", "started", "finished", "history"}
+    history = [epoch.model_dump(exclude={"seconds"}) for epoch in record.history]
+    return record.model_dump(exclude=timed) | {"history": history}
+
+
+@pytest.mark.parametrize("slice_seconds", [0.0, 1e9])
+def test_a_reused_actor_gives_the_bits_of_a_fresh_process(
+    slice_seconds: float, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tune, "SLICE_SECONDS", slice_seconds)
+    first, second = (cell(tmp_path, tiny_bert, "shared_encoder", seed=seed) for seed in (41, 42))
+    trainable = TrialTrainable(first)
+    end(trainable)
+    assert trainable.reset_config(second)
+    assert end(trainable)["status"] == "finished"
+    config = trial_config("shared_encoder", tiny_bert, seed=42)
+    run_trial(config, runtime(tmp_path / "alone"))
+    alone = read_record(RunLayout(tmp_path / "alone" / "run").record(config.key))
+    assert measured(record_of(second)) == measured(alone)
+
+
+def test_a_failed_trial_is_recorded_and_the_next_one_trains(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
+    failing = cell(tmp_path, tiny_bert, learning_rate=1e30)
+    following = cell(tmp_path, tiny_bert)
+    trainable = TrialTrainable(failing)
+    result = end(trainable)
+    assert result["status"] == "diverged" == record_of(failing).status
+    assert result["error"] == record_of(failing).error
+    assert trainable.reset_config(following)
+    assert end(trainable)["status"] == "finished" == record_of(following).status
+
+
+def test_the_memory_of_a_trial_is_free_when_it_has_ended(
+    tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tune, "SLICE_SECONDS", 0.0)
+    trainable = TrialTrainable(cell(tmp_path, tiny_bert))
+    assert not trainable.step()["done"]
+    loop = getattr(trainable._trial, "loop", None)
+    assert loop is not None
+    model = weakref.ref(loop.model)
+    del loop
+    assert model() is not None
+    end(trainable)
+    assert model() is None
+
+
+def test_an_unusable_gpu_ends_the_process_and_not_the_trial(
+    tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unusable(trial: Trial) -> Any:
+        raise torch.AcceleratorError("CUDA error: device-side assert triggered")
+
+    monkeypatch.setattr(Trial, "_prepare", unusable)
+    config = cell(tmp_path, tiny_bert)
+    trainable = TrialTrainable(config)
+    with pytest.raises(torch.AcceleratorError):
+        trainable.step()
+    assert not RunLayout(tmp_path / "run").record(config["cell"]["key"]).exists()
+
+
+@pytest.mark.parametrize("resources", [{"CPU": 2.0}, {"CPU": 1.0, "GPU": 0.5}])
+def test_tune_reserves_what_the_trial_was_given(resources: dict[str, float]) -> None:
+    request = TrialTrainable.default_resource_request({"cell": {"resources": resources}})
+    assert request.bundles == [resources]
