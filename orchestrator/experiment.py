@@ -15,7 +15,7 @@ from orchestrator.report.results import write_results
 from orchestrator.report.table import Table, comparison
 from orchestrator.resources import TrialResources, feasible, this_machine
 from orchestrator.run_directory import describe, read_plan, take
-from trainables.data.tokens import check_cache_dir
+from trainables.data.cache import check_cache_dir
 from trainables.errors import RunDirectoryError
 from trainables.record import RunLayout, TrialRecord, read_records
 from trainables.tracking import check_trackers

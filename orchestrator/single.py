@@ -17,7 +17,7 @@ from orchestrator.plan import Plan, check_model, glue_folder, load_tasks, plan_t
 from orchestrator.run_directory import take
 from trainables.atomic import replacing, write_text
 from trainables.config import Runtime, TrialConfig
-from trainables.data.tokens import check_cache_dir
+from trainables.data.cache import check_cache_dir
 from trainables.errors import CheckpointError, ConfigError, OneOrManyError, TrialError
 from trainables.record import EpochResult, RunLayout, TrialRecord, read_record
 from trainables.tracking import check_trackers

@@ -21,8 +21,9 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from trainables.atomic import sync_folder
+from trainables.data.cache import token_folder, unusable
 from trainables.data.task import Split, TaskData
-from trainables.errors import DataError, EncoderError
+from trainables.errors import EncoderError
 
 FORMAT = 1
 """Version of the files' layout and of the way in which examples are encoded."""
@@ -100,7 +101,7 @@ def tokenize_task(
         tokenizer: a fast tokenizer with a padding token.
         max_length: tokens kept of one example; of a pair the longer text is cut first.
         prefix: put before the first text as ``PREFIX: text``; none: nothing.
-        cache_dir: where token caches lie; none: see :func:`default_cache_dir`.
+        cache_dir: where token caches lie; none: see ``trainables/data/cache.py``.
 
     Raises:
         DataError: the cache folder cannot be written, for example because the disk is full.
@@ -131,45 +132,7 @@ def tokenize_task(
                     _build(folder, lambda: _arrays(task, tokenizer, max_length, prefix))
         return {split: _open(folder, split, pad_id) for split in task.splits}
     except OSError as error:
-        raise _unusable(root, error) from error
-
-
-def check_cache_dir(cache_dir: str | None) -> None:
-    """Find out before anything is trained whether a token cache can be made.
-
-    One that holds something already may be read-only.
-
-    Raises:
-        DataError: it cannot.
-    """
-    root = token_folder(Path(cache_dir) if cache_dir else None)
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        if not any(root.iterdir()):
-            with tempfile.TemporaryFile(dir=root) as probe:
-                probe.write(bytes(1 << 16))
-    except OSError as error:
-        raise _unusable(root, error) from error
-
-
-def _unusable(root: Path, error: OSError) -> DataError:
-    return DataError(
-        f"{root}: the token cache cannot be used: {error.strerror or error}; set data.cache_dir or "
-        "the environment variable ONE_OR_MANY_CACHE to a writable folder with room"
-    )
-
-
-def token_folder(cache_dir: Path | None) -> Path:
-    """Where token caches lie under ``cache_dir``; none: see :func:`default_cache_dir`."""
-    return (cache_dir or default_cache_dir()) / "tokens"
-
-
-def default_cache_dir() -> Path:
-    """``$ONE_OR_MANY_CACHE``, else ``one-model-or-many`` in the user's cache folder."""
-    if own := os.environ.get("ONE_OR_MANY_CACHE"):
-        return Path(own).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "one-model-or-many"
+        raise unusable(root, error) from error
 
 
 def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from transformers import BertTokenizer, PreTrainedTokenizerBase
 
-from trainables.data import tokens
+from trainables.data import cache, tokens
 from trainables.data.splits import fingerprint
 from trainables.data.task import Split, TaskData
 from trainables.data.tokens import TokenSplit, tokenize_task, tokenizer_fingerprint
@@ -285,7 +285,7 @@ def test_default_cache_dir(monkeypatch, environment: dict[str, str], expected: s
         monkeypatch.delenv(name, raising=False)
     for name, value in {"HOME": "/home/me", **environment}.items():
         monkeypatch.setenv(name, value)
-    assert tokens.default_cache_dir() == Path(expected)
+    assert cache.default_cache_dir() == Path(expected)
 
 
 def test_a_tokenizer_without_padding(tmp_path: Path) -> None:
