@@ -277,7 +277,8 @@ def test_the_longest_trials_start_first_and_nothing_of_tune_remains(story: Story
     trials = read_plan(story.grid.layout)
     titles = [t.config.title for t in sorted(trials, key=lambda trial: -trial.cost)]
     started = re.findall(r"^started (.*)$", story.runs["interrupted"].out, re.M)
-    assert started == titles[: len(started)]
+    # The two slots' processes come up together, in either order.
+    assert set(started[:2]) == set(titles[:2])
     assert not story.grid.layout.ray.exists()
 
 
