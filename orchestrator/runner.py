@@ -10,12 +10,10 @@ import pickle
 import shutil
 import signal
 import socket
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 # Ray reads some of these when it is imported.
@@ -43,6 +41,7 @@ from orchestrator.live import LiveView
 from orchestrator.plan import PlannedTrial
 from orchestrator.progress import TrialState
 from orchestrator.resources import Node, TrialResources, share_out, this_machine
+from orchestrator.signals import Stop, interrupt, signals
 from trainables.config import Runtime
 from trainables.errors import ResourceError
 from trainables.record import RunLayout, TrialRecord, write_record
@@ -73,11 +72,11 @@ def connected(experiment: ExperimentConfig) -> Iterator[list[Node]]:
         _answers(address)
         options |= {"address": address, "runtime_env": runtime_environment()}
     stop = Stop()
-    with signals(_interrupt):
+    with signals(interrupt):
         try:
             try:
                 # Left half-way, a start on this machine would leave processes behind.
-                with signals(stop if address is None else _interrupt), _own_sigterm():
+                with signals(stop if address is None else interrupt), _own_sigterm():
                     ray.init(**options)
                 stop.check()
             except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
@@ -209,7 +208,7 @@ class Follow(tune.Callback):
     """Tells the live view what Tune's trials do, and records those whose process died."""
 
     def __init__(
-        self, view: LiveView, trials: dict[str, PlannedTrial], layout: RunLayout, stop: "Stop"
+        self, view: LiveView, trials: dict[str, PlannedTrial], layout: RunLayout, stop: Stop
     ) -> None:
         self._view = view
         self._trials = trials
@@ -276,27 +275,6 @@ def why(trial: Any) -> str:
     return f"its process was killed or crashed: {detail}"[:300]
 
 
-class Stop:
-    """Handles a signal where it can be acted upon: at ``check``; the second time at once."""
-
-    def __init__(self) -> None:
-        self.asked = False
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-
-    def check(self) -> None:
-        """Raise ``KeyboardInterrupt`` where a signal has come."""
-        if self.asked:
-            raise KeyboardInterrupt
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
 @contextmanager
 def _own_sigterm() -> Iterator[None]:
     """Keep Ray from handling SIGTERM, which it does by exiting and leaving its agents behind."""
@@ -306,20 +284,6 @@ def _own_sigterm() -> Iterator[None]:
         yield
     finally:
         ray_utils.set_sigterm_handler = taken
-
-
-@contextmanager
-def signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> Iterator[None]:
-    """Ctrl-C and SIGTERM go to ``handler``; outside the main thread nothing changes."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)
 
 
 def feasible(experiment: ExperimentConfig, nodes: list[Node], trials: int) -> TrialResources:

@@ -45,7 +45,7 @@ def test_padding_changes_nothing(family: str, configure: Configure) -> None:
                 classifier(alone, "b")[0], together[row], atol=1e-5, rtol=1e-5
             )
     assert together.shape == (3, 3)
-    assert not torch.allclose(together[0], together[1], atol=1e-3)
+    assert not torch.allclose(together[0], together[1], atol=1e-4)
 
 
 def test_gradients_reach_the_encoder_and_the_used_head(family: str, configure: Configure) -> None:
