@@ -199,6 +199,8 @@ def test_wandb_offline_has_the_trials_curves(
     ended = command("train", "single_task", "task=sentiment", *small, *track, "--run-dir", "run")
     assert (ended.code, ended.err) == (0, "")
     [record] = read_records(RunLayout(tmp_path / "run")).values()
+    # Its service writes on in the background until it is told to end.
+    wandb.teardown()
     [file] = (tmp_path / "run" / "wandb").glob(f"offline-run-*/run-{record.key}.wandb")
     # The module makes its classes when it is imported; a type checker sees none.
     parse = vars(wandb_internal_pb2)["Record"].FromString
