@@ -27,6 +27,7 @@ from trainables.config import (
 )
 from trainables.data.task import TaskConfig
 from trainables.errors import ConfigError
+from trainables.record import TOGETHER
 from trainables.settings import Settings
 
 
@@ -72,8 +73,10 @@ class ResourcesConfig(Settings):
     cpu: PositiveInt | Literal["auto"] = Field(
         default="auto", description="CPU threads; auto divides the cores among the trials that fit"
     )
-    gpu: NonNegativeFloat | Literal["auto"] = Field(
-        default="auto", description="whole GPUs or a share of one; auto: one where there are any"
+    gpu: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] = Field(
+        default="auto",
+        description="one GPU or a share of it, since a trial computes on one; "
+        "auto: one where there are any",
     )
     max_concurrent: PositiveInt | None = Field(
         default=None, description="trials at once; none: that fit"
@@ -209,6 +212,13 @@ def _check_names(config: _Common, arms: tuple[str, ...], models: tuple[str, ...]
         for name in names:
             if not name.strip() or any(ord(c) < 32 for c in name):
                 raise ConfigError(f"{key}: {name!r} is no name")
+
+    for name in config.tasks:
+        if name in TOGETHER:
+            raise ConfigError(
+                f"tasks: {name} is what tables call a summary of all tasks; give the task another "
+                "name under define.tasks"
+            )
 
 
 def _known(key: str, names: tuple[str, ...], valid: list[str]) -> None:

@@ -59,14 +59,11 @@ def share_out(config: ResourcesConfig, nodes: list[Node], trials: int) -> TrialR
     """
     most_gpus = max(node.gpus for node in nodes)
     gpu = float(min(1, most_gpus)) if config.gpu == "auto" else config.gpu
-    if gpu > 1 and gpu != int(gpu):
-        raise ResourceError(f"resources.gpu={gpu:g}: more than one GPU must be a whole number")
-    if gpu > most_gpus:
-        there = f"has at most {most_gpus} per node" if most_gpus else "has no GPU"
+    if gpu and not most_gpus:
         raise ResourceError(
-            f"resources.gpu={gpu:g}: this {_where(nodes)} {there}; use resources.gpu=0 or auto"
+            f"resources.gpu={gpu:g}: this {_where(nodes)} has no GPU; use resources.gpu=0 or auto"
         )
-    able = [node for node in nodes if node.gpus >= gpu]
+    able = [node for node in nodes if node.gpus or not gpu]
     if config.cpu == "auto":
         node = max(able, key=lambda n: n.cpus)
         here = min(_by_gpu(node, gpu, node.cpus), max(1, -(-trials // len(able))))
@@ -102,8 +99,7 @@ def _by_gpu(node: Node, gpu: float, by_cpu: int) -> int:
     """Trials that fit on a node, where its cores alone allow ``by_cpu``."""
     if not gpu:
         return by_cpu
-    per_gpu = int(1 / gpu + 1e-9)
-    return min(by_cpu, node.gpus * per_gpu if gpu <= 1 else int(node.gpus // gpu))
+    return min(by_cpu, node.gpus * int(1 / gpu + 1e-9))
 
 
 def _where(nodes: list[Node]) -> str:

@@ -40,7 +40,7 @@ from orchestrator.config import ExperimentConfig
 from orchestrator.live import LiveView
 from orchestrator.plan import PlannedTrial
 from orchestrator.progress import TrialState
-from orchestrator.resources import Node, TrialResources, share_out, this_machine
+from orchestrator.resources import Node, TrialResources, this_machine
 from orchestrator.signals import Stop, interrupt, signals
 from trainables.config import Runtime
 from trainables.errors import ResourceError
@@ -284,17 +284,3 @@ def _own_sigterm() -> Iterator[None]:
         yield
     finally:
         ray_utils.set_sigterm_handler = taken
-
-
-def feasible(experiment: ExperimentConfig, nodes: list[Node], trials: int) -> TrialResources:
-    """What each trial gets (see ``share_out``), checked against the precision too.
-
-    Raises:
-        ResourceError: the nodes cannot give it.
-    """
-    resources = share_out(experiment.resources, nodes, trials)
-    if experiment.training.precision == "fp16" and not resources.gpu:
-        raise ResourceError(
-            "training.precision=fp16: needs GPUs and the trials get none; use auto, fp32 or bf16"
-        )
-    return resources

@@ -1,11 +1,7 @@
 """One trial in this process, without Ray: the ``train`` command."""
 
-import csv
-import fcntl
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -13,17 +9,17 @@ from rich.console import Console
 
 from orchestrator.config import SingleTrialConfig, load_single_trial
 from orchestrator.environment import describe_environment
+from orchestrator.log_file import append_row, check_log_file, log_row
 from orchestrator.plan import Plan, check_model, glue_folder, load_tasks, plan_trial, trial_configs
 from orchestrator.run_directory import take
-from trainables.atomic import replacing, write_text
+from trainables.atomic import write_text
 from trainables.config import Runtime, TrialConfig
 from trainables.data.token_cache import check_cache_dir
 from trainables.errors import CheckpointError, ConfigError, OneOrManyError, TrialError
-from trainables.record import EpochResult, RunLayout, TrialRecord, read_record
+from trainables.record import EpochResult, RunLayout, TrialRecord, measured, read_record
 from trainables.tracking import check_trackers
 from trainables.training.checkpoint import verify
 from trainables.training.device import resolve_device, resolve_precision
-from trainables.training.metrics import macro, pooled, scores
 from trainables.trial import Progress, Trial, run_trial
 
 
@@ -69,7 +65,7 @@ def train(
                 console.print(epoch_line(loop.state.history[-1], config), markup=False)
             status.update(
                 f"epoch {progress['epoch']:.2f}/{progress['epochs']}, step {progress['step']}"
-                f"/{progress['total_steps']}, loss {progress['loss']:.4f}"
+                f"/{progress['total_steps']}, {progress['examples_per_second']:.0f} examples/s"
             )
 
         try:
@@ -125,103 +121,9 @@ def prepare(layout: RunLayout, single: SingleTrialConfig, plan: Plan) -> None:
 
 def epoch_line(epoch: EpochResult, config: TrialConfig) -> str:
     """An epoch's losses and metrics for the terminal."""
-    parts = [f"epoch {epoch.epoch}: train loss {epoch.train_loss:.4f}"]
+    lines = [f"epoch {epoch.epoch}: train loss {epoch.train_loss:.4f}"]
     for split, results in epoch.splits.items():
-        if split == "train":
-            continue
-        for task, result in results.items():
-            named = ", ".join(f"{k} {v:.4f}" for k, v in scores(result.confusion).items())
-            parts.append(f"  {split} {task}: {named}")
-        if len(results) > 1:
-            headlines = [
-                scores(result.confusion)[config.tasks[task].headline]
-                for task, result in results.items()
-            ]
-            together = pooled([result.confusion for result in results.values()]) or {}
-            named = ", ".join(f"{k} {v:.4f}" for k, v in together.items())
-            parts.append(f"  {split} macro {macro(headlines):.4f}; pooled: {named}")
-    return "\n".join(parts)
-
-
-def log_row(record: TrialRecord) -> dict[str, str]:
-    """A trial as one row of a log file."""
-    config = record.config
-    row = {
-        "finished": record.finished,
-        "key": record.key,
-        "arm": config.arm_name,
-        "model": config.model_name,
-        "tasks": " ".join(config.tasks),
-        "seed": str(config.seed),
-        "epochs": str(config.training.epochs),
-        "batch_size": str(config.training.batch_size),
-        "learning_rate": str(config.training.learning_rate),
-        "status": record.status,
-    }
-    for split, results in record.results.items():
-        for task, result in results.items():
-            for metric, value in scores(result.confusion).items():
-                row[f"{split}_{task}_{metric}"] = f"{value:.6f}"
-        together = pooled([result.confusion for result in results.values()]) or {}
-        row |= {f"{split}_pooled_{metric}": f"{v:.6f}" for metric, v in together.items()}
-    return row
-
-
-def check_log_file(path: Path) -> None:
-    """Find out before anything is trained whether a row can be appended.
-
-    Raises:
-        ConfigError: it cannot.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and not path.is_file():
-            raise ValueError("it is no file")
-        _read_rows(path)
-        with path.open("a", encoding="utf-8"):
-            pass
-    except (OSError, ValueError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError(
-            f"log_file={path}: no CSV file that can be written ({reason}); name another"
-        ) from error
-
-
-def append_row(path: Path, row: dict[str, str]) -> None:
-    """Append a row to a CSV file; columns that it lacks are added to it.
-
-    Trials that end at the same time wait for each other, so that no row is lost.
-    """
-    with _locked(path.parent):
-        columns, rows = _read_rows(path)
-        columns += [column for column in row if column not in columns]
-        with (
-            replacing(path) as temporary,
-            temporary.open("w", newline="", encoding="utf-8") as file,
-        ):
-            writer = csv.DictWriter(file, columns, restval="")
-            writer.writeheader()
-            writer.writerows([*rows, row])
-
-
-def _read_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Columns and rows; none where the file is absent or empty."""
-    if not path.exists():
-        return [], []
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file, strict=True)
-        columns = list(reader.fieldnames or [])
-        rows = list(reader)
-    if any(None in row for row in rows):
-        raise ValueError("a row has more fields than the header")
-    return columns, rows
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+        for name, metrics in measured(results, config.tasks).items():
+            named = ", ".join(f"{metric} {value:.4f}" for metric, value in metrics.items())
+            lines.append(f"  {split} {name}: {named}")
+    return "\n".join(lines)

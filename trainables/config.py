@@ -97,7 +97,11 @@ class TrainingConfig(Settings):
     gradient_accumulation: PositiveInt = Field(
         default=1, description="micro-batches into which a batch is cut"
     )
-    eval_batch_size: PositiveInt = 128
+    eval_batch_size: PositiveInt = 64
+    evaluate_test: bool = Field(
+        default=False,
+        description="evaluate the test split too, once at the end, where its true labels exist",
+    )
     learning_rate: PositiveFloat = 5e-5
     weight_decay: NonNegativeFloat = 0.01
     adam_beta1: float = Field(default=0.9, ge=0, lt=1)

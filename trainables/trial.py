@@ -172,7 +172,11 @@ class Trial:
         epoch = next(e for e in loop.state.history if e.epoch == loop.reported_epoch)
         record = self._record(
             status="finished",
-            results=epoch.splits,
+            results=epoch.splits
+            | {
+                split: {task: evaluation.result for task, evaluation in tasks.items()}
+                for split, tasks in evaluations.items()
+            },
             reported_epoch=epoch.epoch,
             stop_reason="early_stopping" if loop.state.stopped_early else "budget",
         )

@@ -144,6 +144,11 @@ BAD = [
     ),
     (["define.tasks.x={text: [a]}"], "define.tasks.x: give at least one source"),
     (["define.tasks.x.text=[a,b,c]"], "define.tasks.x.text: needs at most 2, has 3"),
+    (["resources.gpu=2"], "resources.gpu: input should be less than or equal to 1"),
+    (
+        ["define.tasks.macro={text: [a], demo: sentiment}", "tasks=[macro]"],
+        "tasks: macro is what tables call a summary",
+    ),
     (["resources.gpu=-1"], "resources.gpu: input should be greater than or equal to 0"),
     (["selection.enabled=never", "training.keep=best"], "selection.enabled=never: training.keep"),
     (["name=../x"], "name: string should match pattern"),

@@ -12,7 +12,7 @@ import wandb
 from wandb.proto import wandb_internal_pb2
 
 from orchestrator import single
-from orchestrator.single import append_row
+from orchestrator.log_file import append_row
 from tests.orchestrator.command import SMALL, Command, tiny
 from trainables.models.saved import load_classifier
 from trainables.record import RunLayout, read_records

@@ -12,6 +12,8 @@ import torch
 
 from tests.trials import ARMS, runtime, trial_config
 from trainables.config import LimitsConfig, SelectionConfig, TrialConfig
+from trainables.data.sources import load_task
+from trainables.data.task import TaskConfig
 from trainables.errors import CheckpointError, DataError, DivergedError
 from trainables.models.saved import load_classifier
 from trainables.record import RunLayout, TrialRecord, read_record
@@ -191,6 +193,32 @@ def test_a_budget_in_steps_is_kept_and_cut_into_as_many_epochs(
     record, _ = finished(config, tmp_path)
     assert record.steps == 17
     assert [epoch.step for epoch in record.history] == [8, 17]
+
+
+def test_the_test_split_is_evaluated_once_and_only_where_asked(
+    tiny_bert: Path, tmp_path: Path, glue_dir: Path
+) -> None:
+    limits = LimitsConfig(max_train_examples=16, max_validation_examples=16)
+    task = TaskConfig(text=("sentence1", "sentence2"), glue_dir="MRPC")
+    data = load_task(
+        "mrpc", task, "glue_dir", glue_dir=str(glue_dir), limits=limits, selection_fraction=None
+    )
+    base = trial_config("single_task", tiny_bert, limits=limits).model_copy(
+        update={
+            "tasks": {"mrpc": task},
+            "sources": {"mrpc": "glue_dir"},
+            "fingerprints": {"mrpc": data.fingerprint},
+        }
+    )
+    asked = base.training.model_copy(update={"evaluate_test": True})
+    for training, expected in ((base.training, 0), (asked, 1725)):
+        config = base.model_copy(update={"training": training})
+        record, trial = finished(config, tmp_path, glue_dir=str(glue_dir))
+        assert all("test" not in epoch.splits for epoch in record.history)
+        results = record.results.get("test", {})
+        assert sum(np.sum(result.confusion) for result in results.values()) == expected
+        frame = pd.read_parquet(trial.layout.predictions(config.key))
+        assert (frame["split"] == "test").sum() == expected
 
 
 def test_divergence_is_recorded_as_such(tiny_bert: Path, tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ from trainables.training.evaluation import Evaluation, evaluate_task
 from trainables.training.metrics import counts, macro, scores, trimmed
 from trainables.training.optimizer import learning_rate, make_optimizer
 
-EVALUATED = ("selection", "validation", "test")
+EVALUATED = ("selection", "validation")
+"""Splits that are evaluated after each epoch."""
 
 Evaluations = dict[str, dict[str, Evaluation]]
 """Split -> task -> evaluation; a task may lack a split."""
@@ -169,7 +170,7 @@ class TrainingLoop:
     def _end_epoch(self) -> None:
         state = self.state
         started = time.perf_counter()
-        self._evaluations = self._evaluate()
+        self._evaluations = self._evaluate(EVALUATED)
         self._evaluated_epoch = self.epoch
         state.eval_seconds += time.perf_counter() - started
         names = [task.name for task in self.strategy.tasks]
@@ -234,13 +235,15 @@ class TrainingLoop:
         if self.reported_epoch != self._evaluated_epoch:
             if self.best_weights is not None:
                 self.model.load_state_dict(self.best_weights)
-            self._evaluations = self._evaluate()
+            self._evaluations = self._evaluate(EVALUATED)
             self._evaluated_epoch = self.reported_epoch
+        if self.training.evaluate_test and "test" not in self._evaluations:
+            self._evaluations |= self._evaluate(("test",))
         return self._evaluations
 
-    def _evaluate(self) -> Evaluations:
+    def _evaluate(self, names: tuple[str, ...]) -> Evaluations:
         evaluations: Evaluations = {}
-        for split in EVALUATED:
+        for split in names:
             for index, (task, splits) in enumerate(
                 zip(self.strategy.tasks, self.splits, strict=True)
             ):
