@@ -186,6 +186,16 @@ def test_early_stopping_ends_after_patience_epochs_without_gain(
     assert "selection" in record.results
 
 
+def test_bf16_computes_in_bf16_and_learns_about_the_same(tiny_bert: Path, tmp_path: Path) -> None:
+    full, half = (
+        finished(trial_config("shared_encoder", tiny_bert, precision=precision), tmp_path)[0]
+        for precision in ("fp32", "bf16")
+    )
+    assert (full.precision, half.precision) == ("fp32", "bf16")
+    assert half.history[-1].train_loss != full.history[-1].train_loss
+    assert half.history[-1].train_loss == pytest.approx(full.history[-1].train_loss, abs=0.05)
+
+
 def test_a_budget_in_steps_is_kept_and_cut_into_as_many_epochs(
     tiny_bert: Path, tmp_path: Path
 ) -> None:
