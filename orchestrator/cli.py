@@ -129,7 +129,8 @@ def train(
 
 def make_console() -> Console:
     """Standard output; a pipe or file gets lines of a width that shows the table whole."""
-    return Console() if sys.stdout.isatty() else Console(width=int(os.environ.get("COLUMNS", 120)))
+    asked = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
+    return Console(width=None if asked else 120)
 
 
 def _conclude(console: Console, where: Path, outcome: "Outcome") -> None:
