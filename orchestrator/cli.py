@@ -140,8 +140,8 @@ def _conclude(console: Console, where: Path, outcome: "Outcome") -> None:
     print_table(console, outcome.table)
     for record in outcome.failed:
         _say(f"{record.status}: {record.title}: {record.error}")
-    for title in outcome.missing:
-        _say(f"not run: {title}")
+    for line in outcome.missing:
+        _say(f"no result: {line}")
     console.print(f"run directory: {shown(where)}", markup=False, soft_wrap=True)
     if outcome.failed or outcome.missing:
         raise typer.Exit(1)

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from orchestrator.config import ExperimentConfig, load_experiment
 from orchestrator.live import LiveView
-from orchestrator.plan import Plan, make_plan
+from orchestrator.plan import Plan, PlannedTrial, make_plan
 from orchestrator.progress import Expected, GridProgress
 from orchestrator.report.render import write_tables
 from orchestrator.report.results import write_results
@@ -17,6 +17,7 @@ from orchestrator.resources import TrialResources, feasible, this_machine
 from orchestrator.run_directory import describe, read_plan, take
 from trainables.data.token_cache import check_cache_dir
 from trainables.errors import RunDirectoryError
+from trainables.progress import read_progress
 from trainables.record import RunLayout, TrialRecord, read_records
 from trainables.tracking import check_trackers
 
@@ -28,7 +29,7 @@ class Outcome:
     Attributes:
         table: the comparison.
         failed: records of the trials that failed or diverged.
-        missing: titles of planned trials without a record.
+        missing: planned trials without a record, and how far each was.
         trained: how many trials this call trained.
     """
 
@@ -118,9 +119,16 @@ def report(run_dir: Path) -> Outcome:
     return Outcome(
         table,
         tuple(record for record in known if record.status != "finished"),
-        tuple(trial.config.title for trial in trials if trial.key not in records),
+        tuple(_unfinished(layout, trial) for trial in trials if trial.key not in records),
         0,
     )
+
+
+def _unfinished(layout: RunLayout, trial: PlannedTrial) -> str:
+    progress = read_progress(layout.progress(trial.key))
+    if progress is None:
+        return f"{trial.config.title}: not started"
+    return f"{trial.config.title}: at epoch {progress['epoch']:.1f} of {progress['epochs']}"
 
 
 def default_run_dir(experiment: ExperimentConfig) -> Path:

@@ -16,7 +16,8 @@ class Progress(TypedDict):
     """Where a trial stands.
 
     ``headline`` is the latest evaluation (a fraction; none before the first) and ``headline_name``
-    says of what: a task's name or ``macro``. ``time`` is in Unix seconds.
+    says of what: a metric or ``macro``. ``loss`` is none where it is not finite. ``time`` is in
+    Unix seconds.
     """
 
     epoch: float
@@ -24,7 +25,7 @@ class Progress(TypedDict):
     step: int
     total_steps: int
     examples: int
-    loss: float
+    loss: float | None
     headline: float | None
     headline_name: str
     examples_per_second: float

@@ -23,7 +23,7 @@ from trainables.inputs import load_data, load_tokens
 from trainables.models.classifier import Classifier
 from trainables.models.encoder import load_encoder, load_tokenizer
 from trainables.models.saved import save_classifier
-from trainables.progress import write_progress
+from trainables.progress import Progress, write_progress
 from trainables.record import RunLayout, TrialRecord, write_record
 from trainables.strategies import TrainTask, make_strategy
 from trainables.tracking import Tracker, make_trackers
@@ -38,11 +38,6 @@ from trainables.training.loop import Evaluations, TrainingLoop
 
 PROGRESS_SECONDS = 1.0
 """Least time between two progress reports of a trial."""
-
-Progress = dict[str, Any]
-"""``epoch`` (with its fraction), ``epochs``, ``step``, ``total_steps``, ``examples``, ``loss``,
-``headline`` (none before the first evaluation), ``headline_name``, ``examples_per_second`` and
-``time`` (Unix seconds)."""
 
 
 class Trial:
@@ -89,9 +84,8 @@ class Trial:
             tracker.finish(record)
 
     def progress(self) -> Progress:
-        """Where training stands."""
-        if self.loop is None:
-            return {}
+        """Where training stands; not before ``run`` has given its first step."""
+        assert self.loop is not None
         state, loop = self.loop.state, self.loop
         headline = None
         if state.history:

@@ -68,7 +68,7 @@ class TrialTrainable(tune.Trainable):
         except Exception as error:
             record = trial.failed(error)
             ending |= {"status": record.status, "error": record.error}
-        result = {**trial.progress(), **ending}
+        result = ending if trial.loop is None else {**trial.progress(), **ending}
         del trial
         self._release()
         return result

@@ -261,7 +261,7 @@ def test_report_tells_missing_and_failed_trials(
     assert ended.code == 1
     assert ended.err.splitlines() == [
         f"failed: {first.config.title}: no luck",
-        *(f"not run: {trial.config.title}" for trial in others),
+        *(f"no result: {trial.config.title}: not started" for trial in others),
     ]
     for trial in plan.trials:
         write_record(layout, record(Trial(trial.key, trial.config)))

@@ -1,6 +1,6 @@
 """The model that is trained: one encoder and a head per name."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -69,14 +69,6 @@ class Classifier(nn.Module):
     def parameters_count(self) -> int:
         """Trainable and frozen parameters of encoder and heads together."""
         return sum(parameter.numel() for parameter in self.parameters())
-
-    def encoder_parameters(self) -> Iterator[nn.Parameter]:
-        """Parameters that all heads share."""
-        return self.encoder.parameters()
-
-    def head_parameters(self, name: str) -> Iterator[nn.Parameter]:
-        """Parameters of one head."""
-        return self.head(name).parameters()
 
 
 def _module_name(head: str) -> str:

@@ -34,7 +34,7 @@ def test_padding_changes_nothing(family: str, configure: Configure) -> None:
     classifier = make(model, {"a": 2, "b": 3}).eval()
     # Large weights, so that a difference would show.
     with torch.no_grad():
-        for parameter in classifier.head_parameters("b"):
+        for parameter in classifier.head("b").parameters():
             parameter.mul_(50)
     batch = batch_of(model, TEXTS)
     with torch.no_grad():
@@ -57,20 +57,20 @@ def test_gradients_reach_the_encoder_and_the_used_head(family: str, configure: C
         name for name, parameter in classifier.encoder.named_parameters() if parameter.grad is None
     ]
     assert unreached == []
-    assert all(p.grad is not None for p in classifier.head_parameters("used"))
-    assert all(p.grad is None for p in classifier.head_parameters("idle"))
+    assert all(p.grad is not None for p in classifier.head("used").parameters())
+    assert all(p.grad is None for p in classifier.head("idle").parameters())
 
 
 def test_parameters_are_those_of_the_encoder_and_of_each_head_once(
     family: str, configure: Configure
 ) -> None:
     classifier = make(configure(family), {"a": 2, "b": 3})
-    parts = [*classifier.encoder_parameters()]
-    parts += [*classifier.head_parameters("a"), *classifier.head_parameters("b")]
+    parts = [*classifier.encoder.parameters()]
+    parts += [*classifier.head("a").parameters(), *classifier.head("b").parameters()]
     assert {id(p) for p in parts} == {id(p) for p in classifier.parameters()}
     assert classifier.parameters_count == sum(p.numel() for p in parts)
     dense = 0 if classifier.encoder.has_pooler else 32 * 32 + 32
-    assert sum(p.numel() for p in classifier.head_parameters("b")) == dense + 32 * 3 + 3
+    assert sum(p.numel() for p in classifier.head("b").parameters()) == dense + 32 * 3 + 3
 
 
 @pytest.mark.parametrize("family_", ["bert", "electra"])
