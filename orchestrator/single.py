@@ -16,11 +16,12 @@ from trainables.atomic import write_text
 from trainables.config import Runtime, TrialConfig
 from trainables.data.token_cache import check_cache_dir
 from trainables.errors import CheckpointError, ConfigError, OneOrManyError, TrialError
+from trainables.progress import Progress
 from trainables.record import EpochResult, RunLayout, TrialRecord, measured, read_record
 from trainables.tracking import check_trackers
 from trainables.training.checkpoint import verify
 from trainables.training.device import resolve_device, resolve_precision
-from trainables.trial import Progress, Trial, run_trial
+from trainables.trial import Trial, run_trial
 
 
 def train(

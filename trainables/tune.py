@@ -9,7 +9,8 @@ import torch
 from ray import tune
 
 from trainables.config import Runtime, TrialConfig
-from trainables.trial import Progress, Trial
+from trainables.progress import Progress
+from trainables.trial import Trial
 
 SLICE_SECONDS = 1.0
 """How long a trial trains between two results that it gives to Tune."""

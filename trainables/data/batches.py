@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from trainables.data.tokens import TokenSplit
 from trainables.seeding import generator
 
 POOL = 50
@@ -84,8 +83,3 @@ class BatchStream:
             )
             self._pass = number
         return self._batches[position]
-
-
-def sizes(splits: dict[str, TokenSplit]) -> np.ndarray:
-    """Examples per task, in the order of ``splits``."""
-    return np.array([len(split) for split in splits.values()])

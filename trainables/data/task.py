@@ -11,9 +11,6 @@ from pydantic import Field, model_validator
 
 from trainables.settings import Settings
 
-SPLITS = ("train", "validation", "test")
-"""Splits that a source may deliver; ``selection`` is carved from ``train`` later."""
-
 
 class HubSource(Settings):
     """A data set on the Hugging Face Hub, loaded with ``datasets.load_dataset``."""
