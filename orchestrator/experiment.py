@@ -53,7 +53,7 @@ def plan_experiment(
     if experiment.ray.address is None:
         resources = feasible(experiment, [this_machine()], len(plan.trials))
     else:
-        from orchestrator.runner import connected
+        from orchestrator.connection import connected
 
         with connected(experiment) as nodes:
             resources = feasible(experiment, nodes, len(plan.trials))
@@ -85,7 +85,8 @@ def run_experiment(
     finished = {key for key, record in records.items() if record.status != "failed"}
     waiting = [trial for trial in plan.longest_first() if trial.key not in finished]
     if waiting or not layout.plan.exists():
-        from orchestrator.runner import connected, run_trials
+        from orchestrator.connection import connected
+        from orchestrator.runner import run_trials
 
         with connected(experiment) as nodes:
             resources = feasible(experiment, nodes, len(plan.trials))

@@ -5,148 +5,34 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import ray
-from ray.cluster_utils import Cluster
 
-from orchestrator import runner
 from orchestrator.config import load_experiment
 from orchestrator.experiment import run_experiment
 from orchestrator.resources import Node, feasible
 from orchestrator.run_directory import read_plan
-from tests.conftest import PROJECT
+from tests.orchestrator.grid import (
+    Ended,
+    Grid,
+    assert_nothing_left,
+    ended,
+    measured,
+    measured_all,
+    session_processes,
+    until,
+    workers,
+)
 from trainables.config import Runtime
 from trainables.errors import ResourceError
-from trainables.record import RunLayout, TrialRecord, read_record, read_records
+from trainables.record import TrialRecord, read_record, read_records
 from trainables.trial import run_trial
 
 pytestmark = pytest.mark.ray
-
-
-@dataclass
-class Grid:
-    """A small grid in its own folder, run by the real command line."""
-
-    folder: Path
-    encoder: Path
-
-    @property
-    def layout(self) -> RunLayout:
-        return RunLayout(self.folder / "run")
-
-    def overrides(self) -> list[str]:
-        return [
-            f"define.models.tiny={{encoder: {self.encoder}, max_length: 64}}",
-            "models=[tiny]",
-            "tasks=[acceptability,sentiment]",
-            "seeds=[41]",
-            "limits={max_train_examples: 400, max_validation_examples: 32}",
-            "training.epochs=6",
-            "resources.cpu=1",
-            "resources.max_concurrent=2",
-            "checkpoint.every=0.5",
-        ]
-
-    def start(self, *more: str) -> subprocess.Popen[str]:
-        """The run command, in a process group of its own as a terminal would make it."""
-        command = [sys.executable, "-m", "orchestrator", "run", "demo", *self.overrides(), *more]
-        return subprocess.Popen(
-            [*command, "--run-dir", str(self.layout.root)],
-            cwd=PROJECT,
-            env=os.environ
-            | {"ONE_OR_MANY_CACHE": str(self.folder / "cache"), "RAY_ADDRESS": "127.0.0.1:1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def finished(self) -> set[str]:
-        """Keys of trials that have a record."""
-        return {path.stem for path in self.layout.records.glob("*.json")}
-
-    def training(self) -> set[str]:
-        """Keys of trials that have said something and have no record."""
-        said = {path.stem for path in self.layout.progress_folder.glob("*.json")}
-        return said - self.finished()
-
-    def checkpointed(self) -> bool:
-        """Whether a trial that has a checkpoint goes on training."""
-        before = self.layout.root / "progress"
-        return any(
-            any(self.layout.checkpoints(key).glob("*"))
-            and time.time() - (before / f"{key}.json").stat().st_mtime < 1
-            for key in self.training()
-        )
-
-
-@dataclass
-class Ended:
-    """What a run of the command line came to."""
-
-    code: int
-    out: str
-    err: str
-    seconds: float
-
-
-def ended(process: subprocess.Popen[str]) -> Ended:
-    began = time.monotonic()
-    out, err = process.communicate(timeout=120)
-    return Ended(process.returncode, out, err, time.monotonic() - began)
-
-
-def until(
-    happens: Callable[[], object], process: subprocess.Popen[str], seconds: float = 60
-) -> None:
-    deadline = time.monotonic() + seconds
-    while not happens():
-        assert time.monotonic() < deadline, "nothing happened"
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
-
-
-def session_processes(session: int) -> dict[int, str]:
-    """Processes of a session that the test started (Ray leaves its children in it): pid -> name."""
-    found = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            name = (folder / "cmdline").read_text().replace("\0", " ").strip()
-        except OSError:
-            continue
-        if int(fields[3]) == session and fields[0] != "Z":
-            found[int(folder.name)] = name
-    return found
-
-
-def assert_nothing_left(session: int) -> None:
-    deadline = time.monotonic() + 5
-    while left := session_processes(session):
-        assert time.monotonic() < deadline, left
-        time.sleep(0.1)
-
-
-def workers(session: int) -> list[int]:
-    return [p for p, name in session_processes(session).items() if "ray::TrialTrainable" in name]
-
-
-def measured(record: TrialRecord) -> dict:
-    """All of a record but time and place."""
-    timed = {"train_seconds", "eval_seconds", "started", "finished", "history", "host"}
-    history = [epoch.model_dump(exclude={"seconds"}) for epoch in record.history]
-    return record.model_dump(exclude=timed) | {"history": history}
-
-
-def measured_all(records: dict[str, TrialRecord]) -> dict[str, dict]:
-    return {key: measured(record) for key, record in records.items()}
 
 
 @dataclass
@@ -295,52 +181,3 @@ def test_what_the_machine_cannot_give_is_refused_before_anything_starts(
     experiment = load_experiment("demo", [*Grid(tmp_path, tiny_bert).overrides(), *settings])
     with pytest.raises(ResourceError, match=message):
         feasible(experiment, [Node(4, 2)], 4)
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    """A head without CPUs and two nodes of one core each."""
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-    for _ in range(2):
-        cluster.add_node(wait=False, num_cpus=1)
-    cluster.wait_for_nodes()
-    yield cluster
-    cluster.shutdown()
-
-
-def test_a_cluster_is_joined_and_left_as_it_was(
-    cluster: Cluster, tiny_bert: Path, tmp_path: Path
-) -> None:
-    grid = Grid(tmp_path, tiny_bert)
-    address = f"ray.address={cluster.address}"
-    run = ended(grid.start(address, "arms=[single_task]", "resources.cpu=auto"))
-    assert run.code == 0, run
-    assert run.err == ""
-    assert {record.status for record in read_records(grid.layout).values()} == {"finished"}
-    shutil.rmtree(grid.layout.records)
-    refused = ended(grid.start(address, "arms=[single_task]", "resources.cpu=2"))
-    assert refused.code == 2
-    assert "resources.cpu=2: this cluster has at most 1 cores per node" in refused.err
-    assert refused.err.count("\n") == 1
-
-
-@pytest.mark.parametrize(
-    ("address", "message"),
-    [
-        ("127.0.0.1:1", r"ray\.address=127\.0\.0\.1:1: cannot be reached"),
-        ("nowhere:x", r"ray\.address=nowhere:x: cannot be reached"),
-        ("ray://127.0.0.1:1", r"ray\.address=ray://127\.0\.0\.1:1: Ray Client cannot run a grid"),
-    ],
-)
-def test_a_cluster_that_cannot_be_joined_is_one_clear_error(
-    address: str, message: str, tiny_bert: Path, tmp_path: Path
-) -> None:
-    overrides = [*Grid(tmp_path, tiny_bert).overrides(), f"ray.address={address}"]
-    began = time.monotonic()
-    with (
-        pytest.raises(ResourceError, match=message) as caught,
-        runner.connected(load_experiment("demo", overrides)),
-    ):
-        pass
-    assert "\n" not in str(caught.value)
-    assert time.monotonic() - began < 25

@@ -273,9 +273,7 @@ def flip(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [truncate, flip, Path.unlink, lambda p: p.write_bytes(b"")])
-@pytest.mark.parametrize(
-    "name", ["model.safetensors", "optimizer.pt", "state.json", "manifest.json"]
-)
+@pytest.mark.parametrize("name", ["model.safetensors", "parts.pt", "state.json", "manifest.json"])
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
     stopped: Trial, name: str, damage: Any
 ) -> None:

@@ -1,9 +1,10 @@
 """Checkpoints from which a trial goes on bit for bit.
 
-A checkpoint is a folder ``step-00000123``: weights as safetensors, optimiser moments as tensors
-that are loaded with ``weights_only``, everything else as JSON, and a manifest with the SHA-256 of
-each file, written last. The folder takes its name only when all of it is on the disk. Loading
-takes the newest checkpoint that is whole, so a damaged one costs the work since the one before.
+A checkpoint is a folder ``step-00000123``: weights as safetensors, the state of the loop's stateful
+parts (optimiser, loss scaler ...) as tensors that are loaded with ``weights_only``, everything else
+as JSON, and a manifest with the SHA-256 of each file, written last. The folder takes its name only
+when all of it is on the disk. Loading takes the newest checkpoint that is whole, so a damaged one
+costs the work since the one before.
 """
 
 import hashlib
@@ -38,9 +39,9 @@ def save_checkpoint(folder: Path, key: str, loop: TrainingLoop) -> Path:
         save_file(weights, temporary / "model.safetensors")
         if loop.best_weights is not None:
             save_file(loop.best_weights, temporary / "best.safetensors")
-        torch.save(loop.optimizer.state_dict(), temporary / "optimizer.pt")
-        content = {"loop": _encode(loop.state), "scaler": loop.scaler.state_dict()}
-        (temporary / "state.json").write_text(json.dumps(content), encoding="utf-8")
+        parts = {name: part.state_dict() for name, part in loop.stateful.items()}
+        torch.save(parts, temporary / "parts.pt")
+        (temporary / "state.json").write_text(json.dumps(_encode(loop.state)), encoding="utf-8")
         sums = {path.name: _sha256(path) for path in sorted(temporary.iterdir())}
         manifest = {"key": key, "sha256": sums}
         (temporary / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
@@ -83,11 +84,11 @@ def load_checkpoint(path: Path, key: str, loop: TrainingLoop) -> None:
     """
     verify(path, key)
     content = json.loads((path / "state.json").read_text(encoding="utf-8"))
-    optimizer = torch.load(path / "optimizer.pt", map_location=loop.device, weights_only=True)
+    parts = torch.load(path / "parts.pt", map_location=loop.device, weights_only=True)
     loop.model.load_state_dict(load_file(path / "model.safetensors", device=str(loop.device)))
-    loop.optimizer.load_state_dict(optimizer)
-    loop.scaler.load_state_dict(content["scaler"])
-    loop.state = _decode(content["loop"])
+    for name, part in loop.stateful.items():
+        part.load_state_dict(parts[name])
+    loop.state = _decode(content)
     best = path / "best.safetensors"
     loop.best_weights = load_file(best) if best.is_file() else None
 

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -50,6 +51,18 @@ class LoopState:
     stopped_early: bool = False
 
 
+class Stateful(Protocol):
+    """A part of the loop whose state moves with training and is not in the model's weights."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors, numbers, texts, and lists and dictionaries of them."""
+        ...
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> Any:
+        """Take over what ``state_dict`` gave."""
+        ...
+
+
 class TrainingLoop:
     """Trains ``model`` over the batches of ``strategy`` for ``total_steps`` optimiser steps.
 
@@ -90,6 +103,11 @@ class TrainingLoop:
         self._evaluated_epoch = 0
 
     @property
+    def stateful(self) -> dict[str, Stateful]:
+        """What a checkpoint keeps besides the weights and ``state``."""
+        return {"optimizer": self.optimizer, "scaler": self.scaler}
+
+    @property
     def done(self) -> bool:
         """Whether there is nothing left to train."""
         return self.state.step >= self.total_steps or self.state.stopped_early
@@ -127,6 +145,26 @@ class TrainingLoop:
         rate = learning_rate(self.state.step, self.total_steps, self.training)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        total = self._gradients(step)
+        if not math.isfinite(total):
+            raise DivergedError(
+                f"the training loss became {total} at step {self.state.step + 1} of "
+                f"{self.total_steps}: lower training.learning_rate or add training.warmup"
+            )
+        if self.training.max_grad_norm:
+            self.scaler.unscale_(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.training.max_grad_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.loss = total
+        self.state.step += 1
+        self.state.examples += len(step.tasks)
+        self.state.loss_sum += total
+        self.state.loss_steps += 1
+
+    def _gradients(self, step: Step) -> float:
+        """Add the gradients of a step's loss to the parameters'; return the loss."""
         size = len(step.tasks)
         micro = math.ceil(size / self.training.gradient_accumulation)
         total = 0.0
@@ -141,22 +179,7 @@ class TrainingLoop:
             self.scaler.scale(loss).backward()
             total += loss.item()
             self._count(step.tasks[rows], logits.detach().float().cpu(), labels.cpu())
-        if not math.isfinite(total):
-            raise DivergedError(
-                f"the training loss became {total} at step {self.state.step + 1} of "
-                f"{self.total_steps}: lower training.learning_rate or add training.warmup"
-            )
-        if self.training.max_grad_norm:
-            self.scaler.unscale_(self.optimizer)
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.training.max_grad_norm)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        self.optimizer.zero_grad(set_to_none=True)
-        self.loss = total
-        self.state.step += 1
-        self.state.examples += size
-        self.state.loss_sum += total
-        self.state.loss_steps += 1
+        return total
 
     def _count(self, tasks: np.ndarray, logits: torch.Tensor, labels: torch.Tensor) -> None:
         """Add a micro-batch's predictions to the running training confusion matrices."""

@@ -1,0 +1,131 @@
+"""A small grid, run by the real command line in a process of its own, and what Ray leaves of it."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.conftest import PROJECT
+from trainables.record import RunLayout, TrialRecord
+
+
+@dataclass
+class Grid:
+    """A small grid in its own folder, run by the real command line."""
+
+    folder: Path
+    encoder: Path
+
+    @property
+    def layout(self) -> RunLayout:
+        return RunLayout(self.folder / "run")
+
+    def overrides(self) -> list[str]:
+        return [
+            f"define.models.tiny={{encoder: {self.encoder}, max_length: 64}}",
+            "models=[tiny]",
+            "tasks=[acceptability,sentiment]",
+            "seeds=[41]",
+            "limits={max_train_examples: 400, max_validation_examples: 32}",
+            "training.epochs=6",
+            "resources.cpu=1",
+            "resources.max_concurrent=2",
+            "checkpoint.every=0.5",
+        ]
+
+    def start(self, *more: str) -> subprocess.Popen[str]:
+        """The run command, in a process group of its own as a terminal would make it."""
+        command = [sys.executable, "-m", "orchestrator", "run", "demo", *self.overrides(), *more]
+        return subprocess.Popen(
+            [*command, "--run-dir", str(self.layout.root)],
+            cwd=PROJECT,
+            env=os.environ
+            | {"ONE_OR_MANY_CACHE": str(self.folder / "cache"), "RAY_ADDRESS": "127.0.0.1:1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def finished(self) -> set[str]:
+        """Keys of trials that have a record."""
+        return {path.stem for path in self.layout.records.glob("*.json")}
+
+    def training(self) -> set[str]:
+        """Keys of trials that have said something and have no record."""
+        said = {path.stem for path in self.layout.progress_folder.glob("*.json")}
+        return said - self.finished()
+
+    def checkpointed(self) -> bool:
+        """Whether a trial that has a checkpoint goes on training."""
+        before = self.layout.root / "progress"
+        return any(
+            any(self.layout.checkpoints(key).glob("*"))
+            and time.time() - (before / f"{key}.json").stat().st_mtime < 1
+            for key in self.training()
+        )
+
+
+@dataclass
+class Ended:
+    """What a run of the command line came to."""
+
+    code: int
+    out: str
+    err: str
+    seconds: float
+
+
+def ended(process: subprocess.Popen[str]) -> Ended:
+    began = time.monotonic()
+    out, err = process.communicate(timeout=120)
+    return Ended(process.returncode, out, err, time.monotonic() - began)
+
+
+def until(
+    happens: Callable[[], object], process: subprocess.Popen[str], seconds: float = 60
+) -> None:
+    deadline = time.monotonic() + seconds
+    while not happens():
+        assert time.monotonic() < deadline, "nothing happened"
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+
+
+def session_processes(session: int) -> dict[int, str]:
+    """Processes of a session that the test started (Ray leaves its children in it): pid -> name."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            name = (folder / "cmdline").read_text().replace("\0", " ").strip()
+        except OSError:
+            continue
+        if int(fields[3]) == session and fields[0] != "Z":
+            found[int(folder.name)] = name
+    return found
+
+
+def assert_nothing_left(session: int) -> None:
+    deadline = time.monotonic() + 5
+    while left := session_processes(session):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
+
+
+def workers(session: int) -> list[int]:
+    return [p for p, name in session_processes(session).items() if "ray::TrialTrainable" in name]
+
+
+def measured(record: TrialRecord) -> dict:
+    """All of a record but time and place."""
+    timed = {"train_seconds", "eval_seconds", "started", "finished", "history", "host"}
+    history = [epoch.model_dump(exclude={"seconds"}) for epoch in record.history]
+    return record.model_dump(exclude=timed) | {"history": history}
+
+
+def measured_all(records: dict[str, TrialRecord]) -> dict[str, dict]:
+    return {key: measured(record) for key, record in records.items()}
