@@ -6,6 +6,7 @@ Elsewhere the file's time tells: the holder renews it every few seconds, and it 
 time of a new file in the same folder, so computers whose clocks differ agree.
 """
 
+import hashlib
 import os
 import platform
 import shlex
@@ -29,6 +30,9 @@ LOCK = "lock.json"
 GUARD = ".lock.guard"
 """Held for the moment in which the lock is looked at and taken; what it guards is a file's content,
 so the guard's own file stays."""
+
+PROBE = ".probe-"
+"""What files are called that are made only to see whether and when they are made."""
 
 BEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0
@@ -167,7 +171,7 @@ class _Lock:
             return
         lives = holder.lives() if holder is not None else None
         if lives is None:
-            lives = self._now() - renewed < STALE_SECONDS
+            lives = storage_time(self.root) - renewed < STALE_SECONDS
             known = f"; if that computer is gone, try again in {STALE_SECONDS:.0f} s"
         else:
             known = ""
@@ -176,12 +180,6 @@ class _Lock:
                 f"{self.root}: in use by {holder or f'somebody ({LOCK} cannot be read)'}; wait for "
                 f"it, end it or choose another directory with --run-dir{known}"
             )
-
-    def _now(self) -> float:
-        """The time by the clock of whoever keeps the folder, as files get it."""
-        with tempfile.NamedTemporaryFile(dir=self.root, prefix=".probe-") as probe:
-            os.utime(probe.name)
-            return Path(probe.name).stat().st_mtime
 
     def _renew(self) -> None:
         while not self._ended.wait(BEAT_SECONDS):
@@ -205,6 +203,13 @@ class _Lock:
             if self._interrupts:
                 # As Ctrl-C does it, so that what waits ends waiting.
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+
+def storage_time(folder: Path) -> float:
+    """Unix seconds by the clock that gives the files in ``folder`` their times."""
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=PROBE) as probe:
+        os.utime(probe.name)
+        return Path(probe.name).stat().st_mtime
 
 
 def _read(path: Path) -> tuple[Holder | None, float]:
@@ -235,7 +240,9 @@ def _boot() -> str:
 
 
 def _computer() -> str:
-    return _text("/etc/machine-id")
+    """Stays through restarts. Its source is not for other computers' eyes, so it is hashed."""
+    number = _text("/etc/machine-id")
+    return hashlib.sha256(number.encode()).hexdigest()[:16] if number else ""
 
 
 def _namespace() -> str:
