@@ -254,7 +254,7 @@ def test_report_warns_of_predictions_that_cannot_be_read(run: RunLayout, command
     ended = command("report", "run")
     assert ended.code == 0
     assert ended.err == (
-        f"warning: run/predictions/{second.stem}.parquet and of 1 more trials: missing or damaged, "
+        f"warning: run/predictions/{second.stem}.parquet (and 1 more): missing or damaged, "
         f"which the table does not need; to make it again delete run/records/{second.name} and run "
         "the experiment again\n"
     )
@@ -266,7 +266,7 @@ def test_the_second_command_in_a_directory_ends_at_once_and_others_need_no_lock(
     grid = small_grid(tiny_bert)
     one = [tiny(tiny_bert), "model=tiny", "task=sentiment"]
     with held(run.root):
-        before = (run.root / LOCK).stat()
+        before = (run.root / LOCK).stat().st_ino, (run.root / LOCK).read_bytes()
         for arguments in (
             ["run", *grid, "--run-dir", "run"],
             ["train", "single_task", *one, "--run-dir", "other"],
@@ -281,7 +281,7 @@ def test_the_second_command_in_a_directory_ends_at_once_and_others_need_no_lock(
             assert ended.err.count("\n") == 1
         assert command("report", "run").code == 0
         assert command("plan", *grid).code == 0
-        assert (run.root / LOCK).stat() == before
+        assert ((run.root / LOCK).stat().st_ino, (run.root / LOCK).read_bytes()) == before
     assert command("run", *grid, "--run-dir", "run").code == 0
     assert not (run.root / LOCK).exists()
 

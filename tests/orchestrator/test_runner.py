@@ -14,6 +14,7 @@ import ray
 
 from orchestrator.config import load_experiment
 from orchestrator.experiment import run_experiment
+from orchestrator.lock import LOCK
 from orchestrator.resources import Node, feasible
 from orchestrator.run_directory import read_plan
 from tests.orchestrator.grid import (
@@ -43,6 +44,7 @@ class Story:
     runs: dict[str, Ended]
     records: dict[str, dict[str, TrialRecord]]
     blocked: str
+    damaged: str
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +81,10 @@ def story(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Story:
     os.kill(process.pid, signal.SIGTERM)
     conclude("terminated", process)
 
+    damaged = min(grid.finished() - {blocked})
+    grid.layout.record(damaged).write_text("{")
     conclude("repaired", grid.start())
-    return Story(grid, runs, records, blocked)
+    return Story(grid, runs, records, blocked, damaged)
 
 
 @pytest.mark.parametrize("name", ["interrupted", "terminated"])
@@ -99,7 +103,7 @@ def test_a_signal_ends_the_grid_within_seconds_and_says_how_to_go_on(
 def test_interrupted_trials_leave_no_record_and_finished_ones_keep_theirs(story: Story) -> None:
     kept = story.records["interrupted"]
     assert 0 < len(kept) < 4
-    for name in ("disturbed", "terminated", "repaired"):
+    for name in ("disturbed", "terminated"):
         assert kept.items() <= story.records[name].items()
 
 
@@ -122,14 +126,25 @@ def test_a_killed_worker_is_started_again(story: Story) -> None:
     assert "(raylet)" not in out
 
 
-def test_what_failed_and_only_that_is_trained_again(story: Story) -> None:
+def test_what_failed_or_is_damaged_and_only_that_is_trained_again(story: Story) -> None:
     run, records = story.runs["repaired"], story.records["repaired"]
     assert run.code == 0
     assert run.err == ""
-    title = records[story.blocked].title
-    assert re.findall(r"^started (.*)$", run.out, re.M) == [title]
+    again = {story.blocked, story.damaged}
+    titles = {records[key].title for key in again}
+    assert set(re.findall(r"^started (.*)$", run.out, re.M)) == titles
+    [warning] = re.findall(r"^warning: (.*)$", run.out, re.M)
+    assert warning.startswith(f"{story.grid.layout.record(story.damaged)}: not a readable trial")
     assert len(records) == 4
     assert all(record.status == "finished" for record in records.values())
+    for key in records.keys() - again:
+        assert records[key] == story.records["terminated"][key]
+
+
+def test_checkpoints_go_with_their_trials_and_the_lock_with_the_run(story: Story) -> None:
+    folder = story.grid.layout.root / "checkpoints"
+    assert list(folder.iterdir()) == []
+    assert not (story.grid.layout.root / LOCK).exists()
 
 
 def test_a_finished_grid_trains_nothing_and_starts_no_ray(
@@ -165,7 +180,13 @@ def test_the_longest_trials_start_first_and_nothing_of_tune_remains(story: Story
     started = re.findall(r"^started (.*)$", story.runs["interrupted"].out, re.M)
     # The two slots' processes come up together, in either order.
     assert set(started[:2]) == set(titles[:2])
-    assert not story.grid.layout.ray.exists()
+    assert {path.name for path in story.grid.layout.root.iterdir() if path.is_dir()} == {
+        "checkpoints",
+        "damaged",
+        "predictions",
+        "progress",
+        "records",
+    }
 
 
 @pytest.mark.parametrize(
