@@ -129,7 +129,7 @@ class Trial:
         Where it cannot be kept, ``record`` says so too, and a continued run trains the trial again.
         """
         status = "diverged" if isinstance(error, DivergedError) else "failed"
-        if does_not_fit(error):
+        if does_not_fit(error) or (error.__cause__ and does_not_fit(error.__cause__)):
             error = too_large("the model or its data")
         message = " ".join(str(error).split()) or type(error).__name__
         if not isinstance(error, OneOrManyError):

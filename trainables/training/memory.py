@@ -19,13 +19,17 @@ from trainables.errors import TrialError
 
 Result = TypeVar("Result")
 GB = 1_000_000_000
+M_MMAP_THRESHOLD = -3
+"""Of mallopt(3): larger blocks are mapped one by one, and unmapped as soon as they are freed."""
 
 _TEXTS = (
     "can't allocate memory",  # the CPU allocator; "not enough memory" on other systems
     "not enough memory",
     "Cannot allocate memory",
     "std::bad_alloc",
-    "could not create a memory",  # oneDNN
+    "could not create a memory",  # oneDNN, and where it lacks the room for a kernel's code:
+    "could not create a primitive",
+    "can't start new thread",
     "MPS backend out of memory",
     "CUDA error: out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
@@ -88,6 +92,9 @@ def held_to(gigabytes: float | None) -> Iterator[None]:
     if gigabytes is None or used is None:
         yield
         return
+    # Else glibc keeps freed tensors for its own later use, and oneDNN's code finds no room.
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 20)
     # Threads that cannot be started later, for lack of memory, would end the process.
     torch.matmul(torch.ones(512, 512), torch.ones(512, 512)).add_(1)
     mapped, resident = _private_memory() or used
