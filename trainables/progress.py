@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Any, TypedDict
 
 
 class Progress(TypedDict):
@@ -30,7 +30,7 @@ class Progress(TypedDict):
     headline_name: str
     examples_per_second: float
     time: float
-    note: NotRequired[str]
+    note: str
 
 
 _NUMBERS = (

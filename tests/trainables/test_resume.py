@@ -17,13 +17,13 @@ from trainables.training import checkpoint, loop
 from trainables.training.checkpoint import save_checkpoint
 from trainables.trial import Trial
 
-SMALL = {
+SMALL: dict[str, Any] = {
     "epochs": 3,
     "limits": LimitsConfig(max_train_examples=16, max_validation_examples=8),
     "model": {"num_layers": 1},
     "eval_batch_size": 8,
 }
-SELECTING = {
+SELECTING: dict[str, Any] = {
     "early_stopping": {"patience": 1},
     "keep": "best",
     "selection": SelectionConfig(fraction=0.3),
