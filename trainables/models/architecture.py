@@ -77,8 +77,8 @@ def _refuse_code(model: ModelConfig, folder: Path) -> None:
         if not path.is_file():
             continue
         try:
-            content: Any = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+            content: Any = json.loads(path.read_bytes())
+        except (ValueError, RecursionError) as error:
             raise problem(model, "encoder", f"{path} is not JSON ({error})") from error
         if not isinstance(content, dict):
             raise problem(model, "encoder", f"{path} is not a JSON object")
