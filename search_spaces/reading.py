@@ -24,6 +24,8 @@ MAX_DEPTH = 50
 MAX_VALUES = 20_000
 MAX_INTERPOLATIONS = 200
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 
 def read_yaml(path: Path) -> DictConfig:
     """A YAML file that is a mapping of keys to values.
@@ -57,7 +59,7 @@ def check_yaml(text: str) -> None:
     sizes: dict[str, int] = {}
     branches: list[tuple[str | None, int]] = []
     total = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+    for event in yaml.parse(text, Loader=_LOADER):
         if isinstance(event, yaml.AliasEvent):
             if event.anchor in {anchor for anchor, _ in branches}:
                 raise ValueError(f"the alias *{event.anchor} stands for what holds it")

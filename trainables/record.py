@@ -176,13 +176,13 @@ def read_record(path: Path) -> TrialRecord:
             reason = "sha256: its content is not what was written"
         else:
             return record
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        cause, reason = error, f"file: Invalid JSON: {error}"
     except OSError as error:
         cause, reason = error, error.strerror or str(error)
     except ValidationError as error:
         first = error.errors()[0]
         cause, reason = error, f"{'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}"
+    except (ValueError, RecursionError) as error:
+        cause, reason = error, f"file: Invalid JSON: {error}"
     raise RunDirectoryError(
         f"{path}: not a readable trial record ({reason}); delete it to train the trial again"
     ) from cause
