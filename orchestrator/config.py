@@ -11,6 +11,7 @@ from pydantic import (
     Field,
     NonNegativeFloat,
     NonNegativeInt,
+    PositiveFloat,
     PositiveInt,
     model_validator,
 )
@@ -65,6 +66,11 @@ class CheckpointConfig(Settings):
     every: NonNegativeFloat = Field(
         default=300.0, description="seconds between checkpoints; 0: never"
     )
+    patience: NonNegativeFloat = Field(
+        default=600.0,
+        description="seconds that a trial waits, losing nothing, for a run directory that is gone "
+        "or full",
+    )
 
 
 class ResourcesConfig(Settings):
@@ -77,6 +83,11 @@ class ResourcesConfig(Settings):
         default="auto",
         description="one GPU or a share of it, since a trial computes on one; "
         "auto: one where there are any",
+    )
+    memory: PositiveFloat | None = Field(
+        default=None,
+        description="GB of host memory: reserved, and kept to by trials without a GPU, which cut "
+        "their batches into smaller parts where they must; none: whatever there is",
     )
     max_concurrent: PositiveInt | None = Field(
         default=None, description="trials at once; none: that fit"

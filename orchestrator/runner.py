@@ -6,6 +6,7 @@ continued run is the plan minus its finished records, whatever ended the one bef
 
 import pickle
 import shutil
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ from orchestrator.plan import PlannedTrial
 from orchestrator.progress import TrialState
 from orchestrator.resources import TrialResources
 from orchestrator.signals import Stop, signals
+from trainables.atomic import write_text
 from trainables.config import Runtime
-from trainables.record import RunLayout, TrialRecord, write_record
+from trainables.record import RunLayout, TrialRecord, read_kills, write_record
+from trainables.training.memory import GB
 from trainables.tune import TrialTrainable
 
 
@@ -40,6 +43,8 @@ def run_trials(
     shutil.rmtree(layout.ray, ignore_errors=True)
     runtime = runtime_of(experiment, layout, resources, glue_dir).model_dump(mode="json")
     bundle = {"CPU": float(resources.cpu)} | ({"GPU": resources.gpu} if resources.gpu else {})
+    if resources.memory is not None:
+        bundle["memory"] = float(int(resources.memory * GB))
     cells = [
         {
             "key": trial.key,
@@ -99,6 +104,8 @@ def runtime_of(
         wandb=experiment.wandb,
         save_model=experiment.save_models,
         checkpoint_every=experiment.checkpoint.every,
+        patience=experiment.checkpoint.patience,
+        memory=resources.memory,
     )
 
 
@@ -126,15 +133,25 @@ class Follow(tune.Callback):
     ) -> None:
         """See ``tune.Callback``."""
         key = trial.config["cell"]["key"]
+        self._view.note(key, result.get("note", ""))
         # The loss of a diverged trial's last step is no number.
         if result.get("loss") is not None:
-            self._view.update(key, result)
+            # Read off the clock of the view: that of the trial's machine may be another, or jump.
+            self._view.update(key, {**result, "time": self._view.now()})
         if "status" in result:
             self._view.finish(key, TrialState(result["status"]), result["error"])
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """The trial's process died and will be started again."""
-        self._view.restart(trial.config["cell"]["key"], why(trial))
+        """The trial's process died and will be started again.
+
+        One that took too much memory is told so, and cuts its batches into smaller parts.
+        """
+        key = trial.config["cell"]["key"]
+        if took_too_much_memory(trial):
+            with suppress(OSError):
+                kills = read_kills(self._layout, key) + 1
+                write_text(self._layout.memory_kills(key), f"{min(kills, 99)}\n")
+        self._view.restart(key, why(trial))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The trial's process died more often than ``retries`` allows."""
@@ -157,13 +174,23 @@ class Follow(tune.Callback):
         self._view.finish(key, TrialState.FAILED, reason)
 
 
+def took_too_much_memory(trial: Any) -> bool:
+    """Whether Ray killed a trial's process because its machine was running out of memory."""
+    error = _error(trial)
+    causes = (error, getattr(error, "cause", None))
+    return any(isinstance(cause, ray.exceptions.OutOfMemoryError) for cause in causes)
+
+
 def why(trial: Any) -> str:
     """One line about why Tune gave a trial up."""
-    # Not ``trial.get_pickled_error``, which looks where Tune copies the error to, seconds later.
-    try:
-        error = pickle.loads(Path(trial.pickled_error_file).read_bytes())
-    except Exception:
+    error = _error(trial)
+    if error is None:
         return "its process died"
+    if took_too_much_memory(trial):
+        return (
+            "its machine ran out of memory and Ray killed its process: lower training.batch_size, "
+            "model.max_length or resources.max_concurrent, or set resources.memory"
+        )
     cause = getattr(error, "cause", error)
     reason = " ".join(str(cause).split())
     if not isinstance(error, ray.exceptions.RayActorError):
@@ -171,3 +198,12 @@ def why(trial: Any) -> str:
     # Ray says a page about it; what differs stands after this and before general advice.
     detail = reason.rpartition("exit detail: ")[2].partition(" Some common causes")[0]
     return f"its process was killed or crashed: {detail}"[:300]
+
+
+def _error(trial: Any) -> Any:
+    """What Tune was told of the trial's end; none where that is not to be found."""
+    # Not ``trial.get_pickled_error``, which looks where Tune copies the error to, seconds later.
+    try:
+        return pickle.loads(Path(trial.pickled_error_file).read_bytes())
+    except Exception:
+        return None

@@ -52,6 +52,7 @@ def train(
         resume_from=single.resume_from,
         save_model=single.save_model,
         checkpoint_every=single.checkpoint.every,
+        patience=single.checkpoint.patience,
     )
     console.print(f"{config.title} ({config.key}), {device}, {precision}", markup=False)
     with console.status("preparing") as status:

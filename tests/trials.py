@@ -86,7 +86,8 @@ def trial_config(
 
 
 def runtime(folder: Path, **settings: Any) -> Runtime:
-    """Everything that a trial leaves behind goes under ``folder``."""
+    """Everything that a trial leaves behind goes under ``folder``; the run directory is made."""
+    (folder / "run").mkdir(parents=True, exist_ok=True)
     values = {
         "output_dir": str(folder / "run"),
         "cache_dir": str(folder / "cache"),

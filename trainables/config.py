@@ -203,3 +203,9 @@ class Runtime(Settings):
     resume_from: str | None = Field(default=None, description="a checkpoint folder")
     save_model: bool = False
     checkpoint_every: NonNegativeFloat = Field(default=300.0, description="seconds; 0: never")
+    patience: NonNegativeFloat = Field(
+        default=600.0, description="seconds to wait for a run directory that is gone or full"
+    )
+    memory: PositiveFloat | None = Field(
+        default=None, description="GB of host memory that a CPU trial is held to; none: no limit"
+    )

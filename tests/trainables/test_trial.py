@@ -17,8 +17,9 @@ from trainables.data.task import TaskConfig
 from trainables.errors import CheckpointError, DataError, DivergedError
 from trainables.models.saved import load_classifier
 from trainables.record import RunLayout, TrialRecord, read_record
-from trainables.training.checkpoint import checkpoints, load_newest, save_checkpoint
+from trainables.training.checkpoint import checkpoints, save_checkpoint
 from trainables.training.metrics import scores
+from trainables.training.restore import load_newest
 from trainables.trial import Trial, run_trial
 
 SELECTING = {"early_stopping": {"patience": 3}, "keep": "best"}
@@ -36,7 +37,7 @@ def weights(trial: Trial) -> dict[str, torch.Tensor]:
 
 def assert_same(one: tuple[TrialRecord, Trial], other: tuple[TrialRecord, Trial]) -> None:
     """Metrics, predictions and weights agree bit for bit; only time and place may differ."""
-    timed = {"train_seconds", "eval_seconds", "started", "finished", "history"}
+    timed = {"train_seconds", "eval_seconds", "started", "finished", "history", "interruptions"}
     first, second = (r.model_dump(exclude=timed) for r, _ in (one, other))
     assert first == second
     for a, b in zip(one[0].history, other[0].history, strict=True):
