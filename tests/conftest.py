@@ -13,7 +13,9 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--soak", action="store_true", help="many more random cases and faults: minutes, not seconds"
+        "--soak",
+        action="store_true",
+        help="many more random cases and faults: minutes, not seconds",
     )
 
 

@@ -83,9 +83,7 @@ class Campaign:
 
         case()
 
-    def each(
-        self, corpus: str, values: list[Value], body: Callable[[Value], bool]
-    ) -> None:
+    def each(self, corpus: str, values: list[Value], body: Callable[[Value], bool]) -> None:
         """The same with given values."""
         for value in values:
             self._case(corpus, lambda value=value: body(value))

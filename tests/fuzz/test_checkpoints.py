@@ -15,8 +15,9 @@ from tests.fuzz.damage import REPLACED, damaged, damaged_json, remove, replace
 from tests.trials import runtime, trial_config
 from trainables.config import TrialConfig
 from trainables.errors import CheckpointError
-from trainables.training.checkpoint import load_newest, save_checkpoint, verify
+from trainables.training.checkpoint import save_checkpoint, verify
 from trainables.training.loop import TrainingLoop
+from trainables.training.restore import load_newest
 from trainables.trial import Trial
 
 
@@ -45,8 +46,8 @@ def fingerprint(loop: TrainingLoop) -> list[str]:
         for part in loop.stateful["optimizer"].state_dict()["state"].values()
         for value in part.values()
     ]
-    best = loop.best_weights and [value.numpy().tobytes() for value in loop.best_weights.values()]
-    parts = (weights, moments, best, loop.state)
+    best = loop.best_weights and {k: v.numpy().tobytes() for k, v in loop.best_weights.items()}
+    parts = (weights, moments, best and sorted(best.items()), loop.state)
     return [hashlib.sha256(repr(part).encode()).hexdigest() for part in parts]
 
 

@@ -39,7 +39,9 @@ def written(ending: str, columns: list[str], rows: list[tuple[Any, ...]]) -> byt
         writer.writerows([columns, *rows])
         return text.getvalue().encode()
     if ending == "jsonl":
-        return "".join(json.dumps(dict(zip(columns, row, strict=True))) + "\n" for row in rows).encode()
+        return "".join(
+            json.dumps(dict(zip(columns, row, strict=True))) + "\n" for row in rows
+        ).encode()
     sink = io.BytesIO()
     arrays = [pa.array(column) for column in zip(*rows, strict=True)]
     pq.write_table(pa.table(arrays, names=columns), sink)
@@ -79,9 +81,7 @@ SCALARS = st.one_of(
 )
 
 
-def test_any_values_in_jsonl_are_data_or_a_clear_error(
-    campaign: Campaign, tmp_path: Path
-) -> None:
+def test_any_values_in_jsonl_are_data_or_a_clear_error(campaign: Campaign, tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     odd = st.one_of(SCALARS, st.lists(SCALARS, max_size=2), st.dictionaries(st.text(), SCALARS))
     texts = st.one_of(st.just("text"), st.just("text"), odd)
@@ -209,14 +209,16 @@ def test_any_damage_of_a_glue_folder_is_data_or_a_clear_error(
     if name == "MRPC":
         ids = b"1\t2\n"
         originals = dict.fromkeys(["msr_paraphrase_train.txt", "msr_paraphrase_test.txt"])
-        files |= {file: files["dev.tsv"] for file in originals} | {"dev_ids.tsv": ids}
+        files |= dict.fromkeys(originals, files["dev.tsv"]) | {"dev_ids.tsv": ids}
     text = ("a", "b") if name == "MRPC" else ("a",)
     task = TaskConfig.model_validate({"text": text, "glue_dir": name})
 
     def load() -> TaskData:
         limits = LimitsConfig(max_train_examples=4)
         glue = str(tmp_path)
-        return load_task("t", task, "glue_dir", glue_dir=glue, limits=limits, selection_fraction=None)
+        return load_task(
+            "t", task, "glue_dir", glue_dir=glue, limits=limits, selection_fraction=None
+        )
 
     def body(random: Random) -> bool:
         for file, whole in files.items():

@@ -115,7 +115,6 @@ KEY = "embeddings.word_embeddings.weight"
 WRONG: dict[str, Callable[[Path], None]] = {
     "another shape": _weights(lambda w: w.update({KEY: torch.zeros(3, 3)})),
     "more rows": _weights(lambda w: w.update({KEY: torch.zeros(len(w[KEY]) + 1, 32)})),
-    "integers": _weights(lambda w: w.update({KEY: w[KEY].to(torch.int32)})),
     "a tensor fewer": _weights(lambda w: w.pop(KEY)),
     "no number": _weights(lambda w: w.update({KEY: w[KEY] * float("nan")})),
     "an infinite number": _weights(lambda w: w[KEY].view(-1)[5:6].fill_(float("inf"))),
@@ -127,9 +126,10 @@ WRONG: dict[str, Callable[[Path], None]] = {
     "no width": _settings(hidden_size=0),
     "positions": _settings(max_position_embeddings=2**50),
     "no positions": _settings(max_position_embeddings=0),
-    "another family": _settings(model_type="roberta"),
+    "another family": _settings(model_type="gpt2"),
     "a decoder": _settings(is_decoder=True, add_cross_attention=True),
     "an unknown activation": _settings(hidden_act="os.system"),
+    "layers in words": _settings(num_hidden_layers="two"),
     "dropout": _settings(hidden_dropout_prob=2.0),
     "no epsilon": _settings(layer_norm_eps="x"),
 }

@@ -50,7 +50,9 @@ def test_any_damage_of_a_run_directory_is_told(
         remove(copy.root)
         shutil.copytree(run.root, copy.root)
         inputs = [copy.plan, copy.config, copy.environment, *copy.records.iterdir()]
-        for path in random.sample([*inputs, *copy.progress_folder.iterdir()], random.choice((1, 2))):
+        for path in random.sample(
+            [*inputs, *copy.progress_folder.iterdir()], random.choice((1, 2))
+        ):
             whole = path.read_bytes()
             if random.random() < 0.2:
                 replace(path, random.choice(list(REPLACED)))

@@ -88,9 +88,20 @@ VALUES = st.one_of(
     st.sampled_from(["[" * 3000, "{a: " * 3000, "9" * 4000, "1e400", "-0", "0x7f", "x" * 50_000]),
     st.text(max_size=12),
 )
-GOOD = ["training.epochs=2", "seeds=[1,2]", "tasks=cola", "training={batch_size: 8}", "name=${name}"]
+GOOD = [
+    "training.epochs=2",
+    "seeds=[1,2]",
+    "tasks=cola",
+    "training={batch_size: 8}",
+    "name=${name}",
+]
 GOOD += ["define.arms.mine={strategy: shared_encoder}", "data.glue_dir=ü", "ray.address=a.b:1"]
-OVERRIDE = st.one_of(st.sampled_from(GOOD), st.sampled_from(GOOD), st.builds("{}={}".format, KEYS, VALUES), st.text(max_size=12))
+OVERRIDE = st.one_of(
+    st.sampled_from(GOOD),
+    st.sampled_from(GOOD),
+    st.builds("{}={}".format, KEYS, VALUES),
+    st.text(max_size=12),
+)
 
 
 def test_any_overrides_are_settings_or_a_clear_error(campaign: Campaign) -> None:
@@ -198,8 +209,8 @@ def test_any_command_line_ends_with_a_documented_code(
         assert list(tmp_path.iterdir()) == []
         return ended.code == 0
 
-    campaign.search("command lines", 150, COMMANDS, body)
-    campaign.search("command lines", 60, st.lists(OVERRIDE, max_size=2), planned)
+    campaign.search("command lines", 120, COMMANDS, body)
+    campaign.search("command lines", 25, st.lists(OVERRIDE, max_size=2), planned)
 
 
 @pytest.mark.parametrize("kind", REPLACED)
