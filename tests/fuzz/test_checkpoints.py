@@ -14,8 +14,7 @@ from tests.fuzz.campaign import Campaign
 from tests.fuzz.damage import REPLACED, damaged, damaged_json, remove, replace
 from tests.trials import runtime, trial_config
 from trainables.config import TrialConfig
-from trainables.errors import CheckpointError
-from trainables.training.checkpoint import save_checkpoint, verify
+from trainables.training.checkpoint import save_checkpoint
 from trainables.training.loop import TrainingLoop
 from trainables.training.restore import load_newest
 from trainables.trial import Trial
@@ -29,7 +28,7 @@ class Kept:
         self.folder = folder / "checkpoints"
         self.trial = Trial(self.config, runtime(folder))
         loop = self.loop = self.trial._prepare()
-        self.states = {None: fingerprint(loop)}
+        self.states: dict[str, list[str]] = {}
         for step, _ in enumerate(loop.run(), 1):
             if step in (2, 7):
                 path = save_checkpoint(self.folder, self.config.key, loop)
@@ -68,11 +67,6 @@ def fuzz(campaign: Campaign, kept: Kept, folder: Path, cases: int, damage: Calla
         loaded = load_newest(folder, kept.config.key, start)
         if loaded is not None:
             assert fingerprint(start) == kept.states[loaded.name]
-        for path in folder.iterdir():
-            try:
-                verify(path, kept.config.key)
-            except CheckpointError as error:
-                assert str(error).startswith(str(path))
         return loaded is not None
 
     campaign.draw("checkpoints", cases, body)

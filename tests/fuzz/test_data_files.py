@@ -225,7 +225,7 @@ def test_any_damage_of_a_glue_folder_is_data_or_a_clear_error(
             (folder / file).write_bytes(whole)
         if name == "MRPC" and random.random() < 0.5:
             (folder / "train.tsv").unlink()
-        file = random.choice([path for path in sorted(folder.iterdir())])
+        file = random.choice(sorted(folder.iterdir()))
         if random.random() < 0.1:
             replace(file, random.choice(list(REPLACED)))
             try:

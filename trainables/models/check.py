@@ -76,7 +76,7 @@ def _check(model: ModelConfig) -> EncoderInfo:
     if model.weights == "pretrained":
         tensors = _tensor_names(model, source)
         if has_pooler(skeleton) and not any("pooler." in tensor for tensor in tensors):
-            skeleton.pooler = None
+            skeleton.pooler = None  # type: ignore[assignment]
     return EncoderInfo(
         parameters=sum(parameter.numel() for parameter in skeleton.parameters()),
         hidden_size=config.hidden_size,
