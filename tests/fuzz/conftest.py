@@ -12,7 +12,7 @@ _CAMPAIGN = pytest.StashKey[Campaign]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    soak = config.getoption("--soak")
+    soak = bool(config.getoption("--soak"))
     config.stash[_CAMPAIGN] = Campaign(randbits(32) if soak else 1, soak)
 
 

@@ -10,7 +10,8 @@ from tests.orchestrator.command import SMALL, Command, tiny
 
 NONSENSE = (
     "", " ", "0", "-1", "1", "x", "true", "99999999999999999999", "1e9", "none", "²", "٣",
-    "/dev/null", "/dev/zero", "/proc/self/mem", "~nobody/x", "../../..", "a\nb", "\udcff", "x" * 5000,
+    "/dev/null",
+    "/dev/zero", "/proc/self/mem", "~nobody/x", "../../..", "a\nb", "\udcff", "x" * 5000,
     "local",
     "http://[", "ray://x:1", ":0", "offline", "online", "dryrun",
 )  # fmt: skip
