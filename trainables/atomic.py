@@ -1,6 +1,8 @@
 """Files that are either whole or absent."""
 
+import errno
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -38,6 +40,18 @@ def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8, atomically and durably."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def read_whole(path: Path) -> bytes:
+    """The content of a regular file; of a pipe or a device, reading might never end.
+
+    Raises:
+        OSError: it cannot be read, or is something else.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise OSError(errno.EINVAL, "This is no regular file", str(path))
+    return path.read_bytes()
 
 
 def sync_folder(folder: Path) -> None:

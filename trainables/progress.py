@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypedDict
 
+from trainables.atomic import read_whole
+
 
 class Progress(TypedDict):
     """Where a trial stands.
@@ -57,8 +59,8 @@ def write_progress(path: Path, progress: Mapping[str, Any]) -> None:
 def read_progress(path: Path) -> Progress | None:
     """Read what ``write_progress`` wrote; none where the file is missing, half or foreign."""
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        content = json.loads(read_whole(path))
+    except (OSError, ValueError, RecursionError):
         return None
     return content if _is_progress(content) else None
 

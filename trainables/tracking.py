@@ -86,7 +86,8 @@ def check_trackers(names: tuple[str, ...]) -> None:
     try:
         wandb.setup(wandb.Settings(silent=True))
         known = wandb.login(prompt=False, verify=False)
-    except wandb.Error as error:
+    # A ValueError is about a variable of the environment, such as WANDB_MODE.
+    except (wandb.Error, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"tracking=[wandb]: {reason}; {advice}") from error
     if not known:
