@@ -85,10 +85,12 @@ def run_experiment(
     finished = {key for key, record in records.items() if record.status != "failed"}
     waiting = [trial for trial in plan.longest_first() if trial.key not in finished]
     if waiting or not layout.plan.exists():
-        from orchestrator.connection import connected
+        from orchestrator.connection import connected, dashboard
         from orchestrator.runner import run_trials
 
         with connected(experiment) as nodes:
+            if console is not None and experiment.ray.dashboard:
+                console.print(dashboard(), markup=False, soft_wrap=True)
             resources = feasible(experiment, nodes, len(plan.trials))
             describe(layout, experiment, plan, resources)
             expected = [

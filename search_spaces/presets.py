@@ -2,6 +2,8 @@
 
 A preset is a name (a file in ``search_spaces/presets``) or the path of a user's own YAML file.
 Overrides are ``key=value`` with dotted keys; the value is YAML, so ``seeds=[1,2]`` is a list.
+``${key}`` takes the value of another key. Nothing else is resolved: a stranger's preset reads no
+environment variable.
 """
 
 from difflib import get_close_matches
@@ -78,7 +80,10 @@ def _read(path: Path) -> DictConfig:
         raise ConfigError(f"{path}: cannot be read as YAML: {reason}") from error
     if not isinstance(values, DictConfig):
         raise ConfigError(f"{path}: a preset is a mapping of keys to values")
-    return values
+    try:
+        return _without_resolvers(values)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from error
 
 
 def _override(values: DictConfig, override: str) -> DictConfig:
@@ -91,10 +96,28 @@ def _override(values: DictConfig, override: str) -> DictConfig:
         # OmegaConf would keep the old value without a word.
         if value.strip() == "???":
             raise ValueError("??? stands for a value that is missing")
-        return _merge(values, OmegaConf.from_dotlist([override]))
+        return _merge(values, _without_resolvers(OmegaConf.from_dotlist([override])))
     except (YAMLError, OmegaConfBaseException, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{override:.80}: cannot be applied: {reason}") from error
+
+
+def _without_resolvers(values: DictConfig) -> DictConfig:
+    """``values``, if OmegaConf has nothing to compute in them, such as ``${oc.env:NAME}``.
+
+    Raises:
+        ValueError: it has; a colon after ``${`` is taken for a sign of it, since they nest.
+    """
+
+    def check(value: Any) -> None:
+        if isinstance(value, dict | list):
+            for part in value.values() if isinstance(value, dict) else value:
+                check(part)
+        elif isinstance(value, str) and ":" in value.partition("${")[2]:
+            raise ValueError(f"{value:.60}: only ${{key}} is resolved; write the value itself")
+
+    check(OmegaConf.to_container(values, resolve=False))
+    return values
 
 
 def _merge(values: DictConfig, more: DictConfig) -> DictConfig:

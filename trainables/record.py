@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeInt, ValidationError, model_validator
+from pydantic import AfterValidator, Field, NonNegativeInt, ValidationError, model_validator
 
 from trainables.atomic import write_text
 from trainables.config import TrialConfig
 from trainables.data.task import TaskConfig
 from trainables.errors import RunDirectoryError
+from trainables.secrets import redacted
 from trainables.settings import Settings
 from trainables.training.metrics import macro, pooled, scores
 
@@ -60,7 +61,9 @@ class TrialRecord(Settings):
     key: str
     title: str
     status: Literal["finished", "failed", "diverged"]
-    error: str | None = Field(default=None, description="one line: why it failed")
+    error: Annotated[str, AfterValidator(redacted)] | None = Field(
+        default=None, description="one line: why it failed; no secret of the environment"
+    )
     config: TrialConfig
     origins: dict[str, str] = Field(default={}, description="task -> where its data came from")
     labels: dict[str, tuple[str, ...]] = Field(default={}, description="task -> label names")
