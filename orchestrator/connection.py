@@ -154,7 +154,8 @@ def _answers(address: str) -> None:
     try:
         tokens = AuthenticationTokenLoader.instance()
         ours = is_token_auth_enabled()
-        token = tokens.get_raw_token() if ours and tokens.has_token() else None
+        found = ours and tokens.has_token(ignore_auth_mode=True)
+        token = tokens.get_raw_token(ignore_auth_mode=True) if found else None
     except AuthenticationError as error:
         raise ResourceError(f"ray.address={address}: {error.message}; {advice}") from error
     if _lets_in(address, None):
