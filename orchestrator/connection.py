@@ -33,6 +33,7 @@ from ray._private.authentication.authentication_utils import is_token_auth_enabl
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 from ray.core.generated import gcs_service_pb2, gcs_service_pb2_grpc
 from ray.exceptions import AuthenticationError
+from ray.tune.execution import class_cache
 
 import orchestrator
 import search_spaces
@@ -42,6 +43,9 @@ from orchestrator.private import secure_token, session_folder, token_place
 from orchestrator.resources import Node, this_machine
 from orchestrator.signals import Stop, interrupt, signals
 from trainables.errors import ResourceError
+
+# Tune would send the shell's AWS keys to all workers, and Ray would write them into its logs.
+class_cache.ENV_VARS_TO_PROPAGATE -= {n for n in class_cache.ENV_VARS_TO_PROPAGATE if "AWS_" in n}
 
 ANSWER_SECONDS = 5.0
 """How long a cluster may take to answer a question."""

@@ -9,6 +9,9 @@ from trainables.config import Runtime, TrialConfig
 from trainables.errors import ConfigError
 from trainables.record import EpochResult, TrialRecord, measured
 
+LONGEST_NAME, LONGEST_TAG = 128, 64
+"""Characters that W&B takes."""
+
 
 class Tracker(Protocol):
     """Receives a trial's curves and its end."""
@@ -35,14 +38,15 @@ class WandbTracker:
         self._tasks = config.tasks
         folder = Path(runtime.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
+        tags = [config.arm.strategy, config.model_name, *config.tasks, f"seed-{config.seed}"]
         self._run = wandb.init(
             project=runtime.wandb.project,
             entity=runtime.wandb.entity,
             dir=str(folder),
             id=config.key,
-            name=config.title,
-            group=f"{config.arm_name}/{config.model_name}",
-            tags=[config.arm.strategy, config.model_name, *config.tasks, f"seed-{config.seed}"],
+            name=config.title[:LONGEST_NAME],
+            group=f"{config.arm_name}/{config.model_name}"[:LONGEST_NAME],
+            tags=list(dict.fromkeys(tag[:LONGEST_TAG] for tag in tags)),
             config=config.model_dump(mode="json"),
             resume="allow",
             settings=wandb.Settings(silent=True, console="off"),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from ray.cluster_utils import Cluster
+from ray.tune.execution import class_cache
 
 from orchestrator.config import load_experiment
 from orchestrator.connection import connected, runtime_environment
@@ -216,6 +217,9 @@ def test_a_cluster_with_a_token_runs_a_grid(
 
 
 def test_secrets_do_not_travel_to_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("WANDB_API_KEY", "HF_TOKEN", "RAY_AUTH_TOKEN", "AWS_SECRET_ACCESS_KEY"):
+    names = {"WANDB_API_KEY", "HF_TOKEN", "RAY_AUTH_TOKEN"}
+    names |= {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
+    for name in names:
         monkeypatch.setenv(name, "planted secret")
     assert "planted secret" not in str(runtime_environment())
+    assert not names & class_cache.ENV_VARS_TO_PROPAGATE
