@@ -86,7 +86,13 @@ def connected(experiment: ExperimentConfig) -> Iterator[list[Node]]:
                 with signals(stop if address is None else interrupt), _own_sigterm():
                     ray.init(**options)
                 stop.check()
-            except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+            except (
+                ConnectionError,
+                RuntimeError,
+                ValueError,
+                TimeoutError,
+                AuthenticationError,
+            ) as error:
                 reason = " ".join(str(error).split())
                 if address is None:
                     raise ResourceError(f"Ray cannot be started: {reason}") from error

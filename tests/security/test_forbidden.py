@@ -26,6 +26,8 @@ CALLS = {
     "pandas.read_pickle",
     "pd.read_pickle",
     "torch.hub.load",
+    "evaluate.load",
+    "evaluate.combine",
     "yaml.load",
     "yaml.unsafe_load",
     "yaml.full_load",
