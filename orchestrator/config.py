@@ -99,6 +99,15 @@ class RayConfig(Settings):
     """The Ray instance that runs the trials."""
 
     address: str | None = Field(default=None, description="of a cluster; none: one on this machine")
+    dashboard: bool = Field(
+        default=False, description="of a Ray on this machine; a cluster has its own"
+    )
+
+    @model_validator(mode="after")
+    def _dashboard_is_ours(self) -> Self:
+        if self.dashboard and self.address is not None:
+            raise ValueError("dashboard: the cluster at ray.address has its own; leave it out")
+        return self
 
 
 class DefineConfig(Settings):

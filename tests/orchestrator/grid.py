@@ -36,14 +36,14 @@ class Grid:
             "checkpoint.every=0.5",
         ]
 
-    def start(self, *more: str) -> subprocess.Popen[str]:
+    def start(self, *more: str, cache: Path | None = None) -> subprocess.Popen[str]:
         """The run command, in a process group of its own as a terminal would make it."""
+        cache = cache or self.folder / "cache"
         command = [sys.executable, "-m", "orchestrator", "run", "demo", *self.overrides(), *more]
         return subprocess.Popen(
             [*command, "--run-dir", str(self.layout.root)],
             cwd=PROJECT,
-            env=os.environ
-            | {"ONE_OR_MANY_CACHE": str(self.folder / "cache"), "RAY_ADDRESS": "127.0.0.1:1"},
+            env=os.environ | {"ONE_OR_MANY_CACHE": str(cache), "RAY_ADDRESS": "127.0.0.1:1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
