@@ -24,6 +24,7 @@ os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
 
 import ray
 from ray._private import utils as ray_utils
+from ray._private import worker as ray_worker
 
 import orchestrator
 import search_spaces
@@ -31,6 +32,7 @@ import trainables
 from orchestrator.config import ExperimentConfig
 from orchestrator.resources import Node, this_machine
 from orchestrator.signals import Stop, interrupt, signals
+from orchestrator.watch import watched
 from trainables.errors import ResourceError
 
 
@@ -40,6 +42,7 @@ def connected(experiment: ExperimentConfig) -> Iterator[list[Node]]:
 
     Raises:
         ResourceError: the cluster cannot be reached, or has no such node.
+        RayLostError: Ray has died in the block.
     """
     address = experiment.ray.address
     # What goes wrong is told by the trials' records and the live view.
@@ -80,7 +83,8 @@ def connected(experiment: ExperimentConfig) -> Iterator[list[Node]]:
             ]
             if not nodes:
                 raise ResourceError(f"ray.address={address}: the cluster has no node with CPUs")
-            yield nodes
+            with watched(ray_worker._global_node):
+                yield nodes
         finally:
             with signals(signal.SIG_IGN):
                 ray.shutdown()

@@ -7,6 +7,7 @@
     │   ├── EncoderError         an encoder or its tokenizer: weights, checksum, Hub
     │   ├── ResourceError        more CPUs, GPUs, memory or disk than there are
     │   └── RunDirectoryError    a run directory that cannot be used
+    ├── RayLostError             Ray died under a running grid: exit code 1
     └── TrialError               one trial failed: exit code 1, the grid goes on
         ├── DivergedError        the loss became NaN or infinite
         └── CheckpointError      a checkpoint that cannot be used
@@ -41,6 +42,10 @@ class ResourceError(InputError):
 
 class RunDirectoryError(InputError):
     """A run directory that cannot be used for this experiment."""
+
+
+class RayLostError(OneOrManyError):
+    """Ray died while a grid ran; what it had finished is kept."""
 
 
 class TrialError(OneOrManyError):
