@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ class Grid:
 
     folder: Path
     encoder: Path
+    settings: tuple[str, ...] = ()
 
     @property
     def layout(self) -> RunLayout:
@@ -34,16 +35,20 @@ class Grid:
             "resources.cpu=1",
             "resources.max_concurrent=2",
             "checkpoint.every=0.5",
+            *self.settings,
         ]
 
-    def start(self, *more: str) -> subprocess.Popen[str]:
+    def start(
+        self, *more: str, environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[str]:
         """The run command, in a process group of its own as a terminal would make it."""
         command = [sys.executable, "-m", "orchestrator", "run", "demo", *self.overrides(), *more]
         return subprocess.Popen(
             [*command, "--run-dir", str(self.layout.root)],
             cwd=PROJECT,
             env=os.environ
-            | {"ONE_OR_MANY_CACHE": str(self.folder / "cache"), "RAY_ADDRESS": "127.0.0.1:1"},
+            | {"ONE_OR_MANY_CACHE": str(self.folder / "cache"), "RAY_ADDRESS": "127.0.0.1:1"}
+            | dict(environment or {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -79,14 +84,14 @@ class Ended:
     seconds: float
 
 
-def ended(process: subprocess.Popen[str]) -> Ended:
+def ended(process: subprocess.Popen[str], seconds: float = 120) -> Ended:
     began = time.monotonic()
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=seconds)
     return Ended(process.returncode, out, err, time.monotonic() - began)
 
 
 def until(
-    happens: Callable[[], object], process: subprocess.Popen[str], seconds: float = 60
+    happens: Callable[[], object], process: subprocess.Popen[str], seconds: float = 120
 ) -> None:
     deadline = time.monotonic() + seconds
     while not happens():
@@ -109,8 +114,8 @@ def session_processes(session: int) -> dict[int, str]:
     return found
 
 
-def assert_nothing_left(session: int) -> None:
-    deadline = time.monotonic() + 5
+def assert_nothing_left(session: int, seconds: float = 5) -> None:
+    deadline = time.monotonic() + seconds
     while left := session_processes(session):
         assert time.monotonic() < deadline, left
         time.sleep(0.1)
