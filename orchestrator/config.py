@@ -65,6 +65,7 @@ class CheckpointConfig(Settings):
     every: NonNegativeFloat = Field(
         default=300.0, description="seconds between checkpoints; 0: never"
     )
+    keep: bool = Field(default=False, description="also those of finished trials")
 
 
 class ResourcesConfig(Settings):

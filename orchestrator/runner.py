@@ -4,13 +4,14 @@ The records in the run directory say what is finished; Tune is asked only for th
 continued run is the plan minus its finished records, whatever ended the one before.
 """
 
-import pickle
-import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import ray.exceptions
 from ray import tune
 
 from orchestrator.config import ExperimentConfig
@@ -22,6 +23,9 @@ from orchestrator.signals import Stop, signals
 from trainables.config import Runtime
 from trainables.record import RunLayout, TrialRecord, write_record
 from trainables.tune import TrialTrainable
+
+RETRY_SECONDS = 2.0
+"""Between two attempts to write records while the storage is away."""
 
 
 def run_trials(
@@ -37,7 +41,6 @@ def run_trials(
     Every trial leaves a record, also one that failed. Ctrl-C and SIGTERM raise
     ``KeyboardInterrupt`` with the finished records kept.
     """
-    shutil.rmtree(layout.ray, ignore_errors=True)
     runtime = runtime_of(experiment, layout, resources, glue_dir).model_dump(mode="json")
     bundle = {"CPU": float(resources.cpu)} | ({"GPU": resources.gpu} if resources.gpu else {})
     cells = [
@@ -51,37 +54,43 @@ def run_trials(
     ]
     stop = Stop()
     follow = Follow(view, {trial.key: trial for trial in trials}, layout, stop)
-    tuner = tune.Tuner(
-        TrialTrainable,
-        param_space={"cell": tune.grid_search(cells)},
-        tune_config=tune.TuneConfig(
-            reuse_actors=True,
-            max_concurrent_trials=resources.slots,
-            trial_name_creator=lambda trial: trial.config["cell"]["key"],
-            trial_dirname_creator=lambda trial: trial.config["cell"]["key"],
-        ),
-        run_config=tune.RunConfig(
-            name="trials",
-            storage_path=str(layout.ray.resolve()),
-            verbose=0,
-            callbacks=[follow],
-            failure_config=tune.FailureConfig(max_failures=experiment.retries),
-            checkpoint_config=tune.CheckpointConfig(
-                checkpoint_frequency=0, checkpoint_at_end=False
+    with _storage() as storage:
+        tuner = tune.Tuner(
+            TrialTrainable,
+            param_space={"cell": tune.grid_search(cells)},
+            tune_config=tune.TuneConfig(
+                reuse_actors=True,
+                max_concurrent_trials=resources.slots,
+                trial_name_creator=lambda trial: trial.config["cell"]["key"],
+                trial_dirname_creator=lambda trial: trial.config["cell"]["key"],
             ),
-        ),
-    )
-    try:
+            run_config=tune.RunConfig(
+                name="trials",
+                storage_path=storage,
+                verbose=0,
+                callbacks=[follow],
+                failure_config=tune.FailureConfig(max_failures=experiment.retries),
+                checkpoint_config=tune.CheckpointConfig(
+                    checkpoint_frequency=0, checkpoint_at_end=False
+                ),
+            ),
+        )
         with signals(stop), view:
             tuner.fit()
-    except tune.TuneError as error:
-        # Tune wraps what a callback raises, for example when the disk is full.
-        if isinstance(error.__context__, OSError):
-            raise error.__context__ from None
-        raise
-    finally:
-        # The records are all that a continued run needs.
-        shutil.rmtree(layout.ray, ignore_errors=True)
+    follow.write_waiting()
+
+
+@contextmanager
+def _storage() -> Iterator[str]:
+    """A folder for Tune's own state, which nothing needs any more when the grid has ended.
+
+    It is this machine's and this user's alone, on a cluster too: Tune's ``StorageContext`` makes
+    and checks its marker file where the Tuner is made, that is here, and a worker looks for it only
+    when it hands Tune a checkpoint (``persist_current_checkpoint``) or artifacts (off by default).
+    Trials here hand over neither; what they keep is in the run directory.
+    """
+    with tempfile.TemporaryDirectory(prefix="one-or-many-", ignore_cleanup_errors=True) as folder:
+        yield folder
 
 
 def runtime_of(
@@ -98,6 +107,7 @@ def runtime_of(
         tracking=experiment.tracking,
         wandb=experiment.wandb,
         save_model=experiment.save_models,
+        keep_checkpoints=experiment.checkpoint.keep,
         checkpoint_every=experiment.checkpoint.every,
     )
 
@@ -112,10 +122,30 @@ class Follow(tune.Callback):
         self._trials = trials
         self._layout = layout
         self._stop = stop
+        self._waiting: list[TrialRecord] = []
+        self._tried = 0.0
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """See ``tune.Callback``; Tune comes here several times a second."""
         self._stop.check()
+        if self._waiting and time.monotonic() - self._tried >= RETRY_SECONDS:
+            self._try_to_write()
+
+    def write_waiting(self) -> None:
+        """Write the records that could not be written before.
+
+        Raises:
+            OSError: they still cannot.
+        """
+        while self._waiting:
+            write_record(self._layout, self._waiting[0])
+            del self._waiting[0]
+
+    def _try_to_write(self) -> None:
+        # Storage that is away for a while, or full, must not end the other trials.
+        with suppress(OSError):
+            self.write_waiting()
+        self._tried = time.monotonic()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """See ``tune.Callback``."""
@@ -143,8 +173,7 @@ class Follow(tune.Callback):
         key = trial.config["cell"]["key"]
         config = self._trials[key].config
         reason = why(trial)
-        write_record(
-            self._layout,
+        self._waiting.append(
             TrialRecord(
                 key=key,
                 title=config.title,
@@ -152,22 +181,26 @@ class Follow(tune.Callback):
                 error=reason,
                 config=config,
                 finished=datetime.now(UTC).isoformat(timespec="seconds"),
-            ),
+            )
         )
+        self._try_to_write()
         self._view.finish(key, TrialState.FAILED, reason)
 
 
 def why(trial: Any) -> str:
     """One line about why Tune gave a trial up."""
-    # Not ``trial.get_pickled_error``, which looks where Tune copies the error to, seconds later.
+    # Not the error itself, which Tune pickles into a folder that others may write: reading it would
+    # run what they put there.
     try:
-        error = pickle.loads(Path(trial.pickled_error_file).read_bytes())
-    except Exception:
+        told = Path(trial.error_file).read_text(encoding="utf-8", errors="replace")
+    except (OSError, TypeError):
         return "its process died"
-    cause = getattr(error, "cause", error)
-    reason = " ".join(str(cause).split())
-    if not isinstance(error, ray.exceptions.RayActorError):
-        return f"{type(cause).__name__}: {reason}"[:500]
+    # One file has all the attempts; each begins with a line of Tune's own.
+    lines = told.rpartition("Failure # ")[2].splitlines()[1:]
+    if lines and lines[0].startswith("ray::"):
+        # A traceback; its last line is the error.
+        return " ".join(next((line for line in reversed(lines) if line.strip()), "").split())[:500]
     # Ray says a page about it; what differs stands after this and before general advice.
+    reason = " ".join(" ".join(lines).split())
     detail = reason.rpartition("exit detail: ")[2].partition(" Some common causes")[0]
     return f"its process was killed or crashed: {detail}"[:300]

@@ -203,3 +203,4 @@ class Runtime(Settings):
     resume_from: str | None = Field(default=None, description="a checkpoint folder")
     save_model: bool = False
     checkpoint_every: NonNegativeFloat = Field(default=300.0, description="seconds; 0: never")
+    keep_checkpoints: bool = Field(default=False, description="also of a trial that has ended")

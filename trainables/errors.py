@@ -8,6 +8,7 @@
     │   ├── ResourceError        more CPUs, GPUs, memory or disk than there are
     │   └── RunDirectoryError    a run directory that cannot be used
     ├── RayLostError             Ray died under a running grid: exit code 1
+    ├── LockLostError            another command took the run directory over: exit code 1
     └── TrialError               one trial failed: exit code 1, the grid goes on
         ├── DivergedError        the loss became NaN or infinite
         └── CheckpointError      a checkpoint that cannot be used
@@ -46,6 +47,10 @@ class RunDirectoryError(InputError):
 
 class RayLostError(OneOrManyError):
     """Ray died while a grid ran; what it had finished is kept."""
+
+
+class LockLostError(OneOrManyError):
+    """A run directory that another command took over while this one was suspended."""
 
 
 class TrialError(OneOrManyError):

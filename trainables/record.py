@@ -123,7 +123,7 @@ class RunLayout:
         self.results = self.root / "results.csv"
         self.records = self.root / "records"
         self.progress_folder = self.root / "progress"
-        self.ray = self.root / "ray"
+        self.damaged = self.root / "damaged"
 
     def record(self, key: str) -> Path:
         """The record of a trial."""
@@ -170,20 +170,40 @@ def read_record(path: Path) -> TrialRecord:
     except OSError as error:
         cause, reason = error, error.strerror or str(error)
     except ValidationError as error:
-        first = error.errors()[0]
-        cause, reason = error, f"{'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}"
+        cause, first = error, error.errors()[0]
+        reason = f"{'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}"
+        for version in (e["input"] for e in error.errors() if e["loc"] == ("schema_version",)):
+            reason = (
+                f"schema_version: {version}, written by another version of this project, which "
+                f"has {RECORD_SCHEMA}"
+            )
     raise RunDirectoryError(
-        f"{path}: not a readable trial record ({reason}); delete it to train the trial again"
+        f"{path}: not a readable trial record ({reason}); run the experiment again to train "
+        "its trial again"
     ) from cause
 
 
-def read_records(layout: RunLayout) -> dict[str, TrialRecord]:
+def read_records(
+    layout: RunLayout, damaged: dict[Path, RunDirectoryError] | None = None
+) -> dict[str, TrialRecord]:
     """All records of a run directory, key -> record.
 
+    Args:
+        layout: the run directory.
+        damaged: where given, takes the files that are no readable record, and why.
+
     Raises:
-        RunDirectoryError: a record cannot be read, or they lie in no folder.
+        RunDirectoryError: a record cannot be read and ``damaged`` is not given, or they lie in no
+            folder.
     """
     if layout.records.exists() and not layout.records.is_dir():
         raise RunDirectoryError(f"{layout.records}: not a folder; delete it")
-    records = (read_record(path) for path in sorted(layout.records.glob("*.json")))
-    return {record.key: record for record in records}
+    records: dict[str, TrialRecord] = {}
+    for path in sorted(layout.records.glob("*.json")):
+        try:
+            records[path.stem] = read_record(path)
+        except RunDirectoryError as error:
+            if damaged is None:
+                raise
+            damaged[path] = error
+    return records

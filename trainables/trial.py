@@ -25,6 +25,7 @@ from trainables.models.encoder import load_encoder, load_tokenizer
 from trainables.models.saved import save_classifier
 from trainables.progress import Progress, write_progress
 from trainables.record import RunLayout, TrialRecord, write_record
+from trainables.retention import conclude
 from trainables.strategies import TrainTask, make_strategy
 from trainables.tracking import Tracker, make_trackers
 from trainables.training.checkpoint import load_checkpoint, load_newest, save_checkpoint
@@ -114,6 +115,7 @@ class Trial:
             message = f"{type(error).__name__}: {message}"
         record = self._record(status=status, error=message)
         write_record(self.layout, record)
+        conclude(self.layout, record, keep=self.runtime.keep_checkpoints)
         for tracker in self._trackers:
             tracker.finish(record)
         return record
@@ -175,6 +177,7 @@ class Trial:
             stop_reason="early_stopping" if loop.state.stopped_early else "budget",
         )
         write_record(self.layout, record)
+        conclude(self.layout, record, keep=self.runtime.keep_checkpoints)
         return record
 
     def _record(self, **content: Any) -> TrialRecord:
