@@ -22,6 +22,7 @@ from orchestrator.resources import TrialResources
 from orchestrator.signals import Stop, signals
 from trainables.config import Runtime
 from trainables.record import RunLayout, TrialRecord, write_record
+from trainables.training.checkpoint import checkpoints
 from trainables.tune import TrialTrainable
 
 RETRY_SECONDS = 2.0
@@ -122,6 +123,7 @@ class Follow(tune.Callback):
         self._trials = trials
         self._layout = layout
         self._stop = stop
+        self._at_death: dict[str, str | None] = {}
         self._waiting: list[TrialRecord] = []
         self._tried = 0.0
 
@@ -161,10 +163,20 @@ class Follow(tune.Callback):
             self._view.update(key, result)
         if "status" in result:
             self._view.finish(key, TrialState(result["status"]), result["error"])
+        # ``retries`` counts deaths in a row: a checkpoint since the last one shows progress.
+        died = trial.run_metadata.num_failures > 0
+        if died and self._newest(key) not in (None, self._at_death.get(key)):
+            trial.run_metadata.num_failures = 0
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The trial's process died and will be started again."""
-        self._view.restart(trial.config["cell"]["key"], why(trial))
+        key = trial.config["cell"]["key"]
+        self._at_death[key] = self._newest(key)
+        self._view.restart(key, why(trial))
+
+    def _newest(self, key: str) -> str | None:
+        """Name of a trial's newest checkpoint; none: it has none."""
+        return next((path.name for path in checkpoints(self._layout.checkpoints(key))), None)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The trial's process died more often than ``retries`` allows."""

@@ -13,6 +13,7 @@ import pytest
 import ray
 
 from orchestrator.experiment import run_experiment
+from orchestrator.lock import LOCK
 from tests.faults.conftest import Figure, Figures, Size
 from tests.faults.damage import CHECKPOINT_DAMAGES, RECORD_DAMAGES, damage_checkpoints
 from tests.faults.undisturbed import Undisturbed, begin, stop_midway
@@ -152,6 +153,9 @@ def test_a_damaged_record_is_moved_aside_and_its_trial_trained_again(story: Stor
     damaged = sorted(finished)[: len(RECORD_DAMAGES)]
     assert {story.records["finished"][key].title for key in damaged} <= set(started)
     assert len(started) == story.trials - len(finished) + len(damaged)
+    warnings = re.findall(r"^warning: (.*)$", story.runs["finished"].out, re.M)
+    for key, warning in zip(damaged, warnings, strict=True):
+        assert warning.startswith(f"{story.grid.layout.record(key)}: not a readable trial record")
 
 
 def test_the_longest_trials_start_first_and_nothing_of_tune_remains(
@@ -162,7 +166,19 @@ def test_the_longest_trials_start_first_and_nothing_of_tune_remains(
     # The two slots' processes come up together, in either order; among seeds costs are equal.
     first = {t.config.title for t in trials if t.cost >= trials[1].cost}
     assert set(started[:2]) <= first
-    assert not story.grid.layout.ray.exists()
+    assert {path.name for path in story.grid.layout.root.iterdir() if path.is_dir()} == {
+        "checkpoints",
+        "damaged",
+        "predictions",
+        "progress",
+        "records",
+    }
+
+
+def test_checkpoints_go_with_their_trials_and_the_lock_with_the_run(story: Story) -> None:
+    folder = story.grid.layout.root / "checkpoints"
+    assert list(folder.iterdir()) == []
+    assert not (story.grid.layout.root / LOCK).exists()
 
 
 def test_after_all_that_every_bit_is_that_of_an_undisturbed_run_without_ray(
