@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,9 +109,11 @@ def undisturbed(
 
 
 @pytest.fixture(scope="module")
-def grid(undisturbed: Undisturbed, tmp_path_factory: pytest.TempPathFactory) -> Grid:
+def grid(undisturbed: Undisturbed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grid]:
     """The same grid in a folder of its own, for the faults of one test file."""
-    return dataclasses.replace(undisturbed.grid, folder=tmp_path_factory.mktemp("grid"))
+    grid = dataclasses.replace(undisturbed.grid, folder=tmp_path_factory.mktemp("grid"))
+    yield grid
+    grid.end()
 
 
 @pytest.fixture(scope="session")

@@ -57,7 +57,7 @@ def test_a_directory_that_vanishes_and_returns_is_waited_for_and_not_made_anew(
             time.sleep(0.02)
         away.rename(there)
         time.sleep(1.0)
-    run = ended(process, seconds=300)
+    run = ended(process, seconds=600)
     assert run.code == 0, run
     assert run.err == ""
     assert_nothing_left(process.pid)
@@ -87,7 +87,7 @@ def test_a_full_disk_is_waited_for_and_then_ends_the_run_with_a_line_that_names_
     time.sleep(AWAY_SECONDS)
     assert process.poll() is None
     ballast.unlink()
-    run = ended(process, seconds=300)
+    run = ended(process, seconds=600)
     assert run.code == 0, run
     undisturbed.assert_same(grid.layout)
     figures.append(Figure("disk full", 2, len(undisturbed.trials)))

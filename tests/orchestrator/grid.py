@@ -1,11 +1,13 @@
 """A small grid, run by the real command line in a process of its own, and what Ray leaves of it."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.conftest import PROJECT
@@ -19,6 +21,7 @@ class Grid:
     folder: Path
     encoder: Path
     settings: tuple[str, ...] = ()
+    sessions: list[int] = field(default_factory=list)
 
     @property
     def layout(self) -> RunLayout:
@@ -43,7 +46,7 @@ class Grid:
     ) -> subprocess.Popen[str]:
         """The run command, in a process group of its own as a terminal would make it."""
         command = [sys.executable, "-m", "orchestrator", "run", "demo", *self.overrides(), *more]
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [*command, "--run-dir", str(self.layout.root)],
             cwd=PROJECT,
             env=os.environ
@@ -54,6 +57,15 @@ class Grid:
             text=True,
             start_new_session=True,
         )
+        self.sessions.append(process.pid)
+        return process
+
+    def end(self) -> None:
+        """Leave nothing behind of runs that a failed test did not wait for."""
+        for session in self.sessions:
+            for pid in session_processes(session):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
     def finished(self) -> set[str]:
         """Keys of trials that have a record."""
@@ -84,14 +96,14 @@ class Ended:
     seconds: float
 
 
-def ended(process: subprocess.Popen[str], seconds: float = 120) -> Ended:
+def ended(process: subprocess.Popen[str], seconds: float = 300) -> Ended:
     began = time.monotonic()
     out, err = process.communicate(timeout=seconds)
     return Ended(process.returncode, out, err, time.monotonic() - began)
 
 
 def until(
-    happens: Callable[[], object], process: subprocess.Popen[str], seconds: float = 120
+    happens: Callable[[], object], process: subprocess.Popen[str], seconds: float = 300
 ) -> None:
     deadline = time.monotonic() + seconds
     while not happens():
