@@ -41,8 +41,10 @@ def test_nodes_that_are_lost_and_return_change_nothing(
             cluster.remove_node(node, allow_graceful=False)
             lost += 1
             time.sleep(2.0)
+        # A while in which there is none.
+        time.sleep(3.0)
         nodes = [cluster.add_node(wait=False, num_cpus=1) for _ in range(2)]
-    run = ended(process, seconds=400)
+    run = ended(process, seconds=600)
     assert run.code == 0, run
     assert run.err == ""
     undisturbed.assert_same(grid.layout)
