@@ -29,7 +29,7 @@ def scribble(path: Path) -> None:
     path.write_bytes(bytes(range(256)) * 8)
 
 
-CHECKPOINT_DAMAGES: dict[str, Callable[[list[Path]], None]] = {
+CHECKPOINT_DAMAGES: dict[str, Callable[[list[Path]], object]] = {
     "newest truncated": lambda kept: truncate(kept[0] / "model.safetensors"),
     "newest bit-flipped, older emptied": lambda kept: (
         flip(kept[0] / "parts.pt"),

@@ -75,9 +75,9 @@ def test_a_full_disk_is_waited_for_and_then_ends_the_run_with_a_line_that_names_
     ballast = fill(small_disk)
     run = ended(process)
     assert run.code == 1
-    said = run.err.splitlines()
-    assert said
-    assert all(str(grid.layout.root) in line and "No space left" in line for line in said)
+    told = [line for line in run.err.splitlines() if "No space left on device" in line]
+    assert any(str(grid.layout.root) in line for line in told), run.err
+    assert "Traceback" not in run.err
     assert_nothing_left(process.pid)
     ballast.unlink()
 
