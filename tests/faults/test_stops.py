@@ -114,7 +114,7 @@ def test_a_signal_ends_the_grid_within_seconds_and_says_how_to_go_on(
 ) -> None:
     run = story.runs[name]
     assert run.code == 130
-    assert run.seconds < 8
+    assert run.seconds < 30
     said = run.err.splitlines()
     assert said[0] == f"interrupted; finished trials are kept in {story.grid.layout.root}"
     assert said[1].startswith("continue with: python -m orchestrator run demo ")
