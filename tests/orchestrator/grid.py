@@ -140,6 +140,7 @@ def workers(session: int) -> list[int]:
 def measured(record: TrialRecord) -> dict:
     """All of a record but time, place and what was in the way."""
     timed = {"train_seconds", "eval_seconds", "started", "finished", "history", "host"}
+    timed |= {"interruptions", "checkpoints_failed"}
     history = [epoch.model_dump(exclude={"seconds"}) for epoch in record.history]
     return record.model_dump(exclude=timed) | {"history": history}
 
