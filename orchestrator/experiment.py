@@ -148,7 +148,7 @@ def _without_predictions(layout: RunLayout, records: list[TrialRecord]) -> list[
     ]
     if not keys:
         return []
-    more = f" and of {len(keys) - 1} more trials" if len(keys) > 1 else ""
+    more = f" (and {len(keys) - 1} more)" if len(keys) > 1 else ""
     return [
         f"{layout.predictions(keys[0])}{more}: missing or damaged, which the table does not need; "
         f"to make it again delete {layout.record(keys[0])} and run the experiment again"

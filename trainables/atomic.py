@@ -12,9 +12,10 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` that takes its place if the block succeeds.
 
     The content is flushed to the disk before the rename, and the rename before the return, so a
-    crash at any moment leaves the old file, the new one or none: never a part of one.
+    crash at any moment leaves the old file, the new one or none: never a part of one. The folder of
+    ``path`` is made, one level of it: a run directory that vanishes is never made again from below.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     os.close(handle)
     temporary = Path(name)

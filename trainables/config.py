@@ -204,3 +204,9 @@ class Runtime(Settings):
     save_model: bool = False
     checkpoint_every: NonNegativeFloat = Field(default=300.0, description="seconds; 0: never")
     keep_checkpoints: bool = Field(default=False, description="also of a trial that has ended")
+    patience: NonNegativeFloat = Field(
+        default=600.0, description="seconds to wait for a run directory that is gone or full"
+    )
+    memory: PositiveFloat | None = Field(
+        default=None, description="GB of host memory that a CPU trial is held to; none: no limit"
+    )

@@ -17,7 +17,7 @@ class Progress(TypedDict):
 
     ``headline`` is the latest evaluation (a fraction; none before the first) and ``headline_name``
     says of what: a metric or ``macro``. ``loss`` is none where it is not finite. ``time`` is in
-    Unix seconds.
+    Unix seconds. ``note`` is what does not go as planned, for a human; empty: nothing.
     """
 
     epoch: float
@@ -30,6 +30,7 @@ class Progress(TypedDict):
     headline_name: str
     examples_per_second: float
     time: float
+    note: str
 
 
 _NUMBERS = (
@@ -48,7 +49,7 @@ def write_progress(path: Path, progress: Mapping[str, Any]) -> None:
     """Replace the file at ``path`` in one move; do nothing where that is impossible."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(exist_ok=True)
         temporary.write_text(json.dumps(dict(progress)), encoding="utf-8")
         temporary.replace(path)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, NonNegativeInt, ValidationError, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
 from trainables.atomic import write_text
 from trainables.config import TrialConfig
@@ -13,7 +13,8 @@ from trainables.errors import RunDirectoryError
 from trainables.settings import Settings
 from trainables.training.metrics import macro, pooled, scores
 
-RECORD_SCHEMA = 1
+RECORD_SCHEMA = 2
+"""1 lacked ``accumulation``, ``interruptions`` and ``checkpoints_failed``; it is read as well."""
 
 
 class TaskResult(Settings):
@@ -56,7 +57,7 @@ class EpochResult(Settings):
 class TrialRecord(Settings):
     """A trial that has ended, for whatever reason."""
 
-    schema_version: Literal[1] = RECORD_SCHEMA
+    schema_version: Literal[2] = RECORD_SCHEMA
     key: str
     title: str
     status: Literal["finished", "failed", "diverged"]
@@ -71,6 +72,16 @@ class TrialRecord(Settings):
     history: tuple[EpochResult, ...] = ()
     reported_epoch: int | None = None
     stop_reason: Literal["budget", "early_stopping"] | None = None
+    accumulation: tuple[tuple[PositiveInt, PositiveInt], ...] = Field(
+        default=(),
+        description="(first step, micro-batches) where a batch did not fit into memory as it was",
+    )
+    interruptions: NonNegativeInt = Field(
+        default=0, description="times that it went on from a checkpoint"
+    )
+    checkpoints_failed: NonNegativeInt = Field(
+        default=0, description="that could not be written since the last interruption"
+    )
     parameters: int | None = Field(default=None, description="of the whole model, heads included")
     steps: int = 0
     examples: int = Field(default=0, description="training examples seen")
@@ -145,6 +156,10 @@ class RunLayout:
         """What a running trial said last (JSON)."""
         return self.progress_folder / f"{key}.json"
 
+    def memory_kills(self, key: str) -> Path:
+        """How many times the processes of a trial were killed for their memory (a number)."""
+        return self.progress_folder / f"{key}.kills"
+
     def table(self, ending: str) -> Path:
         """The comparison table: ``md``, ``csv``, ``json``, ``html`` or ``tex``."""
         return self.root / f"table.{ending}"
@@ -153,6 +168,14 @@ class RunLayout:
 def write_record(layout: RunLayout, record: TrialRecord) -> None:
     """Keep a record, atomically."""
     write_text(layout.record(record.key), record.model_dump_json(indent=1) + "\n")
+
+
+def read_kills(layout: RunLayout, key: str) -> int:
+    """How many times the processes of a trial were killed for their memory."""
+    try:
+        return max(0, int(layout.memory_kills(key).read_bytes()[:2]))
+    except (OSError, ValueError):
+        return 0
 
 
 def read_record(path: Path) -> TrialRecord:

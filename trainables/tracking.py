@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol
 
 from trainables.config import Runtime, TrialConfig
@@ -33,12 +32,10 @@ class WandbTracker:
         import wandb
 
         self._tasks = config.tasks
-        folder = Path(runtime.output_dir)
-        folder.mkdir(parents=True, exist_ok=True)
         self._run = wandb.init(
             project=runtime.wandb.project,
             entity=runtime.wandb.entity,
-            dir=str(folder),
+            dir=runtime.output_dir,
             id=config.key,
             name=config.title,
             group=f"{config.arm_name}/{config.model_name}",

@@ -269,7 +269,7 @@ def test_report_tells_missing_and_failed_trials(
     ended = command("report", "run")
     assert ended.code == 0
     [warning] = ended.err.splitlines()  # These records were written without any predictions.
-    assert re.match(r"warning: run/predictions/\w+\.parquet and of 2 more trials: missing", warning)
+    assert re.match(r"warning: run/predictions/\w+\.parquet \(and 2 more\): missing", warning)
     assert "run directory: run" in ended.out
 
 

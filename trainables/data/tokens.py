@@ -7,6 +7,7 @@ under a lock and renamed when it is whole, so several processes that ask at once
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,8 @@ def tokenize_task(
         prefix: put before the first text as ``PREFIX: text``; none: nothing.
         cache_dir: where token caches lie; none: see :func:`token_cache.default_cache_dir`.
 
+    Where the cache is read-only, what it does not hold is made for this process alone.
+
     Raises:
         DataError: the cache folder cannot be written, for example because the disk is full.
         EncoderError: the tokenizer is not a fast one or has no padding token.
@@ -126,6 +129,9 @@ def tokenize_task(
                     token_cache.build(folder, lambda: _arrays(task, tokenizer, max_length, prefix))
         return {split: _open(folder, split, pad_id) for split in task.splits}
     except OSError as error:
+        if error.errno in token_cache.READ_ONLY and token_cache.is_filled(root):
+            arrays = _arrays(task, tokenizer, max_length, prefix)
+            return {split: _of(arrays, split, pad_id) for split in task.splits}
         raise token_cache.unusable(root, error) from error
 
 
@@ -206,8 +212,19 @@ def _flat(lists: list[list[int]], dtype: Any) -> np.ndarray:
 
 
 def _open(folder: Path, split: str, pad_id: int) -> TokenSplit:
-    def part(name: str) -> np.ndarray:
-        return np.load(folder / f"{split}.{name}.npy", mmap_mode="r")
+    return _of(
+        {path.name: np.load(path, mmap_mode="r") for path in folder.glob(f"{split}.*.npy")},
+        split,
+        pad_id,
+    )
 
-    segments = part("segments") if (folder / f"{split}.segments.npy").exists() else None
-    return TokenSplit(part("ids"), segments, part("offsets"), part("labels"), pad_id)
+
+def _of(arrays: Mapping[str, np.ndarray], split: str, pad_id: int) -> TokenSplit:
+    """The split among arrays that are named as in ``_arrays``."""
+    ids, segments, offsets, labels = (
+        arrays.get(f"{split}.{part}.npy") for part in ("ids", "segments", "offsets", "labels")
+    )
+    assert ids is not None
+    assert offsets is not None
+    assert labels is not None
+    return TokenSplit(ids, segments, offsets, labels, pad_id)

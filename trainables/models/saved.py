@@ -52,7 +52,7 @@ def save_classifier(
         extra: what else a user of the model must know, for example label names; JSON values.
     """
     folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".tmp"))
     try:
         with quiet():
