@@ -82,7 +82,7 @@ class Given:
             "connection error code 2. Some common causes include: (1) much\n",
             "its process was killed or crashed: connection error code 2.",
         ),
-        ("", "its process was killed or crashed: "),
+        ("", "its process died"),
     ],
 )
 def test_why_a_process_died_is_told_in_a_line_and_nothing_is_unpickled(
