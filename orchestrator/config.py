@@ -162,7 +162,9 @@ class ExperimentConfig(_Common):
     seeds: Seeds = (41, 42, 43)
     resources: ResourcesConfig = ResourcesConfig()
     ray: RayConfig = RayConfig()
-    retries: NonNegativeInt = Field(default=3, description="of a trial whose process died")
+    retries: NonNegativeInt = Field(
+        default=3, description="of a trial whose process died, without a checkpoint in between"
+    )
     save_models: bool = Field(default=False, description="keep every trial's final model")
 
 

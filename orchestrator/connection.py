@@ -42,6 +42,7 @@ from orchestrator.config import ExperimentConfig
 from orchestrator.private import secure_token, session_folder, token_place
 from orchestrator.resources import Node, this_machine
 from orchestrator.signals import Stop, interrupt, signals
+from orchestrator.watch import watched
 from trainables.errors import ResourceError
 
 # Tune would send the shell's AWS keys to all workers, and Ray would write them into its logs.
@@ -59,6 +60,7 @@ def connected(experiment: ExperimentConfig) -> Iterator[list[Node]]:
 
     Raises:
         ResourceError: the cluster cannot be reached, asks for another token, or has no such node.
+        RayLostError: Ray has died in the block.
     """
     address = experiment.ray.address
     # What goes wrong is told by the trials' records and the live view.
@@ -86,13 +88,8 @@ def connected(experiment: ExperimentConfig) -> Iterator[list[Node]]:
                 with signals(stop if address is None else interrupt), _own_sigterm():
                     ray.init(**options)
                 stop.check()
-            except (
-                ConnectionError,
-                RuntimeError,
-                ValueError,
-                TimeoutError,
-                AuthenticationError,
-            ) as error:
+            # Ray raises a bare Exception where a node does not come up in time.
+            except Exception as error:
                 reason = " ".join(str(error).split())
                 if address is None:
                     raise ResourceError(f"Ray cannot be started: {reason}") from error
@@ -108,7 +105,8 @@ def connected(experiment: ExperimentConfig) -> Iterator[list[Node]]:
             ]
             if not nodes:
                 raise ResourceError(f"ray.address={address}: the cluster has no node with CPUs")
-            yield nodes
+            with watched(worker._global_node):
+                yield nodes
         finally:
             with signals(signal.SIG_IGN):
                 ray.shutdown()
