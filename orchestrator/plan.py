@@ -12,6 +12,7 @@ import numpy as np
 
 from orchestrator.config import ExperimentConfig, SingleTrialConfig
 from orchestrator.resources import TrialResources
+from orchestrator.stages import start_of, teachers_of, with_forerunners
 from trainables.config import ModelConfig, NaiveConcatArm, TrialConfig
 from trainables.data.sources import choose_source, load_task
 from trainables.data.task import TaskConfig, TaskData
@@ -81,7 +82,7 @@ def make_plan(experiment: ExperimentConfig) -> Plan:
     encoders = {name: check_model(experiment, "models", name) for name in experiment.models}
     trials = [
         plan_trial(config, tasks, encoders[model])
-        for arm in experiment.arms
+        for arm in with_forerunners(experiment)
         for model in experiment.models
         for seed in experiment.seeds
         for config in trial_configs(experiment, arm, model, seed, tasks)
@@ -146,8 +147,16 @@ def trial_configs(
         size = config.training.batch_size
         per_pass = sum(-(-len(data.splits["train"]) // size) for data in tasks.values())
         total_steps = config.training.epochs * per_pass
+
+    seeds = config.seeds if isinstance(config, ExperimentConfig) else (seed,)
+
+    def trials_of(arm_name: str, seed: int) -> list[TrialConfig]:
+        return trial_configs(config, arm_name, model_name, seed, tasks)
+
     return [
         TrialConfig(
+            teachers=teachers_of(arm, group, seed, seeds, trials_of),
+            start_from=start_of(arm, group, seed, trials_of),
             arm_name=arm_name,
             arm=arm,
             tasks={name: definitions[name] for name in group},

@@ -40,6 +40,19 @@ class SamplingConfig(Settings):
     exponent: float = Field(default=0.5, ge=0, le=1, description="of power: p ~ n ** exponent")
 
 
+class DistillationConfig(Settings):
+    """Learning from other trials' predictions (see ``trainables/training/distillation.py``)."""
+
+    teachers: str = Field(description="an arm, whose trials of the same model teach")
+    seeds: Literal["same", "all"] = Field(
+        default="same", description="teachers of the student's seed, or of all as an ensemble"
+    )
+    gold_weight: Annotated[float, Field(ge=0, le=1)] | Literal["annealed"] = Field(
+        default="annealed",
+        description="share of the gold label in the target; annealed: from 0 to 1 over training",
+    )
+
+
 class _Arm(Settings):
     label: str | None = Field(
         default=None, description="how a table row calls it; none: the arm's name"
@@ -50,6 +63,12 @@ class SingleTaskArm(_Arm):
     """One encoder and one head per task, one trial per task."""
 
     strategy: Literal["single_task"]
+    start_from: str | None = Field(
+        default=None,
+        description="an arm, whose trial of the same model and seed gives the first weights: "
+        "fine-tuning per task after multi-task training",
+    )
+    distillation: DistillationConfig | None = None
 
 
 class NaiveConcatArm(_Arm):
@@ -69,6 +88,7 @@ class SharedEncoderArm(_Arm):
     strategy: Literal["shared_encoder"]
     sampling: SamplingConfig = SamplingConfig()
     loss_weighting: Literal["equal"] = "equal"
+    distillation: DistillationConfig | None = None
 
 
 ArmConfig = Annotated[
@@ -160,6 +180,12 @@ class TrialConfig(Settings):
     total_steps: PositiveInt | None = Field(
         default=None, description="optimiser steps where the budget is matched in steps"
     )
+    teachers: dict[str, tuple[str, ...]] = Field(
+        default={}, description="task -> keys of the trials whose predictions it learns from"
+    )
+    start_from: str | None = Field(
+        default=None, description="key of the trial whose weights it starts from"
+    )
 
     @property
     def key(self) -> str:
@@ -173,6 +199,12 @@ class TrialConfig(Settings):
         content["code_schema"] = CODE_SCHEMA
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Keys of the trials that must have finished before this one can start."""
+        teachers = {key for keys in self.teachers.values() for key in keys}
+        return frozenset(teachers | ({self.start_from} if self.start_from else set()))
 
     @property
     def title(self) -> str:
@@ -202,4 +234,7 @@ class Runtime(Settings):
     wandb: WandbConfig = WandbConfig()
     resume_from: str | None = Field(default=None, description="a checkpoint folder")
     save_model: bool = False
+    leaves: tuple[Literal["teaching", "weights"], ...] = Field(
+        default=(), description="what trials that come after this one need of it"
+    )
     checkpoint_every: NonNegativeFloat = Field(default=300.0, description="seconds; 0: never")

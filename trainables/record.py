@@ -137,6 +137,14 @@ class RunLayout:
         """Folder of the checkpoints of a trial."""
         return self.root / "checkpoints" / key
 
+    def teaching(self, key: str) -> Path:
+        """A teacher's logits on its training set, for its students (Parquet)."""
+        return self.root / "teaching" / f"{key}.parquet"
+
+    def weights(self, key: str) -> Path:
+        """A trial's final weights, for trials that start from them (safetensors)."""
+        return self.root / "weights" / f"{key}.safetensors"
+
     def model(self, key: str) -> Path:
         """Folder of the final model of a trial."""
         return self.root / "models" / key
