@@ -48,6 +48,7 @@ def with_forerunners(experiment: ExperimentConfig) -> list[str]:
                     f"{where}={forerunner}: a naive_concat arm has no classifier of a task's own; "
                     "name a single_task or shared_encoder arm"
                 )
+            _check_pair(experiment, name, key, forerunner)
             add(forerunner, (*path, name))
         if name not in ordered:
             ordered.append(name)
@@ -55,6 +56,23 @@ def with_forerunners(experiment: ExperimentConfig) -> list[str]:
     for name in experiment.arms:
         add(name, ())
     return ordered
+
+
+def _check_pair(experiment: ExperimentConfig, name: str, key: str, forerunner: str) -> None:
+    """Whether the trials of ``forerunner`` have what those of arm ``name`` need."""
+    arm, before = experiment.define.arms[name], experiment.define.arms[forerunner]
+    where = f"define.arms.{name}.{key}={forerunner}"
+    lacking = set(arm.tasks or experiment.tasks) - set(before.tasks or experiment.tasks)
+    if key == "start_from":
+        if lacking and before.strategy == "single_task":
+            raise ConfigError(f"{where}: it has no trial of task {min(lacking)} to start from")
+    elif lacking:
+        raise ConfigError(f"{where}: it has no teacher of task {min(lacking)}")
+    elif arm.train_fraction != before.train_fraction:
+        raise ConfigError(
+            f"{where}: teacher and student need the same train_fraction, since the teacher "
+            "predicts the examples that the student learns from"
+        )
 
 
 def forerunners(arm: ArmConfig) -> list[tuple[str, str]]:
@@ -105,4 +123,5 @@ def start_of(arm: ArmConfig, tasks: list[str], seed: int, trials_of: TrialsOf) -
     if not isinstance(arm, SingleTaskArm) or arm.start_from is None:
         return None
     trials = trials_of(arm.start_from, seed)
-    return next(trial.key for trial in trials if set(tasks) <= set(trial.tasks))
+    # Its own task's trial; else the one trial of an arm that was trained on other tasks.
+    return next((t.key for t in trials if set(tasks) <= set(t.tasks)), trials[0].key)

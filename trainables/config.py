@@ -6,7 +6,7 @@
 
 import hashlib
 import json
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -56,6 +56,15 @@ class DistillationConfig(Settings):
 class _Arm(Settings):
     label: str | None = Field(
         default=None, description="how a table row calls it; none: the arm's name"
+    )
+    tasks: tuple[str, ...] | None = Field(
+        default=None, min_length=1, description="of the grid's tasks, those of this arm; none: all"
+    )
+    train_fraction: float | None = Field(
+        default=None, gt=0, le=1, description="share of each task's training examples that it sees"
+    )
+    training: dict[str, Any] = Field(
+        default={}, description="settings of `training` that are this arm's own"
     )
 
 
@@ -160,6 +169,9 @@ class LimitsConfig(Settings):
     """Caps per task; the same examples are kept in every trial and seed."""
 
     max_train_examples: PositiveInt | None = None
+    train_fraction: float | None = Field(
+        default=None, gt=0, le=1, description="share of them that is kept, rounded up"
+    )
     max_validation_examples: PositiveInt | None = None
 
 

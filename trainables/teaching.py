@@ -56,11 +56,9 @@ def load_teachers(
         TrialError: a teacher's predictions are missing, damaged, or of other data.
     """
     return {
-        task: np.mean(
-            [_distributions(layout.teaching(key), task, sizes[task]) for key in keys],
-            axis=0,
-            dtype=np.float32,
-        )
+        task: np.stack(
+            [_distributions(layout.teaching(key), task, sizes[task]) for key in keys]
+        ).mean(axis=0)
         for task, keys in config.teachers.items()
     }
 

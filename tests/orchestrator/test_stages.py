@@ -63,6 +63,21 @@ def test_fine_tuning_starts_from_the_trial_of_its_seed(tiny_bert: Path) -> None:
     assert all(config.start_from == first[config.seed] for config in tuned)
 
 
+def test_fine_tuning_may_start_from_a_model_of_other_tasks(tiny_bert: Path) -> None:
+    plan = planned(
+        tiny_bert,
+        "arms=[tuned]",
+        "define.arms.shared_encoder.tasks=[sentiment]",
+        "define.arms.tuned.tasks=[acceptability]",
+        "define.arms.tuned.train_fraction=0.25",
+    )
+    before, after = plan.trials
+    assert list(before.config.tasks) == ["sentiment"]
+    assert list(after.config.tasks) == ["acceptability"]
+    assert after.config.start_from == before.key
+    assert (before.expected_examples, after.expected_examples) == (16, 4)
+
+
 def test_another_teacher_makes_another_student(tiny_bert: Path) -> None:
     def student(*overrides: str) -> str:
         plan = planned(tiny_bert, "arms=[bam]", *overrides)
@@ -90,6 +105,14 @@ def test_another_teacher_makes_another_student(tiny_bert: Path) -> None:
             r"define\.arms\.bam: bam needs twice needs bam; end the circle",
         ),
         ("define.arms.tuned.start_from=tuned", r"define\.arms\.tuned: tuned needs tuned"),
+        (
+            "define.arms.single_task.tasks=[sentiment]",
+            r"define\.arms\.bam\.distillation\.teachers=single_task: it has no teacher of task acc",
+        ),
+        (
+            "define.arms.bam.train_fraction=0.5",
+            r"teachers=single_task: teacher and student need the same train_fraction",
+        ),
     ],
 )
 def test_what_cannot_teach_is_refused(override: str, message: str, tiny_bert: Path) -> None:
