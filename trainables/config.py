@@ -60,6 +60,15 @@ class DistillationConfig(Settings):
     )
 
 
+class AdapterConfig(Settings):
+    """LoRA on a frozen encoder (see ``trainables/models/adapter.py``)."""
+
+    name: Literal["lora"] = "lora"
+    rank: PositiveInt = 8
+    alpha: PositiveInt = Field(default=16, description="the adapter is scaled by alpha / rank")
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="of the adapter's input")
+
+
 class _Arm(Settings):
     label: str | None = Field(
         default=None, description="how a table row calls it; none: the arm's name"
@@ -72,6 +81,9 @@ class _Arm(Settings):
     )
     training: dict[str, Any] = Field(
         default={}, description="settings of `training` that are this arm's own"
+    )
+    adapter: AdapterConfig | None = Field(
+        default=None, description="train an adapter on the frozen encoder; none: the whole encoder"
     )
 
 

@@ -72,6 +72,9 @@ class TrialRecord(Settings):
     reported_epoch: int | None = None
     stop_reason: Literal["budget", "early_stopping"] | None = None
     parameters: int | None = Field(default=None, description="of the whole model, heads included")
+    trained_parameters: int | None = Field(
+        default=None, description="of them, those that training changed: all but a frozen encoder"
+    )
     steps: int = 0
     examples: int = Field(default=0, description="training examples seen")
     train_seconds: float = 0.0

@@ -20,6 +20,7 @@ from trainables.config import Runtime, TrialConfig
 from trainables.data.task import TaskData
 from trainables.errors import CheckpointError, DivergedError, OneOrManyError
 from trainables.inputs import load_data, load_tokens
+from trainables.models.adapter import add_adapter
 from trainables.models.classifier import Classifier
 from trainables.models.encoder import load_encoder, load_tokenizer
 from trainables.models.saved import save_classifier
@@ -139,6 +140,8 @@ class Trial:
             config.seed,
         )
         encoder = load_encoder(config.model, config.seed)
+        if config.arm.adapter is not None:
+            add_adapter(encoder, config.arm.adapter, config.seed)
         model = Classifier(encoder, strategy.heads, config.seed, config.model.dropout).to(device)
         loop = TrainingLoop(model, strategy, list(splits.values()), config, self.precision)
         if runtime.resume_from is not None:
@@ -183,6 +186,7 @@ class Trial:
             content |= {
                 "history": tuple(state.history),
                 "parameters": self.loop.model.parameters_count,
+                "trained_parameters": self.loop.model.trained_count,
                 "steps": state.step,
                 "examples": state.examples,
                 "train_seconds": state.train_seconds,

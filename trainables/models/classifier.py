@@ -70,6 +70,11 @@ class Classifier(nn.Module):
         """Trainable and frozen parameters of encoder and heads together."""
         return sum(parameter.numel() for parameter in self.parameters())
 
+    @property
+    def trained_count(self) -> int:
+        """Parameters that training changes."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
 
 def _module_name(head: str) -> str:
     # A module's name must have no dot and must not be that of a method (``items``, ``keys``).

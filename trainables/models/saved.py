@@ -20,6 +20,7 @@ from transformers import PreTrainedTokenizerBase
 from trainables.atomic import sync_folder
 from trainables.config import ModelConfig
 from trainables.errors import EncoderError
+from trainables.models.adapter import merged
 from trainables.models.classifier import Classifier
 from trainables.models.encoder import load_encoder, load_tokenizer
 from trainables.models.quiet import quiet
@@ -56,7 +57,7 @@ def save_classifier(
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".tmp"))
     try:
         with quiet():
-            classifier.encoder.model.save_pretrained(temporary)
+            merged(classifier.encoder.model).save_pretrained(temporary)
             tokenizer.save_pretrained(temporary)
         state = classifier.heads.state_dict()
         save_file(
