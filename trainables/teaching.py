@@ -1,19 +1,26 @@
-"""What teachers leave for their students: predictions on the training set, computed once.
+"""What a trial leaves for the trials that come after it: predictions on train, or its weights.
 
-A teacher is a trial of the same plan. When it has finished it keeps its logits on ``train``; a
-student reads those of its teachers when it starts.
+A teacher is a trial of the same plan. When it has finished it keeps its logits on ``train``,
+computed once; a student reads those of its teachers when it starts. A trial from whose model others
+start keeps its final weights.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
 
 from trainables.atomic import replacing
 from trainables.config import TrialConfig
 from trainables.errors import TrialError
+from trainables.models.classifier import Classifier
 from trainables.record import RunLayout
+
+ADVICE = "delete it and run the same command again"
 
 
 def write_teaching(path: Path, logits: dict[str, np.ndarray]) -> None:
@@ -63,28 +70,59 @@ def load_teachers(
     }
 
 
-def has_taught(path: Path) -> bool:
-    """Whether a teacher's predictions lie whole at ``path``."""
+def write_weights(path: Path, model: Classifier) -> None:
+    """Keep a model's weights, atomically (safetensors)."""
+    with replacing(path) as temporary:
+        save_file({n: t.contiguous() for n, t in model.state_dict().items()}, temporary)
+
+
+def load_weights(path: Path, model: Classifier) -> None:
+    """Put another trial's weights into ``model``: the encoder's, and those of heads that both have.
+
+    Raises:
+        TrialError: they are missing, damaged or of another encoder.
+    """
     try:
-        pq.read_metadata(path)
-    except (OSError, pa.ArrowException):
+        weights = load_file(path)
+        lacking = model.load_state_dict(weights, strict=False).missing_keys
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise TrialError(
+            f"{path}: the weights to start from cannot be used ({reason}); {ADVICE}"
+        ) from error
+    if others := [name for name in lacking if not name.startswith("heads.")]:
+        raise TrialError(f"{path}: the weights to start from lack {others[0]}; {ADVICE}")
+
+
+def has_left(layout: RunLayout, key: str, leaves: Iterable[str]) -> bool:
+    """Whether all that trial ``key`` was to leave lies there whole."""
+    return all(_whole(layout, key, name) for name in leaves)
+
+
+def _whole(layout: RunLayout, key: str, name: str) -> bool:
+    try:
+        if name == "teaching":
+            pq.read_metadata(layout.teaching(key))
+        else:
+            with safe_open(layout.weights(key), framework="pt"):
+                pass
+    except (OSError, pa.ArrowException, SafetensorError):
         return False
     return True
 
 
 def _distributions(path: Path, task: str, size: tuple[int, int]) -> np.ndarray:
-    advice = "delete it and run the same command again"
     try:
         table = pq.read_table(path, filters=[("task", "==", task)])
         logits = np.array(table["logits"].to_pylist(), dtype=np.float64)
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())[:200]
         raise TrialError(
-            f"{path}: a teacher's predictions cannot be read ({reason}); {advice}"
+            f"{path}: a teacher's predictions cannot be read ({reason}); {ADVICE}"
         ) from error
     if logits.shape != size or not np.isfinite(logits).all():
         raise TrialError(
-            f"{path}: {logits.shape} predictions of task {task} where {size} are needed; {advice}"
+            f"{path}: {logits.shape} predictions of task {task} where {size} are needed; {ADVICE}"
         )
     logits -= logits.max(axis=1, keepdims=True)
     shares = np.exp(logits)

@@ -27,6 +27,7 @@ from trainables.models.saved import save_classifier
 from trainables.progress import Progress, write_progress
 from trainables.record import RunLayout, TrialRecord, write_record
 from trainables.strategies import TrainTask, make_strategy
+from trainables.teaching import load_teachers, load_weights, write_teaching, write_weights
 from trainables.tracking import Tracker, make_trackers
 from trainables.training.checkpoint import load_checkpoint, load_newest, save_checkpoint
 from trainables.training.device import (
@@ -130,10 +131,15 @@ class Trial:
         )
         self.tasks = load_data(config, runtime.glue_dir)
         splits = load_tokens(config, runtime, self.tasks)
+        sizes = {
+            name: (len(splits[name]["train"]), len(data.labels))
+            for name, data in self.tasks.items()
+        }
+        teachers = load_teachers(self.layout, config, sizes)
         strategy = make_strategy(
             config.arm,
             [
-                TrainTask(name, len(data.labels), splits[name]["train"])
+                TrainTask(name, len(data.labels), splits[name]["train"], teachers.get(name))
                 for name, data in self.tasks.items()
             ],
             config.training,
@@ -143,6 +149,8 @@ class Trial:
         if config.arm.adapter is not None:
             add_adapter(encoder, config.arm.adapter, config.seed)
         model = Classifier(encoder, strategy.heads, config.seed, config.model.dropout).to(device)
+        if config.start_from is not None:
+            load_weights(self.layout.weights(config.start_from), model)
         loop = TrainingLoop(model, strategy, list(splits.values()), config, self.precision)
         if runtime.resume_from is not None:
             load_checkpoint(Path(runtime.resume_from), config.key, loop)
@@ -155,6 +163,10 @@ class Trial:
         if not loop.state.history:
             raise CheckpointError(f"{self.config.title}: ended without an evaluation")
         write_predictions(self.layout.predictions(self.config.key), evaluations)
+        if "teaching" in self.runtime.leaves:
+            write_teaching(self.layout.teaching(self.config.key), loop.taught())
+        if "weights" in self.runtime.leaves:
+            write_weights(self.layout.weights(self.config.key), loop.model)
         if self.runtime.save_model:
             save_classifier(
                 self.layout.model(self.config.key),

@@ -14,11 +14,27 @@ from trainables.data.tokens import TokenSplit
 
 @dataclass(frozen=True)
 class TrainTask:
-    """One task as a strategy sees it: its name, number of classes and training examples."""
+    """One task as a strategy sees it.
+
+    Attributes:
+        name: its name.
+        classes: how many it has.
+        train: its training examples.
+        teacher: what a teacher says of each of them, float32 of shape ``(examples, classes)``,
+            rows that sum to 1; none: the task has no teacher.
+    """
 
     name: str
     classes: int
     train: TokenSplit
+    teacher: np.ndarray | None = None
+
+    def collate(self, indices: np.ndarray) -> dict[str, torch.Tensor]:
+        """A batch (see ``TokenSplit.collate``), with its rows of ``teacher`` where there is one."""
+        tensors = self.train.collate(indices)
+        if self.teacher is not None:
+            tensors["teacher"] = torch.from_numpy(self.teacher[indices])
+        return tensors
 
 
 @dataclass(frozen=True)
@@ -29,7 +45,7 @@ class Part:
         head: the head that is trained.
         tensors: ``input_ids``, ``attention_mask`` and, where the encoder knows segments,
             ``token_type_ids``, each ``(examples, tokens)``; ``labels`` ``(examples,)`` in the
-            head's label space.
+            head's label space; where the task has a teacher, ``teacher`` ``(examples, classes)``.
         tasks: index of each example's task, shape ``(examples,)``; all the same, except where the
             strategy knows no tasks.
     """

@@ -78,13 +78,13 @@ class SharedEncoder(Strategy):
     def _step(self, taken: np.ndarray, counts: np.ndarray) -> Step:
         """The step that takes ``counts`` after ``taken``, both of shape ``(tasks,)``."""
         parts = []
-        for task in np.flatnonzero(counts):
+        for task in np.flatnonzero(counts).tolist():
             stream = self._streams[task]
             if self._batch == "one_task":
                 indices = stream.batch(int(taken[task]))
             else:
                 indices = stream.examples(int(taken[task]), int(counts[task]))
-            tensors = self.tasks[task].train.collate(indices)
+            tensors = self.tasks[task].collate(indices)
             parts.append(Part(self.head_of(task), tensors, np.full(len(indices), task)))
         return Step(tuple(parts))
 

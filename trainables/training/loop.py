@@ -22,6 +22,7 @@ from trainables.record import EpochResult, TaskResult
 from trainables.seeding import derive_seed
 from trainables.strategies.base import Part, Step, Strategy
 from trainables.training.device import autocast
+from trainables.training.distillation import gold_weight, soft_targets
 from trainables.training.evaluation import Evaluation, evaluate_task
 from trainables.training.metrics import counts, macro, scores, trimmed
 from trainables.training.optimizer import learning_rate, make_optimizer
@@ -187,11 +188,20 @@ class TrainingLoop:
                 with autocast(self.precision, self.device):
                     logits = self.model(tensors, part.head)
                 # However a batch is cut, by task or into micro-batches, each example counts alike.
-                loss = cross_entropy(logits.float(), labels) * (len(labels) / len(step))
+                target = self._target(labels, tensors)
+                loss = cross_entropy(logits.float(), target) * (len(labels) / len(step))
                 self.scaler.scale(loss).backward()
                 seen.loss += loss.item()
                 seen.outputs.append((tasks, logits.detach().float().cpu(), labels.cpu()))
         return seen
+
+    def _target(self, labels: torch.Tensor, tensors: dict[str, torch.Tensor]) -> torch.Tensor:
+        """What the logits are to become: the labels, or distributions where there is a teacher."""
+        distillation = getattr(self.config.arm, "distillation", None)
+        if distillation is None:
+            return labels
+        weight = gold_weight(distillation, self.state.step, self.total_steps)
+        return soft_targets(labels, tensors["teacher"], weight)
 
     def _micro_batches(
         self, step: Step, part: Part
@@ -285,6 +295,11 @@ class TrainingLoop:
         if self.training.evaluate_test and "test" not in self._evaluations:
             self._evaluations |= self._evaluate(("test",))
         return self._evaluations
+
+    def taught(self) -> dict[str, np.ndarray]:
+        """What a teacher says: task -> logits on ``train``, shape ``(examples, classes)``."""
+        train = self._evaluate(("train",))["train"]
+        return {task: evaluation.logits for task, evaluation in train.items()}
 
     def _evaluate(self, names: tuple[str, ...]) -> Evaluations:
         evaluations: Evaluations = {}
