@@ -63,6 +63,7 @@ class Grid:
         }
         if arm.train_fraction is not None:
             chosen = {name: self._load(name, arm.train_fraction) for name in chosen}
+        self._check_heads(arm_name, chosen)
         if isinstance(arm, NaiveConcatArm) and arm.label_space == "shared":
             classes = {name: len(data.labels) for name, data in chosen.items()}
             if len(set(classes.values())) > 1:
@@ -119,6 +120,28 @@ class Grid:
     def _limits(self, train_fraction: float | None) -> LimitsConfig:
         fraction = train_fraction or self.config.limits.train_fraction
         return self.config.limits.model_copy(update={"train_fraction": fraction})
+
+    def _check_heads(self, arm_name: str, tasks: dict[str, TaskData]) -> None:
+        arm = self.config.define.arms[arm_name]
+        where = f"define.arms.{arm_name}"
+        if isinstance(arm, NaiveConcatArm):
+            if arm.task_heads:
+                raise ConfigError(f"{where}.task_heads: a naive_concat arm has one head; set head")
+            if arm.head.name == "san":
+                raise ConfigError(f"{where}.head.name=san: it is for tasks with two texts alone")
+            return
+        for name in arm.task_heads:
+            if name not in tasks:
+                raise ConfigError(
+                    f"{where}.task_heads: {name} is not among the arm's tasks"
+                    f"{nearest(name, list(tasks))}"
+                )
+        for name, data in tasks.items():
+            if arm.task_heads.get(name, arm.head).name == "san" and not data.pair:
+                raise ConfigError(
+                    f"{where}: the head san reads two texts and task {name} has one; name it for "
+                    f"the others under {where}.task_heads"
+                )
 
     def _load(self, name: str, train_fraction: float | None) -> TaskData:
         if (name, train_fraction) not in self._loaded:

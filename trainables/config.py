@@ -60,6 +60,15 @@ class DistillationConfig(Settings):
     )
 
 
+class HeadConfig(Settings):
+    """A classifier on top of the encoder (see ``trainables/models/heads.py``)."""
+
+    name: Literal["pooler", "first_token", "mean", "mlp", "san"] = Field(
+        default="pooler", description="san: the stochastic answer network, for pairs of texts"
+    )
+    dropout: float | None = Field(default=None, ge=0, lt=1, description="none: the model's")
+
+
 class AdapterConfig(Settings):
     """LoRA on a frozen encoder (see ``trainables/models/adapter.py``)."""
 
@@ -81,6 +90,10 @@ class _Arm(Settings):
     )
     training: dict[str, Any] = Field(
         default={}, description="settings of `training` that are this arm's own"
+    )
+    head: HeadConfig = HeadConfig()
+    task_heads: dict[str, HeadConfig] = Field(
+        default={}, description="task -> its head, where it is not `head`"
     )
     adapter: AdapterConfig | None = Field(
         default=None, description="train an adapter on the frozen encoder; none: the whole encoder"

@@ -148,7 +148,10 @@ class Trial:
         encoder = load_encoder(config.model, config.seed)
         if config.arm.adapter is not None:
             add_adapter(encoder, config.arm.adapter, config.seed)
-        model = Classifier(encoder, strategy.heads, config.seed, config.model.dropout).to(device)
+        kinds = {name: config.arm.task_heads.get(name, config.arm.head) for name in strategy.heads}
+        model = Classifier(encoder, strategy.heads, config.seed, config.model.dropout, kinds).to(
+            device
+        )
         if config.start_from is not None:
             load_weights(self.layout.weights(config.start_from), model)
         loop = TrainingLoop(model, strategy, list(splits.values()), config, self.precision)

@@ -59,6 +59,14 @@ def test_fractions_of_the_training_data_are_rounded_up(tiny_bert: Path) -> None:
             r"define\.arms\.shared_encoder\.training\.keep: must be the same for all arms",
         ),
         (
+            "define.arms.shared_encoder.head.name=san",
+            r"define\.arms\.shared_encoder: the head san reads two texts and task sentiment",
+        ),
+        (
+            "define.arms.shared_encoder.task_heads={sentimant: {name: mlp}}",
+            r"define\.arms\.shared_encoder\.task_heads: sentimant is not among the arm's tasks",
+        ),
+        (
             "define.arms.shared_encoder.train_fraction=0",
             r"define\.arms\.shared_encoder\.train_fraction: input should be greater than 0",
         ),

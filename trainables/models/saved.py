@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from transformers import PreTrainedTokenizerBase
 
 from trainables.atomic import sync_folder
-from trainables.config import ModelConfig
+from trainables.config import HeadConfig, ModelConfig
 from trainables.errors import EncoderError
 from trainables.models.adapter import merged
 from trainables.models.classifier import Classifier
@@ -26,7 +26,7 @@ from trainables.models.encoder import load_encoder, load_tokenizer
 from trainables.models.quiet import quiet
 from trainables.settings import Settings
 
-SAVED_SCHEMA = 1
+SAVED_SCHEMA = 2
 
 
 class _Heads(Settings):
@@ -34,6 +34,7 @@ class _Heads(Settings):
 
     schema_version: int
     heads: dict[str, PositiveInt]
+    kinds: dict[str, HeadConfig]
     dropout: float
     extra: dict[str, Any]
 
@@ -67,6 +68,7 @@ def save_classifier(
         heads = _Heads(
             schema_version=SAVED_SCHEMA,
             heads=classifier.classes,
+            kinds=classifier.kinds,
             dropout=classifier.dropout,
             extra=extra,
         )
@@ -107,7 +109,7 @@ def load_classifier(
             f"{SAVED_SCHEMA}; save the model again"
         )
     model = ModelConfig.model_validate({"encoder": str(folder)})
-    classifier = Classifier(load_encoder(model, seed=0), heads.heads, 0, heads.dropout)
+    classifier = Classifier(load_encoder(model, seed=0), heads.heads, 0, heads.dropout, heads.kinds)
     weights = folder / "heads.safetensors"
     try:
         classifier.heads.load_state_dict(load_file(weights))

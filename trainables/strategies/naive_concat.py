@@ -66,6 +66,8 @@ class NaiveConcat(Strategy):
             for task in np.unique(tasks):
                 part = self.tasks[task].train.collate(self._index[chosen[tasks == task]])
                 part["labels"] = part["labels"] + self._offsets[task]
+                # Only pairs have it, and this classifier knows no pairs.
+                part.pop("texts", None)
                 parts.append(part)
             yield Step((Part(HEAD, _join(parts, self.tasks[0].train.pad_id), tasks),))
             at += 1

@@ -24,7 +24,7 @@ def tokens(first: int, sizes: list[int], classes: int) -> TokenSplit:
     ids = np.concatenate([np.full(n, first + i) for i, n in enumerate(sizes)]).astype(np.int32)
     offsets = np.cumsum([0, *sizes])
     labels = np.arange(len(sizes)) % classes
-    return TokenSplit(ids, np.zeros_like(ids, dtype=np.uint8), offsets, labels, pad_id=0)
+    return TokenSplit(ids, np.zeros_like(ids, dtype=np.uint8), None, offsets, labels, pad_id=0)
 
 
 def tasks(classes: tuple[int, ...] = (2, 2, 2)) -> list[TrainTask]:
