@@ -34,10 +34,17 @@ class ModelConfig(Settings):
 
 
 class SamplingConfig(Settings):
-    """How a step's task is chosen (see ``trainables/training/sampling.py``)."""
+    """How a step's tasks are chosen (see ``trainables/training/sampling.py``)."""
 
-    name: Literal["interleave", "proportional", "power", "uniform"] = "interleave"
+    name: Literal["interleave", "proportional", "power", "annealed", "uniform", "round_robin"] = (
+        "interleave"
+    )
     exponent: float = Field(default=0.5, ge=0, le=1, description="of power: p ~ n ** exponent")
+    batch: Literal["one_task", "mixed", "joint"] = Field(
+        default="one_task",
+        description="what a step holds: one task's batch, examples of all tasks as they are drawn, "
+        "or examples of every task; batch_size examples in any case",
+    )
 
 
 class _Arm(Settings):

@@ -20,7 +20,7 @@ from trainables.errors import DivergedError
 from trainables.models.classifier import Classifier
 from trainables.record import EpochResult, TaskResult
 from trainables.seeding import derive_seed
-from trainables.strategies.base import Step, Strategy
+from trainables.strategies.base import Part, Step, Strategy
 from trainables.training.device import autocast
 from trainables.training.evaluation import Evaluation, evaluate_task
 from trainables.training.metrics import counts, macro, scores, trimmed
@@ -49,6 +49,19 @@ class LoopState:
     best_epoch: int = 0
     epochs_without_gain: int = 0
     stopped_early: bool = False
+
+
+@dataclass
+class Seen:
+    """What a step's forward and backward passes have shown; nothing has moved by then.
+
+    Attributes:
+        loss: the step's mean loss per example, unweighted.
+        outputs: tasks, logits and labels of each micro-batch, on the CPU.
+    """
+
+    loss: float = 0.0
+    outputs: list[tuple[np.ndarray, torch.Tensor, torch.Tensor]] = field(default_factory=list)
 
 
 class Stateful(Protocol):
@@ -145,10 +158,10 @@ class TrainingLoop:
         rate = learning_rate(self.state.step, self.total_steps, self.training)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        total = self._gradients(step)
-        if not math.isfinite(total):
+        seen = self._gradients(step)
+        if not math.isfinite(seen.loss):
             raise DivergedError(
-                f"the training loss became {total} at step {self.state.step + 1} of "
+                f"the training loss became {seen.loss} at step {self.state.step + 1} of "
                 f"{self.total_steps}: lower training.learning_rate or add training.warmup"
             )
         if self.training.max_grad_norm:
@@ -157,29 +170,38 @@ class TrainingLoop:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
-        self.loss = total
+        for outputs in seen.outputs:
+            self._count(*outputs)
+        self.loss = seen.loss
         self.state.step += 1
-        self.state.examples += len(step.tasks)
-        self.state.loss_sum += total
+        self.state.examples += len(step)
+        self.state.loss_sum += seen.loss
         self.state.loss_steps += 1
 
-    def _gradients(self, step: Step) -> float:
-        """Add the gradients of a step's loss to the parameters'; return the loss."""
-        size = len(step.tasks)
-        micro = math.ceil(size / self.training.gradient_accumulation)
-        total = 0.0
-        for start in range(0, size, micro):
+    def _gradients(self, step: Step) -> Seen:
+        """Add the gradients of a step's loss to the parameters'; nothing else moves."""
+        seen = Seen()
+        for part in step.parts:
+            for tasks, tensors in self._micro_batches(step, part):
+                labels = tensors.pop("labels")
+                with autocast(self.precision, self.device):
+                    logits = self.model(tensors, part.head)
+                # However a batch is cut, by task or into micro-batches, each example counts alike.
+                loss = cross_entropy(logits.float(), labels) * (len(labels) / len(step))
+                self.scaler.scale(loss).backward()
+                seen.loss += loss.item()
+                seen.outputs.append((tasks, logits.detach().float().cpu(), labels.cpu()))
+        return seen
+
+    def _micro_batches(
+        self, step: Step, part: Part
+    ) -> Iterator[tuple[np.ndarray, dict[str, torch.Tensor]]]:
+        """Tasks and tensors of a part, in pieces that fit the device."""
+        micro = math.ceil(len(step) / self.training.gradient_accumulation)
+        for start in range(0, len(part), micro):
             rows = slice(start, start + micro)
-            tensors = {name: t[rows].to(self.device) for name, t in step.tensors.items()}
-            labels = tensors.pop("labels")
-            with autocast(self.precision, self.device):
-                logits = self.model(tensors, step.head)
-            # In a batch cut into micro-batches each example keeps its weight.
-            loss = cross_entropy(logits.float(), labels) * (len(labels) / size)
-            self.scaler.scale(loss).backward()
-            total += loss.item()
-            self._count(step.tasks[rows], logits.detach().float().cpu(), labels.cpu())
-        return total
+            tensors = {name: t[rows].to(self.device) for name, t in part.tensors.items()}
+            yield part.tasks[rows], tensors
 
     def _count(self, tasks: np.ndarray, logits: torch.Tensor, labels: torch.Tensor) -> None:
         """Add a micro-batch's predictions to the running training confusion matrices."""
