@@ -12,17 +12,16 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch.nn.functional import cross_entropy
 
 from trainables.config import TrialConfig
 from trainables.data.tokens import TokenSplit
 from trainables.errors import DivergedError
 from trainables.models.classifier import Classifier
 from trainables.record import EpochResult, TaskResult
-from trainables.seeding import derive_seed
-from trainables.strategies.base import Part, Step, Strategy
-from trainables.training.device import autocast
+from trainables.strategies.base import Step, Strategy
+from trainables.training.average import WeightAverage
 from trainables.training.evaluation import Evaluation, evaluate_task
+from trainables.training.gradients import StepGradients
 from trainables.training.metrics import counts, macro, scores, trimmed
 from trainables.training.optimizer import learning_rate, make_optimizer
 
@@ -49,19 +48,6 @@ class LoopState:
     best_epoch: int = 0
     epochs_without_gain: int = 0
     stopped_early: bool = False
-
-
-@dataclass
-class Seen:
-    """What a step's forward and backward passes have shown; nothing has moved by then.
-
-    Attributes:
-        loss: the step's mean loss per example, unweighted.
-        outputs: tasks, logits and labels of each micro-batch, on the CPU.
-    """
-
-    loss: float = 0.0
-    outputs: list[tuple[np.ndarray, torch.Tensor, torch.Tensor]] = field(default_factory=list)
 
 
 class Stateful(Protocol):
@@ -108,7 +94,10 @@ class TrainingLoop:
         self.device = next(model.parameters()).device
         self.total_steps = config.total_steps or self.training.epochs * strategy.steps_per_pass
         self.optimizer = make_optimizer(model, self.training)
+        decay = self.training.ema_decay
+        self.average = None if decay is None else WeightAverage(model, decay)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
+        self.gradients = StepGradients(model, strategy.tasks, config, self.scaler, precision)
         self.state = LoopState(running=self._no_counts())
         self.best_weights: dict[str, torch.Tensor] | None = None
         self.loss = math.nan
@@ -118,7 +107,17 @@ class TrainingLoop:
     @property
     def stateful(self) -> dict[str, Stateful]:
         """What a checkpoint keeps besides the weights and ``state``."""
-        return {"optimizer": self.optimizer, "scaler": self.scaler}
+        parts: dict[str, Stateful] = {
+            "optimizer": self.optimizer,
+            "scaler": self.scaler,
+            "weighting": self.gradients.weighting,
+        }
+        return parts if self.average is None else {**parts, "average": self.average}
+
+    @property
+    def evaluated(self) -> Classifier:
+        """The model that is evaluated and kept."""
+        return self.model if self.average is None else self.average.model
 
     @property
     def done(self) -> bool:
@@ -154,11 +153,10 @@ class TrainingLoop:
         return epoch * self.total_steps // self.training.epochs
 
     def _optimiser_step(self, step: Step) -> None:
-        torch.manual_seed(derive_seed(self.config.seed, "dropout", self.state.step))
         rate = learning_rate(self.state.step, self.total_steps, self.training)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        seen = self._gradients(step)
+            group["lr"] = rate * group["scale"]
+        seen = self.gradients.add(step, self.state.step)
         if not math.isfinite(seen.loss):
             raise DivergedError(
                 f"the training loss became {seen.loss} at step {self.state.step + 1} of "
@@ -170,6 +168,11 @@ class TrainingLoop:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
+        self.gradients.weighting.update(
+            seen.losses, seen.norms, lambda: self.gradients.losses(step, self.state.step)
+        )
+        if self.average is not None:
+            self.average.update_parameters(self.model)
         for outputs in seen.outputs:
             self._count(*outputs)
         self.loss = seen.loss
@@ -177,31 +180,6 @@ class TrainingLoop:
         self.state.examples += len(step)
         self.state.loss_sum += seen.loss
         self.state.loss_steps += 1
-
-    def _gradients(self, step: Step) -> Seen:
-        """Add the gradients of a step's loss to the parameters'; nothing else moves."""
-        seen = Seen()
-        for part in step.parts:
-            for tasks, tensors in self._micro_batches(step, part):
-                labels = tensors.pop("labels")
-                with autocast(self.precision, self.device):
-                    logits = self.model(tensors, part.head)
-                # However a batch is cut, by task or into micro-batches, each example counts alike.
-                loss = cross_entropy(logits.float(), labels) * (len(labels) / len(step))
-                self.scaler.scale(loss).backward()
-                seen.loss += loss.item()
-                seen.outputs.append((tasks, logits.detach().float().cpu(), labels.cpu()))
-        return seen
-
-    def _micro_batches(
-        self, step: Step, part: Part
-    ) -> Iterator[tuple[np.ndarray, dict[str, torch.Tensor]]]:
-        """Tasks and tensors of a part, in pieces that fit the device."""
-        micro = math.ceil(len(step) / self.training.gradient_accumulation)
-        for start in range(0, len(part), micro):
-            rows = slice(start, start + micro)
-            tensors = {name: t[rows].to(self.device) for name, t in part.tensors.items()}
-            yield part.tasks[rows], tensors
 
     def _count(self, tasks: np.ndarray, logits: torch.Tensor, labels: torch.Tensor) -> None:
         """Add a micro-batch's predictions to the running training confusion matrices."""
@@ -237,6 +215,7 @@ class TrainingLoop:
             splits={"train": running, **evaluated},
         )
         state.history.append(epoch)
+        self.gradients.weighting.end_epoch()
         state.loss_sum, state.loss_steps, state.running = 0.0, 0, self._no_counts()
         if "selection" in evaluated:
             self._select(self.headline(evaluated["selection"]))
@@ -249,7 +228,7 @@ class TrainingLoop:
             if self.training.keep == "best":
                 self.best_weights = {
                     name: tensor.detach().cpu().clone()
-                    for name, tensor in self.model.state_dict().items()
+                    for name, tensor in self.evaluated.state_dict().items()
                 }
         else:
             state.epochs_without_gain += 1
@@ -277,6 +256,9 @@ class TrainingLoop:
 
     def finish(self) -> Evaluations:
         """Put the reported epoch's weights into the model and return its evaluations."""
+        if self.average is not None:
+            self.model.load_state_dict(self.average.model.state_dict())
+            self.average = None
         if self.reported_epoch != self._evaluated_epoch:
             if self.best_weights is not None:
                 self.model.load_state_dict(self.best_weights)
@@ -294,7 +276,7 @@ class TrainingLoop:
             ):
                 if split in splits:
                     evaluations.setdefault(split, {})[task.name] = evaluate_task(
-                        self.model,
+                        self.evaluated,
                         self.strategy,
                         index,
                         splits[split],
