@@ -35,8 +35,9 @@ GRAMIAN: dict[str, Callable[[AggregationConfig], Callable[[Tensor], Tensor]]] = 
     "cagrad": lambda config: CAGradWeighting(config.c),
     # Liu et al. 2021, "Towards Impartial Multi-task Learning", in torchjd's general form.
     "imtl_g": lambda config: IMTLGWeighting(),
-    # Senushkin et al. 2023, Algorithm 1.
-    "aligned_mtl": lambda config: AlignedMTLWeighting(),
+    # Senushkin et al. 2023, Algorithm 1. In single precision, as the rows are: it drops the
+    # directions that are 0 up to the precision of what it is given.
+    "aligned_mtl": lambda config: lambda gramian: AlignedMTLWeighting()(gramian.float()).double(),
     # Quinton and Rey 2024, "Jacobian Descent for Multi-Objective Optimization", section 3.
     "upgrad": lambda config: UPGradWeighting(projector=NonNegativeLeastSquares()),
     "config": lambda config: ConFIGWeighting(),
