@@ -6,6 +6,9 @@ from torchjd.aggregation import GradDrop
 
 from trainables.training.aggregation.base import Row, RowAggregation
 
+PIECE = 2**20
+"""Coordinates that are combined at once, which bounds the memory besides the rows."""
+
 
 class SignDropout(RowAggregation):
     """Each coordinate keeps one sign, drawn by how much of the rows has it.
@@ -13,7 +16,7 @@ class SignDropout(RowAggregation):
     Chen et al. 2020, "Just Pick a Sign: Optimizing Deep Multitask Models with Gradient Sign
     Dropout", Algorithm 1, lines 10 to 15, on the shared parameters' gradients; divided by the
     number of tasks, as the other methods' results have the scale of a mean. It works on each
-    coordinate alone, so parameter by parameter.
+    coordinate alone, so piece by piece.
     """
 
     def result(self, rows: list[Row]) -> list[Tensor | None]:
@@ -25,8 +28,16 @@ class SignDropout(RowAggregation):
 
     @staticmethod
     def _of_parameter(gradients: list[Tensor | None], shares: list[float]) -> Tensor | None:
-        there = [g / s for g, s in zip(gradients, shares, strict=True) if g is not None]
+        there = [
+            (gradient.flatten(), share)
+            for gradient, share in zip(gradients, shares, strict=True)
+            if gradient is not None
+        ]
         if not there:
             return None
-        matrix = torch.stack([gradient.flatten() for gradient in there])
-        return GradDrop()(matrix).view_as(there[0]) / len(gradients)
+        first, _ = there[0]
+        for start in range(0, len(first), PIECE):
+            piece = slice(start, start + PIECE)
+            matrix = torch.stack([flat[piece] / share for flat, share in there])
+            first[piece] = GradDrop()(matrix) / len(gradients)
+        return first.view_as(next(gradient for gradient in gradients if gradient is not None))

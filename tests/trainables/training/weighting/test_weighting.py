@@ -8,9 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torchjd.scalarization import DWA as TheirDWA
-from torchjd.scalarization import FAMO as TheirFAMO
-from torchjd.scalarization import UW as TheirUncertainty
+from torchjd import scalarization
 
 from trainables.config import WeightingConfig
 from trainables.data.tokens import TokenSplit
@@ -137,7 +135,7 @@ def test_log_descends_on_the_log_of_the_losses() -> None:
 
 def test_uncertainty_is_torchjds_with_adam() -> None:
     steps = some_steps()
-    theirs = TheirUncertainty(3).double()
+    theirs = scalarization.UW(3).double()
     adam = torch.optim.Adam(theirs.parameters(), lr=0.025)
     expected = []
     for before, _, _ in steps:
@@ -156,7 +154,7 @@ def test_uncertainty_comes_to_rest_at_half_the_inverse_loss() -> None:
 
 def test_dwa_is_torchjds() -> None:
     steps = some_steps(15)
-    theirs = TheirDWA()
+    theirs = scalarization.DWA()
     expected = []
     for number, (before, _, _) in enumerate(steps):
         losses = torch.tensor(before, requires_grad=True)
@@ -170,7 +168,7 @@ def test_dwa_is_torchjds() -> None:
 
 def test_famo_is_torchjds() -> None:
     steps = some_steps()
-    theirs = TheirFAMO(3).double()
+    theirs = scalarization.FAMO(3).double()
     expected = []
     for before, _, after in steps:
         losses = torch.tensor(before, requires_grad=True)
