@@ -31,9 +31,13 @@ ARMS: dict[str, dict[str, Any]] = {
     },
     "shared_encoder": {"strategy": "shared_encoder"},
     "shared_encoder_sqrt": {"strategy": "shared_encoder", "sampling": {"name": "power"}},
-    "shared_encoder_mixed": {"strategy": "shared_encoder", "sampling": {"batch": "mixed"}},
-    "shared_encoder_uncertainty": {
+}
+"""One arm per strategy and notable setting; properties of all are tested over these."""
+
+METHODS: dict[str, dict[str, Any]] = {
+    "shared_encoder_mixed": {
         "strategy": "shared_encoder",
+        "sampling": {"batch": "mixed"},
         "weighting": {"name": "uncertainty"},
     },
     "shared_encoder_gradnorm": {
@@ -53,7 +57,9 @@ ARMS: dict[str, dict[str, Any]] = {
         "aggregation": {"name": "pcgrad"},
     },
 }
-"""One arm per strategy and notable setting; properties of all are tested over these."""
+"""Methods that have something to be kept across an interruption."""
+
+ARMS |= METHODS
 
 
 def trial_config(

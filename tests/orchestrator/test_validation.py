@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.config import (
@@ -113,6 +113,7 @@ OVERRIDES = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(OVERRIDES, st.booleans())
 def test_any_text_is_a_setting_or_a_clear_error(overrides: list[str], single: bool) -> None:
     message = ""
