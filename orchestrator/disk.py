@@ -95,8 +95,9 @@ def _weights(config: TrialConfig, plan: Plan) -> int:
 
 
 def _checkpoint(config: TrialConfig, plan: Plan) -> int:
-    """Bytes of a checkpoint: weights, AdamW's two moments, the best weights where they are kept."""
-    copies = 4 if config.training.keep == "best" else 3
+    """Bytes of a checkpoint: weights, two moments, the best and averaged weights where kept."""
+    training = config.training
+    copies = 3 + (training.keep == "best") + (training.ema_decay is not None)
     tensors = 16 * plan.encoders[config.model_name].num_layers + 16 + 4 * len(config.tasks)
     return copies * _weights(config, plan) + BYTES_PER_TENSOR * tensors + _history(config, plan)
 
