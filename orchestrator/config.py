@@ -11,6 +11,7 @@ from pydantic import (
     Field,
     NonNegativeFloat,
     NonNegativeInt,
+    PositiveFloat,
     PositiveInt,
     model_validator,
 )
@@ -67,6 +68,11 @@ class CheckpointConfig(Settings):
         default=300.0, description="seconds between checkpoints; 0: never"
     )
     keep: bool = Field(default=False, description="also those of finished trials")
+    patience: NonNegativeFloat = Field(
+        default=600.0,
+        description="seconds that a trial waits, losing nothing, for a run directory that is gone "
+        "or full",
+    )
 
 
 class ResourcesConfig(Settings):
@@ -79,6 +85,11 @@ class ResourcesConfig(Settings):
         default="auto",
         description="one GPU or a share of it, since a trial computes on one; "
         "auto: one where there are any",
+    )
+    memory: PositiveFloat | None = Field(
+        default=None,
+        description="GB of host memory: reserved, and kept to by trials without a GPU, which cut "
+        "their batches into smaller parts where they must; none: whatever there is",
     )
     max_concurrent: PositiveInt | None = Field(
         default=None, description="trials at once; none: that fit"

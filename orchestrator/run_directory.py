@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
-from yaml import YAMLError
 
 from orchestrator.config import RUNTIME_KEYS, ExperimentConfig
 from orchestrator.environment import describe_environment
@@ -20,7 +18,8 @@ from orchestrator.plan import Config, Plan, PlannedTrial
 from orchestrator.report.formats import plain
 from orchestrator.resources import TrialResources
 from orchestrator.validation import shortened, validated
-from trainables.atomic import write_text
+from search_spaces.reading import read_yaml
+from trainables.atomic import read_whole, write_text
 from trainables.config import TrialConfig
 from trainables.errors import ConfigError, RunDirectoryError
 from trainables.record import RunLayout, TrialRecord, read_records
@@ -115,10 +114,10 @@ def read_plan(layout: RunLayout) -> list[PlannedTrial]:
         RunDirectoryError: the plan is missing or damaged.
     """
     try:
-        content = json.loads(layout.plan.read_text(encoding="utf-8"))
+        content = json.loads(read_whole(layout.plan))
         if content["schema_version"] != PLAN_SCHEMA or not content["trials"]:
             raise ValueError("another version, or no trials")
-        return [
+        trials = [
             PlannedTrial(
                 TrialConfig.model_validate(trial["config"]),
                 int(trial["expected_examples"]),
@@ -126,7 +125,10 @@ def read_plan(layout: RunLayout) -> list[PlannedTrial]:
             )
             for trial in content["trials"]
         ]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        if [trial.key for trial in trials] != [trial["key"] for trial in content["trials"]]:
+            raise ValueError("a trial's key is not that of its configuration")
+        return trials
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise RunDirectoryError(
             f"{layout.plan}: missing or damaged; delete it and run the experiment again"
         ) from error
@@ -134,9 +136,9 @@ def read_plan(layout: RunLayout) -> list[PlannedTrial]:
 
 def _same_configuration(layout: RunLayout, config: Config) -> None:
     try:
-        values = OmegaConf.to_container(OmegaConf.load(layout.config))
+        values = OmegaConf.to_container(read_yaml(layout.config))
         before = validated(type(config), values)
-    except (YAMLError, OmegaConfBaseException, ValueError, OSError, ConfigError) as error:
+    except ConfigError as error:
         reason = " ".join(str(error).partition(";")[0].split())
         raise RunDirectoryError(
             f"{layout.config}: damaged, or of another command ({reason}); "

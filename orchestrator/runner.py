@@ -20,12 +20,17 @@ from orchestrator.plan import PlannedTrial
 from orchestrator.progress import TrialState
 from orchestrator.resources import TrialResources
 from orchestrator.signals import Stop, signals
+from trainables.atomic import write_text
 from trainables.config import Runtime
-from trainables.record import RunLayout, TrialRecord, write_record
+from trainables.record import RunLayout, TrialRecord, read_kills, write_record
+from trainables.training.memory import GB
 from trainables.tune import TrialTrainable
 
 RETRY_SECONDS = 2.0
 """Between two attempts to write records while the storage is away."""
+
+LOW_MEMORY = "due to the node running low on memory"
+"""What Ray says of a process that its memory monitor killed."""
 
 
 def run_trials(
@@ -43,6 +48,8 @@ def run_trials(
     """
     runtime = runtime_of(experiment, layout, resources, glue_dir).model_dump(mode="json")
     bundle = {"CPU": float(resources.cpu)} | ({"GPU": resources.gpu} if resources.gpu else {})
+    if resources.memory is not None:
+        bundle["memory"] = float(int(resources.memory * GB))
     cells = [
         {
             "key": trial.key,
@@ -109,6 +116,8 @@ def runtime_of(
         save_model=experiment.save_models,
         keep_checkpoints=experiment.checkpoint.keep,
         checkpoint_every=experiment.checkpoint.every,
+        patience=experiment.checkpoint.patience,
+        memory=resources.memory,
     )
 
 
@@ -156,15 +165,25 @@ class Follow(tune.Callback):
     ) -> None:
         """See ``tune.Callback``."""
         key = trial.config["cell"]["key"]
+        self._view.note(key, result.get("note", ""))
         # The loss of a diverged trial's last step is no number.
         if result.get("loss") is not None:
-            self._view.update(key, result)
+            # Read off the clock of the view: that of the trial's machine may be another, or jump.
+            self._view.update(key, {**result, "time": self._view.now()})
         if "status" in result:
             self._view.finish(key, TrialState(result["status"]), result["error"])
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """The trial's process died and will be started again."""
-        self._view.restart(trial.config["cell"]["key"], why(trial))
+        """The trial's process died and will be started again.
+
+        One that took too much memory is told so, and cuts its batches into smaller parts.
+        """
+        key = trial.config["cell"]["key"]
+        if took_too_much_memory(trial):
+            with suppress(OSError):
+                kills = read_kills(self._layout, key) + 1
+                write_text(self._layout.memory_kills(key), f"{min(kills, 99)}\n")
+        self._view.restart(key, why(trial))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The trial's process died more often than ``retries`` allows."""
@@ -187,20 +206,37 @@ class Follow(tune.Callback):
         self._view.finish(key, TrialState.FAILED, reason)
 
 
+def took_too_much_memory(trial: Any) -> bool:
+    """Whether Ray killed a trial's process because its machine was running out of memory."""
+    return LOW_MEMORY in _told(trial)
+
+
 def why(trial: Any) -> str:
     """One line about why Tune gave a trial up."""
+    told = _told(trial)
+    if not told:
+        return "its process died"
+    if LOW_MEMORY in told:
+        return (
+            "its machine ran out of memory and Ray killed its process: lower training.batch_size, "
+            "model.max_length or resources.max_concurrent, or set resources.memory"
+        )
+    if told.startswith("ray::"):
+        # A traceback; its last line is the error.
+        return " ".join(told.splitlines()[-1].split())[:500]
+    # Ray says a page about it; what differs stands after this and before general advice.
+    reason = " ".join(told.split())
+    detail = reason.rpartition("exit detail: ")[2].partition(" Some common causes")[0]
+    return f"its process was killed or crashed: {detail}"[:300]
+
+
+def _told(trial: Any) -> str:
+    """What Tune was told of the trial's last end; empty where that is not to be found."""
     # Not the error itself, which Tune pickles into a folder that others may write: reading it would
     # run what they put there.
     try:
         told = Path(trial.error_file).read_text(encoding="utf-8", errors="replace")
     except (OSError, TypeError):
-        return "its process died"
+        return ""
     # One file has all the attempts; each begins with a line of Tune's own.
-    lines = told.rpartition("Failure # ")[2].splitlines()[1:]
-    if lines and lines[0].startswith("ray::"):
-        # A traceback; its last line is the error.
-        return " ".join(next((line for line in reversed(lines) if line.strip()), "").split())[:500]
-    # Ray says a page about it; what differs stands after this and before general advice.
-    reason = " ".join(" ".join(lines).split())
-    detail = reason.rpartition("exit detail: ")[2].partition(" Some common causes")[0]
-    return f"its process was killed or crashed: {detail}"[:300]
+    return told.rpartition("Failure # ")[2].partition("\n")[2].strip()

@@ -69,6 +69,7 @@ def runtime_of(single: SingleTrialConfig, layout: RunLayout, plan: Plan) -> Runt
         checkpoint_every=single.checkpoint.every,
         # The checkpoint that the user names may be one of the trial's own.
         keep_checkpoints=single.checkpoint.keep or single.resume_from is not None,
+        patience=single.checkpoint.patience,
     )
 
 

@@ -180,10 +180,7 @@ class TrainingConfig(Settings):
     optimizer: Literal["adamw", "adamax"] = "adamw"
     learning_rate: PositiveFloat = 5e-5
     layer_decay: float = Field(
-        default=1.0,
-        gt=0,
-        le=1,
-        description="the rate of each layer, as a multiple of the one above it; 1: all alike",
+        default=1.0, gt=0, le=1, description="rate of a layer, as a share of the next one's"
     )
     weight_decay: NonNegativeFloat = 0.01
     adam_beta1: float = Field(default=0.9, ge=0, lt=1)
@@ -195,10 +192,7 @@ class TrainingConfig(Settings):
     )
     max_grad_norm: NonNegativeFloat = Field(default=1.0, description="0: no clipping")
     ema_decay: float | None = Field(
-        default=None,
-        gt=0,
-        lt=1,
-        description="evaluate and keep an exponential moving average of the weights; none: not",
+        default=None, gt=0, lt=1, description="evaluate and keep averaged weights; none: not"
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     length_bucketing: bool = Field(
@@ -294,3 +288,9 @@ class Runtime(Settings):
     save_model: bool = False
     checkpoint_every: NonNegativeFloat = Field(default=300.0, description="seconds; 0: never")
     keep_checkpoints: bool = Field(default=False, description="also of a trial that has ended")
+    patience: NonNegativeFloat = Field(
+        default=600.0, description="seconds to wait for a run directory that is gone or full"
+    )
+    memory: PositiveFloat | None = Field(
+        default=None, description="GB of host memory that a CPU trial is held to; none: no limit"
+    )

@@ -9,8 +9,9 @@
     │   └── RunDirectoryError    a run directory that cannot be used
     ├── LockLostError            another command took the run directory over: exit code 1
     └── TrialError               one trial failed: exit code 1, the grid goes on
-        ├── DivergedError        the loss became NaN or infinite
-        └── CheckpointError      a checkpoint that cannot be used
+        ├── DivergedError        the loss, the gradients or the weights became NaN or infinite
+        ├── CheckpointError      a checkpoint that cannot be used or written
+        └── StorageError         the run directory is gone, or takes nothing more
 
 A message is one line for a human: it names the key or file and says what to do.
 """
@@ -53,8 +54,12 @@ class TrialError(OneOrManyError):
 
 
 class DivergedError(TrialError):
-    """The training loss became NaN or infinite."""
+    """The loss, the gradients or the weights became NaN or infinite."""
 
 
 class CheckpointError(TrialError):
-    """A checkpoint that is damaged or belongs to another trial."""
+    """A checkpoint that is damaged, belongs to another trial or cannot be written."""
+
+
+class StorageError(TrialError):
+    """The run directory is gone, or takes nothing more."""

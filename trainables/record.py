@@ -1,19 +1,22 @@
 """What a trial leaves behind: one record, the only source of the comparison table."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, NonNegativeInt, ValidationError, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
-from trainables.atomic import write_text
+from trainables.atomic import read_whole, write_text
 from trainables.config import TrialConfig
 from trainables.data.task import TaskConfig
 from trainables.errors import RunDirectoryError
 from trainables.settings import Settings
 from trainables.training.metrics import macro, pooled, scores
 
-RECORD_SCHEMA = 1
+RECORD_SCHEMA = 2
+"""1 lacked ``accumulation``, ``interruptions`` and ``checkpoints_failed``; it is read as well."""
 
 
 class TaskResult(Settings):
@@ -56,7 +59,7 @@ class EpochResult(Settings):
 class TrialRecord(Settings):
     """A trial that has ended, for whatever reason."""
 
-    schema_version: Literal[1] = RECORD_SCHEMA
+    schema_version: Literal[2] = RECORD_SCHEMA
     key: str
     title: str
     status: Literal["finished", "failed", "diverged"]
@@ -71,6 +74,16 @@ class TrialRecord(Settings):
     history: tuple[EpochResult, ...] = ()
     reported_epoch: int | None = None
     stop_reason: Literal["budget", "early_stopping"] | None = None
+    accumulation: tuple[tuple[PositiveInt, PositiveInt], ...] = Field(
+        default=(),
+        description="(first step, micro-batches) where a batch did not fit into memory as it was",
+    )
+    interruptions: NonNegativeInt = Field(
+        default=0, description="times that it went on from a checkpoint"
+    )
+    checkpoints_failed: NonNegativeInt = Field(
+        default=0, description="that could not be written since the last interruption"
+    )
     parameters: int | None = Field(default=None, description="of the whole model, heads included")
     steps: int = 0
     examples: int = Field(default=0, description="training examples seen")
@@ -145,28 +158,47 @@ class RunLayout:
         """What a running trial said last (JSON)."""
         return self.progress_folder / f"{key}.json"
 
+    def memory_kills(self, key: str) -> Path:
+        """How many times the processes of a trial were killed for their memory (a number)."""
+        return self.progress_folder / f"{key}.kills"
+
     def table(self, ending: str) -> Path:
         """The comparison table: ``md``, ``csv``, ``json``, ``html`` or ``tex``."""
         return self.root / f"table.{ending}"
 
 
 def write_record(layout: RunLayout, record: TrialRecord) -> None:
-    """Keep a record, atomically."""
-    write_text(layout.record(record.key), record.model_dump_json(indent=1) + "\n")
+    """Keep a record, atomically, with the checksum of its content."""
+    content = json.loads(record.model_dump_json())
+    content["sha256"] = _sha256(content)
+    write_text(layout.record(record.key), json.dumps(content, indent=1) + "\n")
+
+
+def read_kills(layout: RunLayout, key: str) -> int:
+    """How many times the processes of a trial were killed for their memory."""
+    try:
+        return max(0, int(layout.memory_kills(key).read_bytes()[:2]))
+    except (OSError, ValueError):
+        return 0
 
 
 def read_record(path: Path) -> TrialRecord:
     """Read one record.
 
     Raises:
-        RunDirectoryError: the file is no record, or one of another version.
+        RunDirectoryError: the file is no record, one of another version, or not as it was written.
     """
     cause: Exception | None = None
     try:
-        record = TrialRecord.model_validate_json(path.read_bytes())
-        if record.key == path.stem:
+        content = json.loads(read_whole(path))
+        written = content.pop("sha256", None) if isinstance(content, dict) else None
+        record = TrialRecord.model_validate_json(json.dumps(content))
+        if record.key != path.stem:
+            reason = f"key: it is {record.key}, the file's name says otherwise"
+        elif written != _sha256(content):
+            reason = "sha256: its content is not what was written"
+        else:
             return record
-        reason = f"key: it is {record.key}, the file's name says otherwise"
     except OSError as error:
         cause, reason = error, error.strerror or str(error)
     except ValidationError as error:
@@ -177,10 +209,18 @@ def read_record(path: Path) -> TrialRecord:
                 f"schema_version: {version}, written by another version of this project, which "
                 f"has {RECORD_SCHEMA}"
             )
+    except (ValueError, RecursionError) as error:
+        cause, reason = error, f"file: Invalid JSON: {error}"
     raise RunDirectoryError(
         f"{path}: not a readable trial record ({reason}); run the experiment again to train "
         "its trial again"
     ) from cause
+
+
+def _sha256(content: dict[str, Any]) -> str:
+    """Hexadecimal SHA-256 of JSON values, however they are laid out in a file."""
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def read_records(

@@ -10,43 +10,27 @@ import pandas as pd
 import pytest
 import torch
 
-from tests.trials import ARMS, METHODS, runtime, trial_config
+from tests.trials import (
+    ARMS,
+    METHODS,
+    assert_same,
+    finished,
+    runtime,
+    trial_config,
+    weights,
+)
 from trainables.config import LimitsConfig, SelectionConfig, TrialConfig
 from trainables.data.sources import load_task
 from trainables.data.task import TaskConfig
 from trainables.errors import CheckpointError, DataError, DivergedError
 from trainables.models.saved import load_classifier
-from trainables.record import RunLayout, TrialRecord, read_record
-from trainables.training.checkpoint import checkpoints, load_newest, save_checkpoint
+from trainables.record import RunLayout, read_record
+from trainables.training.checkpoint import checkpoints, save_checkpoint
 from trainables.training.metrics import scores
+from trainables.training.restore import load_newest
 from trainables.trial import Trial, run_trial
 
 SELECTING = {"early_stopping": {"patience": 3}, "keep": "best"}
-
-
-def finished(config: TrialConfig, folder: Path, **settings: Any) -> tuple[TrialRecord, Trial]:
-    trial = run_trial(config, runtime(folder, **settings))
-    return read_record(trial.layout.record(config.key)), trial
-
-
-def weights(trial: Trial) -> dict[str, torch.Tensor]:
-    assert trial.loop is not None
-    return trial.loop.model.state_dict()
-
-
-def assert_same(one: tuple[TrialRecord, Trial], other: tuple[TrialRecord, Trial]) -> None:
-    """Metrics, predictions and weights agree bit for bit; only time and place may differ."""
-    timed = {"train_seconds", "eval_seconds", "started", "finished", "history"}
-    first, second = (r.model_dump(exclude=timed) for r, _ in (one, other))
-    assert first == second
-    for a, b in zip(one[0].history, other[0].history, strict=True):
-        assert a.model_dump(exclude={"seconds"}) == b.model_dump(exclude={"seconds"})
-    key = one[0].key
-    a, b = (pd.read_parquet(t.layout.predictions(key)) for _, t in (one, other))
-    assert a["prediction"].tolist() == b["prediction"].tolist()
-    assert np.stack(a["logits"].tolist()).tobytes() == np.stack(b["logits"].tolist()).tobytes()
-    ours, theirs = weights(one[1]), weights(other[1])
-    assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
 
 
 @pytest.mark.parametrize("arm", ARMS)

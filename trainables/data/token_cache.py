@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from trainables.atomic import sync_folder
+from trainables.atomic import read_whole, sync_folder
 from trainables.errors import DataError
 
 READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -108,7 +108,7 @@ def is_whole(folder: Path) -> bool:
     path = folder / "manifest.json"
     try:
         stat = path.stat()
-        manifest = json.loads(path.read_bytes())
+        manifest = json.loads(read_whole(path))
         files = manifest["files"]
         if manifest["sha256"] != _sha256_of(files):
             return False
@@ -119,7 +119,7 @@ def is_whole(folder: Path) -> bool:
             if any(_sha256(folder / name) != file["sha256"] for name, file in files.items()):
                 return False
             _verified.add(seen)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False
     return True
 

@@ -3,7 +3,6 @@
 Nothing that a checkpoint keeps moves here, so a step's gradients can be computed again.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -16,6 +15,7 @@ from trainables.config import SharedEncoderArm, TrialConfig
 from trainables.models.classifier import Classifier
 from trainables.seeding import derive_seed
 from trainables.strategies.base import Part, Step, TrainTask
+from trainables.training.accumulation import Accumulation
 from trainables.training.aggregation import Row, make_aggregation
 from trainables.training.device import autocast
 from trainables.training.layers import GradientNorm, last_shared_layer
@@ -48,7 +48,6 @@ class StepGradients:
     Attributes:
         weighting: how much each task's loss counts.
         aggregation: how the tasks' gradients become the shared encoder's.
-        accumulation: micro-batches into which a step is cut.
     """
 
     def __init__(
@@ -57,6 +56,7 @@ class StepGradients:
         tasks: list[TrainTask],
         config: TrialConfig,
         scaler: torch.amp.GradScaler,
+        accumulation: Accumulation,
         precision: str,
     ) -> None:
         # A strategy without such methods is like a shared encoder with none of them.
@@ -64,11 +64,11 @@ class StepGradients:
         shared = list(model.encoder.parameters())
         self.weighting = make_weighting(arm.weighting, tasks, config.seed)
         self.aggregation = make_aggregation(arm.aggregation, shared, len(tasks), config.seed)
-        self.accumulation = config.training.gradient_accumulation
         self._model = model
         self._tasks = len(tasks)
         self._seed = config.seed
         self._scaler = scaler
+        self._accumulation = accumulation
         self._precision = precision
         self._device = shared[0].device
         self._norm = GradientNorm(last_shared_layer(model) if self.weighting.norms else [])
@@ -118,7 +118,7 @@ class StepGradients:
         self, step: Step, part: Part
     ) -> Iterator[tuple[np.ndarray, dict[str, Tensor]]]:
         """Tasks and tensors of a part, in pieces that fit the device."""
-        micro = math.ceil(len(step) / self.accumulation)
+        micro = self._accumulation.micro(len(step))
         for start in range(0, len(part), micro):
             rows = slice(start, start + micro)
             tensors = {name: t[rows].to(self._device) for name, t in part.tensors.items()}

@@ -7,59 +7,29 @@ it (a Tune Trainable, the command line, a debugger) may report, save or stop bet
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, Protocol
 
 import numpy as np
 import torch
 
 from trainables.config import TrialConfig
 from trainables.data.tokens import TokenSplit
-from trainables.errors import DivergedError
 from trainables.models.classifier import Classifier
 from trainables.record import EpochResult, TaskResult
 from trainables.strategies.base import Step, Strategy
+from trainables.training.accumulation import Accumulation
 from trainables.training.average import WeightAverage
+from trainables.training.divergence import check_finite, check_weights
 from trainables.training.evaluation import Evaluation, evaluate_task
 from trainables.training.gradients import StepGradients
 from trainables.training.metrics import counts, macro, scores, trimmed
 from trainables.training.optimizer import learning_rate, make_optimizer
+from trainables.training.state import LoopState, Stateful
 
 EVALUATED = ("selection", "validation")
 """Splits that are evaluated after each epoch."""
 
 Evaluations = dict[str, dict[str, Evaluation]]
 """Split -> task -> evaluation; a task may lack a split."""
-
-
-@dataclass
-class LoopState:
-    """All that moves while a trial trains, besides weights, moments and the loss scaler."""
-
-    step: int = 0
-    examples: int = 0
-    train_seconds: float = 0.0
-    eval_seconds: float = 0.0
-    history: list[EpochResult] = field(default_factory=list)
-    loss_sum: float = 0.0
-    loss_steps: int = 0
-    running: list[np.ndarray] = field(default_factory=list)
-    best_score: float = -math.inf
-    best_epoch: int = 0
-    epochs_without_gain: int = 0
-    stopped_early: bool = False
-
-
-class Stateful(Protocol):
-    """A part of the loop whose state moves with training and is not in the model's weights."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Tensors, numbers, texts, and lists and dictionaries of them."""
-        ...
-
-    def load_state_dict(self, state_dict: dict[str, Any], /) -> Any:
-        """Take over what ``state_dict`` gave."""
-        ...
 
 
 class TrainingLoop:
@@ -97,7 +67,12 @@ class TrainingLoop:
         decay = self.training.ema_decay
         self.average = None if decay is None else WeightAverage(model, decay)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
-        self.gradients = StepGradients(model, strategy.tasks, config, self.scaler, precision)
+        self.accumulation = Accumulation(
+            self.training.gradient_accumulation, self.training.batch_size
+        )
+        self.gradients = StepGradients(
+            model, strategy.tasks, config, self.scaler, self.accumulation, precision
+        )
         self.state = LoopState(running=self._no_counts())
         self.best_weights: dict[str, torch.Tensor] | None = None
         self.loss = math.nan
@@ -110,6 +85,7 @@ class TrainingLoop:
         parts: dict[str, Stateful] = {
             "optimizer": self.optimizer,
             "scaler": self.scaler,
+            "accumulation": self.accumulation,
             "weighting": self.gradients.weighting,
         }
         return parts if self.average is None else {**parts, "average": self.average}
@@ -128,7 +104,8 @@ class TrainingLoop:
         """Train to the end from wherever the state stands; yields after every optimiser step.
 
         Raises:
-            DivergedError: the training loss became NaN or infinite.
+            DivergedError: the loss, the gradients or the weights became NaN or infinite.
+            TrialError: not even one example at a time fits into memory.
         """
         self.model.train()
         if self.done:
@@ -153,18 +130,25 @@ class TrainingLoop:
         return epoch * self.total_steps // self.training.epochs
 
     def _optimiser_step(self, step: Step) -> None:
+        now = self.state.step + 1, self.total_steps
         rate = learning_rate(self.state.step, self.total_steps, self.training)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["scale"]
-        seen = self.gradients.add(step, self.state.step)
-        if not math.isfinite(seen.loss):
-            raise DivergedError(
-                f"the training loss became {seen.loss} at step {self.state.step + 1} of "
-                f"{self.total_steps}: lower training.learning_rate or add training.warmup"
-            )
+        seen = self.accumulation.until_it_fits(
+            lambda: self.gradients.add(step, self.state.step),
+            lambda: self.optimizer.zero_grad(set_to_none=True),
+            self.state.step + 1,
+            len(step),
+        )
+        check_finite("the training loss", seen.loss, *now)
         if self.training.max_grad_norm:
             self.scaler.unscale_(self.optimizer)
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.training.max_grad_norm)
+            norm = torch.nn.utils.clip_grad_norm_(
+                self.model.parameters(), self.training.max_grad_norm
+            )
+            # Under fp16 the scaler leaves out steps whose gradients overflow, by design.
+            if not self.scaler.is_enabled():
+                check_finite("the gradients' norm", float(norm), *now)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
@@ -192,6 +176,7 @@ class TrainingLoop:
 
     def _end_epoch(self) -> None:
         state = self.state
+        check_weights(self.model, state.step, self.total_steps)
         started = time.perf_counter()
         self._evaluations = self._evaluate(EVALUATED)
         self._evaluated_epoch = self.epoch
