@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,16 +44,19 @@ def plan(
 
     # The imports that follow take seconds; a typing error is told before.
     load_experiment(preset, overrides or [])
+    from orchestrator.disk import disk_use
     from orchestrator.experiment import plan_experiment
 
-    _, planned, resources = plan_experiment(preset, overrides or [])
+    experiment, planned, resources = plan_experiment(preset, overrides or [])
     described = [trial.describe(resources) for trial in planned.longest_first()]
+    disk = disk_use(experiment, planned, planned.trials, resources.slots)
     if as_json:
-        print(json.dumps({"trials": described}, indent=1))
+        print(json.dumps({"trials": described, "disk": asdict(disk)}, indent=1))
         return
     table = RichTable(
         title=f"tasks: {', '.join(planned.tasks)}",
-        caption=f"{len(described)} trials, the longest first, {resources.slots} at once",
+        caption=f"{len(described)} trials, the longest first, {resources.slots} at once\n"
+        f"disk: {disk.describe(resources.slots)}",
         box=SIMPLE_HEAD,
     )
     for column in ("key", "arm", "model", "task", "seed", "each gets"):
@@ -142,8 +146,12 @@ def _conclude(console: Console, where: Path, outcome: "Outcome") -> None:
         _say(f"{record.status}: {record.title}: {record.error}")
     for line in outcome.missing:
         _say(f"no result: {line}")
+    for line in outcome.damaged:
+        _say(f"damaged: {one_line(line)}")
+    for line in outcome.warnings:
+        _say(f"warning: {line}")
     console.print(f"run directory: {shown(where)}", markup=False, soft_wrap=True)
-    if outcome.failed or outcome.missing:
+    if outcome.failed or outcome.missing or outcome.damaged:
         raise typer.Exit(1)
 
 

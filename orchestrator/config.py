@@ -11,6 +11,7 @@ from pydantic import (
     Field,
     NonNegativeFloat,
     NonNegativeInt,
+    PositiveFloat,
     PositiveInt,
     model_validator,
 )
@@ -22,6 +23,7 @@ from trainables.config import (
     LimitsConfig,
     ModelConfig,
     SelectionConfig,
+    SharedEncoderArm,
     TrainingConfig,
     WandbConfig,
 )
@@ -65,6 +67,12 @@ class CheckpointConfig(Settings):
     every: NonNegativeFloat = Field(
         default=300.0, description="seconds between checkpoints; 0: never"
     )
+    keep: bool = Field(default=False, description="also those of finished trials")
+    patience: NonNegativeFloat = Field(
+        default=600.0,
+        description="seconds that a trial waits, losing nothing, for a run directory that is gone "
+        "or full",
+    )
 
 
 class ResourcesConfig(Settings):
@@ -77,6 +85,11 @@ class ResourcesConfig(Settings):
         default="auto",
         description="one GPU or a share of it, since a trial computes on one; "
         "auto: one where there are any",
+    )
+    memory: PositiveFloat | None = Field(
+        default=None,
+        description="GB of host memory: reserved, and kept to by trials without a GPU, which cut "
+        "their batches into smaller parts where they must; none: whatever there is",
     )
     max_concurrent: PositiveInt | None = Field(
         default=None, description="trials at once; none: that fit"
@@ -219,6 +232,27 @@ def _check_names(config: _Common, arms: tuple[str, ...], models: tuple[str, ...]
                 f"tasks: {name} is what tables call a summary of all tasks; give the task another "
                 "name under define.tasks"
             )
+
+    for name in arms:
+        arm = config.define.arms[name]
+        if isinstance(arm, SharedEncoderArm):
+            _check_methods(config, f"define.arms.{name}", arm)
+
+
+def _check_methods(config: _Common, key: str, arm: SharedEncoderArm) -> None:
+    """What an arm's methods ask of the tasks and of the size of a batch."""
+    for task in arm.weighting.weights:
+        if task not in config.tasks:
+            raise ConfigError(
+                f"{key}.weighting.weights: {task} is none of the tasks"
+                f"{nearest(task, list(config.tasks))}"
+            )
+    least = 2 * len(config.tasks)
+    if arm.sampling.batch == "joint" and least > max(2, config.training.batch_size):
+        raise ConfigError(
+            f"{key}.sampling.batch=joint: {len(config.tasks)} tasks share a batch, so "
+            f"training.batch_size must be at least {least}, not {config.training.batch_size}"
+        )
 
 
 def _known(key: str, names: tuple[str, ...], valid: list[str]) -> None:

@@ -74,7 +74,11 @@ def connected(experiment: ExperimentConfig) -> Iterator[list[Node]]:
                     "a token needs RAY_AUTH_MODE=token and its token here)"
                 ) from error
             nodes = [
-                Node(int(node["Resources"]["CPU"]), int(node["Resources"].get("GPU", 0)))
+                Node(
+                    int(node["Resources"]["CPU"]),
+                    int(node["Resources"].get("GPU", 0)),
+                    node["Resources"].get("memory", 0) / 1e9,
+                )
                 for node in ray.nodes()
                 if node["Alive"] and node["Resources"].get("CPU", 0) >= 1
             ]

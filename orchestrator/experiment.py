@@ -1,12 +1,15 @@
 """The Python API: what the command line does, as functions."""
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from rich.console import Console
 
 from orchestrator.config import ExperimentConfig, load_experiment
+from orchestrator.disk import check_room, disk_use
 from orchestrator.live import LiveView
 from orchestrator.plan import Plan, PlannedTrial, make_plan
 from orchestrator.progress import Expected, GridProgress
@@ -14,7 +17,7 @@ from orchestrator.report.render import write_tables
 from orchestrator.report.results import write_results
 from orchestrator.report.table import Table, comparison
 from orchestrator.resources import TrialResources, feasible, this_machine
-from orchestrator.run_directory import describe, read_plan, take
+from orchestrator.run_directory import describe, read_plan, taken
 from trainables.data.token_cache import check_cache_dir
 from trainables.errors import RunDirectoryError
 from trainables.progress import read_progress
@@ -30,12 +33,16 @@ class Outcome:
         table: the comparison.
         failed: records of the trials that failed or diverged.
         missing: planned trials without a record, and how far each was.
+        damaged: files among the records that are no readable record, and why.
+        warnings: what else is not as it should be; the table does not depend on it.
         trained: how many trials this call trained.
     """
 
     table: Table
     failed: tuple[TrialRecord, ...]
     missing: tuple[str, ...]
+    damaged: tuple[str, ...]
+    warnings: tuple[str, ...]
     trained: int
 
 
@@ -76,53 +83,85 @@ def run_experiment(
     check_trackers(experiment.tracking)
     plan = make_plan(experiment)
     layout = RunLayout(run_dir or default_run_dir(experiment))
-    if experiment.ray.address is None:
+    here = experiment.ray.address is None
+    if here:
         # Before Ray starts, which takes seconds.
-        feasible(experiment, [this_machine()], len(plan.trials))
+        resources = feasible(experiment, [this_machine()], len(plan.trials))
         check_cache_dir(experiment.data.cache_dir)
-    take(layout, experiment, plan)
-    records = read_records(layout)
-    finished = {key for key, record in records.items() if record.status != "failed"}
-    waiting = [trial for trial in plan.longest_first() if trial.key not in finished]
-    if waiting or not layout.plan.exists():
-        from orchestrator.connection import connected
-        from orchestrator.runner import run_trials
+    console = console or Console()
+    with taken(layout, experiment, plan, console) as records:
+        finished = {key for key, record in records.items() if record.status != "failed"}
+        waiting = [trial for trial in plan.longest_first() if trial.key not in finished]
+        if here:
+            check_room(layout, disk_use(experiment, plan, waiting, resources.slots))
+        if waiting or not layout.plan.exists():
+            from orchestrator.connection import connected
+            from orchestrator.runner import run_trials
 
-        with connected(experiment) as nodes:
-            resources = feasible(experiment, nodes, len(plan.trials))
-            describe(layout, experiment, plan, resources)
-            expected = [
-                Expected(t.key, t.config.title, t.config.model_name, t.expected_examples)
-                for t in waiting
-            ]
-            if waiting:
-                view = LiveView(GridProgress(expected, resources.slots), console)
-                run_trials(waiting, experiment, layout, resources, plan.glue_dir, view)
-    outcome = report(layout.root)
-    return Outcome(outcome.table, outcome.failed, outcome.missing, len(waiting))
+            with connected(experiment) as nodes:
+                resources = feasible(experiment, nodes, len(plan.trials))
+                if not here:
+                    check_room(layout, disk_use(experiment, plan, waiting, resources.slots))
+                describe(layout, experiment, plan, resources)
+                expected = [
+                    Expected(t.key, t.config.title, t.config.model_name, t.expected_examples)
+                    for t in waiting
+                ]
+                if waiting:
+                    view = LiveView(GridProgress(expected, resources.slots), console)
+                    run_trials(waiting, experiment, layout, resources, plan.glue_dir, view)
+        return replace(report(layout.root), trained=len(waiting))
 
 
 def report(run_dir: Path) -> Outcome:
     """Make results and tables anew from a run directory's records alone.
 
     Raises:
-        RunDirectoryError: there is no plan, or a record cannot be read.
+        RunDirectoryError: there is no plan, or it is damaged.
     """
     layout = RunLayout(run_dir)
     if not layout.plan.is_file():
         raise RunDirectoryError(f"{run_dir}: no run directory (plan.json is missing)")
     trials = read_plan(layout)
-    records = read_records(layout)
+    damaged: dict[Path, RunDirectoryError] = {}
+    records = read_records(layout, damaged)
     table = comparison(trials, records)
     write_results(layout, records)
     write_tables(layout, table)
     known = [records[trial.key] for trial in trials if trial.key in records]
     return Outcome(
-        table,
-        tuple(record for record in known if record.status != "finished"),
-        tuple(_unfinished(layout, trial) for trial in trials if trial.key not in records),
-        0,
+        table=table,
+        failed=tuple(record for record in known if record.status != "finished"),
+        missing=tuple(_unfinished(layout, trial) for trial in trials if trial.key not in records),
+        damaged=tuple(map(str, damaged.values())),
+        warnings=tuple(_without_predictions(layout, known)),
+        trained=0,
     )
+
+
+def _without_predictions(layout: RunLayout, records: list[TrialRecord]) -> list[str]:
+    """At most one line about finished trials whose predictions cannot be read."""
+    keys = [
+        record.key
+        for record in records
+        if record.status == "finished" and not _readable(layout.predictions(record.key))
+    ]
+    if not keys:
+        return []
+    more = f" (and {len(keys) - 1} more)" if len(keys) > 1 else ""
+    return [
+        f"{layout.predictions(keys[0])}{more}: missing or damaged, which the table does not need; "
+        f"to make it again delete {layout.record(keys[0])} and run the experiment again"
+    ]
+
+
+def _readable(predictions: Path) -> bool:
+    """Whether a predictions file ends as a whole one does."""
+    try:
+        pq.read_metadata(predictions)
+    except (OSError, pa.ArrowException):
+        return False
+    return True
 
 
 def _unfinished(layout: RunLayout, trial: PlannedTrial) -> str:

@@ -29,7 +29,7 @@ class LiveView:
     Args:
         progress: the grid's bookkeeping; its ``start``, ``update`` and ``finish`` are called here.
         console: where to draw; none: standard output.
-        now: gives Unix seconds.
+        now: gives seconds, by a clock that does not jump.
         every: seconds between two summary lines.
     """
 
@@ -37,12 +37,13 @@ class LiveView:
         self,
         progress: GridProgress,
         console: Console | None = None,
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] = time.monotonic,
         every: float = 30.0,
     ) -> None:
         self.progress = progress
         self._console = console
-        self._now = now
+        self.now = now
+        self._notes: dict[str, str] = {}
         self._every = every
         self._live: Live | None = None
         self._plain = False
@@ -59,7 +60,7 @@ class LiveView:
     def __enter__(self) -> "LiveView":
         console = self._console or Console()
         self._console = console
-        self._began = self._said = self._now()
+        self._began = self._said = self.now()
         self._plain = not console.is_terminal or console.is_dumb_terminal
         if not self._plain:
             self._live = Live(get_renderable=self.render, console=console, refresh_per_second=2)
@@ -81,13 +82,13 @@ class LiveView:
     def start(self, key: str) -> None:
         """A trial begins to run."""
         with self._lock:
-            self.progress.start(key, self._now())
+            self.progress.start(key, self.now())
             self._say(f"started {self.progress.trials[key].expected.title}")
 
     def restart(self, key: str, reason: str) -> None:
         """A trial's process has died and the trial will run again."""
         with self._lock:
-            self.progress.start(key, self._now())
+            self.progress.start(key, self.now())
             title = self.progress.trials[key].expected.title
             self._say(f"restarting {title}: {reason}", always=True)
 
@@ -97,10 +98,17 @@ class LiveView:
             self.progress.update(key, progress)
         self.tick()
 
+    def note(self, key: str, text: str) -> None:
+        """What does not go as planned in a trial, in its own words; empty: nothing."""
+        with self._lock:
+            if text and text != self._notes.get(key):
+                self._say(f"{self.progress.trials[key].expected.title}: {text}", always=True)
+            self._notes[key] = text
+
     def finish(self, key: str, state: TrialState, reason: str = "") -> None:
         """A trial has ended; ``reason`` says why it failed."""
         with self._lock:
-            self.progress.finish(key, state, self._now())
+            self.progress.finish(key, state, self.now())
             trial = self.progress.trials[key]
             line = f"{state.value} {trial.expected.title}{_ending(trial, reason)}"
             self._say(line, always=state is not TrialState.FINISHED)
@@ -108,9 +116,9 @@ class LiveView:
     def tick(self) -> None:
         """Print a summary line where one is due; the live view redraws by itself."""
         with self._lock:
-            if self._plain and self._now() - self._said >= self._every:
+            if self._plain and self.now() - self._said >= self._every:
                 self._say(self.summary())
-                self._said = self._now()
+                self._said = self.now()
 
     def summary(self) -> str:
         """How far the grid is, in one line."""
@@ -123,10 +131,10 @@ class LiveView:
             f"{counts[TrialState.PENDING]} left",
             *(text for text in bad if not text.startswith("0 ")),
         ]
-        text = f"{', '.join(parts)}; {clock(self._now() - self._began)} elapsed"
+        text = f"{', '.join(parts)}; {clock(self.now() - self._began)} elapsed"
         if done == len(self.progress.trials):
             return text
-        return f"{text}, about {clock(self.progress.eta(self._now()))} to go"
+        return f"{text}, about {clock(self.progress.eta(self.now()))} to go"
 
     def render(self) -> Group:
         """The live view: a bar for the grid and a line for each running trial."""

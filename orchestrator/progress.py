@@ -47,11 +47,11 @@ class TrialProgress:
     """What is known of one trial.
 
     Attributes:
-        started: Unix seconds when it began to run here; none before.
+        started: seconds, by the clock of the watcher, when it began to run here; none before.
         first: what it said first, from which its speed is measured (a continued trial does not
             begin at 0); none before.
         last: what it said last; none before.
-        ended: Unix seconds of its end; none before.
+        ended: seconds at its end, by the same clock; none before.
     """
 
     expected: Expected

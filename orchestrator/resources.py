@@ -1,7 +1,10 @@
 """What each trial gets of the machine or cluster, and whether any node can give it."""
 
+import math
 import os
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from orchestrator.config import ExperimentConfig, ResourcesConfig
 from trainables.errors import ResourceError
@@ -9,10 +12,11 @@ from trainables.errors import ResourceError
 
 @dataclass(frozen=True)
 class Node:
-    """One machine: CPU cores and GPUs."""
+    """One machine: CPU cores, GPUs, and GB of memory for trials."""
 
     cpus: int
     gpus: int
+    memory: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -23,22 +27,30 @@ class TrialResources:
         cpu: CPU threads.
         gpu: GPUs, or a share of one.
         slots: trials that run at the same time.
+        memory: GB of host memory; none: whatever there is.
     """
 
     cpu: int
     gpu: float
     slots: int
+    memory: float | None = None
 
     def describe(self) -> str:
-        """For a plan's table, for example ``1 CPU, 0.5 GPU``."""
-        return f"{self.cpu} CPU" + (f", {self.gpu:g} GPU" if self.gpu else "")
+        """For a plan's table, for example ``1 CPU, 0.5 GPU, 4 GB``."""
+        gpu = f", {self.gpu:g} GPU" if self.gpu else ""
+        return f"{self.cpu} CPU{gpu}" + (f", {self.memory:g} GB" if self.memory else "")
 
 
 def this_machine() -> Node:
-    """The cores that this process may use, and the GPUs that torch sees."""
+    """The cores and the memory that this process may use, and the GPUs that torch sees."""
     import torch
 
-    return Node(len(os.sched_getaffinity(0)), torch.cuda.device_count())
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        # A container's share; "max" where it has none.
+        with suppress(OSError, ValueError):
+            limits.append(int((Path("/sys/fs/cgroup") / name).read_text()))
+    return Node(len(os.sched_getaffinity(0)), torch.cuda.device_count(), min(limits) / 1e9)
 
 
 def share_out(config: ResourcesConfig, nodes: list[Node], trials: int) -> TrialResources:
@@ -64,9 +76,18 @@ def share_out(config: ResourcesConfig, nodes: list[Node], trials: int) -> TrialR
             f"resources.gpu={gpu:g}: this {_where(nodes)} has no GPU; use resources.gpu=0 or auto"
         )
     able = [node for node in nodes if node.gpus or not gpu]
+    memory = config.memory
+    if memory is not None:
+        most = max(node.memory for node in able)
+        if most < memory:
+            raise ResourceError(
+                f"resources.memory={memory:g}: this {_where(nodes)} has at most {most:.1f} GB per "
+                "node for trials; ask for less"
+            )
+        able = [node for node in able if node.memory >= memory]
     if config.cpu == "auto":
         node = max(able, key=lambda n: n.cpus)
-        here = min(_by_gpu(node, gpu, node.cpus), max(1, -(-trials // len(able))))
+        here = min(_fitting(node, gpu, memory, node.cpus), max(1, -(-trials // len(able))))
         cpu = max(1, node.cpus // max(1, here))
     else:
         cpu = config.cpu
@@ -75,10 +96,10 @@ def share_out(config: ResourcesConfig, nodes: list[Node], trials: int) -> TrialR
             f"resources.cpu={cpu}: this {_where(nodes)} has at most "
             f"{max(node.cpus for node in able)} cores per node; ask for fewer"
         )
-    slots = sum(_by_gpu(node, gpu, node.cpus // cpu) for node in able)
+    slots = sum(_fitting(node, gpu, memory, node.cpus // cpu) for node in able)
     if config.max_concurrent is not None:
         slots = min(slots, config.max_concurrent)
-    return TrialResources(cpu, gpu, max(1, min(slots, trials)))
+    return TrialResources(cpu, gpu, max(1, min(slots, trials)), memory)
 
 
 def feasible(experiment: ExperimentConfig, nodes: list[Node], trials: int) -> TrialResources:
@@ -95,11 +116,11 @@ def feasible(experiment: ExperimentConfig, nodes: list[Node], trials: int) -> Tr
     return resources
 
 
-def _by_gpu(node: Node, gpu: float, by_cpu: int) -> int:
+def _fitting(node: Node, gpu: float, memory: float | None, by_cpu: int) -> int:
     """Trials that fit on a node, where its cores alone allow ``by_cpu``."""
-    if not gpu:
-        return by_cpu
-    return min(by_cpu, node.gpus * int(1 / gpu + 1e-9))
+    by_gpu = node.gpus * int(1 / gpu + 1e-9) if gpu else by_cpu
+    by_memory = by_cpu if memory is None else min(by_cpu, node.memory / memory)
+    return int(min(by_cpu, by_gpu, by_memory))
 
 
 def _where(nodes: list[Node]) -> str:

@@ -2,46 +2,94 @@
 
 import json
 import os
-import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
+from rich.console import Console
 
 from orchestrator.config import RUNTIME_KEYS, ExperimentConfig
 from orchestrator.environment import describe_environment
+from orchestrator.lock import GUARD, LOCK, PROBE, held, storage_time
 from orchestrator.plan import Config, Plan, PlannedTrial
+from orchestrator.report.formats import plain
 from orchestrator.resources import TrialResources
 from orchestrator.validation import shortened, validated
-from trainables.atomic import write_text
+from search_spaces.reading import read_yaml
+from trainables.atomic import read_whole, write_text
 from trainables.config import TrialConfig
 from trainables.errors import ConfigError, RunDirectoryError
-from trainables.record import RunLayout
+from trainables.record import RunLayout, TrialRecord, read_records
+from trainables.retention import tidy
 
 PLAN_SCHEMA = 1
-BYTES_PER_EXAMPLE = 200
-"""Upper bound of what one evaluated example takes in a predictions file and a record."""
 
 
-def take(layout: RunLayout, config: Config, plan: Plan) -> None:
-    """Make the run directory, or check that it is this configuration's.
+@contextmanager
+def taken(
+    layout: RunLayout, config: Config, plan: Plan, console: Console
+) -> Iterator[dict[str, TrialRecord]]:
+    """Hold the run directory for this configuration; gives the records that are there.
+
+    What a crash left in it is cleared away, what is damaged is moved aside.
+
+    Args:
+        layout: the run directory, which is made where it is missing.
+        config: the experiment or single trial.
+        plan: its trials.
+        console: told what was damaged, a line each.
 
     Raises:
-        RunDirectoryError: it belongs to another configuration, cannot be written, or its disk lacks
-            the room.
+        RunDirectoryError: it is in use, belongs to another configuration or cannot be written.
     """
-    _writable(layout, _room_needed(config, plan))
-    if layout.config.exists():
-        _same_configuration(layout, config)
-    elif layout.root.is_dir() and any(layout.root.iterdir()):
+    _writable(layout)
+
+    def warn(line: str) -> None:
+        console.print(f"warning: {plain(line)}", markup=False, highlight=False, soft_wrap=True)
+
+    # Before the lock, too: a folder that is no run directory gets no file from here.
+    _ours(layout, config)
+    with held(layout.root):
+        for line in take(layout, config, plan):
+            warn(line)
+        damaged: dict[Path, RunDirectoryError] = {}
+        records = read_records(layout, damaged)
+        for path, error in damaged.items():
+            reason = str(error).rpartition("; ")[0]
+            warn(f"{reason}; moved to {_set_aside(layout, path)}, its trial is trained again")
+        # A checkpoint that the user names may lie here.
+        keep = config.checkpoint.keep or getattr(config, "resume_from", None) is not None
+        tidy(layout, records.values(), keep=keep, now=storage_time(layout.root))
+        yield records
+
+
+def take(layout: RunLayout, config: Config, plan: Plan) -> list[str]:
+    """Make the run directory, or check that it is this configuration's.
+
+    Returns:
+        What was damaged, a line each; it is moved aside, and ``describe`` makes it anew.
+
+    Raises:
+        RunDirectoryError: it belongs to another configuration or cannot be written.
+    """
+    _writable(layout)
+    _ours(layout, config)
+    if not layout.plan.exists():
+        return []
+    try:
+        there = {trial.key for trial in read_plan(layout)}
+    except RunDirectoryError:
+        return [f"{layout.plan}: damaged; moved to {_set_aside(layout, layout.plan)}, made anew"]
+    if there != {trial.key for trial in plan.trials}:
         raise RunDirectoryError(
-            f"{layout.root}: not empty and no run directory (config.yaml is missing); "
-            "choose another with --run-dir"
+            f"{layout.root}: its trials are not this plan's although the configuration is the "
+            "same: the data, an encoder's folder or the code has changed since; "
+            "choose another directory with --run-dir"
         )
-    if layout.plan.exists():
-        _same_trials(layout, plan)
+    return []
 
 
 def describe(
@@ -66,10 +114,10 @@ def read_plan(layout: RunLayout) -> list[PlannedTrial]:
         RunDirectoryError: the plan is missing or damaged.
     """
     try:
-        content = json.loads(layout.plan.read_text(encoding="utf-8"))
+        content = json.loads(read_whole(layout.plan))
         if content["schema_version"] != PLAN_SCHEMA or not content["trials"]:
             raise ValueError("another version, or no trials")
-        return [
+        trials = [
             PlannedTrial(
                 TrialConfig.model_validate(trial["config"]),
                 int(trial["expected_examples"]),
@@ -77,7 +125,10 @@ def read_plan(layout: RunLayout) -> list[PlannedTrial]:
             )
             for trial in content["trials"]
         ]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        if [trial.key for trial in trials] != [trial["key"] for trial in content["trials"]]:
+            raise ValueError("a trial's key is not that of its configuration")
+        return trials
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise RunDirectoryError(
             f"{layout.plan}: missing or damaged; delete it and run the experiment again"
         ) from error
@@ -85,9 +136,9 @@ def read_plan(layout: RunLayout) -> list[PlannedTrial]:
 
 def _same_configuration(layout: RunLayout, config: Config) -> None:
     try:
-        values = OmegaConf.to_container(OmegaConf.load(layout.config))
+        values = OmegaConf.to_container(read_yaml(layout.config))
         before = validated(type(config), values)
-    except (YAMLError, OmegaConfBaseException, ValueError, OSError, ConfigError) as error:
+    except ConfigError as error:
         reason = " ".join(str(error).partition(";")[0].split())
         raise RunDirectoryError(
             f"{layout.config}: damaged, or of another command ({reason}); "
@@ -102,13 +153,27 @@ def _same_configuration(layout: RunLayout, config: Config) -> None:
         )
 
 
-def _same_trials(layout: RunLayout, plan: Plan) -> None:
-    there = {trial.key for trial in read_plan(layout)}
-    if there != {trial.key for trial in plan.trials}:
+def _set_aside(layout: RunLayout, path: Path) -> Path:
+    """Move a damaged file where nothing reads it; nothing that lies there is replaced."""
+    layout.damaged.mkdir(exist_ok=True)
+    number = 0
+    target = layout.damaged / path.name
+    while target.exists():
+        number += 1
+        target = layout.damaged / f"{path.stem}.{number}{path.suffix}"
+    return path.rename(target)
+
+
+def _ours(layout: RunLayout, config: Config) -> None:
+    if layout.config.exists():
+        _same_configuration(layout, config)
+    elif any(
+        path.name not in (LOCK, GUARD) and not path.name.startswith(PROBE)
+        for path in layout.root.iterdir()
+    ):
         raise RunDirectoryError(
-            f"{layout.root}: its trials are not this plan's although the configuration is the "
-            "same: the data, an encoder's folder or the code has changed since; "
-            "choose another directory with --run-dir"
+            f"{layout.root}: not empty and no run directory (config.yaml is missing); "
+            "choose another with --run-dir"
         )
 
 
@@ -124,36 +189,15 @@ def _differences(old: Any, new: Any, path: str = "") -> list[tuple[str, Any, Any
     return [] if old == new else [(path, old, new)]
 
 
-def _writable(layout: RunLayout, room: int) -> None:
+def _writable(layout: RunLayout) -> None:
     try:
         layout.root.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=layout.root, prefix=".probe-") as probe:
+        with tempfile.NamedTemporaryFile(dir=layout.root, prefix=PROBE) as probe:
             probe.write(bytes(1 << 16))
             probe.flush()
             os.fsync(probe.fileno())
-        free = shutil.disk_usage(layout.root).free
     except OSError as error:
         raise RunDirectoryError(
             f"{layout.root}: cannot be written ({error.strerror}); "
             "choose another directory with --run-dir"
         ) from error
-    if free < room:
-        raise RunDirectoryError(
-            f"{layout.root}: its disk has {free / 1e6:.0f} MB left, the experiment needs about "
-            f"{room / 1e6:.0f} MB; make room or choose another directory with --run-dir"
-        )
-
-
-def _room_needed(config: Config, plan: Plan) -> int:
-    """Bytes that all trials may take: predictions, records and asked-for models."""
-    evaluated = sum(
-        BYTES_PER_EXAMPLE * len(examples)
-        for trial in plan.trials
-        for task in trial.config.tasks
-        for split, examples in plan.tasks[task].splits.items()
-        if split != "train"
-    )
-    models = 0
-    if config.save_models if isinstance(config, ExperimentConfig) else config.save_model:
-        models = sum(4 * plan.encoders[t.config.model_name].parameters for t in plan.trials)
-    return evaluated + models

@@ -4,13 +4,14 @@ The records in the run directory say what is finished; Tune is asked only for th
 continued run is the plan minus its finished records, whatever ended the one before.
 """
 
-import pickle
-import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import ray.exceptions
 from ray import tune
 
 from orchestrator.config import ExperimentConfig
@@ -19,9 +20,17 @@ from orchestrator.plan import PlannedTrial
 from orchestrator.progress import TrialState
 from orchestrator.resources import TrialResources
 from orchestrator.signals import Stop, signals
+from trainables.atomic import write_text
 from trainables.config import Runtime
-from trainables.record import RunLayout, TrialRecord, write_record
+from trainables.record import RunLayout, TrialRecord, read_kills, write_record
+from trainables.training.memory import GB
 from trainables.tune import TrialTrainable
+
+RETRY_SECONDS = 2.0
+"""Between two attempts to write records while the storage is away."""
+
+LOW_MEMORY = "due to the node running low on memory"
+"""What Ray says of a process that its memory monitor killed."""
 
 
 def run_trials(
@@ -37,9 +46,10 @@ def run_trials(
     Every trial leaves a record, also one that failed. Ctrl-C and SIGTERM raise
     ``KeyboardInterrupt`` with the finished records kept.
     """
-    shutil.rmtree(layout.ray, ignore_errors=True)
     runtime = runtime_of(experiment, layout, resources, glue_dir).model_dump(mode="json")
     bundle = {"CPU": float(resources.cpu)} | ({"GPU": resources.gpu} if resources.gpu else {})
+    if resources.memory is not None:
+        bundle["memory"] = float(int(resources.memory * GB))
     cells = [
         {
             "key": trial.key,
@@ -51,37 +61,43 @@ def run_trials(
     ]
     stop = Stop()
     follow = Follow(view, {trial.key: trial for trial in trials}, layout, stop)
-    tuner = tune.Tuner(
-        TrialTrainable,
-        param_space={"cell": tune.grid_search(cells)},
-        tune_config=tune.TuneConfig(
-            reuse_actors=True,
-            max_concurrent_trials=resources.slots,
-            trial_name_creator=lambda trial: trial.config["cell"]["key"],
-            trial_dirname_creator=lambda trial: trial.config["cell"]["key"],
-        ),
-        run_config=tune.RunConfig(
-            name="trials",
-            storage_path=str(layout.ray.resolve()),
-            verbose=0,
-            callbacks=[follow],
-            failure_config=tune.FailureConfig(max_failures=experiment.retries),
-            checkpoint_config=tune.CheckpointConfig(
-                checkpoint_frequency=0, checkpoint_at_end=False
+    with _storage() as storage:
+        tuner = tune.Tuner(
+            TrialTrainable,
+            param_space={"cell": tune.grid_search(cells)},
+            tune_config=tune.TuneConfig(
+                reuse_actors=True,
+                max_concurrent_trials=resources.slots,
+                trial_name_creator=lambda trial: trial.config["cell"]["key"],
+                trial_dirname_creator=lambda trial: trial.config["cell"]["key"],
             ),
-        ),
-    )
-    try:
+            run_config=tune.RunConfig(
+                name="trials",
+                storage_path=storage,
+                verbose=0,
+                callbacks=[follow],
+                failure_config=tune.FailureConfig(max_failures=experiment.retries),
+                checkpoint_config=tune.CheckpointConfig(
+                    checkpoint_frequency=0, checkpoint_at_end=False
+                ),
+            ),
+        )
         with signals(stop), view:
             tuner.fit()
-    except tune.TuneError as error:
-        # Tune wraps what a callback raises, for example when the disk is full.
-        if isinstance(error.__context__, OSError):
-            raise error.__context__ from None
-        raise
-    finally:
-        # The records are all that a continued run needs.
-        shutil.rmtree(layout.ray, ignore_errors=True)
+    follow.write_waiting()
+
+
+@contextmanager
+def _storage() -> Iterator[str]:
+    """A folder for Tune's own state, which nothing needs any more when the grid has ended.
+
+    It is this machine's and this user's alone, on a cluster too: Tune's ``StorageContext`` makes
+    and checks its marker file where the Tuner is made, that is here, and a worker looks for it only
+    when it hands Tune a checkpoint (``persist_current_checkpoint``) or artifacts (off by default).
+    Trials here hand over neither; what they keep is in the run directory.
+    """
+    with tempfile.TemporaryDirectory(prefix="one-or-many-", ignore_cleanup_errors=True) as folder:
+        yield folder
 
 
 def runtime_of(
@@ -98,7 +114,10 @@ def runtime_of(
         tracking=experiment.tracking,
         wandb=experiment.wandb,
         save_model=experiment.save_models,
+        keep_checkpoints=experiment.checkpoint.keep,
         checkpoint_every=experiment.checkpoint.every,
+        patience=experiment.checkpoint.patience,
+        memory=resources.memory,
     )
 
 
@@ -112,10 +131,30 @@ class Follow(tune.Callback):
         self._trials = trials
         self._layout = layout
         self._stop = stop
+        self._waiting: list[TrialRecord] = []
+        self._tried = 0.0
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """See ``tune.Callback``; Tune comes here several times a second."""
         self._stop.check()
+        if self._waiting and time.monotonic() - self._tried >= RETRY_SECONDS:
+            self._try_to_write()
+
+    def write_waiting(self) -> None:
+        """Write the records that could not be written before.
+
+        Raises:
+            OSError: they still cannot.
+        """
+        while self._waiting:
+            write_record(self._layout, self._waiting[0])
+            del self._waiting[0]
+
+    def _try_to_write(self) -> None:
+        # Storage that is away for a while, or full, must not end the other trials.
+        with suppress(OSError):
+            self.write_waiting()
+        self._tried = time.monotonic()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """See ``tune.Callback``."""
@@ -126,15 +165,25 @@ class Follow(tune.Callback):
     ) -> None:
         """See ``tune.Callback``."""
         key = trial.config["cell"]["key"]
+        self._view.note(key, result.get("note", ""))
         # The loss of a diverged trial's last step is no number.
         if result.get("loss") is not None:
-            self._view.update(key, result)
+            # Read off the clock of the view: that of the trial's machine may be another, or jump.
+            self._view.update(key, {**result, "time": self._view.now()})
         if "status" in result:
             self._view.finish(key, TrialState(result["status"]), result["error"])
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """The trial's process died and will be started again."""
-        self._view.restart(trial.config["cell"]["key"], why(trial))
+        """The trial's process died and will be started again.
+
+        One that took too much memory is told so, and cuts its batches into smaller parts.
+        """
+        key = trial.config["cell"]["key"]
+        if took_too_much_memory(trial):
+            with suppress(OSError):
+                kills = read_kills(self._layout, key) + 1
+                write_text(self._layout.memory_kills(key), f"{min(kills, 99)}\n")
+        self._view.restart(key, why(trial))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The trial's process died more often than ``retries`` allows."""
@@ -143,8 +192,7 @@ class Follow(tune.Callback):
         key = trial.config["cell"]["key"]
         config = self._trials[key].config
         reason = why(trial)
-        write_record(
-            self._layout,
+        self._waiting.append(
             TrialRecord(
                 key=key,
                 title=config.title,
@@ -152,22 +200,43 @@ class Follow(tune.Callback):
                 error=reason,
                 config=config,
                 finished=datetime.now(UTC).isoformat(timespec="seconds"),
-            ),
+            )
         )
+        self._try_to_write()
         self._view.finish(key, TrialState.FAILED, reason)
+
+
+def took_too_much_memory(trial: Any) -> bool:
+    """Whether Ray killed a trial's process because its machine was running out of memory."""
+    return LOW_MEMORY in _told(trial)
 
 
 def why(trial: Any) -> str:
     """One line about why Tune gave a trial up."""
-    # Not ``trial.get_pickled_error``, which looks where Tune copies the error to, seconds later.
-    try:
-        error = pickle.loads(Path(trial.pickled_error_file).read_bytes())
-    except Exception:
+    told = _told(trial)
+    if not told:
         return "its process died"
-    cause = getattr(error, "cause", error)
-    reason = " ".join(str(cause).split())
-    if not isinstance(error, ray.exceptions.RayActorError):
-        return f"{type(cause).__name__}: {reason}"[:500]
+    if LOW_MEMORY in told:
+        return (
+            "its machine ran out of memory and Ray killed its process: lower training.batch_size, "
+            "model.max_length or resources.max_concurrent, or set resources.memory"
+        )
+    if told.startswith("ray::"):
+        # A traceback; its last line is the error.
+        return " ".join(told.splitlines()[-1].split())[:500]
     # Ray says a page about it; what differs stands after this and before general advice.
+    reason = " ".join(told.split())
     detail = reason.rpartition("exit detail: ")[2].partition(" Some common causes")[0]
     return f"its process was killed or crashed: {detail}"[:300]
+
+
+def _told(trial: Any) -> str:
+    """What Tune was told of the trial's last end; empty where that is not to be found."""
+    # Not the error itself, which Tune pickles into a folder that others may write: reading it would
+    # run what they put there.
+    try:
+        told = Path(trial.error_file).read_text(encoding="utf-8", errors="replace")
+    except (OSError, TypeError):
+        return ""
+    # One file has all the attempts; each begins with a line of Tune's own.
+    return told.rpartition("Failure # ")[2].partition("\n")[2].strip()

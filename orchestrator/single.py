@@ -8,11 +8,12 @@ from omegaconf import OmegaConf
 from rich.console import Console
 
 from orchestrator.config import SingleTrialConfig, load_single_trial
+from orchestrator.disk import check_room, disk_use
 from orchestrator.environment import describe_environment
 from orchestrator.grid import Grid
 from orchestrator.log_file import append_row, check_log_file, log_row
 from orchestrator.plan import Plan, check_model, plan_trial
-from orchestrator.run_directory import take
+from orchestrator.run_directory import taken
 from orchestrator.stages import forerunners
 from trainables.atomic import write_text
 from trainables.config import Runtime, TrialConfig
@@ -42,8 +43,22 @@ def train(
     plan = single_trial(arm, single)
     config = plan.trials[0].config
     layout = RunLayout(run_dir or Path("runs") / "train" / config.key)
-    prepare(layout, single, plan)
-    runtime = Runtime(
+    check(single, plan)
+    with taken(layout, single, plan, console):
+        check_room(layout, disk_use(single, plan, plan.trials, 1))
+        write_text(layout.config, OmegaConf.to_yaml(single.model_dump(mode="json")))
+        write_text(layout.environment, json.dumps(describe_environment(), indent=1) + "\n")
+        console.print(f"{config.title} ({config.key}), {device}, {precision}", markup=False)
+        _run(config, runtime_of(single, layout, plan), console)
+    record = read_record(layout.record(config.key))
+    if single.log_file is not None:
+        append_row(Path(single.log_file), log_row(record))
+    return record, layout
+
+
+def runtime_of(single: SingleTrialConfig, layout: RunLayout, plan: Plan) -> Runtime:
+    """Where the trial runs."""
+    return Runtime(
         output_dir=str(layout.root.resolve()),
         device=single.device,
         threads=single.threads or len(os.sched_getaffinity(0)),
@@ -54,8 +69,13 @@ def train(
         resume_from=single.resume_from,
         save_model=single.save_model,
         checkpoint_every=single.checkpoint.every,
+        # The checkpoint that the user names may be one of the trial's own.
+        keep_checkpoints=single.checkpoint.keep or single.resume_from is not None,
+        patience=single.checkpoint.patience,
     )
-    console.print(f"{config.title} ({config.key}), {device}, {precision}", markup=False)
+
+
+def _run(config: TrialConfig, runtime: Runtime, console: Console) -> None:
     with console.status("preparing") as status:
 
         def report(trial: Trial, progress: Progress) -> None:
@@ -78,10 +98,6 @@ def train(
         except Exception as error:
             reason = " ".join(str(error).split())
             raise TrialError(f"{config.title}: {type(error).__name__}: {reason}") from error
-    record = read_record(layout.record(config.key))
-    if single.log_file is not None:
-        append_row(Path(single.log_file), log_row(record))
-    return record, layout
 
 
 def single_trial(arm: str, single: SingleTrialConfig) -> Plan:
@@ -106,12 +122,11 @@ def single_trial(arm: str, single: SingleTrialConfig) -> Plan:
     return Plan((planned,), grid.tasks, {single.model: encoder}, grid.glue_dir)
 
 
-def prepare(layout: RunLayout, single: SingleTrialConfig, plan: Plan) -> None:
-    """Take the run directory and write what the trial runs on; check all that it is to use.
+def check(single: SingleTrialConfig, plan: Plan) -> None:
+    """Check all that the trial is to use besides its run directory.
 
     Raises:
-        InputError: the run directory, the log file, the token cache or the checkpoint cannot be
-            used.
+        InputError: the log file, the token cache or the checkpoint cannot be used.
     """
     if single.resume_from is not None:
         try:
@@ -121,9 +136,6 @@ def prepare(layout: RunLayout, single: SingleTrialConfig, plan: Plan) -> None:
     check_cache_dir(single.data.cache_dir)
     if single.log_file is not None:
         check_log_file(Path(single.log_file))
-    take(layout, single, plan)
-    write_text(layout.config, OmegaConf.to_yaml(single.model_dump(mode="json")))
-    write_text(layout.environment, json.dumps(describe_environment(), indent=1) + "\n")
 
 
 def epoch_line(epoch: EpochResult, config: TrialConfig) -> str:

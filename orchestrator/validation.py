@@ -26,6 +26,9 @@ def validated(section: type[Section], values: Any) -> Section:
         return section.model_validate_json(json.dumps(values, default=_refuse), strict=True)
     except ValidationError as error:
         raise ConfigError(explain(error, section)) from error
+    except ValueError as error:
+        # A number of thousands of digits, written in hexadecimal.
+        raise ConfigError(f"a value is too long: {error}") from error
 
 
 def _refuse(value: Any) -> Any:

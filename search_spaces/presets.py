@@ -5,6 +5,7 @@ Overrides are ``key=value`` with dotted keys; the value is YAML, so ``seeds=[1,2
 """
 
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from search_spaces.reading import MAX_DEPTH, check_yaml, read_yaml, resolved
 from trainables.errors import ConfigError
 
 FOLDER = Path(__file__).parent / "presets"
@@ -33,19 +35,22 @@ def load_values(preset: str | None, overrides: list[str]) -> dict[str, Any]:
     Raises:
         ConfigError: no such preset, YAML that cannot be read, or an override without ``=``.
     """
-    merged = OmegaConf.create({"define": _read(CATALOGUE)})
+    merged = OmegaConf.create({"define": _catalogue()})
     try:
         if preset is not None:
-            merged = _merge(merged, _read(find_preset(preset)))
+            merged = _merge(merged, read_yaml(find_preset(preset)))
         for override in overrides:
             merged = _override(merged, override)
-        values = OmegaConf.to_container(merged, resolve=True)
-    except OmegaConfBaseException as error:
+        values = resolved(merged)
+    except (OmegaConfBaseException, RecursionError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"{preset or 'overrides'}: cannot be merged: {reason}") from error
-    if not isinstance(values, dict):
-        raise ConfigError(f"{preset}: a preset is a mapping of keys to values")
     return {str(key): value for key, value in values.items()}
+
+
+@cache
+def _catalogue() -> DictConfig:
+    return read_yaml(CATALOGUE)
 
 
 def find_preset(preset: str) -> Path:
@@ -70,17 +75,6 @@ def find_preset(preset: str) -> Path:
     return path
 
 
-def _read(path: Path) -> DictConfig:
-    try:
-        values = OmegaConf.load(path)
-    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"{path}: cannot be read as YAML: {reason}") from error
-    if not isinstance(values, DictConfig):
-        raise ConfigError(f"{path}: a preset is a mapping of keys to values")
-    return values
-
-
 def _override(values: DictConfig, override: str) -> DictConfig:
     key, equals, value = override.partition("=")
     if not equals or not all(part.strip() for part in key.split(".")) or set(key) & set("[]"):
@@ -88,6 +82,9 @@ def _override(values: DictConfig, override: str) -> DictConfig:
             f"{override:.80}: an override is key=value, for example training.epochs=4"
         )
     try:
+        if key.count(".") > MAX_DEPTH:
+            raise ValueError(f"a key has at most {MAX_DEPTH} dots")
+        check_yaml(value)
         # OmegaConf would keep the old value without a word.
         if value.strip() == "???":
             raise ValueError("??? stands for a value that is missing")

@@ -3,6 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+import torch
+
 from trainables.config import (
     LimitsConfig,
     ModelConfig,
@@ -13,6 +17,8 @@ from trainables.config import (
 )
 from trainables.data.sources import load_task
 from trainables.data.task import TaskConfig
+from trainables.record import TrialRecord, read_record
+from trainables.trial import Trial, run_trial
 
 TASKS = {
     "acceptability": TaskConfig(text=("sentence",), headline="matthews", demo="acceptability"),
@@ -35,6 +41,33 @@ ARMS: dict[str, dict[str, Any]] = {
     "lora_shared": {"strategy": "shared_encoder", "adapter": {"rank": 2, "dropout": 0.1}},
 }
 """One arm per strategy and notable setting; properties of all are tested over these."""
+
+METHODS: dict[str, dict[str, Any]] = {
+    "shared_encoder_mixed": {
+        "strategy": "shared_encoder",
+        "sampling": {"batch": "mixed"},
+        "weighting": {"name": "uncertainty"},
+    },
+    "shared_encoder_gradnorm": {
+        "strategy": "shared_encoder",
+        "sampling": {"name": "uniform", "batch": "joint"},
+        "weighting": {"name": "gradnorm"},
+    },
+    "shared_encoder_famo": {
+        "strategy": "shared_encoder",
+        "sampling": {"batch": "joint"},
+        "weighting": {"name": "famo"},
+    },
+    "shared_encoder_pcgrad": {
+        "strategy": "shared_encoder",
+        "sampling": {"name": "annealed", "batch": "joint"},
+        "weighting": {"name": "dwa"},
+        "aggregation": {"name": "pcgrad"},
+    },
+}
+"""Methods that have something to be kept across an interruption."""
+
+ARMS |= METHODS
 
 
 def trial_config(
@@ -88,7 +121,8 @@ def trial_config(
 
 
 def runtime(folder: Path, **settings: Any) -> Runtime:
-    """Everything that a trial leaves behind goes under ``folder``."""
+    """Everything that a trial leaves behind goes under ``folder``; the run directory is made."""
+    (folder / "run").mkdir(parents=True, exist_ok=True)
     values = {
         "output_dir": str(folder / "run"),
         "cache_dir": str(folder / "cache"),
@@ -96,3 +130,28 @@ def runtime(folder: Path, **settings: Any) -> Runtime:
         "checkpoint_every": 0.0,
     }
     return Runtime.model_validate(values | settings)
+
+
+def finished(config: TrialConfig, folder: Path, **settings: Any) -> tuple[TrialRecord, Trial]:
+    trial = run_trial(config, runtime(folder, **settings))
+    return read_record(trial.layout.record(config.key)), trial
+
+
+def weights(trial: Trial) -> dict[str, torch.Tensor]:
+    assert trial.loop is not None
+    return trial.loop.model.state_dict()
+
+
+def assert_same(one: tuple[TrialRecord, Trial], other: tuple[TrialRecord, Trial]) -> None:
+    """Metrics, predictions and weights agree bit for bit; only time and place may differ."""
+    timed = {"train_seconds", "eval_seconds", "started", "finished", "history", "interruptions"}
+    first, second = (r.model_dump(exclude=timed) for r, _ in (one, other))
+    assert first == second
+    for a, b in zip(one[0].history, other[0].history, strict=True):
+        assert a.model_dump(exclude={"seconds"}) == b.model_dump(exclude={"seconds"})
+    key = one[0].key
+    a, b = (pd.read_parquet(t.layout.predictions(key)) for _, t in (one, other))
+    assert a["prediction"].tolist() == b["prediction"].tolist()
+    assert np.stack(a["logits"].tolist()).tobytes() == np.stack(b["logits"].tolist()).tobytes()
+    ours, theirs = weights(one[1]), weights(other[1])
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())

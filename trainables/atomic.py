@@ -1,6 +1,8 @@
 """Files that are either whole or absent."""
 
+import errno
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,9 +14,10 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` that takes its place if the block succeeds.
 
     The content is flushed to the disk before the rename, and the rename before the return, so a
-    crash at any moment leaves the old file, the new one or none: never a part of one.
+    crash at any moment leaves the old file, the new one or none: never a part of one. The folder of
+    ``path`` is made, one level of it: a run directory that vanishes is never made again from below.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     os.close(handle)
     temporary = Path(name)
@@ -37,6 +40,18 @@ def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8, atomically and durably."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def read_whole(path: Path) -> bytes:
+    """The content of a regular file; of a pipe or a device, reading might never end.
+
+    Raises:
+        OSError: it cannot be read, or is something else.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise OSError(errno.EINVAL, "This is no regular file", str(path))
+    return path.read_bytes()
 
 
 def sync_folder(folder: Path) -> None:

@@ -6,9 +6,16 @@
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from trainables.data.task import TaskConfig
 from trainables.settings import Settings
@@ -78,6 +85,41 @@ class AdapterConfig(Settings):
     dropout: float = Field(default=0.0, ge=0, lt=1, description="of the adapter's input")
 
 
+class WeightingConfig(Settings):
+    """How much each task's loss counts (see ``trainables/training/weighting``)."""
+
+    name: Literal[
+        "equal", "fixed", "by_size", "uncertainty", "dwa", "random", "gradnorm", "famo", "log"
+    ] = "equal"
+    weights: dict[str, NonNegativeFloat] = Field(
+        default_factory=dict, description="of fixed: task -> weight; 1 where not named"
+    )
+    power: float = Field(default=1.0, ge=-1, le=1, description="of by_size: w ~ n ** power")
+    temperature: PositiveFloat = Field(default=2.0, description="of dwa")
+    alpha: NonNegativeFloat = Field(default=1.5, description="of gradnorm: pull to equal rates")
+    learning_rate: PositiveFloat = Field(
+        default=0.025, description="of the weights that uncertainty, gradnorm and famo learn"
+    )
+
+
+class AggregationConfig(Settings):
+    """How tasks' gradients become the encoder's (see ``trainables/training/aggregation``)."""
+
+    name: Literal[
+        "sum",
+        "mgda",
+        "pcgrad",
+        "cagrad",
+        "imtl_g",
+        "aligned_mtl",
+        "upgrad",
+        "config",
+        "graddrop",
+        "random",
+    ] = "sum"
+    c: float = Field(default=0.5, ge=0, lt=1, description="of cagrad: radius around the mean")
+
+
 class _Arm(Settings):
     label: str | None = Field(
         default=None, description="how a table row calls it; none: the arm's name"
@@ -128,14 +170,38 @@ class SharedEncoderArm(_Arm):
 
     strategy: Literal["shared_encoder"]
     sampling: SamplingConfig = SamplingConfig()
-    loss_weighting: Literal["equal"] = "equal"
+    weighting: WeightingConfig = WeightingConfig()
+    aggregation: AggregationConfig = AggregationConfig()
     distillation: DistillationConfig | None = None
+
+    @model_validator(mode="after")
+    def _methods_fit(self) -> Self:
+        batch = self.sampling.batch
+        if self.weighting.name in ("gradnorm", "famo") and batch != "joint":
+            raise ValueError(
+                f"weighting.name={self.weighting.name} compares all tasks in every step, and with "
+                f"sampling.batch={batch} a step may lack some; set sampling.batch=joint"
+            )
+        if self.aggregation.name != "sum" and batch == "one_task":
+            raise ValueError(
+                f"aggregation.name={self.aggregation.name} combines the gradients of several "
+                "tasks, and with sampling.batch=one_task a step has one; set sampling.batch=joint"
+            )
+        if self.weighting.weights and self.weighting.name != "fixed":
+            raise ValueError(
+                f"weighting.weights are not used by weighting.name={self.weighting.name}; "
+                "set weighting.name=fixed"
+            )
+        return self
 
 
 ArmConfig = Annotated[
     SingleTaskArm | NaiveConcatArm | SharedEncoderArm, Field(discriminator="strategy")
 ]
 STRATEGIES = ("single_task", "naive_concat", "shared_encoder")
+
+
+Warmup = Annotated[str, Field(pattern=r"^(\d+ steps?|\d+(\.\d+)? epochs?)$")]
 
 
 class EarlyStopping(Settings):
@@ -163,14 +229,25 @@ class TrainingConfig(Settings):
         default=False,
         description="evaluate the test split too, once at the end, where its true labels exist",
     )
+    # MT-DNN (Liu et al. 2019): adamax, learning rate 5e-5, batches of 32, 5 epochs, linear decay
+    # after a warm-up of 0.1, clipping at 1.
+    optimizer: Literal["adamw", "adamax"] = "adamw"
     learning_rate: PositiveFloat = 5e-5
+    layer_decay: float = Field(
+        default=1.0, gt=0, le=1, description="rate of a layer, as a share of the next one's"
+    )
     weight_decay: NonNegativeFloat = 0.01
     adam_beta1: float = Field(default=0.9, ge=0, lt=1)
     adam_beta2: float = Field(default=0.999, ge=0, lt=1)
     adam_epsilon: PositiveFloat = 1e-8
-    schedule: Literal["linear", "constant"] = "linear"
-    warmup: float = Field(default=0.0, ge=0, lt=1, description="share of the steps")
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    warmup: Annotated[float, Field(ge=0, lt=1)] | Warmup = Field(
+        default=0.0, description="share of the steps, or a text: 500 steps, 0.5 epochs"
+    )
     max_grad_norm: NonNegativeFloat = Field(default=1.0, description="0: no clipping")
+    ema_decay: float | None = Field(
+        default=None, gt=0, lt=1, description="evaluate and keep averaged weights; none: not"
+    )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     length_bucketing: bool = Field(
         default=True, description="batches of examples of similar length"
@@ -282,3 +359,10 @@ class Runtime(Settings):
         default=(), description="what trials that come after this one need of it"
     )
     checkpoint_every: NonNegativeFloat = Field(default=300.0, description="seconds; 0: never")
+    keep_checkpoints: bool = Field(default=False, description="also of a trial that has ended")
+    patience: NonNegativeFloat = Field(
+        default=600.0, description="seconds to wait for a run directory that is gone or full"
+    )
+    memory: PositiveFloat | None = Field(
+        default=None, description="GB of host memory that a CPU trial is held to; none: no limit"
+    )

@@ -7,9 +7,11 @@
     │   ├── EncoderError         an encoder or its tokenizer: weights, checksum, Hub
     │   ├── ResourceError        more CPUs, GPUs, memory or disk than there are
     │   └── RunDirectoryError    a run directory that cannot be used
+    ├── LockLostError            another command took the run directory over: exit code 1
     └── TrialError               one trial failed: exit code 1, the grid goes on
-        ├── DivergedError        the loss became NaN or infinite
-        └── CheckpointError      a checkpoint that cannot be used
+        ├── DivergedError        the loss, the gradients or the weights became NaN or infinite
+        ├── CheckpointError      a checkpoint that cannot be used or written
+        └── StorageError         the run directory is gone, or takes nothing more
 
 A message is one line for a human: it names the key or file and says what to do.
 """
@@ -43,13 +45,21 @@ class RunDirectoryError(InputError):
     """A run directory that cannot be used for this experiment."""
 
 
+class LockLostError(OneOrManyError):
+    """A run directory that another command took over while this one was suspended."""
+
+
 class TrialError(OneOrManyError):
     """One trial failed; the others go on."""
 
 
 class DivergedError(TrialError):
-    """The training loss became NaN or infinite."""
+    """The loss, the gradients or the weights became NaN or infinite."""
 
 
 class CheckpointError(TrialError):
-    """A checkpoint that is damaged or belongs to another trial."""
+    """A checkpoint that is damaged, belongs to another trial or cannot be written."""
+
+
+class StorageError(TrialError):
+    """The run directory is gone, or takes nothing more."""

@@ -11,13 +11,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypedDict
 
+from trainables.atomic import read_whole
+
 
 class Progress(TypedDict):
     """Where a trial stands.
 
     ``headline`` is the latest evaluation (a fraction; none before the first) and ``headline_name``
     says of what: a metric or ``macro``. ``loss`` is none where it is not finite. ``time`` is in
-    Unix seconds.
+    Unix seconds. ``note`` is what does not go as planned, for a human; empty: nothing.
     """
 
     epoch: float
@@ -30,6 +32,7 @@ class Progress(TypedDict):
     headline_name: str
     examples_per_second: float
     time: float
+    note: str
 
 
 _NUMBERS = (
@@ -48,7 +51,7 @@ def write_progress(path: Path, progress: Mapping[str, Any]) -> None:
     """Replace the file at ``path`` in one move; do nothing where that is impossible."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(exist_ok=True)
         temporary.write_text(json.dumps(dict(progress)), encoding="utf-8")
         temporary.replace(path)
 
@@ -56,8 +59,8 @@ def write_progress(path: Path, progress: Mapping[str, Any]) -> None:
 def read_progress(path: Path) -> Progress | None:
     """Read what ``write_progress`` wrote; none where the file is missing, half or foreign."""
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        content = json.loads(read_whole(path))
+    except (OSError, ValueError, RecursionError):
         return None
     return content if _is_progress(content) else None
 

@@ -1,19 +1,22 @@
 """What a trial leaves behind: one record, the only source of the comparison table."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, NonNegativeInt, ValidationError, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
-from trainables.atomic import write_text
+from trainables.atomic import read_whole, write_text
 from trainables.config import TrialConfig
 from trainables.data.task import TaskConfig
 from trainables.errors import RunDirectoryError
 from trainables.settings import Settings
 from trainables.training.metrics import macro, pooled, scores
 
-RECORD_SCHEMA = 1
+RECORD_SCHEMA = 2
+"""1 lacked ``accumulation``, ``interruptions`` and ``checkpoints_failed``; it is read as well."""
 
 
 class TaskResult(Settings):
@@ -56,7 +59,7 @@ class EpochResult(Settings):
 class TrialRecord(Settings):
     """A trial that has ended, for whatever reason."""
 
-    schema_version: Literal[1] = RECORD_SCHEMA
+    schema_version: Literal[2] = RECORD_SCHEMA
     key: str
     title: str
     status: Literal["finished", "failed", "diverged"]
@@ -71,6 +74,16 @@ class TrialRecord(Settings):
     history: tuple[EpochResult, ...] = ()
     reported_epoch: int | None = None
     stop_reason: Literal["budget", "early_stopping"] | None = None
+    accumulation: tuple[tuple[PositiveInt, PositiveInt], ...] = Field(
+        default=(),
+        description="(first step, micro-batches) where a batch did not fit into memory as it was",
+    )
+    interruptions: NonNegativeInt = Field(
+        default=0, description="times that it went on from a checkpoint"
+    )
+    checkpoints_failed: NonNegativeInt = Field(
+        default=0, description="that could not be written since the last interruption"
+    )
     parameters: int | None = Field(default=None, description="of the whole model, heads included")
     trained_parameters: int | None = Field(
         default=None, description="of them, those that training changed: all but a frozen encoder"
@@ -126,7 +139,7 @@ class RunLayout:
         self.results = self.root / "results.csv"
         self.records = self.root / "records"
         self.progress_folder = self.root / "progress"
-        self.ray = self.root / "ray"
+        self.damaged = self.root / "damaged"
 
     def record(self, key: str) -> Path:
         """The record of a trial."""
@@ -156,45 +169,92 @@ class RunLayout:
         """What a running trial said last (JSON)."""
         return self.progress_folder / f"{key}.json"
 
+    def memory_kills(self, key: str) -> Path:
+        """How many times the processes of a trial were killed for their memory (a number)."""
+        return self.progress_folder / f"{key}.kills"
+
     def table(self, ending: str) -> Path:
         """The comparison table: ``md``, ``csv``, ``json``, ``html`` or ``tex``."""
         return self.root / f"table.{ending}"
 
 
 def write_record(layout: RunLayout, record: TrialRecord) -> None:
-    """Keep a record, atomically."""
-    write_text(layout.record(record.key), record.model_dump_json(indent=1) + "\n")
+    """Keep a record, atomically, with the checksum of its content."""
+    content = json.loads(record.model_dump_json())
+    content["sha256"] = _sha256(content)
+    write_text(layout.record(record.key), json.dumps(content, indent=1) + "\n")
+
+
+def read_kills(layout: RunLayout, key: str) -> int:
+    """How many times the processes of a trial were killed for their memory."""
+    try:
+        return max(0, int(layout.memory_kills(key).read_bytes()[:2]))
+    except (OSError, ValueError):
+        return 0
 
 
 def read_record(path: Path) -> TrialRecord:
     """Read one record.
 
     Raises:
-        RunDirectoryError: the file is no record, or one of another version.
+        RunDirectoryError: the file is no record, one of another version, or not as it was written.
     """
     cause: Exception | None = None
     try:
-        record = TrialRecord.model_validate_json(path.read_bytes())
-        if record.key == path.stem:
+        content = json.loads(read_whole(path))
+        written = content.pop("sha256", None) if isinstance(content, dict) else None
+        record = TrialRecord.model_validate_json(json.dumps(content))
+        if record.key != path.stem:
+            reason = f"key: it is {record.key}, the file's name says otherwise"
+        elif written != _sha256(content):
+            reason = "sha256: its content is not what was written"
+        else:
             return record
-        reason = f"key: it is {record.key}, the file's name says otherwise"
     except OSError as error:
         cause, reason = error, error.strerror or str(error)
     except ValidationError as error:
-        first = error.errors()[0]
-        cause, reason = error, f"{'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}"
+        cause, first = error, error.errors()[0]
+        reason = f"{'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}"
+        for version in (e["input"] for e in error.errors() if e["loc"] == ("schema_version",)):
+            reason = (
+                f"schema_version: {version}, written by another version of this project, which "
+                f"has {RECORD_SCHEMA}"
+            )
+    except (ValueError, RecursionError) as error:
+        cause, reason = error, f"file: Invalid JSON: {error}"
     raise RunDirectoryError(
-        f"{path}: not a readable trial record ({reason}); delete it to train the trial again"
+        f"{path}: not a readable trial record ({reason}); run the experiment again to train "
+        "its trial again"
     ) from cause
 
 
-def read_records(layout: RunLayout) -> dict[str, TrialRecord]:
+def _sha256(content: dict[str, Any]) -> str:
+    """Hexadecimal SHA-256 of JSON values, however they are laid out in a file."""
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def read_records(
+    layout: RunLayout, damaged: dict[Path, RunDirectoryError] | None = None
+) -> dict[str, TrialRecord]:
     """All records of a run directory, key -> record.
 
+    Args:
+        layout: the run directory.
+        damaged: where given, takes the files that are no readable record, and why.
+
     Raises:
-        RunDirectoryError: a record cannot be read, or they lie in no folder.
+        RunDirectoryError: a record cannot be read and ``damaged`` is not given, or they lie in no
+            folder.
     """
     if layout.records.exists() and not layout.records.is_dir():
         raise RunDirectoryError(f"{layout.records}: not a folder; delete it")
-    records = (read_record(path) for path in sorted(layout.records.glob("*.json")))
-    return {record.key: record for record in records}
+    records: dict[str, TrialRecord] = {}
+    for path in sorted(layout.records.glob("*.json")):
+        try:
+            records[path.stem] = read_record(path)
+        except RunDirectoryError as error:
+            if damaged is None:
+                raise
+            damaged[path] = error
+    return records

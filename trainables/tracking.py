@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol
 
 from trainables.config import Runtime, TrialConfig
@@ -33,12 +32,10 @@ class WandbTracker:
         import wandb
 
         self._tasks = config.tasks
-        folder = Path(runtime.output_dir)
-        folder.mkdir(parents=True, exist_ok=True)
         self._run = wandb.init(
             project=runtime.wandb.project,
             entity=runtime.wandb.entity,
-            dir=str(folder),
+            dir=runtime.output_dir,
             id=config.key,
             name=config.title,
             group=f"{config.arm_name}/{config.model_name}",
@@ -89,7 +86,8 @@ def check_trackers(names: tuple[str, ...]) -> None:
     try:
         wandb.setup(wandb.Settings(silent=True))
         known = wandb.login(prompt=False, verify=False)
-    except wandb.Error as error:
+    # A ValueError is about a variable of the environment, such as WANDB_MODE.
+    except (wandb.Error, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"tracking=[wandb]: {reason}; {advice}") from error
     if not known:

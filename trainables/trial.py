@@ -8,35 +8,38 @@ import math
 import platform
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from trainables.atomic import replacing
 from trainables.config import Runtime, TrialConfig
 from trainables.data.task import TaskData
-from trainables.errors import CheckpointError, DivergedError, OneOrManyError
+from trainables.errors import CheckpointError, DivergedError, OneOrManyError, StorageError
 from trainables.inputs import load_data, load_tokens
 from trainables.models.adapter import add_adapter
 from trainables.models.classifier import Classifier
 from trainables.models.encoder import load_encoder, load_tokenizer
 from trainables.models.saved import save_classifier
+from trainables.predictions import write_predictions
 from trainables.progress import Progress, write_progress
-from trainables.record import RunLayout, TrialRecord, write_record
+from trainables.record import RunLayout, TrialRecord, read_kills, write_record
+from trainables.retention import conclude
+from trainables.storage import Storage
 from trainables.strategies import TrainTask, make_strategy
 from trainables.teaching import load_teachers, load_weights, write_teaching, write_weights
 from trainables.tracking import Tracker, make_trackers
-from trainables.training.checkpoint import load_checkpoint, load_newest, save_checkpoint
+from trainables.training.checkpoint import save_checkpoint
 from trainables.training.device import (
     deterministic,
     resolve_device,
     resolve_precision,
     use_threads,
 )
-from trainables.training.loop import Evaluations, TrainingLoop
+from trainables.training.loop import TrainingLoop
+from trainables.training.memory import does_not_fit, held_to, too_large
+from trainables.training.restore import load_checkpoint, load_newest
+from trainables.training.state import LoopState
 
 PROGRESS_SECONDS = 1.0
 """Least time between two progress reports of a trial."""
@@ -50,19 +53,32 @@ class Trial:
         self.runtime = runtime
         self.layout = RunLayout(runtime.output_dir)
         self.started = datetime.now(UTC)
+        self.storage = Storage(self.layout, runtime.patience)
         self.loop: TrainingLoop | None = None
+        self.record: TrialRecord | None = None
         self.tasks: dict[str, TaskData] = {}
         self.device = "cpu"
         self.precision = "fp32"
+        self.note = ""
+        self.checkpoints_failed = 0
         self._trackers: list[Tracker] = []
 
     def run(self) -> Iterator[Progress]:
         """Prepare, train and evaluate; yields after each optimiser step.
 
-        The record, the predictions and, if asked for, the model are on the disk when the iterator
-        ends. ``failed`` makes the record of a trial whose iterator raised.
+        It yields too, about twice a second, while it waits for a run directory that is gone or
+        full. The record, the predictions and, if asked for, the model are on the disk when the
+        iterator ends. ``failing`` keeps the record of a trial whose iterator raised.
         """
-        loop = self.loop = self._prepare()
+        use_threads(self.runtime.threads)
+        on_cpu = resolve_device(self.runtime.device).type == "cpu"
+        with held_to(self.runtime.memory if on_cpu else None):
+            # Without the run directory there would seem to be no checkpoint to go on from.
+            yield from self._kept("checkpoints", lambda: None)
+            yield from self._run(self._prepare())
+
+    def _run(self, loop: TrainingLoop) -> Iterator[Progress]:
+        self.loop = loop
         self._trackers = make_trackers(self.config, self.runtime)
         saved = time.monotonic()
         reported = -math.inf
@@ -75,54 +91,91 @@ class Trial:
             now = time.monotonic()
             every = self.runtime.checkpoint_every
             if every and now - saved >= every and not loop.done:
-                save_checkpoint(self.layout.checkpoints(self.config.key), self.config.key, loop)
+                self._checkpoint(loop)
                 saved = time.monotonic()
             if now - reported >= PROGRESS_SECONDS:
-                write_progress(self.layout.progress(self.config.key), self.progress())
+                with suppress(StorageError):
+                    self.storage.check()
+                    write_progress(self.layout.progress(self.config.key), self.progress())
                 reported = now
             yield self.progress()
-        record = self._finish(loop)
-        for tracker in self._trackers:
-            tracker.finish(record)
+        yield from self._finish(loop)
 
     def progress(self) -> Progress:
-        """Where training stands; not before ``run`` has given its first step."""
-        assert self.loop is not None
-        state, loop = self.loop.state, self.loop
+        """Where training stands."""
+        loop = self.loop
+        state = LoopState() if loop is None else loop.state
+        total_steps = 0 if loop is None else loop.total_steps
         headline = None
-        if state.history:
+        if loop is not None and state.history:
             last = state.history[-1].splits
             headline = loop.headline(last.get("selection", last["validation"]))
         names = list(self.config.tasks)
         name = self.config.tasks[names[0]].headline if len(names) == 1 else "macro"
         return {
-            "epoch": state.step * self.config.training.epochs / loop.total_steps,
+            "epoch": state.step * self.config.training.epochs / max(1, total_steps),
             "epochs": self.config.training.epochs,
             "step": state.step,
-            "total_steps": loop.total_steps,
+            "total_steps": total_steps,
             "examples": state.examples,
-            "loss": loop.loss if math.isfinite(loop.loss) else None,
+            "loss": loop.loss if loop is not None and math.isfinite(loop.loss) else None,
             "headline": headline,
             "headline_name": name,
             "examples_per_second": state.examples / max(state.train_seconds, 1e-9),
             "time": time.time(),
+            "note": self.note,
         }
 
-    def failed(self, error: BaseException) -> TrialRecord:
-        """Keep and return the record of this trial after ``error`` ended it."""
+    def failing(self, error: Exception) -> Iterator[Progress]:
+        """Keep the record of this trial after ``error`` ended it; yields as ``run`` does.
+
+        Where it cannot be kept, ``record`` says so too, and a continued run trains the trial again.
+        """
         status = "diverged" if isinstance(error, DivergedError) else "failed"
+        if does_not_fit(error) or (error.__cause__ and does_not_fit(error.__cause__)):
+            error = too_large("the model or its data")
         message = " ".join(str(error).split()) or type(error).__name__
         if not isinstance(error, OneOrManyError):
             message = f"{type(error).__name__}: {message}"
         record = self._record(status=status, error=message)
+        patience = 0.0 if isinstance(error, StorageError) else None
+        try:
+            yield from self._kept("its record", lambda: self._conclude(record), patience)
+        except (OSError, StorageError) as unkept:
+            if not isinstance(error, StorageError):
+                record = record.model_copy(update={"error": f"{message}; no record: {unkept}"})
+        self._ended(record)
+
+    def _conclude(self, record: TrialRecord) -> None:
         write_record(self.layout, record)
+        conclude(self.layout, record, keep=self.runtime.keep_checkpoints)
+
+    def _ended(self, record: TrialRecord) -> None:
+        self.record = record
         for tracker in self._trackers:
             tracker.finish(record)
-        return record
+
+    def _kept(
+        self, what: str, write: Callable[[], object], patience: float | None = None
+    ) -> Iterator[Progress]:
+        """``Storage.keep``, seen from outside as a trial that waits."""
+        for note in self.storage.keep(what, write, patience):
+            self.note = note
+            yield self.progress()
+        self.note = ""
+
+    def _checkpoint(self, loop: TrainingLoop) -> None:
+        """Save; where that is impossible, training goes on and tries again the next time."""
+        try:
+            self.storage.check()
+            save_checkpoint(self.layout.checkpoints(self.config.key), self.config.key, loop)
+            self.note = ""
+        except (CheckpointError, StorageError) as error:
+            self.checkpoints_failed += 1
+            self.note = f"not saved, trying again in {self.runtime.checkpoint_every:g} s: {error}"
 
     def _prepare(self) -> TrainingLoop:
         config, runtime = self.config, self.runtime
-        use_threads(runtime.threads)
         device = resolve_device(runtime.device)
         deterministic(device)
         self.device, self.precision = (
@@ -159,28 +212,19 @@ class Trial:
             load_checkpoint(Path(runtime.resume_from), config.key, loop)
         elif runtime.checkpoint_every:
             load_newest(self.layout.checkpoints(config.key), config.key, loop)
+        loop.state.interruptions += loop.state.step > 0
+        loop.accumulation.heed(read_kills(self.layout, config.key), loop.state.step + 1)
         return loop
 
-    def _finish(self, loop: TrainingLoop) -> TrialRecord:
+    def _finish(self, loop: TrainingLoop) -> Iterator[Progress]:
         evaluations = loop.finish()
         if not loop.state.history:
             raise CheckpointError(f"{self.config.title}: ended without an evaluation")
-        write_predictions(self.layout.predictions(self.config.key), evaluations)
-        if "teaching" in self.runtime.leaves:
-            write_teaching(self.layout.teaching(self.config.key), loop.taught())
-        if "weights" in self.runtime.leaves:
-            write_weights(self.layout.weights(self.config.key), loop.model)
+        path = self.layout.predictions(self.config.key)
+        yield from self._kept("predictions", lambda: write_predictions(path, evaluations))
+        yield from self._leave(loop)
         if self.runtime.save_model:
-            save_classifier(
-                self.layout.model(self.config.key),
-                loop.model,
-                load_tokenizer(self.config.model),
-                {
-                    "arm": self.config.arm_name,
-                    "key": self.config.key,
-                    "tasks": {name: list(data.labels) for name, data in self.tasks.items()},
-                },
-            )
+            yield from self._kept("the model", lambda: self._save_model(loop))
         epoch = next(e for e in loop.state.history if e.epoch == loop.reported_epoch)
         record = self._record(
             status="finished",
@@ -192,8 +236,31 @@ class Trial:
             reported_epoch=epoch.epoch,
             stop_reason="early_stopping" if loop.state.stopped_early else "budget",
         )
-        write_record(self.layout, record)
-        return record
+        yield from self._kept("its record", lambda: self._conclude(record))
+        with suppress(OSError):
+            self.layout.memory_kills(self.config.key).unlink(missing_ok=True)
+        self._ended(record)
+
+    def _leave(self, loop: TrainingLoop) -> Iterator[Progress]:
+        """What trials that come after this one need of it."""
+        if "teaching" in self.runtime.leaves:
+            said, path = loop.taught(), self.layout.teaching(self.config.key)
+            yield from self._kept("predictions on train", lambda: write_teaching(path, said))
+        if "weights" in self.runtime.leaves:
+            target = self.layout.weights(self.config.key)
+            yield from self._kept("weights", lambda: write_weights(target, loop.model))
+
+    def _save_model(self, loop: TrainingLoop) -> None:
+        save_classifier(
+            self.layout.model(self.config.key),
+            loop.model,
+            load_tokenizer(self.config.model),
+            {
+                "arm": self.config.arm_name,
+                "key": self.config.key,
+                "tasks": {name: list(data.labels) for name, data in self.tasks.items()},
+            },
+        )
 
     def _record(self, **content: Any) -> TrialRecord:
         if self.loop is not None:
@@ -206,6 +273,8 @@ class Trial:
                 "examples": state.examples,
                 "train_seconds": state.train_seconds,
                 "eval_seconds": state.eval_seconds,
+                "accumulation": tuple(self.loop.accumulation.changes),
+                "interruptions": state.interruptions,
             }
         return TrialRecord(
             key=self.config.key,
@@ -220,6 +289,7 @@ class Trial:
             device=self.device,
             precision=self.precision,
             threads=self.runtime.threads,
+            checkpoints_failed=self.checkpoints_failed,
             host=platform.node(),
             started=self.started.isoformat(timespec="seconds"),
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -232,41 +302,19 @@ def run_trial(
     runtime: Runtime,
     report: Callable[[Trial, Progress], None] | None = None,
 ) -> Trial:
-    """Run a whole trial in this process; its errors are raised after they are recorded."""
+    """Run a whole trial in this process; its errors are raised after they are recorded.
+
+    The run directory is made if it is not there; a trial itself never makes it.
+    """
+    Path(runtime.output_dir).mkdir(parents=True, exist_ok=True)
     trial = Trial(config, runtime)
     try:
         for progress in trial.run():
             if report is not None:
                 report(trial, progress)
     except Exception as error:
-        trial.failed(error)
+        for progress in trial.failing(error):
+            if report is not None:
+                report(trial, progress)
         raise
     return trial
-
-
-def write_predictions(path: Path, evaluations: Evaluations) -> None:
-    """Keep every evaluated example: task, split, index, label, prediction, logits (Parquet)."""
-    columns: dict[str, list[Any]] = {
-        name: [] for name in ("task", "split", "index", "label", "prediction", "logits")
-    }
-    for split, tasks in evaluations.items():
-        for task, evaluation in tasks.items():
-            size = len(evaluation.labels)
-            columns["task"] += [task] * size
-            columns["split"] += [split] * size
-            columns["index"] += range(size)
-            columns["label"] += evaluation.labels.tolist()
-            columns["prediction"] += evaluation.predictions.tolist()
-            columns["logits"] += evaluation.logits.tolist()
-    schema = pa.schema(
-        [
-            ("task", pa.dictionary(pa.int32(), pa.string())),
-            ("split", pa.dictionary(pa.int32(), pa.string())),
-            ("index", pa.int32()),
-            ("label", pa.int32()),
-            ("prediction", pa.int32()),
-            ("logits", pa.list_(pa.float32())),
-        ]
-    )
-    with replacing(path) as temporary:
-        pq.write_table(pa.table(columns, schema=schema), temporary)

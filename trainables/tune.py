@@ -1,6 +1,5 @@
 """The thin layer between Ray Tune and a trial: the only part of ``trainables`` that knows Ray."""
 
-import gc
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +9,7 @@ from ray import tune
 
 from trainables.config import Runtime, TrialConfig
 from trainables.progress import Progress
+from trainables.training.memory import does_not_fit, release_memory
 from trainables.trial import Trial
 
 SLICE_SECONDS = 1.0
@@ -59,16 +59,20 @@ class TrialTrainable(tune.Trainable):
         trial = self._trial
         assert trial is not None, "a trial that has ended is not stepped again"
         deadline = time.monotonic() + SLICE_SECONDS
-        ending = {"done": True, "status": "finished", "error": ""}
-        try:
-            for progress in self._events:
-                if time.monotonic() >= deadline:
-                    return {**progress, "done": False}
-        except torch.AcceleratorError:
-            raise
-        except Exception as error:
-            record = trial.failed(error)
-            ending |= {"status": record.status, "error": record.error}
+        failing = False
+        while trial.record is None:
+            try:
+                for progress in self._events:
+                    if time.monotonic() >= deadline:
+                        return {**progress, "done": False}
+            except Exception as error:
+                if failing or (
+                    isinstance(error, torch.AcceleratorError) and not does_not_fit(error)
+                ):
+                    raise
+                failing = True
+                self._events = trial.failing(error)
+        ending = {"done": True, "status": trial.record.status, "error": trial.record.error or ""}
         result = ending if trial.loop is None else {**trial.progress(), **ending}
         del trial
         self._release()
@@ -78,9 +82,7 @@ class TrialTrainable(tune.Trainable):
         """Give back the memory of the trial that ended before another one takes its own."""
         self._trial = None
         self._events = iter(())
-        gc.collect()
-        if torch.cuda.is_initialized():
-            torch.cuda.empty_cache()
+        release_memory()
 
     def __repr__(self) -> str:
         return type(self).__name__

@@ -54,6 +54,14 @@ def count(value: int) -> str:
     return str(value)
 
 
+def size(value: int) -> str:
+    """Write a number of bytes: 1.2 GB, 85.0 MB, 3.4 kB."""
+    for unit, name in ((10**9, "GB"), (10**6, "MB")):
+        if value >= unit:
+            return f"{value / unit:.1f} {name}"
+    return f"{value / 1000:.1f} kB"
+
+
 def plain(text: str) -> str:
     """One line of printable characters, whatever a configuration or an error message holds."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())

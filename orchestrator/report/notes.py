@@ -14,7 +14,7 @@ class Note:
 
     Attributes:
         number: its mark in the table, counted from 1.
-        kind: ``failed``, ``diverged``, ``missing`` or ``degenerate``.
+        kind: ``failed``, ``diverged``, ``missing``, ``degenerate`` or ``memory``.
         task: the task whose cell bears the mark; none: the row itself.
         keys: the trials that it speaks of.
         text: one line: trial, seeds and reason.
@@ -69,6 +69,13 @@ def _events(group: CellGroup, run: SeedRun) -> Iterator[tuple[_Event, str]]:
         else:
             yield from _missing_tasks(group, run, record, task)
             yield from _degenerate(group, run, record)
+            if record.accumulation:
+                step, parts = record.accumulation[-1]
+                reason = (
+                    f"memory: batches were too large for it, from step {step} of {record.steps} on "
+                    f"each is computed in {parts} parts; the effective batch size is the same"
+                )
+                yield _Event("memory", None, task, reason), record.key
 
 
 def _missing_tasks(
@@ -97,7 +104,7 @@ def _note(group: CellGroup, number: int, event: _Event, where: list[tuple[int, s
     seeds = ", ".join(str(seed) for seed, _ in where)
     keys = tuple(key for _, key in where)
     trial = f"{group.label} {group.model}{event.task}"
-    effect = "in the means" if event.kind == "degenerate" else "not in the means"
+    effect = "in the means" if event.kind in ("degenerate", "memory") else "not in the means"
     text = (
         f"{trial}, seed{'s' if len(where) > 1 else ''} {seeds}: {event.reason} "
         f"({effect}; trial{'s' if len(where) > 1 else ''} {', '.join(keys)})"

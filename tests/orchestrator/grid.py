@@ -123,6 +123,7 @@ def workers(session: int) -> list[int]:
 def measured(record: TrialRecord) -> dict:
     """All of a record but time and place."""
     timed = {"train_seconds", "eval_seconds", "started", "finished", "history", "host"}
+    timed |= {"interruptions"}
     history = [epoch.model_dump(exclude={"seconds"}) for epoch in record.history]
     return record.model_dump(exclude=timed) | {"history": history}
 

@@ -24,6 +24,10 @@ SERVER = Node(cpus=32, gpus=4)
         ({"cpu": 2}, [LAPTOP], 20, TrialResources(2, 0, 1)),
         ({"max_concurrent": 1, "cpu": 1}, [LAPTOP], 20, TrialResources(1, 0, 1)),
         ({}, [LAPTOP, SERVER], 20, TrialResources(8, 1, 4)),
+        ({"memory": 4}, [Node(8, 0, 16.0)], 20, TrialResources(2, 0, 4, 4)),
+        ({"memory": 16}, [Node(8, 0, 16.0), Node(8, 0, 15.0)], 20, TrialResources(8, 0, 1, 16)),
+        ({"memory": 4, "cpu": 1}, [Node(2, 0, 16.0)], 20, TrialResources(1, 0, 2, 4)),
+        ({"memory": 4}, [Node(8, 2, 64.0)], 20, TrialResources(4, 1, 2, 4)),
     ],
 )
 def test_auto_divides_what_there_is(
@@ -38,6 +42,12 @@ def test_auto_divides_what_there_is(
         ({"gpu": 1}, [LAPTOP], r"resources\.gpu=1: this machine has no GPU"),
         ({"gpu": 0.5}, [LAPTOP, LAPTOP], r"resources\.gpu=0\.5: this cluster has no GPU"),
         ({"cpu": 3}, [LAPTOP], r"resources\.cpu=3: this machine has at most 2 cores"),
+        (
+            {"memory": 17},
+            [Node(2, 0, 16.0)],
+            r"resources\.memory=17: this machine has at most 16\.0 GB per node for trials",
+        ),
+        ({"memory": 17, "gpu": 1}, [Node(2, 0, 64.0), Node(2, 1, 16.0)], r"at most 16\.0 GB"),
         ({"cpu": 64}, [SERVER, LAPTOP], r"resources\.cpu=64: this cluster has at most 32 cores"),
     ],
 )

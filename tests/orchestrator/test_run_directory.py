@@ -1,21 +1,42 @@
 """A run directory is one configuration's; anything damaged in it is named."""
 
+import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
 from orchestrator import run_directory
 from orchestrator.config import load_experiment
 from orchestrator.experiment import plan_experiment
-from orchestrator.run_directory import describe, read_plan, take
-from tests.orchestrator.command import Command, small_grid
+from orchestrator.lock import GUARD, LOCK, held
+from orchestrator.run_directory import describe, read_plan, take, taken
+from tests.orchestrator.command import Command, small_grid, tiny
 from tests.records import Trial, record
+from trainables.atomic import replacing
 from trainables.errors import RunDirectoryError
 from trainables.record import RunLayout, read_record, read_records, write_record
+
+
+@pytest.fixture
+def console() -> Console:
+    """A console whose lines ``said`` gives."""
+    return Console(file=io.StringIO(), width=80)
+
+
+def said(console: Console) -> list[str]:
+    """What was said since the last call, line by line."""
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    console.file = io.StringIO()
+    return lines
 
 
 @pytest.fixture
@@ -131,26 +152,26 @@ def test_a_damaged_plan_is_named(
     )
 
 
-@pytest.mark.parametrize(
-    ("damage", "reason"),
-    [
-        (lambda path: path.write_bytes(b""), "file: Invalid JSON"),
-        (lambda path: path.write_bytes(path.read_bytes()[:900]), "file: Invalid JSON"),
-        (lambda path: change(path, lambda r: r.update(schema_version=2)), "schema_version: "),
-        (lambda path: change(path, lambda r: r.update(key="0" * 12)), "key: it is 000000000000"),
-        (lambda path: change(path, lambda r: r.update(results={})), "file: Value error, finished"),
-        (
-            lambda path: change(path, lambda r: first_result(r).update(confusion=[[1, 2], [3]])),
-            "results.validation.",
-        ),
-        (
-            lambda path: change(
-                path, lambda r: first_result(r).update(confusion=[[-1, 2], [3, 4]])
-            ),
-            "results.validation.",
-        ),
-    ],
-)
+DAMAGED_RECORDS: list[tuple[Callable[[Path], object], str]] = [
+    (lambda path: path.write_bytes(b""), "file: Invalid JSON"),
+    (lambda path: path.write_bytes(path.read_bytes()[:900]), "file: Invalid JSON"),
+    (lambda path: path.write_bytes(b"[" * 100_000), "file: "),
+    (lambda path: change(path, lambda r: r.update(schema_version=99)), "schema_version: 99, writt"),
+    (lambda path: change(path, lambda r: r.update(key="0" * 12)), "key: it is 000000000000"),
+    (lambda path: change(path, lambda r: r.update(results={})), "file: Value error, finished"),
+    (
+        lambda path: change(path, lambda r: first_result(r).update(confusion=[[1, 2], [3]])),
+        "results.validation.",
+    ),
+    (
+        lambda path: change(path, lambda r: first_result(r).update(confusion=[[-1, 2], [3, 4]])),
+        "results.validation.",
+    ),
+    (lambda path: (path.unlink(), path.mkdir()), "Is a directory"),
+]
+
+
+@pytest.mark.parametrize(("damage", "reason"), DAMAGED_RECORDS)
 def test_a_damaged_record_is_named_and_never_taken_for_whole(
     run: RunLayout, damage: Callable[[Path], object], reason: str, command: Command
 ) -> None:
@@ -159,9 +180,140 @@ def test_a_damaged_record_is_named_and_never_taken_for_whole(
     with pytest.raises(RunDirectoryError) as caught:
         read_record(path)
     assert str(caught.value).startswith(f"{path}: not a readable trial record ({reason}")
-    assert str(caught.value).endswith("; delete it to train the trial again")
+    assert str(caught.value).endswith("; run the experiment again to train its trial again")
     ended = command("report", "run")
-    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert ended.code == 1
+    missing, damaged, _ = ended.err.splitlines()
+    assert missing.startswith("no result: ")
+    shown = f"damaged: run/records/{path.name}: not a readable trial record ({reason}"
+    assert damaged.startswith(shown)
+    assert path.exists()
+
+
+@pytest.mark.parametrize("damage", [damage for damage, _ in DAMAGED_RECORDS])
+def test_a_run_moves_a_damaged_record_aside_and_goes_on_with_the_rest(
+    run: RunLayout, tiny_bert: Path, damage: Callable[[Path], object], console: Console
+) -> None:
+    records = read_records(run)
+    path = sorted(run.records.iterdir())[0]
+    preset, *overrides = small_grid(tiny_bert)
+    experiment, plan, _ = plan_experiment(preset, overrides)
+    for number in range(2):
+        damage(path)
+        with taken(run, experiment, plan, console) as there:
+            assert there.keys() == records.keys() - {path.stem}
+        [line] = said(console)
+        name = path.name if number == 0 else f"{path.stem}.1.json"
+        assert line.startswith(f"warning: {path}: not a readable trial record (")
+        assert line.endswith(f"; moved to {run.damaged / name}, its trial is trained again")
+        assert (run.damaged / name).exists()
+        assert not path.exists()
+        write_record(run, records[path.stem])
+
+
+def test_foreign_files_among_the_records_are_moved_aside_or_left_alone(
+    run: RunLayout, tiny_bert: Path, console: Console, command: Command
+) -> None:
+    (run.records / "notes.txt").write_text("mine")
+    (run.records / "[bold]a\nb.json").write_text("[]")
+    ended = command("report", "run")
+    assert ended.code == 1
+    assert "damaged: run/records/[bold]a" in ended.err
+    preset, *overrides = small_grid(tiny_bert)
+    experiment, plan, _ = plan_experiment(preset, overrides)
+    with taken(run, experiment, plan, console) as there:
+        assert len(there) == 3
+    assert [path.name for path in run.damaged.iterdir()] == ["[bold]a\nb.json"]
+    assert (run.records / "notes.txt").read_text() == "mine"
+    assert len(said(console)) == 1
+
+
+def test_a_damaged_plan_is_made_anew(
+    run: RunLayout, tiny_bert: Path, console: Console, command: Command
+) -> None:
+    run.plan.write_bytes(run.plan.read_bytes()[:300])
+    preset, *overrides = small_grid(tiny_bert)
+    experiment, plan, resources = plan_experiment(preset, overrides)
+    with taken(run, experiment, plan, console) as there:
+        assert len(there) == 3
+        assert not run.plan.exists()
+        describe(run, experiment, plan, resources)
+    moved = run.damaged / "plan.json"
+    assert said(console) == [f"warning: {run.plan}: damaged; moved to {moved}, made anew"]
+    assert read_plan(run) == list(plan.trials)
+    assert command("report", "run").code == 0
+
+
+def test_report_warns_of_predictions_that_cannot_be_read(run: RunLayout, command: Command) -> None:
+    first, second, third = sorted(run.records.iterdir())
+    for path in (first, second, third):
+        with replacing(run.predictions(path.stem)) as temporary:
+            pq.write_table(pa.table({"a": [1]}), temporary)
+    assert command("report", "run").err == ""
+    os.truncate(run.predictions(second.stem), 100)
+    run.predictions(third.stem).unlink()
+    ended = command("report", "run")
+    assert ended.code == 0
+    [warning] = ended.err.splitlines()
+    named = re.fullmatch(
+        r"warning: run/predictions/(\w+)\.parquet \(and 1 more\): missing or damaged, which "
+        r"the table does not need; to make it again delete run/records/\1\.json and run the "
+        r"experiment again",
+        warning,
+    )
+    assert named is not None
+    assert named[1] in (second.stem, third.stem)
+
+
+def test_the_second_command_in_a_directory_ends_at_once_and_others_need_no_lock(
+    run: RunLayout, command: Command, tiny_bert: Path, tmp_path: Path
+) -> None:
+    grid = small_grid(tiny_bert)
+    one = [tiny(tiny_bert), "model=tiny", "task=sentiment"]
+    with held(run.root):
+        before = (run.root / LOCK).stat().st_ino, (run.root / LOCK).read_bytes()
+        for arguments in (
+            ["run", *grid, "--run-dir", "run"],
+            ["train", "single_task", *one, "--run-dir", "other"],
+        ):
+            (tmp_path / "other").mkdir(exist_ok=True)
+            with held(tmp_path / "other"):
+                ended = command(*arguments)
+            assert ended.code == 2
+            assert ended.err.startswith(
+                f"error: {arguments[-1]}: in use by process {os.getpid()} on "
+            )
+            assert ended.err.count("\n") == 1
+        assert command("report", "run").code == 0
+        assert command("plan", *grid).code == 0
+        assert ((run.root / LOCK).stat().st_ino, (run.root / LOCK).read_bytes()) == before
+    assert command("run", *grid, "--run-dir", "run").code == 0
+    assert not (run.root / LOCK).exists()
+
+
+def test_a_folder_that_is_no_run_directory_gets_no_file(
+    tmp_path: Path, tiny_bert: Path, command: Command
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("")
+    ended = command("run", *small_grid(tiny_bert), "--run-dir", "mine")
+    assert ended.code == 2
+    assert ended.err.startswith("error: mine: not empty and no run directory")
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
+
+
+def test_a_run_that_was_killed_before_it_wrote_anything_leaves_a_usable_directory(
+    tmp_path: Path, tiny_bert: Path, console: Console
+) -> None:
+    layout = RunLayout(tmp_path / "run")
+    layout.root.mkdir()
+    for name in (LOCK, GUARD, ".probe-x"):
+        (layout.root / name).write_text("")
+    os.utime(layout.root / LOCK, (1, 1))
+    preset, *overrides = small_grid(tiny_bert)
+    experiment, plan, _ = plan_experiment(preset, overrides)
+    with taken(layout, experiment, plan, console) as there:
+        assert not there
 
 
 def test_what_a_killed_process_left_is_no_record(run: RunLayout) -> None:
@@ -186,21 +338,6 @@ def test_a_damaged_config_is_named(
     assert ended.code == 2
     assert ended.err.startswith("error: run/config.yaml: damaged, or of another command (")
     assert ended.err.count("\n") == 1
-
-
-def test_a_full_disk_is_found_before_anything_runs(
-    tmp_path: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    preset, *overrides = small_grid(tiny_bert, "save_models=true")
-    experiment, plan, _ = plan_experiment(preset, overrides)
-    needed = 3 * 4 * plan.encoders["tiny"].parameters
-    usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(run_directory.shutil, "disk_usage", lambda _: usage._replace(free=needed))
-    with pytest.raises(RunDirectoryError, match=r"its disk has 0 MB left, the experiment needs"):
-        take(RunLayout(tmp_path / "run"), experiment, plan)
-    plenty = usage._replace(free=10 * needed)
-    monkeypatch.setattr(run_directory.shutil, "disk_usage", lambda _: plenty)
-    take(RunLayout(tmp_path / "run"), experiment, plan)
 
 
 def test_a_read_only_disk_is_found_before_anything_runs(

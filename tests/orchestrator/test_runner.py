@@ -1,5 +1,6 @@
 """Grids through a real Ray: started, killed, interrupted, continued, and equal to no Ray at all."""
 
+import io
 import os
 import re
 import shutil
@@ -11,11 +12,20 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import ray
+from rich.console import Console
 
+from orchestrator import runner
 from orchestrator.config import load_experiment
 from orchestrator.experiment import run_experiment
+from orchestrator.live import LiveView
+from orchestrator.lock import LOCK
+from orchestrator.plan import PlannedTrial
+from orchestrator.progress import Expected, GridProgress
 from orchestrator.resources import Node, feasible
 from orchestrator.run_directory import read_plan
+from orchestrator.runner import Follow, why
+from orchestrator.signals import Stop
+from tests import records
 from tests.orchestrator.grid import (
     Ended,
     Grid,
@@ -29,7 +39,7 @@ from tests.orchestrator.grid import (
 )
 from trainables.config import Runtime
 from trainables.errors import ResourceError
-from trainables.record import TrialRecord, read_record, read_records
+from trainables.record import RunLayout, TrialRecord, read_record, read_records
 from trainables.trial import run_trial
 
 pytestmark = pytest.mark.ray
@@ -43,6 +53,7 @@ class Story:
     runs: dict[str, Ended]
     records: dict[str, dict[str, TrialRecord]]
     blocked: str
+    damaged: str
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +90,10 @@ def story(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Story:
     os.kill(process.pid, signal.SIGTERM)
     conclude("terminated", process)
 
+    damaged = min(grid.finished() - {blocked})
+    grid.layout.record(damaged).write_text("{")
     conclude("repaired", grid.start())
-    return Story(grid, runs, records, blocked)
+    return Story(grid, runs, records, blocked, damaged)
 
 
 @pytest.mark.parametrize("name", ["interrupted", "terminated"])
@@ -99,7 +112,7 @@ def test_a_signal_ends_the_grid_within_seconds_and_says_how_to_go_on(
 def test_interrupted_trials_leave_no_record_and_finished_ones_keep_theirs(story: Story) -> None:
     kept = story.records["interrupted"]
     assert 0 < len(kept) < 4
-    for name in ("disturbed", "terminated", "repaired"):
+    for name in ("disturbed", "terminated"):
         assert kept.items() <= story.records[name].items()
 
 
@@ -122,14 +135,25 @@ def test_a_killed_worker_is_started_again(story: Story) -> None:
     assert "(raylet)" not in out
 
 
-def test_what_failed_and_only_that_is_trained_again(story: Story) -> None:
+def test_what_failed_or_is_damaged_and_only_that_is_trained_again(story: Story) -> None:
     run, records = story.runs["repaired"], story.records["repaired"]
     assert run.code == 0
     assert run.err == ""
-    title = records[story.blocked].title
-    assert re.findall(r"^started (.*)$", run.out, re.M) == [title]
+    again = {story.blocked, story.damaged}
+    titles = {records[key].title for key in again}
+    assert set(re.findall(r"^started (.*)$", run.out, re.M)) == titles
+    [warning] = re.findall(r"^warning: (.*)$", run.out, re.M)
+    assert warning.startswith(f"{story.grid.layout.record(story.damaged)}: not a readable trial")
     assert len(records) == 4
     assert all(record.status == "finished" for record in records.values())
+    for key in records.keys() - again:
+        assert records[key] == story.records["terminated"][key]
+
+
+def test_checkpoints_go_with_their_trials_and_the_lock_with_the_run(story: Story) -> None:
+    folder = story.grid.layout.root / "checkpoints"
+    assert list(folder.iterdir()) == []
+    assert not (story.grid.layout.root / LOCK).exists()
 
 
 def test_a_finished_grid_trains_nothing_and_starts_no_ray(
@@ -165,7 +189,13 @@ def test_the_longest_trials_start_first_and_nothing_of_tune_remains(story: Story
     started = re.findall(r"^started (.*)$", story.runs["interrupted"].out, re.M)
     # The two slots' processes come up together, in either order.
     assert set(started[:2]) == set(titles[:2])
-    assert not story.grid.layout.ray.exists()
+    assert {path.name for path in story.grid.layout.root.iterdir() if path.is_dir()} == {
+        "checkpoints",
+        "damaged",
+        "predictions",
+        "progress",
+        "records",
+    }
 
 
 @pytest.mark.parametrize(
@@ -181,3 +211,62 @@ def test_what_the_machine_cannot_give_is_refused_before_anything_starts(
     experiment = load_experiment("demo", [*Grid(tmp_path, tiny_bert).overrides(), *settings])
     with pytest.raises(ResourceError, match=message):
         feasible(experiment, [Node(4, 2)], 4)
+
+
+@dataclass
+class Given:
+    """What Tune's trial has that is looked at when it ends badly."""
+
+    error_file: str | None
+    config: dict
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        (None, "its process died"),
+        (
+            "Failure # 1 (occurred at x)\nray::TrialTrainable.train() (pid=1)\nold: error\n"
+            'Failure # 2 (occurred at y)\nray::TrialTrainable.train() (pid=2)\n  File "a.py"\n'
+            "ValueError: new  error\n\n",
+            "ValueError: new error",
+        ),
+        (
+            "Failure # 1 (occurred at x)\nThe actor died.\n\tclass_name: T\nWorker exit detail: "
+            "connection error code 2. Some common causes include: (1) much\n",
+            "its process was killed or crashed: connection error code 2.",
+        ),
+        ("", "its process was killed or crashed: "),
+    ],
+)
+def test_why_a_process_died_is_told_in_a_line_and_nothing_is_unpickled(
+    told: str | None, reason: str, tmp_path: Path
+) -> None:
+    if told is not None:
+        (tmp_path / "error.txt").write_text(told)
+    assert why(Given(str(tmp_path / "error.txt"), {})) == reason
+    assert why(Given(None, {})) == "its process died"
+
+
+def test_the_record_of_a_dead_trial_waits_for_storage_that_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = records.trial()
+    layout = RunLayout(tmp_path / "run")
+    expected = Expected(planned.key, planned.config.title, "tiny", 10)
+    view = LiveView(GridProgress([expected], 1), Console(file=io.StringIO()))
+    trials = {planned.key: PlannedTrial(planned.config, 10, 1.0)}
+    follow = Follow(view, trials, layout, Stop())
+    monkeypatch.setattr(runner, "RETRY_SECONDS", 0.0)
+    (tmp_path / "run").write_text("")  # In place of the folder: nothing can be written.
+    with view:
+        follow.on_trial_start(0, [], Given(None, {"cell": {"key": planned.key}}))
+        follow.on_trial_error(0, [], Given(None, {"cell": {"key": planned.key}}))
+        follow.on_step_begin(0, [])
+        with pytest.raises(OSError, match="run"):
+            follow.write_waiting()
+        (tmp_path / "run").unlink()
+        (tmp_path / "run").mkdir()
+        follow.on_step_begin(0, [])
+    record = read_record(layout.record(planned.key))
+    assert (record.status, record.error) == ("failed", "its process died")

@@ -84,6 +84,7 @@ def test_resuming_from_a_checkpoint(
     command: Command, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = ["task=sentiment", *small, "checkpoint.every=1e-9", "log_file=log.csv"]
+    settings += ["checkpoint.keep=true"]
     assert command("train", "single_task", *settings, "--run-dir", "a").code == 0
     checkpoint = max((tmp_path / "a").glob("checkpoints/*/step-*"))
     started: list[int] = []

@@ -3,15 +3,8 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from orchestrator.config import (
-    ExperimentConfig,
-    SingleTrialConfig,
-    load_experiment,
-    load_single_trial,
-)
+from orchestrator.config import ExperimentConfig, SingleTrialConfig
 from orchestrator.validation import nearest, shortened, valid_keys, validated
 from trainables.config import TrainingConfig
 from trainables.errors import ConfigError
@@ -97,30 +90,3 @@ def test_the_nearest_name() -> None:
 def test_long_values_are_cut() -> None:
     assert shortened("x" * 100) == "'" + "x" * 56 + "..."
     assert shortened([1]) == "[1]"
-
-
-KEYS = st.one_of(
-    st.sampled_from(["training", "seeds", "tasks", "define.arms.x", "resources.cpu", "name"]),
-    st.text(max_size=8),
-)
-VALUES = st.one_of(
-    st.sampled_from(["", "[1,[2]]", "{a: {b: 1}}", "${x}", "${", "'", "!!binary aGk=", "&a", "*a"]),
-    st.sampled_from(["2020-01-01", "1:30", ".inf", "{1: 2}", "{[1]: 2}", "{strategy: {}}", "\x00"]),
-    st.text(max_size=8),
-)
-OVERRIDES = st.lists(
-    st.one_of(st.text(max_size=12), st.builds("{}={}".format, KEYS, VALUES)), max_size=2
-)
-
-
-@given(OVERRIDES, st.booleans())
-def test_any_text_is_a_setting_or_a_clear_error(overrides: list[str], single: bool) -> None:
-    message = ""
-    try:
-        if single:
-            load_single_trial("shared_encoder", overrides)
-        else:
-            load_experiment("demo", overrides)
-    except ConfigError as error:
-        message = str(error)
-    assert len(message) < 1000

@@ -120,7 +120,7 @@ def _parquet(path: Path, key: str, name: str, task: TaskConfig) -> Rows:
 
     content = read_bytes(path, key)
     try:
-        file = pq.ParquetFile(pa.BufferReader(content))
+        file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
         names = file.schema_arrow.names
         wanted = [names[index] for index in column_indices(str(path), names, name, task)]
         table = file.read(columns=wanted, use_threads=False)

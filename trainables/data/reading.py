@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from trainables.atomic import read_whole
 from trainables.errors import DataError
 
 
@@ -40,10 +41,10 @@ def read_bytes(path: Path, key: str) -> bytes:
     """The whole file.
 
     Raises:
-        DataError: the file is missing or unreadable.
+        DataError: the file is missing, unreadable or no regular file.
     """
     try:
-        return path.read_bytes()
+        return read_whole(path)
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file ({key})") from error
     except IsADirectoryError as error:

@@ -4,6 +4,7 @@ A folder is built beside its final place and renamed when it is whole; its manif
 the SHA-256 of each file.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -15,8 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from trainables.atomic import sync_folder
+from trainables.atomic import read_whole, sync_folder
 from trainables.errors import DataError
+
+READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
+"""Errors that say that a folder may be read and not written."""
 
 _verified: set[tuple[str, int, int]] = set()
 """Manifests (path, inode, time) whose files this process has hashed and found whole."""
@@ -25,7 +29,7 @@ _verified: set[tuple[str, int, int]] = set()
 def check_cache_dir(cache_dir: str | None) -> None:
     """Find out before anything is trained whether a token cache can be made.
 
-    One that holds something already may be read-only.
+    One that holds something already may be read-only: a trial tokenises for itself what it lacks.
 
     Raises:
         DataError: it cannot.
@@ -33,11 +37,16 @@ def check_cache_dir(cache_dir: str | None) -> None:
     root = token_folder(Path(cache_dir) if cache_dir else None)
     try:
         root.mkdir(parents=True, exist_ok=True)
-        if not any(root.iterdir()):
+        if not is_filled(root):
             with tempfile.TemporaryFile(dir=root) as probe:
                 probe.write(bytes(1 << 16))
     except OSError as error:
         raise unusable(root, error) from error
+
+
+def is_filled(root: Path) -> bool:
+    """Whether token caches lie there."""
+    return root.is_dir() and any(root.iterdir())
 
 
 def unusable(root: Path, error: OSError) -> DataError:
@@ -99,7 +108,7 @@ def is_whole(folder: Path) -> bool:
     path = folder / "manifest.json"
     try:
         stat = path.stat()
-        manifest = json.loads(path.read_bytes())
+        manifest = json.loads(read_whole(path))
         files = manifest["files"]
         if manifest["sha256"] != _sha256_of(files):
             return False
@@ -110,7 +119,7 @@ def is_whole(folder: Path) -> bool:
             if any(_sha256(folder / name) != file["sha256"] for name, file in files.items()):
                 return False
             _verified.add(seen)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False
     return True
 

@@ -7,6 +7,7 @@ under a lock and renamed when it is whole, so several processes that ask at once
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,8 @@ def tokenize_task(
         prefix: put before the first text as ``PREFIX: text``; none: nothing.
         cache_dir: where token caches lie; none: see :func:`token_cache.default_cache_dir`.
 
+    Where the cache is read-only, what it does not hold is made for this process alone.
+
     Raises:
         DataError: the cache folder cannot be written, for example because the disk is full.
         EncoderError: the tokenizer is not a fast one or has no padding token.
@@ -131,6 +134,9 @@ def tokenize_task(
                     token_cache.build(folder, lambda: _arrays(task, tokenizer, max_length, prefix))
         return {split: _open(folder, split, pad_id) for split in task.splits}
     except OSError as error:
+        if error.errno in token_cache.READ_ONLY and token_cache.is_filled(root):
+            arrays = _arrays(task, tokenizer, max_length, prefix)
+            return {split: _of(arrays, split, pad_id) for split in task.splits}
         raise token_cache.unusable(root, error) from error
 
 
@@ -218,17 +224,21 @@ def _flat(lists: list[list[int]], dtype: Any) -> np.ndarray:
 
 
 def _open(folder: Path, split: str, pad_id: int) -> TokenSplit:
-    def part(name: str) -> np.ndarray:
-        return np.load(folder / f"{split}.{name}.npy", mmap_mode="r")
-
-    def optional(name: str) -> np.ndarray | None:
-        return part(name) if (folder / f"{split}.{name}.npy").exists() else None
-
-    return TokenSplit(
-        ids=part("ids"),
-        segments=optional("segments"),
-        texts=optional("texts"),
-        offsets=part("offsets"),
-        labels=part("labels"),
-        pad_id=pad_id,
+    return _of(
+        {path.name: np.load(path, mmap_mode="r") for path in folder.glob(f"{split}.*.npy")},
+        split,
+        pad_id,
     )
+
+
+def _of(arrays: Mapping[str, np.ndarray], split: str, pad_id: int) -> TokenSplit:
+    """The split among arrays that are named as in ``_arrays``."""
+
+    def part(name: str) -> np.ndarray | None:
+        return arrays.get(f"{split}.{name}.npy")
+
+    ids, offsets, labels = part("ids"), part("offsets"), part("labels")
+    assert ids is not None
+    assert offsets is not None
+    assert labels is not None
+    return TokenSplit(ids, part("segments"), part("texts"), offsets, labels, pad_id)

@@ -4,12 +4,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
+import torch
+from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 from trainables.config import ModelConfig
 from trainables.models.quiet import quiet
 from trainables.models.source import problem
+
+MAX_LAYERS = 1000
+"""More than any encoder has; each takes time to make, even without weights."""
 
 _HIDDEN_DROPOUT = ("hidden_dropout_prob", "hidden_dropout", "dropout", "mlp_dropout")
 """What families call the dropout of hidden states, in the order of preference."""
@@ -40,12 +44,30 @@ def read_architecture(model: ModelConfig, folder: Path) -> PretrainedConfig:
             f"a {config.model_type} is no bidirectional encoder with a first token to classify "
             "by; choose one of the BERT, RoBERTa, DistilBERT, MPNet, DeBERTa or ELECTRA families",
         )
+    layers = getattr(config, "num_hidden_layers", None)
+    if not isinstance(layers, int) or not 1 <= layers <= MAX_LAYERS:
+        raise problem(model, "encoder", f"its config.json has num_hidden_layers={layers!r:.40}")
     if model.num_layers is not None:
         _cut_layers(model, config, model.num_layers)
     if model.dropout is not None:
         for name in dropout_fields(config):
             setattr(config, name, model.dropout)
     return config
+
+
+def fresh_model(model: ModelConfig, config: PretrainedConfig) -> PreTrainedModel:
+    """A model of this configuration with random weights, in float32.
+
+    Raises:
+        EncoderError: the configuration makes no model.
+    """
+    try:
+        return AutoModel.from_config(config, dtype=torch.float32)
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise problem(
+            model, "encoder", f"its config.json makes no model ({reason}); choose another encoder"
+        ) from error
 
 
 def dropout_fields(config: PretrainedConfig) -> list[str]:
@@ -77,8 +99,8 @@ def _refuse_code(model: ModelConfig, folder: Path) -> None:
         if not path.is_file():
             continue
         try:
-            content: Any = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+            content: Any = json.loads(path.read_bytes())
+        except (ValueError, RecursionError) as error:
             raise problem(model, "encoder", f"{path} is not JSON ({error})") from error
         if not isinstance(content, dict):
             raise problem(model, "encoder", f"{path} is not a JSON object")

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
-from transformers import AutoModel, PretrainedConfig, PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 
 from trainables.config import ModelConfig
 from trainables.errors import EncoderError
-from trainables.models.architecture import has_pooler, read_architecture
+from trainables.models.architecture import fresh_model, has_pooler, read_architecture
 from trainables.models.quiet import quiet
 from trainables.models.source import Source, file_names, locate, problem, weight_files
 from trainables.models.tokenizer import read_tokenizer
@@ -58,7 +58,7 @@ def _check(model: ModelConfig) -> EncoderInfo:
     config = read_architecture(model, source.folder)
     tokenizer = read_tokenizer(model, source.folder)
     with quiet(), torch.device("meta"):
-        skeleton = AutoModel.from_config(config)
+        skeleton = fresh_model(model, config)
     if len(tokenizer) > config.vocab_size:
         raise problem(
             model,
@@ -76,7 +76,7 @@ def _check(model: ModelConfig) -> EncoderInfo:
     if model.weights == "pretrained":
         tensors = _tensor_names(model, source)
         if has_pooler(skeleton) and not any("pooler." in tensor for tensor in tensors):
-            skeleton.pooler = None
+            skeleton.pooler = None  # type: ignore[assignment]
     return EncoderInfo(
         parameters=sum(parameter.numel() for parameter in skeleton.parameters()),
         hidden_size=config.hidden_size,

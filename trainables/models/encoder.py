@@ -13,7 +13,12 @@ from torch import Tensor, nn
 from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 
 from trainables.config import ModelConfig
-from trainables.models.architecture import has_pooler, hidden_dropout, read_architecture
+from trainables.models.architecture import (
+    fresh_model,
+    has_pooler,
+    hidden_dropout,
+    read_architecture,
+)
 from trainables.models.check import EncoderInfo, check_encoder
 from trainables.models.quiet import quiet
 from trainables.models.source import locate, problem
@@ -87,7 +92,7 @@ def read_encoder(model: ModelConfig, folder: Path, seed: int) -> Encoder:
     with quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "encoder"))
         if model.weights == "random":
-            return Encoder(AutoModel.from_config(config, dtype=torch.float32))
+            return Encoder(fresh_model(model, config))
         try:
             loaded, report = AutoModel.from_pretrained(
                 folder,
@@ -112,6 +117,11 @@ def read_encoder(model: ModelConfig, folder: Path, seed: int) -> Encoder:
             f"its weights lack {len(others)} of the tensors of a {config.model_type} "
             f"({others[0]} ...), so they belong to another architecture; fetch them again",
         )
+    for name, weights in loaded.named_parameters():
+        if not weights.isfinite().all():
+            raise problem(
+                model, "encoder", f"its weights {name} are not all finite; fetch them again"
+            )
     if fresh_pooler:
         loaded.pooler = None
     return Encoder(loaded)

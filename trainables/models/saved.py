@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedTokenizerBase
 
-from trainables.atomic import sync_folder
+from trainables.atomic import read_whole, sync_folder
 from trainables.config import HeadConfig, ModelConfig
 from trainables.errors import EncoderError
 from trainables.models.adapter import merged
@@ -54,7 +54,7 @@ def save_classifier(
         extra: what else a user of the model must know, for example label names; JSON values.
     """
     folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".tmp"))
     try:
         with quiet():
@@ -96,7 +96,7 @@ def load_classifier(
     path = folder / "heads.json"
     advice = "give a folder that was written with save_model=true"
     try:
-        heads = _Heads.model_validate_json(path.read_bytes())
+        heads = _Heads.model_validate_json(read_whole(path))
     except OSError as error:
         raise EncoderError(f"{path}: cannot be read ({error.strerror}); {advice}") from error
     except ValidationError as error:
@@ -109,11 +109,16 @@ def load_classifier(
             f"{SAVED_SCHEMA}; save the model again"
         )
     model = ModelConfig.model_validate({"encoder": str(folder)})
-    classifier = Classifier(load_encoder(model, seed=0), heads.heads, 0, heads.dropout, heads.kinds)
     weights = folder / "heads.safetensors"
     try:
-        classifier.heads.load_state_dict(load_file(weights))
-    except (SafetensorError, OSError, RuntimeError) as error:
+        state = load_file(weights)
+        # Before the heads are made, which may take more memory than there is.
+        if sum(heads.heads.values()) > sum(tensor.numel() for tensor in state.values()):
+            raise ValueError("it has fewer numbers than heads.json has classes")
+        encoder = load_encoder(model, seed=0)
+        classifier = Classifier(encoder, heads.heads, 0, heads.dropout, heads.kinds)
+        classifier.heads.load_state_dict(state)
+    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise EncoderError(f"{weights}: cannot be used ({reason}); {advice}") from error
     return classifier.eval(), load_tokenizer(model), heads.extra

@@ -78,7 +78,7 @@ class SharedEncoder(Strategy):
     def _step(self, taken: np.ndarray, counts: np.ndarray) -> Step:
         """The step that takes ``counts`` after ``taken``, both of shape ``(tasks,)``."""
         parts = []
-        for task in np.flatnonzero(counts).tolist():
+        for task in map(int, np.flatnonzero(counts)):
             stream = self._streams[task]
             if self._batch == "one_task":
                 indices = stream.batch(int(taken[task]))

@@ -3,124 +3,148 @@
 A checkpoint is a folder ``step-00000123``: weights as safetensors, the state of the loop's stateful
 parts (optimiser, loss scaler ...) as tensors that are loaded with ``weights_only``, everything else
 as JSON, and a manifest with the SHA-256 of each file, written last. The folder takes its name only
-when all of it is on the disk. Loading takes the newest checkpoint that is whole, so a damaged one
-costs the work since the one before.
+when all of it is on the disk. Loading (``restore.py``) takes the newest checkpoint that is whole,
+so a damaged one costs the work since the one before.
 """
 
 import hashlib
 import json
 import math
 import os
+import re
 import shutil
 import tempfile
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from trainables.atomic import sync_folder
 from trainables.errors import CheckpointError
-from trainables.record import EpochResult
-from trainables.training.loop import LoopState, TrainingLoop
+from trainables.training.loop import TrainingLoop
+from trainables.training.state import LoopState
 
 KEPT = 2
 """Checkpoints that stay: the newest, and one to fall back on."""
 
+REQUIRED = {"model.safetensors", "parts.pt", "state.json"}
+BEST = "best.safetensors"
+MANIFEST_BYTES = 1 << 16
+"""More than any manifest has."""
+
 
 def save_checkpoint(folder: Path, key: str, loop: TrainingLoop) -> Path:
-    """Keep the state of ``loop`` under ``folder``; older checkpoints but one are removed."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Keep the state of ``loop`` under ``folder``; older checkpoints but one are removed.
+
+    So are checkpoints of later steps, which were damaged when this trial went on from an earlier
+    one, and what a process that died left half-written. ``folder`` and the one above are made.
+
+    Raises:
+        CheckpointError: it cannot be written; the checkpoints that there were are untouched.
+    """
     target = folder / f"step-{loop.state.step:08d}"
-    temporary = Path(tempfile.mkdtemp(dir=folder, prefix=".writing-"))
     try:
-        weights = {name: t.contiguous() for name, t in loop.model.state_dict().items()}
-        save_file(weights, temporary / "model.safetensors")
-        if loop.best_weights is not None:
-            save_file(loop.best_weights, temporary / "best.safetensors")
-        parts = {name: part.state_dict() for name, part in loop.stateful.items()}
-        torch.save(parts, temporary / "parts.pt")
-        (temporary / "state.json").write_text(json.dumps(_encode(loop.state)), encoding="utf-8")
-        sums = {path.name: _sha256(path) for path in sorted(temporary.iterdir())}
-        manifest = {"key": key, "sha256": sums}
-        (temporary / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-        for path in temporary.iterdir():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-        sync_folder(temporary)
-        if target.exists():
-            shutil.rmtree(target)
-        temporary.rename(target)
+        folder.parent.mkdir(exist_ok=True)
+        folder.mkdir(exist_ok=True)
+        for left_over in folder.glob(".writing-*"):
+            _remove(left_over)
+        temporary = Path(tempfile.mkdtemp(dir=folder, prefix=".writing-"))
+        try:
+            _write(temporary, key, loop)
+            _remove(target)
+            temporary.rename(target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
         sync_folder(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    for old in checkpoints(folder)[KEPT:]:
-        shutil.rmtree(old, ignore_errors=True)
+    except torch.AcceleratorError:
+        raise
+    # Safetensors and torch raise errors of their own where a file cannot be written.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise CheckpointError(f"{target}: cannot be written ({reason})") from error
+    # Whole checkpoints of later steps are those of another process that still runs this trial.
+    whole = [p for p in checkpoints(folder) if _step(p) <= loop.state.step or _is_whole(p, key)]
+    for old in set(checkpoints(folder)) - set(whole[:KEPT]):
+        with suppress(OSError):
+            _remove(old)
     return target
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """Checkpoints of a trial, the newest first, whole or not."""
-    return sorted(folder.glob("step-*"), reverse=True)
+    """Checkpoints of a trial, the newest first, whole or not; none where they cannot be listed."""
+    try:
+        there = list(folder.iterdir())
+    except OSError:
+        return []
+    named = [path for path in there if re.fullmatch(r"step-[0-9]{8,15}", path.name)]
+    return sorted(named, key=_step, reverse=True)
 
 
-def load_newest(folder: Path, key: str, loop: TrainingLoop) -> Path | None:
-    """Put the newest whole checkpoint of trial ``key`` into ``loop``; none: there is none."""
-    for path in checkpoints(folder):
-        try:
-            load_checkpoint(path, key, loop)
-        except CheckpointError:
-            continue
-        return path
-    return None
-
-
-def load_checkpoint(path: Path, key: str, loop: TrainingLoop) -> None:
-    """Put one checkpoint into ``loop``.
-
-    Raises:
-        CheckpointError: it is damaged, incomplete or another trial's; ``loop`` is untouched.
-    """
-    verify(path, key)
-    content = json.loads((path / "state.json").read_text(encoding="utf-8"))
-    parts = torch.load(path / "parts.pt", map_location=loop.device, weights_only=True)
-    loop.model.load_state_dict(load_file(path / "model.safetensors", device=str(loop.device)))
-    for name, part in loop.stateful.items():
-        part.load_state_dict(parts[name])
-    loop.state = _decode(content)
-    best = path / "best.safetensors"
-    loop.best_weights = load_file(best) if best.is_file() else None
-
-
-def verify(path: Path, key: str) -> None:
+def verify(path: Path, key: str) -> set[str]:
     """Check that a checkpoint is whole and belongs to trial ``key``.
+
+    Returns:
+        Names of its files.
 
     Raises:
         CheckpointError: otherwise, naming the file.
     """
+    manifest = path / "manifest.json"
     try:
-        manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
-        owner, sums = manifest["key"], dict(manifest["sha256"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if not manifest.is_file() or manifest.stat().st_size > MANIFEST_BYTES:
+            raise ValueError("no manifest")
+        content = json.loads(manifest.read_text(encoding="utf-8"))
+        owner, sums = content["key"], dict(content["sha256"])
+        if not REQUIRED <= set(sums) <= REQUIRED | {BEST}:
+            raise ValueError("names other files")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(
             f"{path}: no whole checkpoint (manifest.json is missing or damaged); "
             "give the folder of another one"
         ) from error
     if owner != key:
         raise CheckpointError(
-            f"{path}: a checkpoint of trial {owner}, this one is {key}: "
+            f"{path}: a checkpoint of trial {str(owner)[:60]}, this one is {key}: "
             "resume with the configuration that it was made with"
         )
     for name, expected in sums.items():
-        file = path / Path(name).name
-        if not file.is_file() or _sha256(file) != expected:
-            raise CheckpointError(f"{file}: missing or damaged; give the folder of another one")
+        try:
+            whole = (path / name).is_file() and _sha256(path / name) == expected
+        except OSError:
+            whole = False
+        if not whole:
+            raise CheckpointError(
+                f"{path / name}: missing or damaged; give the folder of another one"
+            )
+    return set(sums)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _is_whole(path: Path, key: str) -> bool:
+    try:
+        verify(path, key)
+    except CheckpointError:
+        return False
+    return True
+
+
+def _write(folder: Path, key: str, loop: TrainingLoop) -> None:
+    """All files of a checkpoint, durably."""
+    weights = {name: t.contiguous() for name, t in loop.model.state_dict().items()}
+    save_file(weights, folder / "model.safetensors")
+    if loop.best_weights is not None:
+        save_file(loop.best_weights, folder / BEST)
+    parts = {name: part.state_dict() for name, part in loop.stateful.items()}
+    torch.save(parts, folder / "parts.pt")
+    (folder / "state.json").write_text(json.dumps(_encode(loop.state)), encoding="utf-8")
+    sums = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
+    manifest = {"key": key, "sha256": sums}
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    sync_folder(folder)
 
 
 def _encode(state: LoopState) -> dict[str, object]:
@@ -131,12 +155,18 @@ def _encode(state: LoopState) -> dict[str, object]:
     return content
 
 
-def _decode(content: dict) -> LoopState:
-    return LoopState(
-        **{
-            **content,
-            "history": [EpochResult.model_validate(epoch) for epoch in content["history"]],
-            "running": [np.array(confusion, dtype=np.int64) for confusion in content["running"]],
-            "best_score": -math.inf if content["best_score"] is None else content["best_score"],
-        }
-    )
+def _step(path: Path) -> int:
+    return int(path.name.removeprefix("step-"))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder, or whatever stands in its place."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

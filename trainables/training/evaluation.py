@@ -1,6 +1,7 @@
 """Whole-split evaluation, never averaged over batches."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from trainables.record import TaskResult
 from trainables.strategies.base import Strategy
 from trainables.training.device import autocast
 from trainables.training.evaluate_metric import Classification
+from trainables.training.memory import attempt, too_large
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,15 @@ def evaluate_task(
     device: torch.device,
     precision: str,
 ) -> Evaluation:
-    """Evaluate ``model`` on all of one task's ``split``, in evaluation mode."""
+    """Evaluate ``model`` on all of one task's ``split``, in evaluation mode.
+
+    A batch that does not fit into memory is cut in half, and so are those after it. The logits do
+    not depend on that but for rounding (a smaller batch may be padded less and summed in another
+    order), so a prediction can differ only where two classes are equally likely to the last digits.
+
+    Raises:
+        TrialError: not even one example at a time fits.
+    """
     model.eval()
     classes = strategy.tasks[task].classes
     logits = torch.empty(len(split), classes)
@@ -52,13 +62,25 @@ def evaluate_task(
     metric = Classification()
     leaks = 0
     leaking = False
-    for indices in evaluation_batches(split.lengths, batch_size):
+
+    def compute(indices: np.ndarray) -> torch.Tensor:
         batch = split.collate(indices)
         labels[indices] = batch.pop("labels")
         batch = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
         with autocast(precision, device):
             raw = model(batch, strategy.head_of(task))
-        raw = raw.float().cpu()
+        return raw.float().cpu()
+
+    order = np.concatenate(evaluation_batches(split.lengths, batch_size))
+    while len(order):
+        indices = order[:batch_size]
+        raw = attempt(partial(compute, indices))
+        if raw is None:
+            if len(indices) == 1:
+                raise too_large("evaluation")
+            batch_size = -(-len(indices) // 2)
+            continue
+        order = order[batch_size:]
         logits[indices] = strategy.own_logits(task, raw)
         predictions[indices] = strategy.predictions(task, raw)
         metric.add_batch(predictions=predictions[indices], references=labels[indices])

@@ -7,74 +7,29 @@ it (a Tune Trainable, the command line, a debugger) may report, save or stop bet
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch.nn.functional import cross_entropy
 
 from trainables.config import TrialConfig
 from trainables.data.tokens import TokenSplit
-from trainables.errors import DivergedError
 from trainables.models.classifier import Classifier
 from trainables.record import EpochResult, TaskResult
-from trainables.seeding import derive_seed
-from trainables.strategies.base import Part, Step, Strategy
-from trainables.training.device import autocast
-from trainables.training.distillation import gold_weight, soft_targets
+from trainables.strategies.base import Step, Strategy
+from trainables.training.accumulation import Accumulation
+from trainables.training.average import WeightAverage
+from trainables.training.divergence import check_finite, check_weights
 from trainables.training.evaluation import Evaluation, evaluate_task
+from trainables.training.gradients import StepGradients
 from trainables.training.metrics import counts, macro, scores, trimmed
 from trainables.training.optimizer import learning_rate, make_optimizer
+from trainables.training.state import LoopState, Stateful
 
 EVALUATED = ("selection", "validation")
 """Splits that are evaluated after each epoch."""
 
 Evaluations = dict[str, dict[str, Evaluation]]
 """Split -> task -> evaluation; a task may lack a split."""
-
-
-@dataclass
-class LoopState:
-    """All that moves while a trial trains, besides weights, moments and the loss scaler."""
-
-    step: int = 0
-    examples: int = 0
-    train_seconds: float = 0.0
-    eval_seconds: float = 0.0
-    history: list[EpochResult] = field(default_factory=list)
-    loss_sum: float = 0.0
-    loss_steps: int = 0
-    running: list[np.ndarray] = field(default_factory=list)
-    best_score: float = -math.inf
-    best_epoch: int = 0
-    epochs_without_gain: int = 0
-    stopped_early: bool = False
-
-
-@dataclass
-class Seen:
-    """What a step's forward and backward passes have shown; nothing has moved by then.
-
-    Attributes:
-        loss: the step's mean loss per example, unweighted.
-        outputs: tasks, logits and labels of each micro-batch, on the CPU.
-    """
-
-    loss: float = 0.0
-    outputs: list[tuple[np.ndarray, torch.Tensor, torch.Tensor]] = field(default_factory=list)
-
-
-class Stateful(Protocol):
-    """A part of the loop whose state moves with training and is not in the model's weights."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Tensors, numbers, texts, and lists and dictionaries of them."""
-        ...
-
-    def load_state_dict(self, state_dict: dict[str, Any], /) -> Any:
-        """Take over what ``state_dict`` gave."""
-        ...
 
 
 class TrainingLoop:
@@ -109,7 +64,21 @@ class TrainingLoop:
         self.device = next(model.parameters()).device
         self.total_steps = config.total_steps or self.training.epochs * strategy.steps_per_pass
         self.optimizer = make_optimizer(model, self.training)
+        decay = self.training.ema_decay
+        self.average = None if decay is None else WeightAverage(model, decay)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
+        self.accumulation = Accumulation(
+            self.training.gradient_accumulation, self.training.batch_size
+        )
+        self.gradients = StepGradients(
+            model,
+            strategy.tasks,
+            config,
+            self.scaler,
+            self.accumulation,
+            precision,
+            self.total_steps,
+        )
         self.state = LoopState(running=self._no_counts())
         self.best_weights: dict[str, torch.Tensor] | None = None
         self.loss = math.nan
@@ -119,7 +88,18 @@ class TrainingLoop:
     @property
     def stateful(self) -> dict[str, Stateful]:
         """What a checkpoint keeps besides the weights and ``state``."""
-        return {"optimizer": self.optimizer, "scaler": self.scaler}
+        parts: dict[str, Stateful] = {
+            "optimizer": self.optimizer,
+            "scaler": self.scaler,
+            "accumulation": self.accumulation,
+            "weighting": self.gradients.weighting,
+        }
+        return parts if self.average is None else {**parts, "average": self.average}
+
+    @property
+    def evaluated(self) -> Classifier:
+        """The model that is evaluated and kept."""
+        return self.model if self.average is None else self.average.model
 
     @property
     def done(self) -> bool:
@@ -130,7 +110,8 @@ class TrainingLoop:
         """Train to the end from wherever the state stands; yields after every optimiser step.
 
         Raises:
-            DivergedError: the training loss became NaN or infinite.
+            DivergedError: the loss, the gradients or the weights became NaN or infinite.
+            TrialError: not even one example at a time fits into memory.
         """
         self.model.train()
         if self.done:
@@ -155,22 +136,33 @@ class TrainingLoop:
         return epoch * self.total_steps // self.training.epochs
 
     def _optimiser_step(self, step: Step) -> None:
-        torch.manual_seed(derive_seed(self.config.seed, "dropout", self.state.step))
+        now = self.state.step + 1, self.total_steps
         rate = learning_rate(self.state.step, self.total_steps, self.training)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        seen = self._gradients(step)
-        if not math.isfinite(seen.loss):
-            raise DivergedError(
-                f"the training loss became {seen.loss} at step {self.state.step + 1} of "
-                f"{self.total_steps}: lower training.learning_rate or add training.warmup"
-            )
+            group["lr"] = rate * group["scale"]
+        seen = self.accumulation.until_it_fits(
+            lambda: self.gradients.add(step, self.state.step),
+            lambda: self.optimizer.zero_grad(set_to_none=True),
+            self.state.step + 1,
+            len(step),
+        )
+        check_finite("the training loss", seen.loss, *now)
         if self.training.max_grad_norm:
             self.scaler.unscale_(self.optimizer)
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.training.max_grad_norm)
+            norm = torch.nn.utils.clip_grad_norm_(
+                self.model.parameters(), self.training.max_grad_norm
+            )
+            # Under fp16 the scaler leaves out steps whose gradients overflow, by design.
+            if not self.scaler.is_enabled():
+                check_finite("the gradients' norm", float(norm), *now)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
+        self.gradients.weighting.update(
+            seen.losses, seen.norms, lambda: self.gradients.losses(step, self.state.step)
+        )
+        if self.average is not None:
+            self.average.update_parameters(self.model)
         for outputs in seen.outputs:
             self._count(*outputs)
         self.loss = seen.loss
@@ -178,40 +170,6 @@ class TrainingLoop:
         self.state.examples += len(step)
         self.state.loss_sum += seen.loss
         self.state.loss_steps += 1
-
-    def _gradients(self, step: Step) -> Seen:
-        """Add the gradients of a step's loss to the parameters'; nothing else moves."""
-        seen = Seen()
-        for part in step.parts:
-            for tasks, tensors in self._micro_batches(step, part):
-                labels = tensors.pop("labels")
-                with autocast(self.precision, self.device):
-                    logits = self.model(tensors, part.head)
-                # However a batch is cut, by task or into micro-batches, each example counts alike.
-                target = self._target(labels, tensors)
-                loss = cross_entropy(logits.float(), target) * (len(labels) / len(step))
-                self.scaler.scale(loss).backward()
-                seen.loss += loss.item()
-                seen.outputs.append((tasks, logits.detach().float().cpu(), labels.cpu()))
-        return seen
-
-    def _target(self, labels: torch.Tensor, tensors: dict[str, torch.Tensor]) -> torch.Tensor:
-        """What the logits are to become: the labels, or distributions where there is a teacher."""
-        distillation = getattr(self.config.arm, "distillation", None)
-        if distillation is None:
-            return labels
-        weight = gold_weight(distillation, self.state.step, self.total_steps)
-        return soft_targets(labels, tensors["teacher"], weight)
-
-    def _micro_batches(
-        self, step: Step, part: Part
-    ) -> Iterator[tuple[np.ndarray, dict[str, torch.Tensor]]]:
-        """Tasks and tensors of a part, in pieces that fit the device."""
-        micro = math.ceil(len(step) / self.training.gradient_accumulation)
-        for start in range(0, len(part), micro):
-            rows = slice(start, start + micro)
-            tensors = {name: t[rows].to(self.device) for name, t in part.tensors.items()}
-            yield part.tasks[rows], tensors
 
     def _count(self, tasks: np.ndarray, logits: torch.Tensor, labels: torch.Tensor) -> None:
         """Add a micro-batch's predictions to the running training confusion matrices."""
@@ -224,6 +182,7 @@ class TrainingLoop:
 
     def _end_epoch(self) -> None:
         state = self.state
+        check_weights(self.model, state.step, self.total_steps)
         started = time.perf_counter()
         self._evaluations = self._evaluate(EVALUATED)
         self._evaluated_epoch = self.epoch
@@ -247,6 +206,7 @@ class TrainingLoop:
             splits={"train": running, **evaluated},
         )
         state.history.append(epoch)
+        self.gradients.weighting.end_epoch()
         state.loss_sum, state.loss_steps, state.running = 0.0, 0, self._no_counts()
         if "selection" in evaluated:
             self._select(self.headline(evaluated["selection"]))
@@ -259,7 +219,7 @@ class TrainingLoop:
             if self.training.keep == "best":
                 self.best_weights = {
                     name: tensor.detach().cpu().clone()
-                    for name, tensor in self.model.state_dict().items()
+                    for name, tensor in self.evaluated.state_dict().items()
                 }
         else:
             state.epochs_without_gain += 1
@@ -287,6 +247,9 @@ class TrainingLoop:
 
     def finish(self) -> Evaluations:
         """Put the reported epoch's weights into the model and return its evaluations."""
+        if self.average is not None:
+            self.model.load_state_dict(self.average.model.state_dict())
+            self.average = None
         if self.reported_epoch != self._evaluated_epoch:
             if self.best_weights is not None:
                 self.model.load_state_dict(self.best_weights)
@@ -309,7 +272,7 @@ class TrainingLoop:
             ):
                 if split in splits:
                     evaluations.setdefault(split, {})[task.name] = evaluate_task(
-                        self.model,
+                        self.evaluated,
                         self.strategy,
                         index,
                         splits[split],

@@ -162,6 +162,20 @@ def test_a_degenerate_run_counts_and_equal_ones_share_a_footnote() -> None:
     assert len(note.keys) == 2
 
 
+def test_batches_that_did_not_fit_into_memory_are_a_footnote_of_the_row() -> None:
+    plan = [trial("shared_encoder", PAIR, seed=seed) for seed in (41, 42)]
+    cut = record(plan[0], accumulation=((3, 2), (7, 4)), steps=90)
+    table = comparison(plan, by_key(cut, record(plan[1])))
+    row = rows(table)["shared_encoder"]
+    assert stat(row, "sst2.accuracy").n == 2
+    assert row.notes == (1,)
+    (note,) = table.notes
+    assert (note.kind, note.keys) == ("memory", (plan[0].key,))
+    assert "seed 41: memory: " in note.text
+    assert "from step 7 of 90 on each is computed in 4 parts" in note.text
+    assert "in the means" in note.text
+
+
 def test_a_split_of_one_class_predicted_right_is_not_degenerate() -> None:
     planned = trial("shared_encoder", ["sst2"])
     assert comparison([planned], by_key(record(planned, {"sst2": [[9, 0], [0, 0]]}))).notes == ()

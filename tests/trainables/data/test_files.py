@@ -7,8 +7,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from trainables.data.files import load
 from trainables.data.task import TaskConfig
@@ -46,25 +44,6 @@ def test_every_format_reads_what_was_written(tmp_path: Path, ending: str) -> Non
     assert raw.labels == ("neg", "pos")
     assert raw.splits["train"].labels.tolist() == [1, 0, 1, 0]
     assert raw.origin == f"files train.{ending}, train.{ending}"
-
-
-@given(
-    st.lists(
-        st.tuples(
-            st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")).filter(
-                str.strip
-            ),
-            st.sampled_from(["a", "b"]),
-        ),
-        min_size=1,
-    )
-)
-def test_any_text_survives_every_format(tmp_path_factory, rows) -> None:
-    folder = tmp_path_factory.mktemp("any")
-    for ending in ENDINGS:
-        path = write(folder / f"x.{ending}", ["s", "label"], rows)
-        raw = load("mine", task(path, labels=("a", "b")), None)
-        assert raw.splits["train"].texts == [(text,) for text, _ in rows], ending
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

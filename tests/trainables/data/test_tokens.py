@@ -4,8 +4,10 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -147,7 +149,13 @@ def test_fingerprint_of_a_tokenizer_forgets_its_last_call() -> None:
     assert tokenizer_fingerprint(tokenizer) == before
 
 
-def _ask(cache: str, barrier, built) -> None:
+SIZES = {"cat": 3000, "dog": 500, "mat": 400}
+"""Tasks that several processes ask for: a word that all their texts have, and their examples."""
+
+DEATHS = dict(zip(SIZES, ("before the first file", "amid the second", "unnamed"), strict=True))
+
+
+def _ask(cache: str, barrier, words: tuple[str, ...], built) -> None:
     """What one of several processes does."""
     build = token_cache.build
 
@@ -158,28 +166,64 @@ def _ask(cache: str, barrier, built) -> None:
 
     token_cache.build = counting
     torch.set_num_threads(1)
-    task = make_task(size=3000)
     barrier.wait(60)
-    data = tokenize(task, Path(cache))
-    assert len(data["train"]) == 3000
-    assert data["train"].collate(np.array([5]))["labels"].tolist() == [1]
+    for word in words:
+        data = tokenize(make_task(size=SIZES[word], word=word), Path(cache))
+        assert len(data["train"]) == SIZES[word]
+        batch = data["train"].collate(np.array([SIZES[word] - 9]))
+        assert batch["input_ids"].tolist() == [make_tokenizer()(f"the {word} a big").input_ids]
+        assert batch["labels"].tolist() == [1]
 
 
-def test_processes_that_ask_at_once_build_once(tmp_path: Path) -> None:
+def _die(cache: str, barrier, word: str) -> None:
+    """What a process does that holds the lock when the others come, and is killed as it builds."""
+    build, save, saved = token_cache.build, np.save, []
+
+    def die(*_) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def building(folder: Path, make) -> None:
+        barrier.wait(60)
+        time.sleep(0.1)
+        if DEATHS[word] == "before the first file":
+            die()
+        build(folder, make)
+
+    def saving(file, array) -> None:
+        if DEATHS[word] == "amid the second" and saved:
+            file.write(b"half")
+            file.flush()
+            die()
+        save(file, array)
+        saved.append(file)
+
+    token_cache.build, token_cache.np.save, token_cache.sync_folder = building, saving, die
+    tokenize(make_task(size=SIZES[word], word=word), Path(cache))
+
+
+def test_of_processes_that_ask_at_once_the_living_read_whole_tokens_whoever_is_killed(
+    tmp_path: Path,
+) -> None:
     # Children of a clean server that has imported what they need: seconds faster than spawn.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
-    barrier, built = context.Barrier(6), context.Value("i", 0)
-    processes = [
-        context.Process(target=_ask, args=(str(tmp_path), barrier, built)) for _ in range(6)
+    barrier, built = context.Barrier(8), context.Value("i", 0)
+    words, cache = tuple(SIZES), str(tmp_path)
+    dying = [context.Process(target=_die, args=(cache, barrier, word)) for word in words]
+    asking = [
+        context.Process(target=_ask, args=(cache, barrier, words[i % 3 :] + words[: i % 3], built))
+        for i in range(5)
     ]
-    for process in processes:
+    for process in (*dying, *asking):
         process.start()
-    for process in processes:
+    for process in (*dying, *asking):
         process.join(120)
-    assert [process.exitcode for process in processes] == [0] * 6
-    assert built.value == 1
-    assert len(folders(tmp_path)) == 1
+    assert [process.exitcode for process in dying] == [-signal.SIGKILL] * 3
+    assert [process.exitcode for process in asking] == [0] * 5
+    assert built.value == 3
+    # Nor is anything left of what the dead had begun.
+    assert len(folders(tmp_path)) == 3
+    assert all(token_cache.is_whole(folder) for folder in folders(tmp_path))
 
 
 def _flip(path: Path) -> None:
@@ -263,16 +307,24 @@ def test_a_disk_that_fills_up_leaves_nothing_behind(tmp_path: Path) -> None:
     assert folders(tmp_path) == []
 
 
-def test_a_finished_cache_may_be_read_only(tmp_path: Path, monkeypatch) -> None:
-    expected = tokenize(make_task(), tmp_path)["train"].collate(np.array([3]))
+def test_a_read_only_cache_is_read_and_what_it_lacks_is_made_for_this_process(
+    tmp_path: Path, monkeypatch
+) -> None:
+    expected = tokenize(make_task(), tmp_path)
+    other = tokenize(make_task(word="dog", pair=True), tmp_path / "other")
 
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "mkdir", refuse)
     monkeypatch.setattr(tokens.filelock, "FileLock", refuse)
-    found = tokenize(make_task(), tmp_path)["train"].collate(np.array([3]))
-    assert torch.equal(found["input_ids"], expected["input_ids"])
+    for task, there in ((make_task(), expected), (make_task(word="dog", pair=True), other)):
+        found = tokenize(task, tmp_path)
+        for split in task.splits:
+            batch = found[split].collate(np.arange(7))
+            for name, tensor in there[split].collate(np.arange(7)).items():
+                assert torch.equal(batch[name], tensor)
+    assert len(folders(tmp_path)) == 1
     with pytest.raises(DataError, match=r"Permission denied; set data\.cache_dir or"):
         tokenize(make_task(), tmp_path / "new")
 

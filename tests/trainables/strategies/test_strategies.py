@@ -130,6 +130,18 @@ def test_every_joint_step_has_every_task_also_after_the_first_pass(name: str) ->
         assert [part.task for part in step.parts] == [0, 1, 2]
 
 
+def test_annealing_goes_from_proportional_to_nearly_uniform_over_the_epochs() -> None:
+    sampling = {"name": "annealed", "batch": "joint"}
+    trained = strategy({"strategy": "shared_encoder", "sampling": sampling})
+    steps = list(islice(trained.steps(0), TRAINING.epochs * trained.steps_per_pass))
+    seen = [
+        sum(len(part) for step in steps[k : k + trained.steps_per_pass] for part in step.parts[:1])
+        for k in range(0, len(steps), trained.steps_per_pass)
+    ]
+    # Of 50, 21 and 9 examples: shares 5/8, then n ** 0.6, then n ** 0.2 (times 80).
+    assert seen == pytest.approx([50, 41, 31], abs=4)
+
+
 def test_a_mixed_batch_holds_examples_of_several_tasks_in_one_step() -> None:
     steps = list(islice(strategy(ARMS["shared_encoder_mixed"]).steps(0), 10))
     assert max(len(step.parts) for step in steps) == 3

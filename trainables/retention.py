@@ -1,0 +1,74 @@
+"""What stays on the disk: checkpoints until their trial has ended, nothing that a crash left.
+
+A trial that failed is continued, so it keeps its checkpoints; one that finished or diverged is
+never trained again.
+"""
+
+import shutil
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from trainables.record import RunLayout, TrialRecord
+
+LEFT_SECONDS = 60.0
+"""What nobody has written to for so long was left by a killed process. The workers of a driver that
+was killed live on for some seconds and may be writing when the next run begins."""
+
+UNFINISHED = (
+    "checkpoints/*/.writing-*",
+    "models/.*.tmp",
+    "models/.*.old",
+    "records/.*.json.*.tmp",
+    "progress/.*.json.*.tmp",
+    "predictions/.*.parquet.*.tmp",
+    ".config.yaml.*.tmp",
+    ".plan.json.*.tmp",
+    ".environment.json.*.tmp",
+    ".results.csv.*.tmp",
+    ".table.*.tmp",
+    ".probe-*",
+)
+"""What files and folders are called before they are whole, as patterns in a run directory."""
+
+
+def conclude(layout: RunLayout, record: TrialRecord, *, keep: bool) -> None:
+    """Remove the checkpoints of a trial whose record is on the disk, unless it failed."""
+    if record.status != "failed" and not keep:
+        shutil.rmtree(layout.checkpoints(record.key), ignore_errors=True)
+
+
+def tidy(layout: RunLayout, records: Iterable[TrialRecord], *, keep: bool, now: float) -> None:
+    """Remove what a crash left; the run directory's lock is held by the caller.
+
+    Args:
+        layout: the run directory.
+        records: all that are there.
+        keep: whether the checkpoints of trials that have ended stay.
+        now: Unix seconds by the clock of the disk.
+    """
+    for record in records:
+        conclude(layout, record, keep=keep)
+        if record.status != "failed":
+            with suppress(OSError):
+                layout.progress(record.key).unlink(missing_ok=True)
+    for pattern in UNFINISHED:
+        for path in layout.root.glob(pattern):
+            if now - _written(path) > LEFT_SECONDS:
+                _remove(path)
+
+
+def _written(path: Path) -> float:
+    """When a file, or anything in a folder, was written last; now gone: just now."""
+    try:
+        return max(p.stat().st_mtime for p in (path, *path.rglob("*")))
+    except OSError:
+        return float("inf")
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
