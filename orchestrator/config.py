@@ -18,12 +18,11 @@ from pydantic import (
 
 from orchestrator.validation import nearest, validated
 from search_spaces.presets import load_values
+from trainables.arms import ArmConfig, SharedEncoderArm
 from trainables.config import (
-    ArmConfig,
     LimitsConfig,
     ModelConfig,
     SelectionConfig,
-    SharedEncoderArm,
     TrainingConfig,
     WandbConfig,
 )

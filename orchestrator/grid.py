@@ -7,14 +7,8 @@ from pathlib import Path
 from orchestrator.config import ExperimentConfig, SingleTrialConfig
 from orchestrator.stages import start_of, teachers_of
 from orchestrator.validation import nearest, validated
-from trainables.config import (
-    ArmConfig,
-    LimitsConfig,
-    ModelConfig,
-    NaiveConcatArm,
-    TrainingConfig,
-    TrialConfig,
-)
+from trainables.arms import ArmConfig, NaiveConcatArm
+from trainables.config import LimitsConfig, ModelConfig, TrainingConfig, TrialConfig
 from trainables.data.sources import choose_source, load_task
 from trainables.data.task import TaskConfig, TaskData
 from trainables.errors import ConfigError

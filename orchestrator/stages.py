@@ -5,7 +5,8 @@ from typing import Protocol, TypeVar
 
 from orchestrator.config import ExperimentConfig
 from orchestrator.validation import nearest
-from trainables.config import ArmConfig, NaiveConcatArm, SingleTaskArm, TrialConfig
+from trainables.arms import ArmConfig, NaiveConcatArm, SingleTaskArm
+from trainables.config import TrialConfig
 from trainables.errors import ConfigError
 
 TrialsOf = Callable[[str, int], list[TrialConfig]]

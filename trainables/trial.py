@@ -13,21 +13,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from trainables.assembly import assemble
 from trainables.config import Runtime, TrialConfig
 from trainables.data.task import TaskData
 from trainables.errors import CheckpointError, DivergedError, OneOrManyError, StorageError
-from trainables.inputs import load_data, load_tokens
-from trainables.models.adapter import add_adapter
-from trainables.models.classifier import Classifier
-from trainables.models.encoder import load_encoder, load_tokenizer
+from trainables.inputs import load_data
+from trainables.models.encoder import load_tokenizer
 from trainables.models.saved import save_classifier
 from trainables.predictions import write_predictions
 from trainables.progress import Progress, write_progress
 from trainables.record import RunLayout, TrialRecord, read_kills, write_record
 from trainables.retention import conclude
 from trainables.storage import Storage
-from trainables.strategies import TrainTask, make_strategy
-from trainables.teaching import load_teachers, load_weights, write_teaching, write_weights
+from trainables.teaching import write_teaching, write_weights
 from trainables.tracking import Tracker, make_trackers
 from trainables.training.checkpoint import save_checkpoint
 from trainables.training.device import (
@@ -183,31 +181,7 @@ class Trial:
             resolve_precision(config.training.precision, device),
         )
         self.tasks = load_data(config, runtime.glue_dir)
-        splits = load_tokens(config, runtime, self.tasks)
-        sizes = {
-            name: (len(splits[name]["train"]), len(data.labels))
-            for name, data in self.tasks.items()
-        }
-        teachers = load_teachers(self.layout, config, sizes)
-        strategy = make_strategy(
-            config.arm,
-            [
-                TrainTask(name, len(data.labels), splits[name]["train"], teachers.get(name))
-                for name, data in self.tasks.items()
-            ],
-            config.training,
-            config.seed,
-        )
-        encoder = load_encoder(config.model, config.seed)
-        if config.arm.adapter is not None:
-            add_adapter(encoder, config.arm.adapter, config.seed)
-        kinds = {name: config.arm.task_heads.get(name, config.arm.head) for name in strategy.heads}
-        model = Classifier(encoder, strategy.heads, config.seed, config.model.dropout, kinds).to(
-            device
-        )
-        if config.start_from is not None:
-            load_weights(self.layout.weights(config.start_from), model)
-        loop = TrainingLoop(model, strategy, list(splits.values()), config, self.precision)
+        loop = assemble(config, runtime, self.tasks, device, self.precision)
         if runtime.resume_from is not None:
             load_checkpoint(Path(runtime.resume_from), config.key, loop)
         elif runtime.checkpoint_every:

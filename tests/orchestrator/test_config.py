@@ -14,7 +14,7 @@ from orchestrator.config import (
     load_single_trial,
 )
 from search_spaces.presets import preset_names
-from trainables.config import NaiveConcatArm, SharedEncoderArm, SingleTaskArm
+from trainables.arms import NaiveConcatArm, SharedEncoderArm, SingleTaskArm
 from trainables.errors import ConfigError
 
 SPECIAL = {

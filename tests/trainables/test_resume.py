@@ -71,7 +71,8 @@ def test_from_every_step_of_every_arm(arm: str, tiny_bert: Path, tmp_path: Path)
 def test_from_every_step_with_a_best_epoch_and_early_stopping(
     tiny_bert: Path, tmp_path: Path
 ) -> None:
-    config = trial_config("single_task", tiny_bert, **(SMALL | SELECTING | {"epochs": 6}))
+    settings: dict[str, Any] = SMALL | SELECTING | {"epochs": 6}
+    config = trial_config("single_task", tiny_bert, **settings)
     record, trial = resumes_alike(config, tmp_path)
     assert record.stop_reason == "early_stopping"
     assert record.reported_epoch is not None

@@ -17,8 +17,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedTokenizerBase
 
+from trainables.arms import HeadConfig
 from trainables.atomic import read_whole, sync_folder
-from trainables.config import HeadConfig, ModelConfig
+from trainables.config import ModelConfig
 from trainables.errors import EncoderError
 from trainables.models.adapter import merged
 from trainables.models.classifier import Classifier

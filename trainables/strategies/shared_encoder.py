@@ -10,7 +10,8 @@ from functools import cached_property
 
 import numpy as np
 
-from trainables.config import SharedEncoderArm, TrainingConfig
+from trainables.arms import SharedEncoderArm
+from trainables.config import TrainingConfig
 from trainables.data.batches import BatchStream
 from trainables.seeding import generator
 from trainables.strategies.base import Part, Step, Strategy, TrainTask

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from trainables.config import NaiveConcatArm, SharedEncoderArm, TrialConfig
+from trainables.arms import NaiveConcatArm, SharedEncoderArm
+from trainables.config import TrialConfig
 from trainables.models.classifier import Classifier
 from trainables.seeding import derive_seed
 from trainables.strategies.base import Part, Step, TrainTask

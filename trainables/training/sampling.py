@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from trainables.config import SamplingConfig
+from trainables.arms import SamplingConfig
 
 
 class Sampler(ABC):

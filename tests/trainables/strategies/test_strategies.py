@@ -9,7 +9,8 @@ import torch
 from pydantic import TypeAdapter
 
 from tests.trials import ARMS
-from trainables.config import ArmConfig, TrainingConfig
+from trainables.arms import ArmConfig
+from trainables.config import TrainingConfig
 from trainables.data.tokens import TokenSplit
 from trainables.strategies import Strategy, TrainTask, make_strategy
 from trainables.training.metrics import pooled, scores

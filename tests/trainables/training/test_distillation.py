@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from trainables.config import DistillationConfig
+from trainables.arms import DistillationConfig
 from trainables.training.distillation import gold_weight, soft_targets
 
 

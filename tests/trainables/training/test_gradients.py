@@ -10,7 +10,8 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from tests.trials import runtime, trial_config
-from trainables.config import LimitsConfig, SharedEncoderArm, TrialConfig
+from trainables.arms import SharedEncoderArm
+from trainables.config import LimitsConfig, TrialConfig
 from trainables.training.aggregation import GRAMIAN
 from trainables.training.loop import TrainingLoop
 from trainables.training.weighting import WEIGHTINGS

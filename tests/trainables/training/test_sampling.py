@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainables.config import SamplingConfig
+from trainables.arms import SamplingConfig
 from trainables.seeding import generator
 from trainables.training.sampling import (
     SAMPLERS,

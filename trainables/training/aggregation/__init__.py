@@ -17,7 +17,7 @@ from torchjd.aggregation import (
     UPGradWeighting,
 )
 
-from trainables.config import AggregationConfig
+from trainables.arms import AggregationConfig
 from trainables.training.aggregation.base import Aggregation, Row
 from trainables.training.aggregation.cagrad import CAGradWeighting
 from trainables.training.aggregation.conflict_free import ConFIGWeighting

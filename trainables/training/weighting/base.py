@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from trainables.config import WeightingConfig
+from trainables.arms import WeightingConfig
 from trainables.strategies.base import TrainTask
 
 TINY = 1e-8

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchjd import scalarization
 
-from trainables.config import WeightingConfig
+from trainables.arms import WeightingConfig
 from trainables.data.tokens import TokenSplit
 from trainables.strategies.base import TrainTask
 from trainables.training.weighting import WEIGHTINGS, Weighting, make_weighting
@@ -21,7 +21,7 @@ SIZES = (50, 21, 9)
 def task(name: str, size: int) -> TrainTask:
     ids = np.zeros(size, dtype=np.int32)
     labels = np.zeros(size, dtype=np.int64)
-    return TrainTask(name, 2, TokenSplit(ids, None, np.arange(size + 1), labels, pad_id=0))
+    return TrainTask(name, 2, TokenSplit(ids, None, None, np.arange(size + 1), labels, pad_id=0))
 
 
 TASKS = [task(f"task{i}", size) for i, size in enumerate(SIZES)]
