@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run plan report test check format clean
+.PHONY: help install install-dev run plan report test soak check format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,6 +39,9 @@ report: install ## print the demo's table again from its records
 
 test: install ## run the tests (ARGS="-k name" selects)
 	$(BIN)/python -m pytest $(ARGS)
+
+soak: install ## run the fault tests at full size and print what was measured (20 minutes)
+	$(BIN)/python -m pytest tests/faults --soak -v -s --durations=0 $(ARGS)
 
 check: install-dev ## check format, lint, types and the import contract
 	$(BIN)/ruff format --check .

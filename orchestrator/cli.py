@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from trainables.errors import InputError, OneOrManyError
+from trainables.secrets import redacted
 
 if TYPE_CHECKING:
     from orchestrator.experiment import Outcome
@@ -76,17 +77,25 @@ def plan(
 
 
 @app.command()
-def run(preset: Preset, overrides: Overrides = None, run_dir: RunDir = None) -> None:
+def run(
+    preset: Preset,
+    overrides: Overrides = None,
+    run_dir: RunDir = None,
+    dashboard: Annotated[
+        bool, typer.Option("--dashboard", help="start Ray's dashboard (ray.dashboard=true)")
+    ] = False,
+) -> None:
     """Run a preset's trials with Ray Tune, then print the comparison table."""
     from orchestrator.config import load_experiment
 
-    experiment = load_experiment(preset, overrides or [])
+    overrides = [*(overrides or []), *(["ray.dashboard=true"] if dashboard else [])]
+    experiment = load_experiment(preset, overrides)
     from orchestrator.experiment import default_run_dir, run_experiment
 
     console = make_console()
     where = run_dir or default_run_dir(experiment)
     try:
-        outcome = run_experiment(preset, overrides or [], where, console)
+        outcome = run_experiment(preset, overrides, where, console)
     except KeyboardInterrupt:
         _say(
             f"interrupted; finished trials are kept in {where}\n"
@@ -162,9 +171,9 @@ def _say(message: str) -> None:
 def one_line(message: object) -> str:
     """A message with line ends and other control characters, which users' values may hold, shown.
 
-    What is longer than 1,000 characters is cut.
+    Secrets of the environment are left out; what is longer than 1,000 characters is cut.
     """
-    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(message))
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in redacted(str(message)))
     return shown if len(shown) <= 1000 else shown[:997] + "..."
 
 

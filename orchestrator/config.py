@@ -99,6 +99,15 @@ class RayConfig(Settings):
     """The Ray instance that runs the trials."""
 
     address: str | None = Field(default=None, description="of a cluster; none: one on this machine")
+    dashboard: bool = Field(
+        default=False, description="of a Ray on this machine; a cluster has its own"
+    )
+
+    @model_validator(mode="after")
+    def _dashboard_is_ours(self) -> Self:
+        if self.dashboard and self.address is not None:
+            raise ValueError("dashboard: the cluster at ray.address has its own; leave it out")
+        return self
 
 
 class DefineConfig(Settings):
@@ -153,7 +162,9 @@ class ExperimentConfig(_Common):
     seeds: Seeds = (41, 42, 43)
     resources: ResourcesConfig = ResourcesConfig()
     ray: RayConfig = RayConfig()
-    retries: NonNegativeInt = Field(default=3, description="of a trial whose process died")
+    retries: NonNegativeInt = Field(
+        default=3, description="of a trial whose process died, without a checkpoint in between"
+    )
     save_models: bool = Field(default=False, description="keep every trial's final model")
 
 

@@ -95,10 +95,12 @@ def run_experiment(
         if here:
             check_room(layout, disk_use(experiment, plan, waiting, resources.slots))
         if waiting or not layout.plan.exists():
-            from orchestrator.connection import connected
+            from orchestrator.connection import connected, dashboard
             from orchestrator.runner import run_trials
 
             with connected(experiment) as nodes:
+                if experiment.ray.dashboard:
+                    console.print(dashboard(), markup=False, soft_wrap=True)
                 resources = feasible(experiment, nodes, len(plan.trials))
                 if not here:
                     check_room(layout, disk_use(experiment, plan, waiting, resources.slots))

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from orchestrator.progress import GridProgress, TrialProgress, TrialState
 from orchestrator.report.formats import clock, plain
+from trainables.secrets import redacted
 
 
 class LiveView:
@@ -153,6 +154,7 @@ class LiveView:
 
     def _say(self, line: str, always: bool = False) -> None:
         """Print a line in a log; above the live view only what is important ``always``."""
+        line = redacted(line)
         if always and self._live is not None:
             self._live.console.print(Text(plain(line), overflow="fold"))
         if self._plain and self._console is not None:

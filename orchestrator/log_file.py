@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from orchestrator.report.formats import csv_text
 from trainables.atomic import replacing
 from trainables.errors import ConfigError
 from trainables.record import TrialRecord, measured
@@ -18,9 +19,9 @@ def log_row(record: TrialRecord) -> dict[str, str]:
     row = {
         "finished": record.finished,
         "key": record.key,
-        "arm": config.arm_name,
-        "model": config.model_name,
-        "tasks": " ".join(config.tasks),
+        "arm": csv_text(config.arm_name),
+        "model": csv_text(config.model_name),
+        "tasks": csv_text(" ".join(config.tasks)),
         "seed": str(config.seed),
         "epochs": str(config.training.epochs),
         "batch_size": str(config.training.batch_size),

@@ -23,6 +23,8 @@ from orchestrator.signals import Stop, signals
 from trainables.atomic import write_text
 from trainables.config import Runtime
 from trainables.record import RunLayout, TrialRecord, read_kills, write_record
+from trainables.secrets import redacted
+from trainables.training.checkpoint import checkpoints
 from trainables.training.memory import GB
 from trainables.tune import TrialTrainable
 
@@ -131,6 +133,7 @@ class Follow(tune.Callback):
         self._trials = trials
         self._layout = layout
         self._stop = stop
+        self._at_death: dict[str, str | None] = {}
         self._waiting: list[TrialRecord] = []
         self._tried = 0.0
 
@@ -172,6 +175,10 @@ class Follow(tune.Callback):
             self._view.update(key, {**result, "time": self._view.now()})
         if "status" in result:
             self._view.finish(key, TrialState(result["status"]), result["error"])
+        # ``retries`` counts deaths in a row: a checkpoint since the last one shows progress.
+        died = trial.run_metadata.num_failures > 0
+        if died and self._newest(key) not in (None, self._at_death.get(key)):
+            trial.run_metadata.num_failures = 0
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The trial's process died and will be started again.
@@ -183,7 +190,12 @@ class Follow(tune.Callback):
             with suppress(OSError):
                 kills = read_kills(self._layout, key) + 1
                 write_text(self._layout.memory_kills(key), f"{min(kills, 99)}\n")
+        self._at_death[key] = self._newest(key)
         self._view.restart(key, why(trial))
+
+    def _newest(self, key: str) -> str | None:
+        """Name of a trial's newest checkpoint; none: it has none."""
+        return next((path.name for path in checkpoints(self._layout.checkpoints(key))), None)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The trial's process died more often than ``retries`` allows."""
@@ -223,9 +235,9 @@ def why(trial: Any) -> str:
         )
     if told.startswith("ray::"):
         # A traceback; its last line is the error.
-        return " ".join(told.splitlines()[-1].split())[:500]
+        return redacted(" ".join(told.splitlines()[-1].split()))[:500]
     # Ray says a page about it; what differs stands after this and before general advice.
-    reason = " ".join(told.split())
+    reason = redacted(" ".join(told.split()))
     detail = reason.rpartition("exit detail: ")[2].partition(" Some common causes")[0]
     return f"its process was killed or crashed: {detail}"[:300]
 

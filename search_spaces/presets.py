@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from search_spaces.reading import MAX_DEPTH, check_yaml, read_yaml, resolved
+from search_spaces.reading import MAX_DEPTH, check_yaml, read_yaml, without_interpolation
 from trainables.errors import ConfigError
 
 FOLDER = Path(__file__).parent / "presets"
@@ -41,10 +41,11 @@ def load_values(preset: str | None, overrides: list[str]) -> dict[str, Any]:
             merged = _merge(merged, read_yaml(find_preset(preset)))
         for override in overrides:
             merged = _override(merged, override)
-        values = resolved(merged)
+        values = OmegaConf.to_container(merged, resolve=False)
     except (OmegaConfBaseException, RecursionError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"{preset or 'overrides'}: cannot be merged: {reason}") from error
+    assert isinstance(values, dict)
     return {str(key): value for key, value in values.items()}
 
 
@@ -88,7 +89,7 @@ def _override(values: DictConfig, override: str) -> DictConfig:
         # OmegaConf would keep the old value without a word.
         if value.strip() == "???":
             raise ValueError("??? stands for a value that is missing")
-        return _merge(values, OmegaConf.from_dotlist([override]))
+        return _merge(values, without_interpolation(OmegaConf.from_dotlist([override])))
     except (YAMLError, OmegaConfBaseException, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{override:.80}: cannot be applied: {reason}") from error

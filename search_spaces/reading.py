@@ -1,28 +1,22 @@
 """YAML as plain values, within limits that keep a small file from filling the memory.
 
-An alias stands for a whole branch and an interpolation for another value, so a page of either can
-describe more values than any machine holds.
+An alias stands for a whole branch, so a page of them can describe more values than any machine
+holds.
 """
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import (
-    InterpolationToMissingValueError,
-    MissingMandatoryValue,
-    OmegaConfBaseException,
-)
+from omegaconf.errors import OmegaConfBaseException
 
 from trainables.errors import ConfigError
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 50
 MAX_VALUES = 20_000
-MAX_INTERPOLATIONS = 200
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -41,12 +35,12 @@ def read_yaml(path: Path) -> DictConfig:
         text = path.read_text(encoding="utf-8-sig")
         check_yaml(text)
         values = OmegaConf.load(io.StringIO(text))
+        if isinstance(values, DictConfig):
+            return without_interpolation(values)
     except (yaml.YAMLError, OmegaConfBaseException, ValueError, TypeError, OSError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{path}: cannot be read as YAML: {reason}") from error
-    if not isinstance(values, DictConfig):
-        raise ConfigError(f"{path}: a preset is a mapping of keys to values")
-    return values
+    raise ConfigError(f"{path}: a preset is a mapping of keys to values")
 
 
 def check_yaml(text: str) -> None:
@@ -81,51 +75,19 @@ def check_yaml(text: str) -> None:
             raise ValueError(f"it describes more than {MAX_VALUES:,} values")
 
 
-def resolved(values: DictConfig) -> dict[Any, Any]:
-    """Plain values, with each ``${key}`` replaced by the value of that key, which must be plain.
+def without_interpolation(values: DictConfig) -> DictConfig:
+    """``values``, if OmegaConf has nothing to put into them, such as ``${oc.env:NAME}``.
 
     Raises:
-        ConfigError: too many interpolations, or one that points to another.
-        OmegaConfBaseException: one that points nowhere.
+        ValueError: it has: a stranger's preset is to read no environment variable.
     """
-    plain = OmegaConf.to_container(values, resolve=False)
-    texts = dict(_interpolations(plain))
-    if not texts:
-        return plain  # type: ignore[return-value]
-    if len(texts) > MAX_INTERPOLATIONS:
-        raise ConfigError(f"there are more than {MAX_INTERPOLATIONS} interpolations ${{...}}")
-    for *path, key in texts:
-        _at(plain, path)[key] = "???"
-    # Here every interpolation is a missing value, so that none can point to another.
-    masked = OmegaConf.create(plain)
-    for (*path, key), text in texts.items():
-        parent = _at(masked, path)
-        parent[key] = text
-        try:
-            value = parent[key]
-            if OmegaConf.is_config(value):
-                value = OmegaConf.to_container(value, throw_on_missing=True)
-        except (InterpolationToMissingValueError, MissingMandatoryValue) as error:
-            raise ConfigError(
-                f"{'.'.join(map(str, [*path, key]))}: {text} stands for what is missing or "
-                "interpolates itself; write the value"
-            ) from error
-        finally:
-            parent[key] = "???"
-        _at(plain, path)[key] = value
-    return plain  # type: ignore[return-value]
 
+    def check(value: Any) -> None:
+        if isinstance(value, dict | list):
+            for part in value.values() if isinstance(value, dict) else value:
+                check(part)
+        elif isinstance(value, str) and "${" in value:
+            raise ValueError(f"{value:.60}: nothing is put in place of ${{...}}; write the value")
 
-def _interpolations(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, str]]:
-    """Path and text of every string that interpolates."""
-    if isinstance(value, str) and "${" in value:
-        yield path, value
-    elif isinstance(value, dict | list):
-        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _interpolations(part, (*path, key))
-
-
-def _at(value: Any, path: list[Any]) -> Any:
-    for part in path:
-        value = value[part]
-    return value
+    check(OmegaConf.to_container(values, resolve=False))
+    return values

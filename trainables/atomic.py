@@ -29,9 +29,12 @@ def replacing(path: Path) -> Iterator[Path]:
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             temporary.unlink()
+        if isinstance(error, OSError) and error.filename is None:
+            # That a disk is full is told while writing, where the system knows no name.
+            error.filename = str(path)
         raise
     sync_folder(path.parent)
 

@@ -7,6 +7,7 @@
     │   ├── EncoderError         an encoder or its tokenizer: weights, checksum, Hub
     │   ├── ResourceError        more CPUs, GPUs, memory or disk than there are
     │   └── RunDirectoryError    a run directory that cannot be used
+    ├── RayLostError             Ray died under a running grid: exit code 1
     ├── LockLostError            another command took the run directory over: exit code 1
     └── TrialError               one trial failed: exit code 1, the grid goes on
         ├── DivergedError        the loss, the gradients or the weights became NaN or infinite
@@ -43,6 +44,10 @@ class ResourceError(InputError):
 
 class RunDirectoryError(InputError):
     """A run directory that cannot be used for this experiment."""
+
+
+class RayLostError(OneOrManyError):
+    """Ray died while a grid ran; what it had finished is kept."""
 
 
 class LockLostError(OneOrManyError):

@@ -4,14 +4,22 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from trainables.atomic import read_whole, write_text
 from trainables.config import TrialConfig
 from trainables.data.task import TaskConfig
 from trainables.errors import RunDirectoryError
+from trainables.secrets import redacted
 from trainables.settings import Settings
 from trainables.training.metrics import macro, pooled, scores
 
@@ -63,7 +71,9 @@ class TrialRecord(Settings):
     key: str
     title: str
     status: Literal["finished", "failed", "diverged"]
-    error: str | None = Field(default=None, description="one line: why it failed")
+    error: Annotated[str, AfterValidator(redacted)] | None = Field(
+        default=None, description="one line: why it failed; no secret of the environment"
+    )
     config: TrialConfig
     origins: dict[str, str] = Field(default={}, description="task -> where its data came from")
     labels: dict[str, tuple[str, ...]] = Field(default={}, description="task -> label names")

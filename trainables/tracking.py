@@ -8,6 +8,9 @@ from trainables.config import Runtime, TrialConfig
 from trainables.errors import ConfigError
 from trainables.record import EpochResult, TrialRecord, measured
 
+LONGEST_NAME, LONGEST_TAG = 128, 64
+"""Characters that W&B takes."""
+
 
 class Tracker(Protocol):
     """Receives a trial's curves and its end."""
@@ -32,14 +35,15 @@ class WandbTracker:
         import wandb
 
         self._tasks = config.tasks
+        tags = [config.arm.strategy, config.model_name, *config.tasks, f"seed-{config.seed}"]
         self._run = wandb.init(
             project=runtime.wandb.project,
             entity=runtime.wandb.entity,
             dir=runtime.output_dir,
             id=config.key,
-            name=config.title,
-            group=f"{config.arm_name}/{config.model_name}",
-            tags=[config.arm.strategy, config.model_name, *config.tasks, f"seed-{config.seed}"],
+            name=config.title[:LONGEST_NAME],
+            group=f"{config.arm_name}/{config.model_name}"[:LONGEST_NAME],
+            tags=list(dict.fromkeys(tag[:LONGEST_TAG] for tag in tags)),
             config=config.model_dump(mode="json"),
             resume="allow",
             settings=wandb.Settings(silent=True, console="off"),

@@ -70,3 +70,9 @@ def plain(text: str) -> str:
 def listed(values: list[str]) -> str:
     """Distinct values in order of appearance, joined by commas."""
     return ", ".join(dict.fromkeys(values))
+
+
+def csv_text(text: str) -> str:
+    """A name as a field of a CSV file: one line that no spreadsheet takes for a formula."""
+    text = plain(text)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

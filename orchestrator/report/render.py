@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from orchestrator.report.charts import FRAME, charts
+from orchestrator.report.formats import csv_text
 from orchestrator.report.markup import LEGEND, latex, markdown
 from orchestrator.report.table import Row, Table
 from orchestrator.report.terminal import print_table
@@ -45,23 +46,25 @@ def table_csv(table: Table) -> str:
 
 def _csv_line(table: Table, row: Row) -> dict[str, Any]:
     line: dict[str, Any] = {
-        "label": row.label,
-        "arm": row.arm,
+        "label": csv_text(row.label),
+        "arm": csv_text(row.arm),
         "strategy": row.strategy,
-        "model": row.model,
+        "model": csv_text(row.model),
         "baseline": row.baseline,
     }
     for column in table.columns:
         stat = row.cells[column.key].stat
-        line[f"{column.key}.mean"] = None if stat is None else stat.mean
-        line[f"{column.key}.std"] = None if stat is None else stat.std
-        line[f"{column.key}.n"] = None if row.baseline else (0 if stat is None else stat.n)
+        name = csv_text(column.key)
+        line[f"{name}.mean"] = None if stat is None else stat.mean
+        line[f"{name}.std"] = None if stat is None else stat.std
+        line[f"{name}.n"] = None if row.baseline else (0 if stat is None else stat.n)
     line["seeds_complete"] = None if row.baseline else row.seeds_complete
     line["seeds_planned"] = None if row.baseline else row.seeds_planned
     line["models"] = None if row.baseline else row.models
     line["parameters"] = row.parameters
     numbers = {*row.notes, *(n for cell in row.cells.values() for n in cell.notes)}
-    line["notes"] = " | ".join(note.text for note in table.notes if note.number in numbers)
+    notes = " | ".join(note.text for note in table.notes if note.number in numbers)
+    line["notes"] = csv_text(notes)
     return line
 
 

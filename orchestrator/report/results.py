@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from orchestrator.report.formats import csv_text
 from trainables.atomic import replacing
 from trainables.record import RunLayout, TaskResult, TrialRecord, measured
 
@@ -45,8 +46,11 @@ def results_frame(records: Mapping[str, TrialRecord]) -> pd.DataFrame:
 
 def write_results(layout: RunLayout, records: Mapping[str, TrialRecord]) -> None:
     """Write ``results_frame`` to the run directory's ``results.csv``, atomically."""
+    frame = results_frame(records)
+    for name in ("arm", "model", "task"):
+        frame[name] = frame[name].map(csv_text)
     with replacing(layout.results) as temporary:
-        results_frame(records).to_csv(temporary, index=False, lineterminator="\n")
+        frame.to_csv(temporary, index=False, lineterminator="\n")
 
 
 def _rows(record: TrialRecord) -> list[dict[str, Any]]:

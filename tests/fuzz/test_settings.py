@@ -27,7 +27,7 @@ define:
       label: queue
       labels: [billing, "delivery", 'other']
       headline: f1
-      files: {train: tickets/train.csv, validation: "${name}/dev.csv"}
+      files: {train: tickets/train.csv, validation: tickets/dev.csv}
   arms:
     mine: {strategy: shared_encoder, sampling: {name: power, exponent: 0.75}, label: "two\\
         lines"}
@@ -93,7 +93,7 @@ GOOD = [
     "seeds=[1,2]",
     "tasks=cola",
     "training={batch_size: 8}",
-    "name=${name}",
+    "name=mine",
 ]
 GOOD += ["define.arms.mine={strategy: shared_encoder}", "data.glue_dir=ü", "ray.address=a.b:1"]
 OVERRIDE = st.one_of(

@@ -1,11 +1,13 @@
 """A small grid, run by the real command line in a process of its own, and what Ray leaves of it."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.conftest import PROJECT
@@ -18,6 +20,8 @@ class Grid:
 
     folder: Path
     encoder: Path
+    settings: tuple[str, ...] = ()
+    sessions: list[int] = field(default_factory=list)
 
     @property
     def layout(self) -> RunLayout:
@@ -34,21 +38,38 @@ class Grid:
             "resources.cpu=1",
             "resources.max_concurrent=2",
             "checkpoint.every=0.5",
+            *self.settings,
         ]
 
-    def start(self, *more: str) -> subprocess.Popen[str]:
+    def start(
+        self,
+        *more: str,
+        cache: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> subprocess.Popen[str]:
         """The run command, in a process group of its own as a terminal would make it."""
+        cache = cache or self.folder / "cache"
         command = [sys.executable, "-m", "orchestrator", "run", "demo", *self.overrides(), *more]
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [*command, "--run-dir", str(self.layout.root)],
             cwd=PROJECT,
             env=os.environ
-            | {"ONE_OR_MANY_CACHE": str(self.folder / "cache"), "RAY_ADDRESS": "127.0.0.1:1"},
+            | {"ONE_OR_MANY_CACHE": str(cache), "RAY_ADDRESS": "127.0.0.1:1"}
+            | dict(environment or {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
+        self.sessions.append(process.pid)
+        return process
+
+    def end(self) -> None:
+        """Leave nothing behind of runs that a failed test did not wait for."""
+        for session in self.sessions:
+            for pid in session_processes(session):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
     def finished(self) -> set[str]:
         """Keys of trials that have a record."""
@@ -79,14 +100,14 @@ class Ended:
     seconds: float
 
 
-def ended(process: subprocess.Popen[str]) -> Ended:
+def ended(process: subprocess.Popen[str], seconds: float = 300) -> Ended:
     began = time.monotonic()
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=seconds)
     return Ended(process.returncode, out, err, time.monotonic() - began)
 
 
 def until(
-    happens: Callable[[], object], process: subprocess.Popen[str], seconds: float = 60
+    happens: Callable[[], object], process: subprocess.Popen[str], seconds: float = 300
 ) -> None:
     deadline = time.monotonic() + seconds
     while not happens():
@@ -109,8 +130,8 @@ def session_processes(session: int) -> dict[int, str]:
     return found
 
 
-def assert_nothing_left(session: int) -> None:
-    deadline = time.monotonic() + 5
+def assert_nothing_left(session: int, seconds: float = 5) -> None:
+    deadline = time.monotonic() + seconds
     while left := session_processes(session):
         assert time.monotonic() < deadline, left
         time.sleep(0.1)
@@ -121,9 +142,9 @@ def workers(session: int) -> list[int]:
 
 
 def measured(record: TrialRecord) -> dict:
-    """All of a record but time and place."""
+    """All of a record but time, place and what was in the way."""
     timed = {"train_seconds", "eval_seconds", "started", "finished", "history", "host"}
-    timed |= {"interruptions"}
+    timed |= {"interruptions", "checkpoints_failed"}
     history = [epoch.model_dump(exclude={"seconds"}) for epoch in record.history]
     return record.model_dump(exclude=timed) | {"history": history}
 

@@ -216,7 +216,10 @@ BAD = [
     (["training.=5"], "training.=5: an override is key=value"),
     (["seeds=[a"], "seeds=[a: cannot be applied"),
     (["tasks.0=cola"], "tasks.0=cola: cannot be applied"),
-    (["training.epochs=${foo}"], "demo: cannot be merged: Interpolation key 'foo' not found"),
+    (
+        ["training.epochs=${foo}"],
+        "training.epochs=${foo}: cannot be applied: ${foo}: nothing is put",
+    ),
 ]
 
 

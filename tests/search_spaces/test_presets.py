@@ -47,7 +47,6 @@ def test_overrides_go_over_the_preset_and_the_preset_over_the_catalogue(tmp_path
         ("a b", "a b"),
         ("ü", "ü"),
         ("&x [1]", [1]),
-        ("${name}", "demo"),
     ],
 )
 def test_an_override_is_yaml(text: str, value: object) -> None:
@@ -72,3 +71,27 @@ def test_no_code_is_run_from_yaml(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be applied"):
         load_values("demo", [f"seeds=!!python/object/apply:pathlib.Path.touch [{mark}]"])
     assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "${name}",
+        "${oc.env:SECRET}",
+        "a ${oc.env:SECRET,none} b",
+        "[x, {y: '${oc.env:SECRET}'}]",
+        "${oc.decode:${oc.env:SECRET}}",
+        "${oc.${part}:SECRET}",
+        "${${whole}:SECRET}",
+    ],
+)
+def test_a_preset_reads_nothing_from_the_environment(
+    value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET", "planted")
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"part: env\nwhole: oc.env\nkey: {value}\n")
+    for preset, overrides in ((str(path), []), ("demo", [f"key={value}"])):
+        with pytest.raises(ConfigError, match="nothing is put in place of") as caught:
+            load_values(preset, overrides)
+        assert "planted" not in str(caught.value)

@@ -4,13 +4,16 @@ import csv
 import io
 import json
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from orchestrator.log_file import log_row
 from orchestrator.report.formats import clock, count, duration, number, plain, signed
 from orchestrator.report.markup import latex, markdown
 from orchestrator.report.render import print_table, table_csv, table_html, table_json, write_tables
+from orchestrator.report.results import write_results
 from orchestrator.report.table import Table, comparison
 from tests.records import TASKS, Trial, by_key, record, right, trial
 from trainables.record import RunLayout, TrialRecord
@@ -64,9 +67,23 @@ def hostile() -> Table:
         {HOSTILE: [[0, 5], [0, 9]]},
         origins={HOSTILE: HOSTILE},
         labels={HOSTILE: ["no", HOSTILE]},
+        history=epochs(HOSTILE),
     )
     bad = record(plan[1], status="failed", error=f"{HOSTILE}\n\x1b[31mred\x07")
     return comparison(plan, by_key(good, bad))
+
+
+def epochs(task: str) -> list[dict]:
+    """The history of a trial of two epochs."""
+    epoch = {
+        "step": 1,
+        "examples": 1,
+        "seconds": 1.0,
+        "learning_rate": 1e-5,
+        "train_loss": 0.5,
+        "splits": {"validation": {task: {"confusion": right(7, 10)}}},
+    }
+    return [{"epoch": 1} | epoch, {"epoch": 2} | epoch]
 
 
 def printed(table: Table, width: int) -> str:
@@ -188,29 +205,22 @@ def test_html_is_whole_self_contained_and_escaped(make) -> None:
     parser.feed(page)
     assert parser.open == []
     assert "script" not in parser.tags
+    assert "default-src 'none'; style-src 'unsafe-inline'" in page
     assert "url(" not in page
     assert "@import" not in page
 
 
 def test_html_shows_names_as_they_are() -> None:
     parser = _Tags()
-    parser.feed(table_html(hostile()))
+    page = table_html(hostile())
+    parser.feed(page)
     assert HOSTILE in parser.text
+    assert "<polyline" in page, "the charts have their names too"
 
 
 def test_html_draws_a_chart_where_there_is_a_history() -> None:
     planned = trial("shared_encoder", ["sst2"])
-    result = {"validation": {"sst2": {"confusion": right(7, 10)}}}
-    epoch = {
-        "step": 1,
-        "examples": 1,
-        "seconds": 1.0,
-        "learning_rate": 1e-5,
-        "train_loss": 0.5,
-        "splits": result,
-    }
-    history = [{"epoch": 1} | epoch, {"epoch": 2} | epoch]
-    with_history = comparison([planned], by_key(record(planned, history=history)))
+    with_history = comparison([planned], by_key(record(planned, history=epochs("sst2"))))
     assert "<polyline" in table_html(with_history)
     assert "<polyline" not in table_html(comparison([planned], by_key(record(planned))))
 
@@ -265,6 +275,33 @@ def test_csv_holds_unrounded_mean_std_and_n() -> None:
     assert float(lines[1]["macro.std"]) == stat.std
     assert lines[1]["macro.n"] == "2"
     assert lines[0]["macro.n"] == "", "the baseline has no seeds"
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r="])
+def test_csv_has_no_field_that_a_spreadsheet_computes(start: str, tmp_path: Path) -> None:
+    name = f"{start}cmd|' /C calc'!A0"
+    arm = {"strategy": "shared_encoder", "label": name}
+    planned = [trial(name, [name], name, seed, arm=arm) for seed in (41, 42)]
+    failed = record(planned[1], status="failed", error=name)
+    records = by_key(record(planned[0]), failed)
+    write_results(RunLayout(tmp_path), records)
+    texts = [
+        table_csv(comparison(planned, records)),
+        (tmp_path / "results.csv").read_text(),
+        ",".join(log_row(records[planned[0].key]).values()),
+    ]
+    for text in texts:
+        fields = [field for row in csv.reader(io.StringIO(text)) for field in row]
+        assert any(field.startswith(f"'{start.strip()}") for field in fields)
+        assert not [f for f in fields if f.startswith(("=", "+", "-", "@")) and not is_number(f)]
+
+
+def is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def test_csv_lines_carry_their_notes() -> None:

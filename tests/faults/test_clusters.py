@@ -1,0 +1,52 @@
+"""Nodes of a cluster that are lost while their trials run, and return."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from ray.cluster_utils import Cluster
+
+from tests.faults.conftest import Figure, Figures, Size
+from tests.faults.undisturbed import Undisturbed
+from tests.orchestrator.grid import Grid, ended, until
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    """A head without CPUs."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    yield cluster
+    cluster.shutdown()
+
+
+def test_nodes_that_are_lost_and_return_change_nothing(
+    grid: Grid,
+    size: Size,
+    cluster: Cluster,
+    undisturbed: Undisturbed,
+    figures: Figures,
+    quiet: float | None,
+) -> None:
+    """One of two nodes; then the other one, so that none is left; then both come back."""
+    nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+    cluster.wait_for_nodes()
+    began = time.monotonic()
+    process = grid.start(f"ray.address={cluster.address}")
+    lost = 0
+    for _ in range(size.absences):
+        until(grid.checkpointed, process)
+        for node in nodes:
+            cluster.remove_node(node, allow_graceful=False)
+            lost += 1
+            time.sleep(2.0)
+        # A while in which there is none.
+        time.sleep(3.0)
+        nodes = [cluster.add_node(wait=False, num_cpus=1) for _ in range(2)]
+    run = ended(process, seconds=600)
+    assert run.code == 0, run
+    assert run.err == ""
+    undisturbed.assert_same(grid.layout)
+    extra = None if quiet is None else time.monotonic() - began - quiet
+    figures.append(Figure("node lost", lost, len(undisturbed.trials), extra=extra))
