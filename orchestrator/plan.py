@@ -48,6 +48,7 @@ class PlannedTrial:
             "tasks": list(self.config.tasks),
             "seed": self.config.seed,
             "resources": {"cpu": resources.cpu, "gpu": resources.gpu},
+            "needs": sorted(self.config.needs),
             "expected_examples": self.expected_examples,
             "cost": self.cost,
         }
