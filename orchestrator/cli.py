@@ -47,9 +47,15 @@ def plan(
     load_experiment(preset, overrides or [])
     from orchestrator.disk import disk_use
     from orchestrator.experiment import plan_experiment
+    from orchestrator.stages import stages
 
     experiment, planned, resources = plan_experiment(preset, overrides or [])
-    described = [trial.describe(resources) for trial in planned.longest_first()]
+    staged = stages(planned.longest_first())
+    described = [
+        {**trial.describe(resources), "stage": number}
+        for number, stage in enumerate(staged, start=1)
+        for trial in stage
+    ]
     disk = disk_use(experiment, planned, planned.trials, resources.slots)
     if as_json:
         print(json.dumps({"trials": described, "disk": asdict(disk)}, indent=1))
@@ -57,21 +63,25 @@ def plan(
     table = RichTable(
         title=f"tasks: {', '.join(planned.tasks)}",
         caption=f"{len(described)} trials, the longest first, {resources.slots} at once\n"
-        f"disk: {disk.describe(resources.slots)}",
+        + ("a stage starts when those before it have ended\n" if len(staged) > 1 else "")
+        + f"disk: {disk.describe(resources.slots)}",
         box=SIMPLE_HEAD,
     )
     for column in ("key", "arm", "model", "task", "seed", "each gets"):
         table.add_column(column, overflow="fold")
     table.add_column("examples", justify="right")
+    if len(staged) > 1:
+        table.add_column("stage", justify="right")
     for trial in described:
         table.add_row(
             trial["key"],
             trial["arm"],
             trial["model"],
-            trial["tasks"][0] if trial["strategy"] == "single_task" else "all",
+            "all" if trial["tasks"] == list(planned.tasks) else ", ".join(trial["tasks"]),
             str(trial["seed"]),
             resources.describe(),
             f"{trial['expected_examples']:,}",
+            *([str(trial["stage"])] if len(staged) > 1 else []),
         )
     make_console().print(table, markup=False)
 

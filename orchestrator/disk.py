@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.config import ExperimentConfig
-from orchestrator.plan import Config, Plan, PlannedTrial
+from orchestrator.grid import Config
+from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.report.formats import size
+from orchestrator.schedule import leaves_of
 from trainables.config import TrialConfig
 from trainables.errors import RunDirectoryError
 from trainables.record import RunLayout
@@ -50,17 +52,19 @@ def disk_use(config: Config, plan: Plan, trials: Sequence[PlannedTrial], slots: 
     """What ``trials`` of the plan take, ``slots`` of them running at once.
 
     A trial that runs has ``KEPT`` checkpoints and writes one more; when it has ended they are
-    removed, unless ``checkpoint.keep`` is set.
+    removed, and so is what it left for trials after it when those have ended, unless
+    ``checkpoint.keep`` is set.
     """
     single = {t.key: _checkpoint(t.config, plan) if config.checkpoint.every else 0 for t in trials}
     largest = sorted(single.values(), reverse=True)[:slots]
     after = BYTES_PER_TABLE + sum(_results(t.config, plan) for t in trials)
     if config.save_models if isinstance(config, ExperimentConfig) else config.save_model:
         after += sum(BYTES_PER_TOKENIZER + _weights(t.config, plan) for t in trials)
+    left = sum(_left(plan, key, names) for key, names in leaves_of(plan.trials).items())
     if config.checkpoint.keep:
-        after += KEPT * sum(single.values())
+        after += KEPT * sum(single.values()) + left
         return DiskUse(after + sum(largest), after)
-    return DiskUse(after + (KEPT + 1) * sum(largest), after)
+    return DiskUse(after + left + (KEPT + 1) * sum(largest), after)
 
 
 def check_room(layout: RunLayout, use: DiskUse) -> None:
@@ -86,6 +90,16 @@ def _size(path: Path) -> int:
         return 0  # A worker of a driver that was killed may still be at it.
 
 
+def _left(plan: Plan, key: str, names: tuple[str, ...]) -> int:
+    """Bytes of what a trial leaves for those after it."""
+    [config] = [trial.config for trial in plan.trials if trial.key == key]
+    said = sum(
+        len(plan.tasks[task].splits["train"]) * (16 + 8 * _classes(task, plan))
+        for task in config.tasks
+    )
+    return ("weights" in names) * _weights(config, plan) + ("teaching" in names) * said
+
+
 def _weights(config: TrialConfig, plan: Plan) -> int:
     """Bytes of a model: encoder, and heads at their largest, in single precision."""
     encoder = plan.encoders[config.model_name]
@@ -95,8 +109,9 @@ def _weights(config: TrialConfig, plan: Plan) -> int:
 
 
 def _checkpoint(config: TrialConfig, plan: Plan) -> int:
-    """Bytes of a checkpoint: weights, AdamW's two moments, the best weights where they are kept."""
-    copies = 4 if config.training.keep == "best" else 3
+    """Bytes of a checkpoint: weights, two moments, the best and averaged weights where kept."""
+    training = config.training
+    copies = 3 + (training.keep == "best") + (training.ema_decay is not None)
     tensors = 16 * plan.encoders[config.model_name].num_layers + 16 + 4 * len(config.tasks)
     return copies * _weights(config, plan) + BYTES_PER_TENSOR * tensors + _history(config, plan)
 

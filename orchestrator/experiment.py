@@ -12,16 +12,18 @@ from orchestrator.config import ExperimentConfig, load_experiment
 from orchestrator.disk import check_room, disk_use
 from orchestrator.live import LiveView
 from orchestrator.plan import Plan, PlannedTrial, make_plan
-from orchestrator.progress import Expected, GridProgress
+from orchestrator.progress import Expected, GridProgress, TrialState
 from orchestrator.report.render import write_tables
 from orchestrator.report.results import write_results
 from orchestrator.report.table import Table, comparison
 from orchestrator.resources import TrialResources, feasible, this_machine
 from orchestrator.run_directory import describe, read_plan, taken
+from orchestrator.schedule import clear_leaves, failed, leaves_of, unfinished, what_it_lacks
+from orchestrator.stages import stages
 from trainables.data.token_cache import check_cache_dir
 from trainables.errors import RunDirectoryError
 from trainables.progress import read_progress
-from trainables.record import RunLayout, TrialRecord, read_records
+from trainables.record import RunLayout, TrialRecord, read_records, write_record
 from trainables.tracking import check_trackers
 
 
@@ -90,13 +92,11 @@ def run_experiment(
         check_cache_dir(experiment.data.cache_dir)
     console = console or Console()
     with taken(layout, experiment, plan, console) as records:
-        finished = {key for key, record in records.items() if record.status != "failed"}
-        waiting = [trial for trial in plan.longest_first() if trial.key not in finished]
+        waiting = unfinished(layout, plan.longest_first(), records)
         if here:
             check_room(layout, disk_use(experiment, plan, waiting, resources.slots))
         if waiting or not layout.plan.exists():
             from orchestrator.connection import connected, dashboard
-            from orchestrator.runner import run_trials
 
             with connected(experiment) as nodes:
                 if experiment.ray.dashboard:
@@ -105,14 +105,41 @@ def run_experiment(
                 if not here:
                     check_room(layout, disk_use(experiment, plan, waiting, resources.slots))
                 describe(layout, experiment, plan, resources)
-                expected = [
-                    Expected(t.key, t.config.title, t.config.model_name, t.expected_examples)
-                    for t in waiting
-                ]
                 if waiting:
-                    view = LiveView(GridProgress(expected, resources.slots), console)
-                    run_trials(waiting, experiment, layout, resources, plan.glue_dir, view)
+                    _run_stages(waiting, experiment, plan, layout, resources, console)
+        if not experiment.checkpoint.keep:
+            clear_leaves(layout, plan.trials, read_records(layout, {}))
         return replace(report(layout.root), trained=len(waiting))
+
+
+def _run_stages(
+    waiting: list[PlannedTrial],
+    experiment: ExperimentConfig,
+    plan: Plan,
+    layout: RunLayout,
+    resources: TrialResources,
+    console: Console,
+) -> None:
+    """Run trials after those that they need; one whose forerunner failed fails for that reason."""
+    from orchestrator.runner import run_trials
+
+    expected = [
+        Expected(t.key, t.config.title, t.config.model_name, t.expected_examples) for t in waiting
+    ]
+    leaves = leaves_of(plan.trials)
+    with LiveView(GridProgress(expected, resources.slots), console) as view:
+        for stage in stages(waiting):
+            records = read_records(layout, {})
+            ready = []
+            for trial in stage:
+                reason = what_it_lacks(trial, records)
+                if reason is None:
+                    ready.append(trial)
+                    continue
+                write_record(layout, failed(trial, reason))
+                view.finish(trial.key, TrialState.FAILED, reason)
+            if ready:
+                run_trials(ready, experiment, layout, resources, plan.glue_dir, leaves, view)
 
 
 def report(run_dir: Path) -> Outcome:

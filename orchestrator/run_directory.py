@@ -13,8 +13,9 @@ from rich.console import Console
 
 from orchestrator.config import RUNTIME_KEYS, ExperimentConfig
 from orchestrator.environment import describe_environment
+from orchestrator.grid import Config
 from orchestrator.lock import GUARD, LOCK, PROBE, held, storage_time
-from orchestrator.plan import Config, Plan, PlannedTrial
+from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.report.formats import plain
 from orchestrator.resources import TrialResources
 from orchestrator.validation import shortened, validated

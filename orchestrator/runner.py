@@ -8,7 +8,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from orchestrator.live import LiveView
 from orchestrator.plan import PlannedTrial
 from orchestrator.progress import TrialState
 from orchestrator.resources import TrialResources
+from orchestrator.schedule import Leaves, failed
 from orchestrator.signals import Stop, signals
 from trainables.atomic import write_text
 from trainables.config import Runtime
@@ -41,14 +41,16 @@ def run_trials(
     layout: RunLayout,
     resources: TrialResources,
     glue_dir: str | None,
+    leaves: Leaves,
     view: LiveView,
 ) -> None:
-    """Run ``trials``, started in this order; needs a connected Ray.
+    """Run ``trials``, started in this order; needs a connected Ray and an entered view.
 
     Every trial leaves a record, also one that failed. Ctrl-C and SIGTERM raise
     ``KeyboardInterrupt`` with the finished records kept.
     """
     runtime = runtime_of(experiment, layout, resources, glue_dir).model_dump(mode="json")
+    stop = Stop()
     bundle = {"CPU": float(resources.cpu)} | ({"GPU": resources.gpu} if resources.gpu else {})
     if resources.memory is not None:
         bundle["memory"] = float(int(resources.memory * GB))
@@ -56,12 +58,11 @@ def run_trials(
         {
             "key": trial.key,
             "trial": trial.config.model_dump(mode="json"),
-            "runtime": runtime,
+            "runtime": runtime | {"leaves": leaves.get(trial.key, ())},
             "resources": bundle,
         }
         for trial in trials
     ]
-    stop = Stop()
     follow = Follow(view, {trial.key: trial for trial in trials}, layout, stop)
     with _storage() as storage:
         tuner = tune.Tuner(
@@ -84,7 +85,7 @@ def run_trials(
                 ),
             ),
         )
-        with signals(stop), view:
+        with signals(stop):
             tuner.fit()
     follow.write_waiting()
 
@@ -202,18 +203,8 @@ class Follow(tune.Callback):
         if self._stop.asked:
             return
         key = trial.config["cell"]["key"]
-        config = self._trials[key].config
         reason = why(trial)
-        self._waiting.append(
-            TrialRecord(
-                key=key,
-                title=config.title,
-                status="failed",
-                error=reason,
-                config=config,
-                finished=datetime.now(UTC).isoformat(timespec="seconds"),
-            )
-        )
+        self._waiting.append(failed(self._trials[key], reason))
         self._try_to_write()
         self._view.finish(key, TrialState.FAILED, reason)
 

@@ -10,9 +10,11 @@ from rich.console import Console
 from orchestrator.config import SingleTrialConfig, load_single_trial
 from orchestrator.disk import check_room, disk_use
 from orchestrator.environment import describe_environment
+from orchestrator.grid import Grid
 from orchestrator.log_file import append_row, check_log_file, log_row
-from orchestrator.plan import Plan, check_model, glue_folder, load_tasks, plan_trial, trial_configs
+from orchestrator.plan import Plan, check_model, plan_trial
 from orchestrator.run_directory import taken
+from orchestrator.stages import forerunners
 from trainables.atomic import write_text
 from trainables.config import Runtime, TrialConfig
 from trainables.data.token_cache import check_cache_dir
@@ -109,11 +111,15 @@ def single_trial(arm: str, single: SingleTrialConfig) -> Plan:
         single = single.model_copy(update={"tasks": single.tasks[:1]})
     elif single.task is not None:
         raise ConfigError(f"task={single.task}: {arm} trains on several tasks; use tasks=[...]")
+    for key, forerunner in forerunners(single.define.arms[arm]):
+        raise ConfigError(
+            f"define.arms.{arm}.{key}={forerunner}: needs other trials before its own; use run"
+        )
     encoder = check_model(single, "model", single.model)
-    glue_dir = glue_folder(single.data.glue_dir)
-    tasks = load_tasks(single, glue_dir)
-    [config] = trial_configs(single, arm, single.model, single.seed, tasks)
-    return Plan((plan_trial(config, tasks, encoder),), tasks, {single.model: encoder}, glue_dir)
+    grid = Grid(single)
+    [config] = grid.trials_of(arm, single.model, single.seed)
+    planned = plan_trial(config, grid.tasks_of(arm), encoder)
+    return Plan((planned,), grid.tasks, {single.model: encoder}, grid.glue_dir)
 
 
 def check(single: SingleTrialConfig, plan: Plan) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from trainables.config import STRATEGIES
+from trainables.arms import STRATEGIES
 from trainables.errors import ConfigError
 from trainables.settings import Settings
 

@@ -37,8 +37,37 @@ ARMS: dict[str, dict[str, Any]] = {
     },
     "shared_encoder": {"strategy": "shared_encoder"},
     "shared_encoder_sqrt": {"strategy": "shared_encoder", "sampling": {"name": "power"}},
+    "shared_encoder_mixed": {"strategy": "shared_encoder", "sampling": {"batch": "mixed"}},
+    "lora_shared": {"strategy": "shared_encoder", "adapter": {"rank": 2, "dropout": 0.1}},
 }
 """One arm per strategy and notable setting; properties of all are tested over these."""
+
+METHODS: dict[str, dict[str, Any]] = {
+    "shared_encoder_mixed": {
+        "strategy": "shared_encoder",
+        "sampling": {"batch": "mixed"},
+        "weighting": {"name": "uncertainty"},
+    },
+    "shared_encoder_gradnorm": {
+        "strategy": "shared_encoder",
+        "sampling": {"name": "uniform", "batch": "joint"},
+        "weighting": {"name": "gradnorm"},
+    },
+    "shared_encoder_famo": {
+        "strategy": "shared_encoder",
+        "sampling": {"batch": "joint"},
+        "weighting": {"name": "famo"},
+    },
+    "shared_encoder_pcgrad": {
+        "strategy": "shared_encoder",
+        "sampling": {"name": "annealed", "batch": "joint"},
+        "weighting": {"name": "dwa"},
+        "aggregation": {"name": "pcgrad"},
+    },
+}
+"""Methods that have something to be kept across an interruption."""
+
+ARMS |= METHODS
 
 
 def trial_config(

@@ -8,8 +8,15 @@ import hashlib
 import json
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
 
+from trainables.arms import ArmConfig
 from trainables.data.task import TaskConfig
 from trainables.settings import Settings
 
@@ -33,48 +40,7 @@ class ModelConfig(Settings):
     )
 
 
-class SamplingConfig(Settings):
-    """How a step's task is chosen (see ``trainables/training/sampling.py``)."""
-
-    name: Literal["interleave", "proportional", "power", "uniform"] = "interleave"
-    exponent: float = Field(default=0.5, ge=0, le=1, description="of power: p ~ n ** exponent")
-
-
-class _Arm(Settings):
-    label: str | None = Field(
-        default=None, description="how a table row calls it; none: the arm's name"
-    )
-
-
-class SingleTaskArm(_Arm):
-    """One encoder and one head per task, one trial per task."""
-
-    strategy: Literal["single_task"]
-
-
-class NaiveConcatArm(_Arm):
-    """All examples pooled, one classifier, no notion of task."""
-
-    strategy: Literal["naive_concat"]
-    label_space: Literal["shared", "union"] = "shared"
-    mask_other_tasks: bool = Field(
-        default=True, description="union: predict only among the asked task's classes"
-    )
-    task_prefix: bool = Field(default=False, description="prepend the task's name to the text")
-
-
-class SharedEncoderArm(_Arm):
-    """One encoder, a head per task, trained together."""
-
-    strategy: Literal["shared_encoder"]
-    sampling: SamplingConfig = SamplingConfig()
-    loss_weighting: Literal["equal"] = "equal"
-
-
-ArmConfig = Annotated[
-    SingleTaskArm | NaiveConcatArm | SharedEncoderArm, Field(discriminator="strategy")
-]
-STRATEGIES = ("single_task", "naive_concat", "shared_encoder")
+Warmup = Annotated[str, Field(pattern=r"^(\d+ steps?|\d+(\.\d+)? epochs?)$")]
 
 
 class EarlyStopping(Settings):
@@ -102,14 +68,25 @@ class TrainingConfig(Settings):
         default=False,
         description="evaluate the test split too, once at the end, where its true labels exist",
     )
+    # MT-DNN (Liu et al. 2019): adamax, learning rate 5e-5, batches of 32, 5 epochs, linear decay
+    # after a warm-up of 0.1, clipping at 1.
+    optimizer: Literal["adamw", "adamax"] = "adamw"
     learning_rate: PositiveFloat = 5e-5
+    layer_decay: float = Field(
+        default=1.0, gt=0, le=1, description="rate of a layer, as a share of the next one's"
+    )
     weight_decay: NonNegativeFloat = 0.01
     adam_beta1: float = Field(default=0.9, ge=0, lt=1)
     adam_beta2: float = Field(default=0.999, ge=0, lt=1)
     adam_epsilon: PositiveFloat = 1e-8
-    schedule: Literal["linear", "constant"] = "linear"
-    warmup: float = Field(default=0.0, ge=0, lt=1, description="share of the steps")
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    warmup: Annotated[float, Field(ge=0, lt=1)] | Warmup = Field(
+        default=0.0, description="share of the steps, or a text: 500 steps, 0.5 epochs"
+    )
     max_grad_norm: NonNegativeFloat = Field(default=1.0, description="0: no clipping")
+    ema_decay: float | None = Field(
+        default=None, gt=0, lt=1, description="evaluate and keep averaged weights; none: not"
+    )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     length_bucketing: bool = Field(
         default=True, description="batches of examples of similar length"
@@ -140,6 +117,9 @@ class LimitsConfig(Settings):
     """Caps per task; the same examples are kept in every trial and seed."""
 
     max_train_examples: PositiveInt | None = None
+    train_fraction: float | None = Field(
+        default=None, gt=0, le=1, description="share of them that is kept, rounded up"
+    )
     max_validation_examples: PositiveInt | None = None
 
 
@@ -160,6 +140,12 @@ class TrialConfig(Settings):
     total_steps: PositiveInt | None = Field(
         default=None, description="optimiser steps where the budget is matched in steps"
     )
+    teachers: dict[str, tuple[str, ...]] = Field(
+        default={}, description="task -> keys of the trials whose predictions it learns from"
+    )
+    start_from: str | None = Field(
+        default=None, description="key of the trial whose weights it starts from"
+    )
 
     @property
     def key(self) -> str:
@@ -173,6 +159,12 @@ class TrialConfig(Settings):
         content["code_schema"] = CODE_SCHEMA
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Keys of the trials that must have finished before this one can start."""
+        teachers = {key for keys in self.teachers.values() for key in keys}
+        return frozenset(teachers | ({self.start_from} if self.start_from else set()))
 
     @property
     def title(self) -> str:
@@ -202,6 +194,9 @@ class Runtime(Settings):
     wandb: WandbConfig = WandbConfig()
     resume_from: str | None = Field(default=None, description="a checkpoint folder")
     save_model: bool = False
+    leaves: tuple[Literal["teaching", "weights"], ...] = Field(
+        default=(), description="what trials that come after this one need of it"
+    )
     checkpoint_every: NonNegativeFloat = Field(default=300.0, description="seconds; 0: never")
     keep_checkpoints: bool = Field(default=False, description="also of a trial that has ended")
     patience: NonNegativeFloat = Field(

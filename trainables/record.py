@@ -95,6 +95,9 @@ class TrialRecord(Settings):
         default=0, description="that could not be written since the last interruption"
     )
     parameters: int | None = Field(default=None, description="of the whole model, heads included")
+    trained_parameters: int | None = Field(
+        default=None, description="of them, those that training changed: all but a frozen encoder"
+    )
     steps: int = 0
     examples: int = Field(default=0, description="training examples seen")
     train_seconds: float = 0.0
@@ -159,6 +162,14 @@ class RunLayout:
     def checkpoints(self, key: str) -> Path:
         """Folder of the checkpoints of a trial."""
         return self.root / "checkpoints" / key
+
+    def teaching(self, key: str) -> Path:
+        """A teacher's logits on its training set, for its students (Parquet)."""
+        return self.root / "teaching" / f"{key}.parquet"
+
+    def weights(self, key: str) -> Path:
+        """A trial's final weights, for trials that start from them (safetensors)."""
+        return self.root / "weights" / f"{key}.safetensors"
 
     def model(self, key: str) -> Path:
         """Folder of the final model of a trial."""

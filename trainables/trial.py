@@ -13,19 +13,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from trainables.assembly import assemble
 from trainables.config import Runtime, TrialConfig
 from trainables.data.task import TaskData
 from trainables.errors import CheckpointError, DivergedError, OneOrManyError, StorageError
-from trainables.inputs import load_data, load_tokens
-from trainables.models.classifier import Classifier
-from trainables.models.encoder import load_encoder, load_tokenizer
+from trainables.inputs import load_data
+from trainables.models.encoder import load_tokenizer
 from trainables.models.saved import save_classifier
 from trainables.predictions import write_predictions
 from trainables.progress import Progress, write_progress
 from trainables.record import RunLayout, TrialRecord, read_kills, write_record
 from trainables.retention import conclude
 from trainables.storage import Storage
-from trainables.strategies import TrainTask, make_strategy
+from trainables.teaching import write_teaching, write_weights
 from trainables.tracking import Tracker, make_trackers
 from trainables.training.checkpoint import save_checkpoint
 from trainables.training.device import (
@@ -181,19 +181,7 @@ class Trial:
             resolve_precision(config.training.precision, device),
         )
         self.tasks = load_data(config, runtime.glue_dir)
-        splits = load_tokens(config, runtime, self.tasks)
-        strategy = make_strategy(
-            config.arm,
-            [
-                TrainTask(name, len(data.labels), splits[name]["train"])
-                for name, data in self.tasks.items()
-            ],
-            config.training,
-            config.seed,
-        )
-        encoder = load_encoder(config.model, config.seed)
-        model = Classifier(encoder, strategy.heads, config.seed, config.model.dropout).to(device)
-        loop = TrainingLoop(model, strategy, list(splits.values()), config, self.precision)
+        loop = assemble(config, runtime, self.tasks, device, self.precision)
         if runtime.resume_from is not None:
             load_checkpoint(Path(runtime.resume_from), config.key, loop)
         elif runtime.checkpoint_every:
@@ -208,6 +196,7 @@ class Trial:
             raise CheckpointError(f"{self.config.title}: ended without an evaluation")
         path = self.layout.predictions(self.config.key)
         yield from self._kept("predictions", lambda: write_predictions(path, evaluations))
+        yield from self._leave(loop)
         if self.runtime.save_model:
             yield from self._kept("the model", lambda: self._save_model(loop))
         epoch = next(e for e in loop.state.history if e.epoch == loop.reported_epoch)
@@ -225,6 +214,15 @@ class Trial:
         with suppress(OSError):
             self.layout.memory_kills(self.config.key).unlink(missing_ok=True)
         self._ended(record)
+
+    def _leave(self, loop: TrainingLoop) -> Iterator[Progress]:
+        """What trials that come after this one need of it."""
+        if "teaching" in self.runtime.leaves:
+            said, path = loop.taught(), self.layout.teaching(self.config.key)
+            yield from self._kept("predictions on train", lambda: write_teaching(path, said))
+        if "weights" in self.runtime.leaves:
+            target = self.layout.weights(self.config.key)
+            yield from self._kept("weights", lambda: write_weights(target, loop.model))
 
     def _save_model(self, loop: TrainingLoop) -> None:
         save_classifier(
@@ -244,6 +242,7 @@ class Trial:
             content |= {
                 "history": tuple(state.history),
                 "parameters": self.loop.model.parameters_count,
+                "trained_parameters": self.loop.model.trained_count,
                 "steps": state.step,
                 "examples": state.examples,
                 "train_seconds": state.train_seconds,

@@ -69,9 +69,18 @@ class SeedRun:
 
     @property
     def parameters(self) -> int | None:
-        """Summed over the seed's models; none until all are known."""
-        sizes = [record.parameters for record in self.records if record.parameters is not None]
-        return sum(sizes) if sizes and len(sizes) == len(self.trials) else None
+        """To be stored for the seed's models together; none until all are known.
+
+        What training left as it was is stored once: with adapters, the models share an encoder.
+        """
+        sizes = [
+            (r.parameters, r.trained_parameters or r.parameters)
+            for r in self.records
+            if r.parameters is not None
+        ]
+        if not sizes or len(sizes) != len(self.trials):
+            return None
+        return sum(trained for _, trained in sizes) + max(w - trained for w, trained in sizes)
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,9 @@ def test_any_damage_of_a_run_directory_is_told(
         ended = command("report", "copy")
         assert ended.code in (0, 1, 2), ended
         assert "Traceback" not in ended.err
-        assert (ended.code == 0) == (ended.err == ""), ended.err
+        # Of predictions, which no table needs, it is only said that they are damaged.
+        wrong = [line for line in ended.err.splitlines() if "/predictions/" not in line]
+        assert (ended.code == 0) == (not wrong), ended.err
         if ended.code == 2:
             assert ended.err.startswith("error: ")
             assert ended.err.count("\n") == 1

@@ -14,6 +14,7 @@ from orchestrator.config import (
     load_single_trial,
 )
 from search_spaces.presets import preset_names
+from trainables.arms import NaiveConcatArm, SharedEncoderArm, SingleTaskArm
 from trainables.errors import ConfigError
 
 SPECIAL = {
@@ -25,6 +26,8 @@ SPECIAL = {
     "task": "mrpc",
     "training.early_stopping": "{patience: 2, min_delta: 0.1}",
     "training.adam_beta1": "0.8",
+    "training.warmup": "500 steps",
+    "define.arms.mine.weighting.weights": "{cola: 2.0}",
     "selection.fraction": "0.2",
     "resources.cpu": "3",
     "resources.gpu": "0.5",
@@ -93,6 +96,32 @@ def test_every_key_of_a_single_trial_can_be_overridden(key: str, kind: Any) -> N
     assert at(changed.model_dump(mode="json"), key) != before
 
 
+def arm_leaves() -> list[tuple[str, str, Any]]:
+    """Strategy, key and annotation of every setting of every kind of arm."""
+    kinds = {
+        "single_task": SingleTaskArm,
+        "naive_concat": NaiveConcatArm,
+        "shared_encoder": SharedEncoderArm,
+    }
+    return [
+        (strategy, key, kind)
+        for strategy, section in kinds.items()
+        for key, kind in leaves(section, "define.arms.mine.")
+        if not key.endswith(".strategy")
+    ]
+
+
+@pytest.mark.parametrize(("strategy", "key", "kind"), arm_leaves())
+def test_every_key_of_an_arm_can_be_overridden(strategy: str, key: str, kind: Any) -> None:
+    methods = ", sampling: {batch: joint}, weighting: {name: fixed}"
+    settings = methods if strategy == "shared_encoder" else ""
+    arm = f"define.arms.mine={{strategy: {strategy}{settings}}}"
+    before = at(load_experiment("demo", [arm]).model_dump(mode="json"), key)
+    value = another(key, kind, before)
+    after = at(load_experiment("demo", [arm, f"{key}={value}"]).model_dump(mode="json"), key)
+    assert after != before
+
+
 def test_later_overrides_win() -> None:
     overrides = ["training.epochs=4", "training.epochs=5"]
     assert load_experiment("demo", overrides).training.epochs == 5
@@ -153,6 +182,35 @@ BAD = [
     (["selection.enabled=never", "training.keep=best"], "selection.enabled=never: training.keep"),
     (["name=../x"], "name: string should match pattern"),
     (["tracking=[wandbb]"], "tracking.0: input should be 'wandb'"),
+    (
+        ["define.arms.shared_encoder.weighting.name=gradnorm"],
+        "define.arms.shared_encoder: weighting.name=gradnorm compares all tasks in every step, "
+        "and with sampling.batch=one_task a step may lack some; set sampling.batch=joint",
+    ),
+    (
+        ["define.arms.a={strategy: shared_encoder, aggregation: {name: upgrad}}"],
+        "define.arms.a: aggregation.name=upgrad combines the gradients of several tasks, "
+        "and with sampling.batch=one_task a step has one; set sampling.batch=joint",
+    ),
+    (
+        ["define.arms.shared_encoder.weighting={weights: {sentiment: 2}}"],
+        "define.arms.shared_encoder: weighting.weights are not used by weighting.name=equal",
+    ),
+    (
+        ["define.arms.shared_encoder.weighting={name: fixed, weights: {sentimnt: 2}}"],
+        "define.arms.shared_encoder.weighting.weights: sentimnt is none of the tasks; "
+        "did you mean sentiment?",
+    ),
+    (
+        ["define.arms.shared_encoder.sampling.batch=joint", "training.batch_size=4"],
+        "define.arms.shared_encoder.sampling.batch=joint: 3 tasks share a batch, so "
+        "training.batch_size must be at least 6, not 4",
+    ),
+    (["training.warmup=1.5"], "training.warmup: input should be less than 1"),
+    (["training.warmup=5 minutes"], "training.warmup: "),
+    (["training.ema_decay=1"], "training.ema_decay: input should be less than 1, not 1"),
+    (["training.layer_decay=0"], "training.layer_decay: input should be greater than 0, not 0"),
+    (["training.optimizer=adam"], "training.optimizer: input should be 'adamw' or 'adamax'"),
     (["x"], "x: an override is key=value"),
     (["=3"], "=3: an override is key=value"),
     (["training.=5"], "training.=5: an override is key=value"),

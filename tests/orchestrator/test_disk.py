@@ -87,6 +87,7 @@ def test_more_slots_and_larger_trials_take_more(tiny_bert: Path) -> None:
     assert kept.running - kept.after < two.running - two.after
     assert total(1, "save_models=true").after > one.after
     assert total(1, "training.keep=best").running > one.running
+    assert total(1, "training.ema_decay=0.9").running > one.running
 
 
 def test_the_plan_says_it(command: Command, tiny_bert: Path) -> None:

@@ -27,8 +27,8 @@ ARM = {"strategy": "shared_encoder"}
         ),
         (
             {"define": {"arms": {"a": {**ARM, "sampling": {"name": "x"}}}}},
-            "define.arms.a.sampling.name: input should be 'interleave', 'proportional', 'power' "
-            "or 'uniform', not 'x'",
+            "define.arms.a.sampling.name: input should be 'interleave', 'proportional', 'power', "
+            "'annealed', 'uniform' or 'round_robin', not 'x'",
         ),
         (
             {"define": {"arms": {"single_task": {"strategy": "single_task", "labl": "x"}}}},

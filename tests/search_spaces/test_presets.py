@@ -9,7 +9,18 @@ from trainables.errors import ConfigError
 
 
 def test_the_presets() -> None:
-    assert preset_names() == ["demo", "full", "paper", "quick"]
+    assert set(preset_names()) == {
+        "bam",
+        "demo",
+        "full",
+        "methods",
+        "mt-bert",
+        "mt-dnn",
+        "paper",
+        "peft",
+        "quick",
+        "samplers",
+    }
     for name in preset_names():
         assert load_values(name, [])["name"] == name
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.config import load_experiment
-from orchestrator.plan import load_tasks
+from orchestrator.grid import Grid as Experiment
 from tests.orchestrator.grid import Ended, Grid, ended
 from trainables.config import ModelConfig
 from trainables.data.tokens import tokenize_task
@@ -57,7 +57,7 @@ def block(cache: Path, grid: Grid) -> None:
     """Make the sentiment task's place in a token cache unusable."""
     experiment = load_experiment("demo", [*grid.overrides(), *OVERRIDES])
     tokenizer = load_tokenizer(ModelConfig(encoder=str(grid.encoder), max_length=64))
-    task = load_tasks(experiment, None)["sentiment"]
+    task = Experiment(experiment).tasks["sentiment"]
     probe = grid.folder / "probe"
     tokenize_task(task, tokenizer, max_length=64, prefix=None, cache_dir=probe)
     [lock] = (probe / "tokens").glob("*.lock")

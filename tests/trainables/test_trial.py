@@ -10,7 +10,15 @@ import pandas as pd
 import pytest
 import torch
 
-from tests.trials import ARMS, assert_same, finished, runtime, trial_config, weights
+from tests.trials import (
+    ARMS,
+    METHODS,
+    assert_same,
+    finished,
+    runtime,
+    trial_config,
+    weights,
+)
 from trainables.config import LimitsConfig, SelectionConfig, TrialConfig
 from trainables.data.sources import load_task
 from trainables.data.task import TaskConfig
@@ -61,15 +69,17 @@ def test_predictions_give_the_records_numbers(arm: str, tiny_bert: Path, tmp_pat
         assert result.loss == pytest.approx(float(loss), rel=1e-5)
 
 
-@pytest.mark.parametrize("arm", ARMS)
-@pytest.mark.parametrize("settings", [{}, SELECTING], ids=["plain", "selecting"])
+@pytest.mark.parametrize(
+    ("arm", "settings"),
+    [(arm, SELECTING) for arm in ARMS] + [(arm, {}) for arm in ARMS if arm not in METHODS],
+)
 def test_interrupted_after_any_step_it_ends_bit_for_bit_the_same(
     arm: str, settings: dict, tiny_bert: Path, tmp_path: Path
 ) -> None:
     config = trial_config(arm, tiny_bert, **settings)
     whole = finished(config, tmp_path / "whole")
     total = whole[0].steps
-    for stop in {1, total // 2, total - 1}:
+    for stop in {total // 2} if arm in METHODS else {1, total // 2, total - 1}:
         folder = tmp_path / f"stopped-{stop}"
         first = Trial(config, runtime(folder, checkpoint_every=1e9))
         for progress in first.run():
@@ -104,14 +114,15 @@ def test_shared_encoder_with_one_task_gives_the_bits_of_single_task(
     assert all(torch.equal(tensor, theirs[name]) for name, tensor in weights(one).items())
 
 
+@pytest.mark.parametrize("arm", ["naive_concat", "shared_encoder_gradnorm", "shared_encoder_famo"])
 def test_a_batch_in_micro_batches_gives_nearly_the_same_weights(
-    tiny_bert: Path, tmp_path: Path
+    arm: str, tiny_bert: Path, tmp_path: Path
 ) -> None:
     plain, accumulated = (
         weights(
             finished(
                 trial_config(
-                    "naive_concat",
+                    arm,
                     tiny_bert,
                     gradient_accumulation=parts,
                     model={"dropout": 0.0},
@@ -148,6 +159,58 @@ def test_the_best_epoch_is_chosen_on_selection_and_its_weights_are_kept(
     model, _, _ = load_classifier(trial.layout.model(config.key))
     saved = model.state_dict()
     assert all(torch.equal(tensor, saved[name]) for name, tensor in weights(trial).items())
+
+
+@pytest.mark.parametrize("settings", [{}, SELECTING], ids=["plain", "selecting"])
+def test_averaged_weights_are_evaluated_and_kept_also_after_an_interruption(
+    settings: dict, tiny_bert: Path, tmp_path: Path
+) -> None:
+    config = trial_config("shared_encoder", tiny_bert, ema_decay=0.8, **settings)
+    whole = finished(config, tmp_path / "whole", save_model=True)
+    first = Trial(config, runtime(tmp_path / "stopped", checkpoint_every=1e9))
+    for progress in first.run():
+        if progress["step"] == whole[0].steps // 2:
+            break
+    assert first.loop is not None
+    save_checkpoint(first.layout.checkpoints(config.key), config.key, first.loop)
+    assert_same(whole, finished(config, tmp_path / "stopped", checkpoint_every=1e9))
+    saved = load_classifier(whole[1].layout.model(config.key))[0].state_dict()
+    assert all(torch.equal(tensor, saved[name]) for name, tensor in weights(whole[1]).items())
+
+
+def test_averaged_weights_are_the_average_of_those_of_every_step(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
+    plain = Trial(trial_config("single_task", tiny_bert), runtime(tmp_path / "plain"))
+    expected: dict[str, torch.Tensor] = {}
+    for _ in plain.run():
+        for name, tensor in weights(plain).items():
+            expected[name] = 0.8 * expected.get(name, tensor.clone()) + 0.2 * tensor
+    averaged = finished(trial_config("single_task", tiny_bert, ema_decay=0.8), tmp_path / "ema")
+    for name, tensor in weights(averaged[1]).items():
+        torch.testing.assert_close(tensor, expected[name])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"optimizer": "adamax", "warmup": "3 steps", "schedule": "cosine"},
+        {"layer_decay": 0.9, "warmup": "0.5 epochs"},
+    ],
+    ids=["mt_dnn", "bam"],
+)
+def test_every_optimiser_resumes_bit_for_bit(
+    settings: dict, tiny_bert: Path, tmp_path: Path
+) -> None:
+    config = trial_config("shared_encoder", tiny_bert, **settings)
+    whole = finished(config, tmp_path / "whole")
+    first = Trial(config, runtime(tmp_path / "stopped", checkpoint_every=1e9))
+    for progress in first.run():
+        if progress["step"] == 5:
+            break
+    assert first.loop is not None
+    save_checkpoint(first.layout.checkpoints(config.key), config.key, first.loop)
+    assert_same(whole, finished(config, tmp_path / "stopped", checkpoint_every=1e9))
 
 
 def test_early_stopping_ends_after_patience_epochs_without_gain(

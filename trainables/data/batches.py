@@ -76,10 +76,26 @@ class BatchStream:
     def batch(self, k: int) -> np.ndarray:
         """Indices of the examples of the ``k``-th batch, counted from 0 over all passes."""
         number, position = divmod(k, self.per_pass)
+        return self._of_pass(number)[position]
+
+    def examples(self, first: int, count: int) -> np.ndarray:
+        """Indices of ``count`` examples from the ``first``-th on, counted from 0 over all passes.
+
+        The batches one after the other, cut elsewhere: for steps that take a varying number.
+        """
+        taken = []
+        while count:
+            number, position = divmod(first, len(self._lengths))
+            part = np.concatenate(self._of_pass(number))[position : position + count]
+            taken.append(part)
+            first, count = first + len(part), count - len(part)
+        return np.concatenate(taken)
+
+    def _of_pass(self, number: int) -> Sequence[np.ndarray]:
         if number != self._pass:
             rng = generator(self._seed, "order", self.name, number)
             self._batches = shuffled_batches(
                 self._lengths, self._batch_size, rng, bucketing=self._bucketing
             )
             self._pass = number
-        return self._batches[position]
+        return self._batches

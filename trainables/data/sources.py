@@ -4,6 +4,7 @@ A new source is a file with a function ``load(name, task, glue_dir) -> RawTask``
 registry below and a field of that name in ``TaskConfig``.
 """
 
+import math
 from collections.abc import Callable
 
 from trainables.config import LimitsConfig
@@ -85,6 +86,10 @@ def load_task(
     check(name, raw, len(task.text))
     splits = dict(raw.splits)
     splits["train"] = cap(splits["train"], limits.max_train_examples)
+    if limits.train_fraction is not None:
+        # Rounded first, so that a tenth of 70 is 7 whatever 0.1 is in binary.
+        kept = math.ceil(round(limits.train_fraction * len(splits["train"]), 6))
+        splits["train"] = cap(splits["train"], kept)
     splits["validation"] = cap(splits["validation"], limits.max_validation_examples)
     if selection_fraction is not None:
         splits["train"], splits["selection"] = carve(splits["train"], selection_fraction)

@@ -22,7 +22,7 @@ from trainables.data import token_cache
 from trainables.data.task import Split, TaskData
 from trainables.errors import EncoderError
 
-FORMAT = 1
+FORMAT = 2
 """Version of the files' layout and of the way in which examples are encoded."""
 
 _BATCH = 1024
@@ -36,6 +36,8 @@ class TokenSplit:
         ids: int32, shape ``(tokens,)``: all examples, one after the other.
         segments: uint8, shape ``(tokens,)``: 0 in the first text and 1 in the second; none where
             the encoder has no segment embeddings.
+        texts: uint8, shape ``(tokens,)``: 1 in the first text, 2 in the second, 0 in special
+            tokens; none where the task has one text.
         offsets: int64, shape ``(examples + 1,)``: example ``i`` is
             ``ids[offsets[i] : offsets[i + 1]]``.
         labels: int64, shape ``(examples,)``.
@@ -44,6 +46,7 @@ class TokenSplit:
 
     ids: np.ndarray
     segments: np.ndarray | None
+    texts: np.ndarray | None
     offsets: np.ndarray
     labels: np.ndarray
     pad_id: int
@@ -63,8 +66,9 @@ class TokenSplit:
             indices: which examples, shape ``(batch,)``, at least one.
 
         Returns:
-            ``input_ids``, ``attention_mask`` and, where there are segments, ``token_type_ids``,
-            int64, shape ``(batch, longest)``; ``labels``, int64, shape ``(batch,)``.
+            ``input_ids``, ``attention_mask`` and, where they exist, ``token_type_ids`` (the
+            segments) and ``texts``, int64, shape ``(batch, longest)``; ``labels``, int64, shape
+            ``(batch,)``.
         """
         starts = self.offsets[indices]
         lengths = self.offsets[np.asarray(indices) + 1] - starts
@@ -74,9 +78,10 @@ class TokenSplit:
         input_ids = np.full(mask.shape, self.pad_id, dtype=np.int64)
         input_ids[mask] = self.ids[positions]
         batch = {"input_ids": input_ids, "attention_mask": mask.astype(np.int64)}
-        if self.segments is not None:
-            batch["token_type_ids"] = np.zeros(mask.shape, dtype=np.int64)
-            batch["token_type_ids"][mask] = self.segments[positions]
+        for name, array in (("token_type_ids", self.segments), ("texts", self.texts)):
+            if array is not None:
+                batch[name] = np.zeros(mask.shape, dtype=np.int64)
+                batch[name][mask] = array[positions]
         batch["labels"] = np.array(self.labels[indices])
         return {name: torch.from_numpy(array) for name, array in batch.items()}
 
@@ -183,6 +188,7 @@ def _encode(
     with_segments = "token_type_ids" in tokenizer.model_input_names
     ids: list[list[int]] = []
     segments: list[list[int]] = []
+    texts: list[list[int]] = []
     for start in range(0, len(split), _BATCH):
         first, *second = map(list, zip(*split.texts[start : start + _BATCH], strict=True))
         if prefix is not None:
@@ -199,12 +205,18 @@ def _encode(
         ids += encoded["input_ids"]
         if with_segments:
             segments += encoded["token_type_ids"]
+        if second:
+            texts += [
+                [0 if text is None else text + 1 for text in encoded.sequence_ids(i)]
+                for i in range(len(first))
+            ]
     arrays = {
         "ids": _flat(ids, np.int32),
         "offsets": np.cumsum([0, *map(len, ids)], dtype=np.int64),
         "labels": split.labels.astype(np.int64),
     }
-    return arrays | ({"segments": _flat(segments, np.uint8)} if with_segments else {})
+    per_token = {"segments": segments, "texts": texts}
+    return arrays | {name: _flat(part, np.uint8) for name, part in per_token.items() if part}
 
 
 def _flat(lists: list[list[int]], dtype: Any) -> np.ndarray:
@@ -221,10 +233,12 @@ def _open(folder: Path, split: str, pad_id: int) -> TokenSplit:
 
 def _of(arrays: Mapping[str, np.ndarray], split: str, pad_id: int) -> TokenSplit:
     """The split among arrays that are named as in ``_arrays``."""
-    ids, segments, offsets, labels = (
-        arrays.get(f"{split}.{part}.npy") for part in ("ids", "segments", "offsets", "labels")
-    )
+
+    def part(name: str) -> np.ndarray | None:
+        return arrays.get(f"{split}.{name}.npy")
+
+    ids, offsets, labels = part("ids"), part("offsets"), part("labels")
     assert ids is not None
     assert offsets is not None
     assert labels is not None
-    return TokenSplit(ids, segments, offsets, labels, pad_id)
+    return TokenSplit(ids, part("segments"), part("texts"), offsets, labels, pad_id)

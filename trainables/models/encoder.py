@@ -8,6 +8,7 @@ import inspect
 from pathlib import Path
 
 import torch
+from peft import PeftModel
 from torch import Tensor, nn
 from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 
@@ -40,7 +41,7 @@ class Encoder(nn.Module):
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
         config: PretrainedConfig = model.config
-        self.model = model
+        self.model: PreTrainedModel | PeftModel = model
         self.hidden_size: int = config.hidden_size
         self.dropout = hidden_dropout(config)
         self.has_pooler = has_pooler(model)

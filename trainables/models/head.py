@@ -1,6 +1,11 @@
-"""Heads: from what an encoder says of a text to one logit per class."""
+"""Heads: from what an encoder says of a text to one logit per class.
+
+To add one, write a subclass of ``Head`` and name it in ``HEADS`` (``trainables/models/heads.py``)
+and in ``HeadConfig``.
+"""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +14,25 @@ from trainables.seeding import derive_seed
 
 INITIAL_STD = 0.02
 """Standard deviation of fresh weights, as in BERT (Devlin et al. 2019) and its relatives."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What a head sees of a batch.
+
+    Attributes:
+        hidden: the encoder's hidden states, shape ``(B, T, H)``; the first token is the one that
+            stands for the text.
+        pooled: the family's pooled first token ``(B, H)``, or ``None``.
+        mask: 1 for tokens and 0 for padding, shape ``(B, T)``.
+        texts: 1 in the first text, 2 in the second and 0 elsewhere, shape ``(B, T)``; ``None``
+            where the batch has no pairs.
+    """
+
+    hidden: Tensor
+    pooled: Tensor | None
+    mask: Tensor
+    texts: Tensor | None
 
 
 class Head(nn.Module, ABC):
@@ -21,13 +45,8 @@ class Head(nn.Module, ABC):
     classes: int
 
     @abstractmethod
-    def forward(self, hidden: Tensor, pooled: Tensor | None) -> Tensor:
+    def forward(self, encoded: Encoded) -> Tensor:
         """Classify a batch.
-
-        Args:
-            hidden: the encoder's hidden states, shape ``(B, T, H)``; the first token is the one
-                that stands for the text.
-            pooled: the family's pooled first token ``(B, H)``, or ``None``.
 
         Returns:
             Logits of shape ``(B, C)``.
@@ -46,27 +65,3 @@ class Head(nn.Module, ABC):
                     parameter.normal_(0.0, INITIAL_STD, generator=generator)
                 else:
                     parameter.zero_()
-
-
-class LinearHead(Head):
-    """The usual fine-tuning head: pooled first token, dropout, one linear layer.
-
-    Where the encoder has no pooler the head brings one, as ``RobertaClassificationHead`` of
-    transformers does: first token, dropout, dense layer, tanh, dropout, linear layer.
-    """
-
-    def __init__(self, hidden_size: int, classes: int, dropout: float, *, pooler: bool) -> None:
-        super().__init__()
-        self.classes = classes
-        self.dropout = nn.Dropout(dropout)
-        self.dense = None if pooler else nn.Linear(hidden_size, hidden_size)
-        self.out = nn.Linear(hidden_size, classes)
-
-    def forward(self, hidden: Tensor, pooled: Tensor | None) -> Tensor:
-        """See ``Head.forward``."""
-        if self.dense is None:
-            assert pooled is not None, "this head was made for an encoder with a pooler"
-            first = pooled
-        else:
-            first = torch.tanh(self.dense(self.dropout(hidden[:, 0])))
-        return self.out(self.dropout(first))

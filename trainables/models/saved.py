@@ -17,15 +17,17 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedTokenizerBase
 
+from trainables.arms import HeadConfig
 from trainables.atomic import read_whole, sync_folder
 from trainables.config import ModelConfig
 from trainables.errors import EncoderError
+from trainables.models.adapter import merged
 from trainables.models.classifier import Classifier
 from trainables.models.encoder import load_encoder, load_tokenizer
 from trainables.models.quiet import quiet
 from trainables.settings import Settings
 
-SAVED_SCHEMA = 1
+SAVED_SCHEMA = 2
 
 
 class _Heads(Settings):
@@ -33,6 +35,7 @@ class _Heads(Settings):
 
     schema_version: int
     heads: dict[str, PositiveInt]
+    kinds: dict[str, HeadConfig]
     dropout: float
     extra: dict[str, Any]
 
@@ -56,7 +59,7 @@ def save_classifier(
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".tmp"))
     try:
         with quiet():
-            classifier.encoder.model.save_pretrained(temporary)
+            merged(classifier.encoder.model).save_pretrained(temporary)
             tokenizer.save_pretrained(temporary)
         state = classifier.heads.state_dict()
         save_file(
@@ -66,6 +69,7 @@ def save_classifier(
         heads = _Heads(
             schema_version=SAVED_SCHEMA,
             heads=classifier.classes,
+            kinds=classifier.kinds,
             dropout=classifier.dropout,
             extra=extra,
         )
@@ -112,7 +116,8 @@ def load_classifier(
         # Before the heads are made, which may take more memory than there is.
         if sum(heads.heads.values()) > sum(tensor.numel() for tensor in state.values()):
             raise ValueError("it has fewer numbers than heads.json has classes")
-        classifier = Classifier(load_encoder(model, seed=0), heads.heads, 0, heads.dropout)
+        encoder = load_encoder(model, seed=0)
+        classifier = Classifier(encoder, heads.heads, 0, heads.dropout, heads.kinds)
         classifier.heads.load_state_dict(state)
     except (SafetensorError, OSError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]

@@ -1,17 +1,13 @@
 """The three strategies."""
 
-from trainables.config import (
-    NaiveConcatArm,
-    SharedEncoderArm,
-    SingleTaskArm,
-    TrainingConfig,
-)
-from trainables.strategies.base import Step, Strategy, TrainTask
+from trainables.arms import NaiveConcatArm, SharedEncoderArm, SingleTaskArm
+from trainables.config import TrainingConfig
+from trainables.strategies.base import Part, Step, Strategy, TrainTask
 from trainables.strategies.naive_concat import NaiveConcat
 from trainables.strategies.shared_encoder import SharedEncoder
 from trainables.strategies.single_task import SingleTask
 
-__all__ = ["NaiveConcat", "SharedEncoder", "SingleTask", "Step", "Strategy", "TrainTask"]
+__all__ = ["NaiveConcat", "Part", "SharedEncoder", "SingleTask", "Step", "Strategy", "TrainTask"]
 
 
 def make_strategy(

@@ -14,28 +14,63 @@ from trainables.data.tokens import TokenSplit
 
 @dataclass(frozen=True)
 class TrainTask:
-    """One task as a strategy sees it: its name, number of classes and training examples."""
+    """One task as a strategy sees it.
+
+    Attributes:
+        name: its name.
+        classes: how many it has.
+        train: its training examples.
+        teacher: what a teacher says of each of them, float32 of shape ``(examples, classes)``,
+            rows that sum to 1; none: the task has no teacher.
+    """
 
     name: str
     classes: int
     train: TokenSplit
+    teacher: np.ndarray | None = None
+
+    def collate(self, indices: np.ndarray) -> dict[str, torch.Tensor]:
+        """A batch (see ``TokenSplit.collate``), with its rows of ``teacher`` where there is one."""
+        tensors = self.train.collate(indices)
+        if self.teacher is not None:
+            tensors["teacher"] = torch.from_numpy(self.teacher[indices])
+        return tensors
 
 
 @dataclass(frozen=True)
-class Step:
-    """The batch of one optimiser step.
+class Part:
+    """Examples of one optimiser step that go through one head and have one loss.
 
     Attributes:
         head: the head that is trained.
         tensors: ``input_ids``, ``attention_mask`` and, where the encoder knows segments,
-            ``token_type_ids``, each ``(batch, tokens)``; ``labels`` ``(batch,)`` in the head's
-            label space.
-        tasks: index of each example's task, shape ``(batch,)``.
+            ``token_type_ids``, each ``(examples, tokens)``; ``labels`` ``(examples,)`` in the
+            head's label space; where the task has a teacher, ``teacher`` ``(examples, classes)``.
+        tasks: index of each example's task, shape ``(examples,)``; all the same, except where the
+            strategy knows no tasks.
     """
 
     head: str
     tensors: dict[str, torch.Tensor]
     tasks: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.tasks)
+
+    @property
+    def task(self) -> int:
+        """The task whose loss this is; the first one's where the strategy knows no tasks."""
+        return int(self.tasks[0])
+
+
+@dataclass(frozen=True)
+class Step:
+    """The batch of one optimiser step: one part, or one for each task that is in it."""
+
+    parts: tuple[Part, ...]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
 
 
 class Strategy(ABC):
@@ -87,11 +122,7 @@ class Strategy(ABC):
         """Whether the head's unrestricted choice is another task's class; none: it has no such."""
         return None
 
-    def _stream(self, name: str, lengths: np.ndarray) -> BatchStream:
+    def _stream(self, name: str, lengths: np.ndarray, batch_size: int) -> BatchStream:
         return BatchStream(
-            name,
-            lengths,
-            self.training.batch_size,
-            self.seed,
-            bucketing=self.training.length_bucketing,
+            name, lengths, batch_size, self.seed, bucketing=self.training.length_bucketing
         )

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from trainables.config import NaiveConcatArm, TrainingConfig
-from trainables.strategies.base import Step, Strategy, TrainTask
+from trainables.arms import NaiveConcatArm
+from trainables.config import TrainingConfig
+from trainables.strategies.base import Part, Step, Strategy, TrainTask
 
 HEAD = "pooled"
 
@@ -39,7 +40,7 @@ class NaiveConcat(Strategy):
         self._task = np.repeat(np.arange(len(tasks)), sizes)
         self._index = np.concatenate([np.arange(size) for size in sizes])
         lengths = np.concatenate([task.train.lengths for task in tasks])
-        self._pooled = self._stream(HEAD, lengths)
+        self._pooled = self._stream(HEAD, lengths, training.batch_size)
 
     @property
     def heads(self) -> dict[str, int]:
@@ -66,8 +67,10 @@ class NaiveConcat(Strategy):
             for task in np.unique(tasks):
                 part = self.tasks[task].train.collate(self._index[chosen[tasks == task]])
                 part["labels"] = part["labels"] + self._offsets[task]
+                # Only pairs have it, and this classifier knows no pairs.
+                part.pop("texts", None)
                 parts.append(part)
-            yield Step(HEAD, _join(parts, self.tasks[0].train.pad_id), tasks)
+            yield Step((Part(HEAD, _join(parts, self.tasks[0].train.pad_id), tasks),))
             at += 1
 
     def own_labels(self, task: int, labels: torch.Tensor) -> torch.Tensor:

@@ -1,7 +1,8 @@
 """One encoder, a head per task, trained together (MT-DNN and its family).
 
 Liu et al. 2019, "Multi-Task Deep Neural Networks for Natural Language Understanding": each step
-trains one task's batch through the shared encoder and that task's head.
+trains one task's batch through the shared encoder and that task's head. Steps of several tasks
+have a part, and so a loss, for each (see ``trainables/training/sampling.py``).
 """
 
 from collections.abc import Iterator
@@ -9,21 +10,25 @@ from functools import cached_property
 
 import numpy as np
 
-from trainables.config import SharedEncoderArm, TrainingConfig
+from trainables.arms import SharedEncoderArm
+from trainables.config import TrainingConfig
 from trainables.data.batches import BatchStream
 from trainables.seeding import generator
-from trainables.strategies.base import Step, Strategy, TrainTask
-from trainables.training.sampling import make_sampler
+from trainables.strategies.base import Part, Step, Strategy, TrainTask
+from trainables.training.sampling import in_every_step, make_sampler, step_sizes
 
 
 class SharedEncoder(Strategy):
-    """A head per task; a sampler chooses each step's task."""
+    """A head per task; a sampler chooses each step's tasks."""
 
     def __init__(
         self, tasks: list[TrainTask], training: TrainingConfig, seed: int, arm: SharedEncoderArm
     ) -> None:
         super().__init__(tasks, training, seed)
         self.sampler = make_sampler(arm.sampling)
+        # One task has nothing to be mixed with: its batches are those of single-task training.
+        self._batch = arm.sampling.batch if len(tasks) > 1 else "one_task"
+        self._sizes = np.array([len(task.train) for task in tasks])
 
     @property
     def heads(self) -> dict[str, int]:
@@ -32,8 +37,8 @@ class SharedEncoder(Strategy):
 
     @property
     def steps_per_pass(self) -> int:
-        """All tasks' batches."""
-        return int(self._batches.sum())
+        """All tasks' batches, or the batches of all examples together."""
+        return len(self._round(0))
 
     def head_of(self, task: int) -> str:
         """The task's own."""
@@ -41,31 +46,57 @@ class SharedEncoder(Strategy):
 
     def steps(self, start: int) -> Iterator[Step]:
         """See ``Strategy.steps``."""
-        seen = np.zeros(len(self.tasks), dtype=np.int64)
+        taken = np.zeros(len(self.tasks), dtype=np.int64)
         number = 0
         at = 0
         while True:
-            for task in self._round(number):
+            for counts in self._round(number):
                 if at >= start:
-                    yield self._step(int(task), int(seen[task]))
-                seen[task] += 1
+                    yield self._step(taken, counts)
+                taken += counts
                 at += 1
             number += 1
 
     def _round(self, number: int) -> np.ndarray:
-        examples = np.array([len(task.train) for task in self.tasks])
-        rng = generator(self.seed, "sampler", number)
-        return self.sampler.schedule(examples, self._batches, rng)
+        """What each step of a round takes, int64 of shape ``(steps, tasks)``.
 
-    def _step(self, task: int, k: int) -> Step:
-        indices = self._streams[task].batch(k)
-        tensors = self.tasks[task].train.collate(indices)
-        return Step(self.head_of(task), tensors, np.full(len(indices), task))
+        Whole batches of one task, else examples of several.
+        """
+        rng = generator(self.seed, "sampler", number)
+        progress = min(1.0, number / max(1, self.training.epochs - 1))
+        if self._batch == "one_task":
+            draws = np.array([stream.per_pass for stream in self._streams])
+            return self._one_hot(self.sampler.schedule(self._sizes, draws, progress, rng))
+        sizes = step_sizes(int(self._sizes.sum()), self.training.batch_size)
+        if self._batch == "joint":
+            return in_every_step(self.sampler.shares(self._sizes, progress), sizes, rng)
+        drawn = self._one_hot(self.sampler.schedule(self._sizes, self._sizes, progress, rng))
+        return np.add.reduceat(drawn, np.cumsum(sizes) - sizes)
+
+    def _one_hot(self, drawn: np.ndarray) -> np.ndarray:
+        return np.eye(len(self.tasks), dtype=np.int64)[drawn]
+
+    def _step(self, taken: np.ndarray, counts: np.ndarray) -> Step:
+        """The step that takes ``counts`` after ``taken``, both of shape ``(tasks,)``."""
+        parts = []
+        for task in map(int, np.flatnonzero(counts)):
+            stream = self._streams[task]
+            if self._batch == "one_task":
+                indices = stream.batch(int(taken[task]))
+            else:
+                indices = stream.examples(int(taken[task]), int(counts[task]))
+            tensors = self.tasks[task].collate(indices)
+            parts.append(Part(self.head_of(task), tensors, np.full(len(indices), task)))
+        return Step(tuple(parts))
 
     @cached_property
     def _streams(self) -> list[BatchStream]:
-        return [self._stream(task.name, task.train.lengths) for task in self.tasks]
-
-    @cached_property
-    def _batches(self) -> np.ndarray:
-        return np.array([stream.per_pass for stream in self._streams])
+        """Each task's batches, as large as its share of a step, so that lengths stay similar."""
+        sizes = np.full(len(self.tasks), self.training.batch_size)
+        if self._batch != "one_task":
+            shares = self.sampler.shares(self._sizes, 0.0)
+            sizes = np.maximum(1, np.round(shares * self.training.batch_size)).astype(np.int64)
+        return [
+            self._stream(task.name, task.train.lengths, int(size))
+            for task, size in zip(self.tasks, sizes, strict=True)
+        ]

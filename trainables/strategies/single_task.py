@@ -1,6 +1,7 @@
 """One encoder and one head for one task: shared-encoder training over a set of one."""
 
-from trainables.config import SharedEncoderArm, TrainingConfig
+from trainables.arms import SharedEncoderArm
+from trainables.config import TrainingConfig
 from trainables.strategies.base import TrainTask
 from trainables.strategies.shared_encoder import SharedEncoder
 

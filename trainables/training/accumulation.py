@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from trainables.training.memory import attempt, too_large
+from trainables.training.memory import Result, attempt, too_large
 
 
 class Accumulation:
@@ -51,9 +51,9 @@ class Accumulation:
         self.kills = max(self.kills, kills)
 
     def until_it_fits(
-        self, compute: Callable[[], float], undo: Callable[[], None], step: int, size: int
-    ) -> float:
-        """``compute`` the loss and gradients of a step, with ever smaller micro-batches.
+        self, compute: Callable[[], Result], undo: Callable[[], None], step: int, size: int
+    ) -> Result:
+        """``compute`` the gradients of a step, with ever smaller micro-batches.
 
         Args:
             compute: the step, in micro-batches of ``micro(size)`` examples.
@@ -65,9 +65,9 @@ class Accumulation:
             TrialError: not even one example at a time fits.
         """
         while True:
-            loss = attempt(compute)
-            if loss is not None:
-                return loss
+            computed = attempt(compute)
+            if computed is not None:
+                return computed
             undo()
             if self.micro(size) == 1:
                 raise too_large(f"step {step}")

@@ -10,18 +10,17 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from torch.nn.functional import cross_entropy
 
 from trainables.config import TrialConfig
 from trainables.data.tokens import TokenSplit
 from trainables.models.classifier import Classifier
 from trainables.record import EpochResult, TaskResult
-from trainables.seeding import derive_seed
 from trainables.strategies.base import Step, Strategy
 from trainables.training.accumulation import Accumulation
-from trainables.training.device import autocast
+from trainables.training.average import WeightAverage
 from trainables.training.divergence import check_finite, check_weights
 from trainables.training.evaluation import Evaluation, evaluate_task
+from trainables.training.gradients import StepGradients
 from trainables.training.metrics import counts, macro, scores, trimmed
 from trainables.training.optimizer import learning_rate, make_optimizer
 from trainables.training.state import LoopState, Stateful
@@ -65,9 +64,20 @@ class TrainingLoop:
         self.device = next(model.parameters()).device
         self.total_steps = config.total_steps or self.training.epochs * strategy.steps_per_pass
         self.optimizer = make_optimizer(model, self.training)
+        decay = self.training.ema_decay
+        self.average = None if decay is None else WeightAverage(model, decay)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
         self.accumulation = Accumulation(
             self.training.gradient_accumulation, self.training.batch_size
+        )
+        self.gradients = StepGradients(
+            model,
+            strategy.tasks,
+            config,
+            self.scaler,
+            self.accumulation,
+            precision,
+            self.total_steps,
         )
         self.state = LoopState(running=self._no_counts())
         self.best_weights: dict[str, torch.Tensor] | None = None
@@ -78,11 +88,18 @@ class TrainingLoop:
     @property
     def stateful(self) -> dict[str, Stateful]:
         """What a checkpoint keeps besides the weights and ``state``."""
-        return {
+        parts: dict[str, Stateful] = {
             "optimizer": self.optimizer,
             "scaler": self.scaler,
             "accumulation": self.accumulation,
+            "weighting": self.gradients.weighting,
         }
+        return parts if self.average is None else {**parts, "average": self.average}
+
+    @property
+    def evaluated(self) -> Classifier:
+        """The model that is evaluated and kept."""
+        return self.model if self.average is None else self.average.model
 
     @property
     def done(self) -> bool:
@@ -122,9 +139,14 @@ class TrainingLoop:
         now = self.state.step + 1, self.total_steps
         rate = learning_rate(self.state.step, self.total_steps, self.training)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        total = self._fitting_gradients(step)
-        check_finite("the training loss", total, *now)
+            group["lr"] = rate * group["scale"]
+        seen = self.accumulation.until_it_fits(
+            lambda: self.gradients.add(step, self.state.step),
+            lambda: self.optimizer.zero_grad(set_to_none=True),
+            self.state.step + 1,
+            len(step),
+        )
+        check_finite("the training loss", seen.loss, *now)
         if self.training.max_grad_norm:
             self.scaler.unscale_(self.optimizer)
             norm = torch.nn.utils.clip_grad_norm_(
@@ -136,47 +158,18 @@ class TrainingLoop:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
-        self.loss = total
+        self.gradients.weighting.update(
+            seen.losses, seen.norms, lambda: self.gradients.losses(step, self.state.step)
+        )
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+        for outputs in seen.outputs:
+            self._count(*outputs)
+        self.loss = seen.loss
         self.state.step += 1
-        self.state.examples += len(step.tasks)
-        self.state.loss_sum += total
+        self.state.examples += len(step)
+        self.state.loss_sum += seen.loss
         self.state.loss_steps += 1
-
-    def _fitting_gradients(self, step: Step) -> float:
-        """``_gradients``, in as many micro-batches as it takes to fit into memory."""
-        before = self.state.running
-
-        def compute() -> float:
-            torch.manual_seed(derive_seed(self.config.seed, "dropout", self.state.step))
-            self.state.running = [confusion.copy() for confusion in before]
-            return self._gradients(step)
-
-        def undo() -> None:
-            self.optimizer.zero_grad(set_to_none=True)
-            self.state.running = before
-
-        return self.accumulation.until_it_fits(compute, undo, self.state.step + 1, len(step.tasks))
-
-    def _gradients(self, step: Step) -> float:
-        """Add the gradients of a step's loss to the parameters'; return the loss.
-
-        It may be repeated (see ``_fitting_gradients``): it changes gradients and ``running`` alone.
-        """
-        size = len(step.tasks)
-        micro = self.accumulation.micro(size)
-        total = 0.0
-        for start in range(0, size, micro):
-            rows = slice(start, start + micro)
-            tensors = {name: t[rows].to(self.device) for name, t in step.tensors.items()}
-            labels = tensors.pop("labels")
-            with autocast(self.precision, self.device):
-                logits = self.model(tensors, step.head)
-            # In a batch cut into micro-batches each example keeps its weight.
-            loss = cross_entropy(logits.float(), labels) * (len(labels) / size)
-            self.scaler.scale(loss).backward()
-            total += loss.item()
-            self._count(step.tasks[rows], logits.detach().float().cpu(), labels.cpu())
-        return total
 
     def _count(self, tasks: np.ndarray, logits: torch.Tensor, labels: torch.Tensor) -> None:
         """Add a micro-batch's predictions to the running training confusion matrices."""
@@ -213,6 +206,7 @@ class TrainingLoop:
             splits={"train": running, **evaluated},
         )
         state.history.append(epoch)
+        self.gradients.weighting.end_epoch()
         state.loss_sum, state.loss_steps, state.running = 0.0, 0, self._no_counts()
         if "selection" in evaluated:
             self._select(self.headline(evaluated["selection"]))
@@ -225,7 +219,7 @@ class TrainingLoop:
             if self.training.keep == "best":
                 self.best_weights = {
                     name: tensor.detach().cpu().clone()
-                    for name, tensor in self.model.state_dict().items()
+                    for name, tensor in self.evaluated.state_dict().items()
                 }
         else:
             state.epochs_without_gain += 1
@@ -253,6 +247,9 @@ class TrainingLoop:
 
     def finish(self) -> Evaluations:
         """Put the reported epoch's weights into the model and return its evaluations."""
+        if self.average is not None:
+            self.model.load_state_dict(self.average.model.state_dict())
+            self.average = None
         if self.reported_epoch != self._evaluated_epoch:
             if self.best_weights is not None:
                 self.model.load_state_dict(self.best_weights)
@@ -262,6 +259,11 @@ class TrainingLoop:
             self._evaluations |= self._evaluate(("test",))
         return self._evaluations
 
+    def taught(self) -> dict[str, np.ndarray]:
+        """What a teacher says: task -> logits on ``train``, shape ``(examples, classes)``."""
+        train = self._evaluate(("train",))["train"]
+        return {task: evaluation.logits for task, evaluation in train.items()}
+
     def _evaluate(self, names: tuple[str, ...]) -> Evaluations:
         evaluations: Evaluations = {}
         for split in names:
@@ -270,7 +272,7 @@ class TrainingLoop:
             ):
                 if split in splits:
                     evaluations.setdefault(split, {})[task.name] = evaluate_task(
-                        self.model,
+                        self.evaluated,
                         self.strategy,
                         index,
                         splits[split],

@@ -66,6 +66,15 @@ def test_one_multi_task_model_is_deployed_and_evaluation_is_not_training_time() 
     assert stat(row, "train_seconds").mean == 10.0
 
 
+def test_a_frozen_encoder_is_stored_once_for_all_its_adapters() -> None:
+    table = table_of(
+        single(41, {"sst2": 8, "mrpc": 6}, trained_parameters=10),
+        single(42, {"sst2": 8, "mrpc": 6}, trained_parameters=10),
+    )
+    row = rows(table)["single_task"]
+    assert (row.models, row.parameters) == (2, 990 + 2 * 10)
+
+
 def test_one_seed_has_no_standard_deviation() -> None:
     row = rows(table_of(multi("naive_concat", 41, {"sst2": 8})))["naive_concat"]
     assert stat(row, "macro").std is None

@@ -121,3 +121,16 @@ def test_demo_is_generated(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked == ["acceptability"]
     assert data.origin == "demo corpus (generated)"
     assert data.labels == ("0", "1")
+
+
+def test_a_larger_fraction_of_train_holds_the_smaller_ones_examples() -> None:
+    demo = TaskConfig(text=("sentence",), demo="acceptability")
+
+    def texts(fraction: float | None) -> set[tuple[str, ...]]:
+        limits = LimitsConfig(max_train_examples=200, train_fraction=fraction)
+        data = load_task("t", demo, "demo", glue_dir=None, limits=limits, selection_fraction=None)
+        return set(data.splits["train"].texts)
+
+    assert texts(0.1) < texts(0.5) < texts(1.0)
+    assert len(texts(0.1)) == 20
+    assert texts(1.0) == texts(None)

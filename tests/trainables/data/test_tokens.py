@@ -93,6 +93,11 @@ def test_a_batch_is_what_the_tokenizer_gives(
         padding=True,
         return_tensors="pt",
     )
+    texts = batch.pop("texts", None)
+    assert (texts is not None) == pair
+    if texts is not None:
+        for row, told in enumerate(texts.tolist()):
+            assert told == [0 if t is None else t + 1 for t in expected.sequence_ids(row)]
     assert set(batch) == {*expected, "labels"}
     assert ("token_type_ids" in batch) == (inputs is None)
     for name, tensor in expected.items():

@@ -9,11 +9,14 @@ import torch
 from pydantic import TypeAdapter
 
 from tests.trials import ARMS
-from trainables.config import ArmConfig, TrainingConfig
+from trainables.arms import ArmConfig
+from trainables.config import TrainingConfig
 from trainables.data.tokens import TokenSplit
 from trainables.strategies import Strategy, TrainTask, make_strategy
 from trainables.training.metrics import pooled, scores
+from trainables.training.sampling import SAMPLERS
 
+BATCHES = ("one_task", "mixed", "joint")
 TRAINING = TrainingConfig(batch_size=8)
 
 
@@ -22,7 +25,7 @@ def tokens(first: int, sizes: list[int], classes: int) -> TokenSplit:
     ids = np.concatenate([np.full(n, first + i) for i, n in enumerate(sizes)]).astype(np.int32)
     offsets = np.cumsum([0, *sizes])
     labels = np.arange(len(sizes)) % classes
-    return TokenSplit(ids, np.zeros_like(ids, dtype=np.uint8), offsets, labels, pad_id=0)
+    return TokenSplit(ids, np.zeros_like(ids, dtype=np.uint8), None, offsets, labels, pad_id=0)
 
 
 def tasks(classes: tuple[int, ...] = (2, 2, 2)) -> list[TrainTask]:
@@ -47,20 +50,22 @@ def test_steps_go_on_from_anywhere_as_if_never_interrupted(arm: dict[str, Any]) 
         for ours, theirs in zip(
             islice(strategy(arm).steps(start), 40 - start), whole[start:], strict=True
         ):
-            assert ours.head == theirs.head
-            np.testing.assert_array_equal(ours.tasks, theirs.tasks)
-            for name, tensor in ours.tensors.items():
-                assert torch.equal(tensor, theirs.tensors[name])
+            for part, other in zip(ours.parts, theirs.parts, strict=True):
+                assert part.head == other.head
+                np.testing.assert_array_equal(part.tasks, other.tasks)
+                for name, tensor in part.tensors.items():
+                    assert torch.equal(tensor, other.tensors[name])
 
 
-@pytest.mark.parametrize(
-    "arm", [arm for name, arm in ARMS.items() if "sqrt" not in name], ids=lambda a: str(a)[:60]
-)
+EXACT = ["single_task", "naive_concat", "naive_concat_union", "shared_encoder"]
+
+
+@pytest.mark.parametrize("arm", [ARMS[name] for name in [*EXACT, "shared_encoder_mixed"]])
 def test_one_pass_has_every_example_of_every_task_once(arm: dict[str, Any]) -> None:
     trained = strategy(arm)
     seen: list[int] = []
     for step in islice(trained.steps(0), trained.steps_per_pass):
-        seen += step.tensors["input_ids"][:, 0].tolist()
+        seen += [i for part in step.parts for i in part.tensors["input_ids"][:, 0].tolist()]
     expected = [
         1000 * (i + 1) + k for i, t in enumerate(trained.tasks) for k in range(len(t.train))
     ]
@@ -70,38 +75,78 @@ def test_one_pass_has_every_example_of_every_task_once(arm: dict[str, Any]) -> N
 @pytest.mark.parametrize("arm", ARMS.values(), ids=ARMS)
 def test_a_batch_keeps_each_examples_task_label_and_tokens_together(arm: dict[str, Any]) -> None:
     trained = strategy(arm)
-    for step in islice(trained.steps(0), 12):
-        first = step.tensors["input_ids"][:, 0].numpy()
-        np.testing.assert_array_equal(step.tasks, first // 1000 - 1)
-        for task in np.unique(step.tasks):
-            rows = step.tasks == task
-            own = trained.own_labels(int(task), step.tensors["labels"][rows]).numpy()
+    for part in [part for step in islice(trained.steps(0), 12) for part in step.parts]:
+        first = part.tensors["input_ids"][:, 0].numpy()
+        np.testing.assert_array_equal(part.tasks, first // 1000 - 1)
+        for task in np.unique(part.tasks):
+            rows = part.tasks == task
+            own = trained.own_labels(int(task), part.tensors["labels"][rows]).numpy()
             np.testing.assert_array_equal(own, first[rows] % 1000 % 2)
-        mask = step.tensors["attention_mask"].bool()
-        assert (step.tensors["input_ids"][~mask] == 0).all()
-        assert (step.tensors["input_ids"][mask] >= 1000).all()
-        assert step.tensors["labels"].max() < trained.heads[step.head]
+        mask = part.tensors["attention_mask"].bool()
+        assert (part.tensors["input_ids"][~mask] == 0).all()
+        assert (part.tensors["input_ids"][mask] >= 1000).all()
+        assert part.tensors["labels"].max() < trained.heads[part.head]
 
 
 def test_shared_encoder_sees_each_tasks_batches_in_the_order_of_single_task() -> None:
     shared = strategy(ARMS["shared_encoder"])
     single = strategy(ARMS["single_task"])
-    alone = [s.tensors["input_ids"] for s in islice(single.steps(0), single.steps_per_pass)]
-    together = [
-        s.tensors["input_ids"]
-        for s in islice(shared.steps(0), shared.steps_per_pass)
-        if s.head == "task0"
-    ]
+    alone = batches(single, "task0")
+    together = batches(shared, "task0")
     assert all(torch.equal(a, b) for a, b in zip(alone, together, strict=True))
 
 
-def test_shared_encoder_with_one_task_is_single_task() -> None:
-    shared = strategy(ARMS["shared_encoder"], which=tasks()[:1])
-    for a, b in islice(
-        zip(shared.steps(0), strategy(ARMS["single_task"]).steps(0), strict=False), 20
-    ):
-        assert a.head == b.head
-        assert torch.equal(a.tensors["input_ids"], b.tensors["input_ids"])
+def batches(trained: Strategy, head: str) -> list[torch.Tensor]:
+    """One pass over what a head trains on."""
+    steps = islice(trained.steps(0), trained.steps_per_pass)
+    parts = [part for step in steps for part in step.parts]
+    return [part.tensors["input_ids"] for part in parts if part.head == head]
+
+
+SAMPLINGS = [{"name": name, "batch": batch} for name in SAMPLERS for batch in BATCHES]
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS, ids=lambda s: f"{s['name']}-{s['batch']}")
+def test_with_one_task_every_sampler_gives_the_batches_of_single_task(sampling: dict) -> None:
+    arm = {"strategy": "shared_encoder", "sampling": sampling}
+    ours = batches(strategy(arm, which=tasks()[:1]), "task0")
+    theirs = batches(strategy(ARMS["single_task"]), "task0")
+    assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS, ids=lambda s: f"{s['name']}-{s['batch']}")
+def test_a_pass_has_as_many_examples_as_there_are(sampling: dict) -> None:
+    trained = strategy({"strategy": "shared_encoder", "sampling": sampling})
+    steps = list(islice(trained.steps(0), trained.steps_per_pass))
+    assert all(len(step) <= TRAINING.batch_size for step in steps)
+    # Only where whole batches are drawn with replacement can small last batches tip the balance.
+    slack = 8 * 3 if sampling["batch"] == "one_task" else 0
+    assert sum(map(len, steps)) == pytest.approx(80, abs=slack)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_joint_step_has_every_task_also_after_the_first_pass(name: str) -> None:
+    arm = {"strategy": "shared_encoder", "sampling": {"name": name, "batch": "joint"}}
+    for step in islice(strategy(arm).steps(0), 40):
+        assert [part.task for part in step.parts] == [0, 1, 2]
+
+
+def test_annealing_goes_from_proportional_to_nearly_uniform_over_the_epochs() -> None:
+    sampling = {"name": "annealed", "batch": "joint"}
+    trained = strategy({"strategy": "shared_encoder", "sampling": sampling})
+    steps = list(islice(trained.steps(0), TRAINING.epochs * trained.steps_per_pass))
+    seen = [
+        sum(len(part) for step in steps[k : k + trained.steps_per_pass] for part in step.parts[:1])
+        for k in range(0, len(steps), trained.steps_per_pass)
+    ]
+    # Of 50, 21 and 9 examples: shares 5/8, then n ** 0.6, then n ** 0.2 (times 80).
+    assert seen == pytest.approx([50, 41, 31], abs=4)
+
+
+def test_a_mixed_batch_holds_examples_of_several_tasks_in_one_step() -> None:
+    steps = list(islice(strategy(ARMS["shared_encoder_mixed"]).steps(0), 10))
+    assert max(len(step.parts) for step in steps) == 3
+    assert {len(step) for step in steps} == {8}
 
 
 def test_single_task_refuses_several_tasks() -> None:

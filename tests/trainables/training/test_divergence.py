@@ -12,28 +12,30 @@ from trainables import trial as trial_module
 from trainables.errors import DivergedError
 from trainables.record import RunLayout, read_record
 from trainables.training.divergence import check_finite, check_weights
-from trainables.training.loop import TrainingLoop
+from trainables.training.gradients import Seen, StepGradients
 from trainables.trial import run_trial
 
 
 def poison(monkeypatch: pytest.MonkeyPatch, step: int, what: str) -> None:
     """From ``step`` (counted from 0) on ``what`` is not finite after the backward pass."""
-    whole = TrainingLoop._gradients
+    whole = StepGradients.add
 
-    def poisoned(self: TrainingLoop, batch: Any) -> float:
-        loss = whole(self, batch)
-        if self.state.step < step:
-            return loss
-        parameter = next(p for p in self.model.parameters() if p.grad is not None)
+    def poisoned(self: StepGradients, batch: Any, number: int) -> Seen:
+        seen = whole(self, batch, number)
+        if number < step:
+            return seen
+        parameter = next(p for p in self._model.parameters() if p.grad is not None)
         with torch.no_grad():
             if what == "gradient":
                 assert parameter.grad is not None
                 parameter.grad[0] = math.inf
             if what == "weight":
                 parameter[0] = math.nan
-        return math.inf if what == "loss" else loss
+        if what == "loss":
+            seen.loss = math.inf
+        return seen
 
-    monkeypatch.setattr(TrainingLoop, "_gradients", poisoned)
+    monkeypatch.setattr(StepGradients, "add", poisoned)
 
 
 @pytest.mark.parametrize(

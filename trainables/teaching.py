@@ -1,0 +1,129 @@
+"""What a trial leaves for the trials that come after it: predictions on train, or its weights.
+
+A teacher is a trial of the same plan. When it has finished it keeps its logits on ``train``,
+computed once; a student reads those of its teachers when it starts. A trial from whose model others
+start keeps its final weights.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+
+from trainables.atomic import replacing
+from trainables.config import TrialConfig
+from trainables.errors import TrialError
+from trainables.models.classifier import Classifier
+from trainables.record import RunLayout
+
+ADVICE = "delete it and run the same command again"
+
+
+def write_teaching(path: Path, logits: dict[str, np.ndarray]) -> None:
+    """Keep a teacher's logits, atomically.
+
+    Args:
+        path: where to (Parquet).
+        logits: task -> float32 of shape ``(examples, classes)``, in the order of ``train``.
+    """
+    table = pa.table(
+        {
+            "task": pa.array(
+                [task for task, rows in logits.items() for _ in range(len(rows))],
+                pa.dictionary(pa.int32(), pa.string()),
+            ),
+            "logits": pa.array(
+                [row for rows in logits.values() for row in rows.tolist()], pa.list_(pa.float32())
+            ),
+        }
+    )
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary)
+
+
+def load_teachers(
+    layout: RunLayout, config: TrialConfig, sizes: dict[str, tuple[int, int]]
+) -> dict[str, np.ndarray]:
+    """The mean of the teachers' distributions for every training example.
+
+    Args:
+        layout: the run directory that the teachers belong to.
+        config: the student.
+        sizes: task -> its training examples and classes.
+
+    Returns:
+        Task -> float32 of shape ``(examples, classes)``, rows that sum to 1; tasks without a
+        teacher are left out.
+
+    Raises:
+        TrialError: a teacher's predictions are missing, damaged, or of other data.
+    """
+    return {
+        task: np.stack(
+            [_distributions(layout.teaching(key), task, sizes[task]) for key in keys]
+        ).mean(axis=0)
+        for task, keys in config.teachers.items()
+    }
+
+
+def write_weights(path: Path, model: Classifier) -> None:
+    """Keep a model's weights, atomically (safetensors)."""
+    with replacing(path) as temporary:
+        save_file({n: t.contiguous() for n, t in model.state_dict().items()}, temporary)
+
+
+def load_weights(path: Path, model: Classifier) -> None:
+    """Put another trial's weights into ``model``: the encoder's, and those of heads that both have.
+
+    Raises:
+        TrialError: they are missing, damaged or of another encoder.
+    """
+    try:
+        weights = load_file(path)
+        lacking = model.load_state_dict(weights, strict=False).missing_keys
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise TrialError(
+            f"{path}: the weights to start from cannot be used ({reason}); {ADVICE}"
+        ) from error
+    if others := [name for name in lacking if not name.startswith("heads.")]:
+        raise TrialError(f"{path}: the weights to start from lack {others[0]}; {ADVICE}")
+
+
+def has_left(layout: RunLayout, key: str, leaves: Iterable[str]) -> bool:
+    """Whether all that trial ``key`` was to leave lies there whole."""
+    return all(_whole(layout, key, name) for name in leaves)
+
+
+def _whole(layout: RunLayout, key: str, name: str) -> bool:
+    try:
+        if name == "teaching":
+            pq.read_metadata(layout.teaching(key))
+        else:
+            with safe_open(layout.weights(key), framework="pt"):
+                pass
+    except (OSError, pa.ArrowException, SafetensorError):
+        return False
+    return True
+
+
+def _distributions(path: Path, task: str, size: tuple[int, int]) -> np.ndarray:
+    try:
+        table = pq.read_table(path, filters=[("task", "==", task)])
+        logits = np.array(table["logits"].to_pylist(), dtype=np.float64)
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise TrialError(
+            f"{path}: a teacher's predictions cannot be read ({reason}); {ADVICE}"
+        ) from error
+    if logits.shape != size or not np.isfinite(logits).all():
+        raise TrialError(
+            f"{path}: {logits.shape} predictions of task {task} where {size} are needed; {ADVICE}"
+        )
+    logits -= logits.max(axis=1, keepdims=True)
+    shares = np.exp(logits)
+    return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)

@@ -1,0 +1,38 @@
+"""Knowledge distillation: what a student learns besides the gold labels.
+
+Clark et al. 2019, "BAM! Born-Again Multi-Task Networks for Natural Language Understanding"
+(section 2.3, teacher annealing): the student's target for an example is
+
+    lambda * gold + (1 - lambda) * teacher,
+
+where ``gold`` is the one-hot label and ``teacher`` the teacher's distribution over the classes,
+without a temperature, and ``lambda`` rises linearly from 0 to 1 over training: at first the student
+imitates its teacher, at last it learns from the labels alone. A constant ``lambda`` is plain
+distillation (Hinton et al. 2015) with temperature 1.
+"""
+
+import torch
+
+from trainables.arms import DistillationConfig
+
+
+def gold_weight(config: DistillationConfig, step: int, total_steps: int) -> float:
+    """Lambda at optimiser step ``step``, counted from 0."""
+    if config.gold_weight == "annealed":
+        return step / total_steps
+    return config.gold_weight
+
+
+def soft_targets(labels: torch.Tensor, teacher: torch.Tensor, weight: float) -> torch.Tensor:
+    """The distributions that the student learns.
+
+    Args:
+        labels: gold classes, int64 of shape ``(batch,)``.
+        teacher: the teacher's distributions, shape ``(batch, classes)``.
+        weight: lambda, the share of the gold label.
+
+    Returns:
+        Distributions, shape ``(batch, classes)``.
+    """
+    gold = torch.nn.functional.one_hot(labels, teacher.shape[1]).to(teacher.dtype)
+    return torch.lerp(teacher, gold, weight)
