@@ -1,7 +1,7 @@
 """Knowledge distillation: what a student learns besides the gold labels.
 
 Clark et al. 2019, "BAM! Born-Again Multi-Task Networks for Natural Language Understanding"
-(section 2.3, teacher annealing): the student's target for an example is
+(teacher annealing): the student's target for an example is
 
     lambda * gold + (1 - lambda) * teacher,
 
