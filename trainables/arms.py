@@ -93,6 +93,17 @@ class AggregationConfig(Settings):
     c: float = Field(default=0.5, ge=0, lt=1, description="of cagrad: radius around the mean")
 
 
+class FreezingConfig(Settings):
+    """What of the encoder is trained (see ``trainables/training/freezing.py``)."""
+
+    name: Literal["none", "all", "gradual"] = Field(
+        default="none", description="all: only the heads are trained; gradual: layers thaw"
+    )
+    until: float = Field(
+        default=0.5, gt=0, le=1, description="of gradual: share of training after which all thawed"
+    )
+
+
 class _Arm(Settings):
     label: str | None = Field(
         default=None, description="how a table row calls it; none: the arm's name"
@@ -110,6 +121,17 @@ class _Arm(Settings):
     task_heads: dict[str, HeadConfig] = Field(
         default={}, description="task -> its head, where it is not `head`"
     )
+    freezing: FreezingConfig = FreezingConfig()
+
+    @model_validator(mode="after")
+    def _frozen_once(self) -> Self:
+        if self.adapter is not None and self.freezing.name != "none":
+            raise ValueError(
+                f"freezing.name={self.freezing.name}: an adapter freezes the encoder already; "
+                "leave one of the two out"
+            )
+        return self
+
     adapter: AdapterConfig | None = Field(
         default=None, description="train an adapter on the frozen encoder; none: the whole encoder"
     )
@@ -159,6 +181,12 @@ class SharedEncoderArm(_Arm):
             raise ValueError(
                 f"aggregation.name={self.aggregation.name} combines the gradients of several "
                 "tasks, and with sampling.batch=one_task a step has one; set sampling.batch=joint"
+            )
+        frozen = self.freezing.name != "none"
+        if frozen and (self.aggregation.name != "sum" or self.weighting.name == "gradnorm"):
+            raise ValueError(
+                f"freezing.name={self.freezing.name}: aggregation and weighting.name=gradnorm work "
+                "on the encoder's gradients; set freezing.name=none"
             )
         if self.weighting.weights and self.weighting.name != "fixed":
             raise ValueError(

@@ -32,4 +32,6 @@ def test_a_trial_whose_process_ray_kills_for_its_memory_is_told_to_take_less_and
     assert len(re.findall(f"^restarting .* seed 41: {reason}", run.out, re.M)) == 1
     # The attempt after it was told.
     assert read_kills(grid.layout, record.key) == 1
-    figures.append(Figure("memory of the machine full", 2, 1, note="fails with a line that says so"))
+    figures.append(
+        Figure("memory of the machine full", 2, 1, note="fails with a line that says so")
+    )

@@ -20,6 +20,7 @@ from trainables.training.accumulation import Accumulation
 from trainables.training.average import WeightAverage
 from trainables.training.divergence import check_finite, check_weights
 from trainables.training.evaluation import Evaluation, evaluate_task
+from trainables.training.freezing import Freezing
 from trainables.training.gradients import StepGradients
 from trainables.training.metrics import counts, macro, scores, trimmed
 from trainables.training.optimizer import learning_rate, make_optimizer
@@ -79,6 +80,7 @@ class TrainingLoop:
             precision,
             self.total_steps,
         )
+        self.freezing = Freezing(model, config.arm.freezing, self.total_steps)
         self.state = LoopState(running=self._no_counts())
         self.best_weights: dict[str, torch.Tensor] | None = None
         self.loss = math.nan
@@ -137,6 +139,7 @@ class TrainingLoop:
 
     def _optimiser_step(self, step: Step) -> None:
         now = self.state.step + 1, self.total_steps
+        self.freezing.apply(self.state.step)
         rate = learning_rate(self.state.step, self.total_steps, self.training)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["scale"]
