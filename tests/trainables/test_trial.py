@@ -12,7 +12,6 @@ import torch
 
 from tests.trials import (
     ARMS,
-    METHODS,
     assert_same,
     finished,
     runtime,
@@ -67,28 +66,6 @@ def test_predictions_give_the_records_numbers(arm: str, tiny_bert: Path, tmp_pat
         logits = torch.tensor(np.stack(rows["logits"].tolist()))
         loss = torch.nn.functional.cross_entropy(logits, torch.tensor(rows["label"].tolist()))
         assert result.loss == pytest.approx(float(loss), rel=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("arm", "settings"),
-    [(arm, SELECTING) for arm in ARMS] + [(arm, {}) for arm in ARMS if arm not in METHODS],
-)
-def test_interrupted_after_any_step_it_ends_bit_for_bit_the_same(
-    arm: str, settings: dict, tiny_bert: Path, tmp_path: Path
-) -> None:
-    config = trial_config(arm, tiny_bert, **settings)
-    whole = finished(config, tmp_path / "whole")
-    total = whole[0].steps
-    for stop in {total // 2} if arm in METHODS else {1, total // 2, total - 1}:
-        folder = tmp_path / f"stopped-{stop}"
-        first = Trial(config, runtime(folder, checkpoint_every=1e9))
-        for progress in first.run():
-            if progress["step"] == stop:
-                break
-        assert first.loop is not None
-        save_checkpoint(first.layout.checkpoints(config.key), config.key, first.loop)
-        torch.manual_seed(stop)  # What the process did meanwhile must not matter.
-        assert_same(whole, finished(config, folder, checkpoint_every=1e9))
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_seed_others(
