@@ -26,7 +26,7 @@ CSV = "define.tasks.mine.files.train"
 BAD = [
     # presets
     (["plan", "dmo"], "preset dmo: unknown; did you mean demo?"),
-    (["plan", ""], "preset : unknown; there are demo, full, paper, quick, or give the path"),
+    (["plan", ""], "preset : unknown; there are bam, demo, full,"),
     (["plan", "none.yaml"], "none.yaml: no such preset file"),
     (["plan", "folder.yaml"], "folder.yaml: no such preset file"),
     (["plan", "binary.yaml"], "binary.yaml: cannot be read as YAML: 'utf-8' codec"),
@@ -95,7 +95,7 @@ BAD = [
         [*PLAN, "define.models.minilm-l6.revision=main"],
         "define.models.minilm-l6.revision=main: only a Hub model has revisions",
     ),
-    (["train", "nope"], "arms: nope is unknown; there are naive_concat"),
+    (["train", "nope"], "arms: nope is unknown; there are lora_per_task"),
     (["train", "shared_encoder", "task=sentiment"], "task=sentiment: shared_encoder trains on"),
     ([*TRAIN, "model=none/none"], "model: none/none: not a folder and not in the local cache"),
     # data

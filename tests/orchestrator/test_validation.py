@@ -75,6 +75,7 @@ def test_valid_keys_of_a_section() -> None:
     assert valid_keys(ExperimentConfig, ["limits"]) == [
         "max_train_examples",
         "max_validation_examples",
+        "train_fraction",
     ]
     assert "label_space" in valid_keys(ExperimentConfig, ["define", "arms", "x", "naive_concat"])
     assert "label_space" not in valid_keys(ExperimentConfig, ["define", "arms", "x", "single_task"])
