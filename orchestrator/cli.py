@@ -27,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Preset = Annotated[str, typer.Argument(help="demo, quick, full, paper, ... (see README), or a .yaml file")]
+Preset = Annotated[str, typer.Argument(help="demo, quick, full ... or a .yaml file")]
 Overrides = Annotated[
     list[str] | None, typer.Argument(help="key=value, for example training.epochs=4 seeds=[1,2]")
 ]
