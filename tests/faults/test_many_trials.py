@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -43,14 +44,17 @@ def test_a_thousand_trials_leave_records_and_predictions_and_a_driver_that_does_
     )
     driver = psutil.Process(process.pid)
     early = late = checkpoints = 0.0
-    while process.poll() is None and (done := len(grid.finished())) < trials:
-        late = driver.memory_info().rss / 1e6
-        if done <= trials // 10:
-            early = late
-        checkpoints = max(checkpoints, megabytes(grid.layout.root / "checkpoints"))
-        print(f"\r{done} of {trials}, driver {late:.0f} MB", end="", flush=True)
-        time.sleep(1.0)
-    run = ended(process, seconds=300)
+    # Somebody must read what a thousand trials say: a full pipe stops the one who speaks.
+    with ThreadPoolExecutor(1) as reader:
+        ending = reader.submit(ended, process, 3600)
+        while not ending.done() and (done := len(grid.finished())) < trials:
+            late = driver.memory_info().rss / 1e6
+            if done <= trials // 10:
+                early = late
+            checkpoints = max(checkpoints, megabytes(grid.layout.root / "checkpoints"))
+            print(f"\r{done} of {trials}, driver {late:.0f} MB", end="", flush=True)
+            time.sleep(1.0)
+    run = ending.result()
     assert run.code == 0, run.err
     assert_nothing_left(process.pid)
     assert len(read_records(grid.layout)) == trials
