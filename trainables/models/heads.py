@@ -48,18 +48,12 @@ class FirstTokenHead(Head):
         return self.out(self.dropout(encoded.hidden[:, 0]))
 
 
-class MeanHead(Head):
-    """The mean of all tokens, dropout, one linear layer.
+class MeanHead(FirstTokenHead):
+    """The mean of all tokens in place of the first one.
 
-    Reimers and Gurevych 2019 (Sentence-BERT, section 3) found the mean better than the first token
+    Reimers and Gurevych 2019 (Sentence-BERT) found the mean better than the first token
     for encoders of sentences, such as MiniLM as it comes with this project.
     """
-
-    def __init__(self, hidden_size: int, classes: int, dropout: float) -> None:
-        super().__init__()
-        self.classes = classes
-        self.dropout = nn.Dropout(dropout)
-        self.out = nn.Linear(hidden_size, classes)
 
     def forward(self, encoded: Encoded) -> Tensor:
         """See ``Head.forward``."""
