@@ -6,7 +6,6 @@ import re
 import shutil
 import signal
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from tests.faults.conftest import Figure, Figures, Size
 from tests.faults.undisturbed import Undisturbed, begin
 from tests.orchestrator.grid import Ended, Grid, assert_nothing_left, ended, until, workers
+from trainables.progress import read_progress
 from trainables.record import TrialRecord, read_records
 from trainables.training.checkpoint import checkpoints
 
@@ -74,16 +74,18 @@ def story(grid: Grid, size: Size) -> Story:
 
 
 def unsaved(grid: Grid) -> list[float]:
-    """Seconds of work since the newest checkpoint, of each trial that is training and has one.
+    """Seconds of training since the newest checkpoint, of each trial that trains and has one.
 
     It is what the trial would lose, if its worker were killed now. A trial speaks about once a
     second, so that it may be that much more.
     """
     found = []
     for key in grid.training():
-        with suppress(OSError, ValueError):  # They come and go.
-            written = max(p.stat().st_mtime for p in checkpoints(grid.layout.checkpoints(key)))
-            found.append(max(0.0, grid.layout.progress(key).stat().st_mtime - written))
+        said, saved = read_progress(grid.layout.progress(key)), grid.layout.checkpoints(key)
+        kept = [int(path.name.partition("-")[2]) for path in checkpoints(saved)]
+        if said is not None and said["step"] and kept:
+            share = max(0.0, 1 - kept[0] / said["step"])
+            found.append(share * said["examples"] / said["examples_per_second"])
     return found
 
 
