@@ -40,7 +40,7 @@ report: install ## print the demo's table again from its records
 test: install ## run the tests (ARGS="-k name" selects)
 	$(BIN)/python -m pytest $(ARGS)
 
-soak: install ## run the fault tests at full size and print what was measured (20 minutes)
+soak: install ## run the fault tests at full size and print what was measured (30 minutes)
 	$(BIN)/python -m pytest tests/faults --soak -v -s --durations=0 $(ARGS)
 
 check: install-dev ## check format, lint, types and the import contract
