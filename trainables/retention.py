@@ -22,6 +22,8 @@ UNFINISHED = (
     "records/.*.json.*.tmp",
     "progress/.*.json.*.tmp",
     "predictions/.*.parquet.*.tmp",
+    "teaching/.*.parquet.*.tmp",
+    "weights/.*.safetensors.*.tmp",
     ".config.yaml.*.tmp",
     ".plan.json.*.tmp",
     ".environment.json.*.tmp",

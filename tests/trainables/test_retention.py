@@ -65,6 +65,8 @@ def left(tmp_path: Path) -> RunLayout:
     for name in (
         "records/.killed.json.x1.tmp",
         "predictions/.killed.parquet.x1.tmp",
+        "teaching/.killed.parquet.x1.tmp",
+        "weights/.killed.safetensors.x1.tmp",
         "progress/.killed.json.77.tmp",
         "models/.killed.x1.tmp/config.json",
         ".plan.json.x1.tmp",
