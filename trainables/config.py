@@ -83,6 +83,9 @@ class TrainingConfig(Settings):
     warmup: Annotated[float, Field(ge=0, lt=1)] | Warmup = Field(
         default=0.0, description="share of the steps, or a text: 500 steps, 0.5 epochs"
     )
+    label_smoothing: float = Field(
+        default=0.0, ge=0, lt=1, description="share of the gold label that all classes divide"
+    )
     max_grad_norm: NonNegativeFloat = Field(default=1.0, description="0: no clipping")
     ema_decay: float | None = Field(
         default=None, gt=0, lt=1, description="evaluate and keep averaged weights; none: not"

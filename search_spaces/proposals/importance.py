@@ -1,0 +1,35 @@
+"""How much each parameter decides of the score, through Optuna."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from search_spaces.proposals.base import Observed
+from search_spaces.proposals.study import as_optuna, quiet_optuna, usable
+from search_spaces.space import Space
+
+FEWEST = 4
+"""Finished trials below which nothing can be said."""
+
+
+def importances(
+    space: Space, facts: Mapping[str, Any], history: Sequence[Observed]
+) -> dict[str, float]:
+    """PED-ANOVA of the finished trials of a group; the same history gives the same numbers.
+
+    Watanabe et al. 2023, "PED-ANOVA: Efficiently Quantifying Hyperparameter Importance in
+    Arbitrary Subspaces", with its extension to conditional parameters, as Optuna has it.
+
+    Returns:
+        Dotted key -> share of the importance, which sum to 1, the largest first. Empty where
+        fewer than four trials have finished with a score, or all have the same.
+    """
+    trials = [t for t in usable(space, facts, history) if t.finite_score is not None]
+    if len(trials) < FEWEST or len({trial.finite_score for trial in trials}) == 1:
+        return {}
+    with quiet_optuna():
+        import optuna
+
+        study = optuna.create_study(direction="maximize")
+        study.add_trials([as_optuna(space, trial) for trial in trials])
+        found = optuna.importance.get_param_importances(study)
+    return {key: float(share) for key, share in found.items()}
