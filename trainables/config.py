@@ -149,6 +149,7 @@ class TrialConfig(Settings):
     start_from: str | None = Field(
         default=None, description="key of the trial whose weights it starts from"
     )
+    tuned: bool = Field(default=False, description="its settings were found by a search")
 
     @property
     def key(self) -> str:
@@ -159,6 +160,8 @@ class TrialConfig(Settings):
         content = self.model_dump(mode="json", exclude={"sources", "tasks"})
         content["tasks"] = {name: task.headline for name, task in self.tasks.items()}
         content["arm"].pop("label")
+        if not self.tuned:
+            content.pop("tuned")
         content["code_schema"] = CODE_SCHEMA
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
@@ -173,7 +176,8 @@ class TrialConfig(Settings):
     def title(self) -> str:
         """A name for humans, for example ``single_task minilm-l6 cola seed 41``."""
         task = f" {next(iter(self.tasks))}" if self.arm.strategy == "single_task" else ""
-        return f"{self.arm_name} {self.model_name}{task} seed {self.seed}"
+        tuned = " tuned" if self.tuned else ""
+        return f"{self.arm_name}{tuned} {self.model_name}{task} seed {self.seed}"
 
 
 class WandbConfig(Settings):

@@ -187,6 +187,10 @@ class RunLayout:
         """The comparison table: ``md``, ``csv``, ``json``, ``html`` or ``tex``."""
         return self.root / f"table.{ending}"
 
+    def tuning(self, ending: str) -> Path:
+        """The report of a hyperparameter search: ``md``, ``csv``, ``json`` or ``html``."""
+        return self.root / f"tuning.{ending}"
+
 
 def write_record(layout: RunLayout, record: TrialRecord) -> None:
     """Keep a record, atomically, with the checksum of its content."""

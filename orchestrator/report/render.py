@@ -30,8 +30,17 @@ def write_tables(layout: RunLayout, table: Table) -> None:
 
 
 def table_json(table: Table) -> str:
-    """Everything in the table, as JSON with a ``schema_version``."""
-    return json.dumps(asdict(table), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    """Everything in the table, as JSON with a ``schema_version``.
+
+    Where no row was tuned, rows do not say so and differences do not name their reference.
+    """
+    content = asdict(table)
+    if not table.tuned:
+        for row in content["rows"]:
+            del row["tuned"]
+        for one in content["differences"]:
+            del one["reference"]
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def table_csv(table: Table) -> str:
@@ -52,6 +61,8 @@ def _csv_line(table: Table, row: Row) -> dict[str, Any]:
         "model": csv_text(row.model),
         "baseline": row.baseline,
     }
+    if table.tuned:
+        line["tuned"] = row.tuned
     for column in table.columns:
         stat = row.cells[column.key].stat
         name = csv_text(column.key)

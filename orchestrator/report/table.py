@@ -40,6 +40,7 @@ class Row:
         models: how many models to deploy.
         parameters: of all of them together; none until known.
         notes: footnotes of the row itself.
+        tuned: whether a search found its settings.
     """
 
     label: str
@@ -53,6 +54,7 @@ class Row:
     models: int
     parameters: int | None
     notes: tuple[int, ...] = ()
+    tuned: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,11 @@ class Table:
         header: name and text of every line above the table.
         tasks: what is known of every task's data.
         columns: the measured columns, in order.
-        rows: the baseline first where known, then the plan's arms and models in its order.
+        rows: the baseline first where known, then the plan's arms and models in its order; an arm
+            that was tuned has a row for that besides.
         notes: footnotes, in the order of their numbers.
-        differences: rows minus ``single_task`` of the same model, paired by seed.
+        differences: rows minus ``single_task`` of the same model, tuned minus tuned, paired by
+            seed.
         verdict: a few plain sentences per model.
         curves: headline metric per epoch.
     """
@@ -81,6 +85,11 @@ class Table:
     verdict: tuple[str, ...]
     curves: tuple[Curve, ...]
     schema_version: int = TABLE_SCHEMA
+
+    @property
+    def tuned(self) -> bool:
+        """Whether a row was tuned."""
+        return any(row.tuned for row in self.rows)
 
 
 def comparison(
@@ -170,6 +179,7 @@ def _row(
         models=group.models,
         parameters=group.parameters,
         notes=tuple(n.number for n in notes if n.task is None),
+        tuned=group.tuned,
     )
 
 
