@@ -31,11 +31,19 @@ def same(one: Any, other: Any) -> bool:
     return isinstance(one, bool) == isinstance(other, bool) and one == other
 
 
+def _scalar(value: Any) -> Any:
+    number = isinstance(value, float) and not math.isfinite(value)
+    if number or not isinstance(value, Value):
+        raise ValueError(f"{shortened(value)} is no text, finite number, true, false or null")
+    return value
+
+
 def _listed(value: Any) -> Any:
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
-Wanted = Annotated[tuple[Value, ...], BeforeValidator(_listed), Field(min_length=1)]
+Scalar = Annotated[Value, BeforeValidator(_scalar)]
+Scalars = Annotated[tuple[Scalar, ...], BeforeValidator(_listed), Field(min_length=1)]
 
 
 class Parameter(Settings, ABC):
@@ -51,7 +59,7 @@ class Parameter(Settings, ABC):
     model_config = ConfigDict(strict=True)
     kind: ClassVar[str]
 
-    when: dict[str, Wanted] = Field(default_factory=dict)
+    when: dict[str, Scalars] = Field(default_factory=dict)
 
     @model_validator(mode="wrap")
     @classmethod
@@ -201,7 +209,7 @@ class Choice(Parameter):
 
     kind: ClassVar[str] = "choice"
 
-    values: Annotated[tuple[Value, ...], Field(min_length=1)]
+    values: Annotated[tuple[Scalar, ...], Field(min_length=1)]
 
     def check(self) -> None:
         """See ``Parameter.check``."""

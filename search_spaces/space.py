@@ -139,7 +139,7 @@ class Space(Settings):
 
     def resolve(
         self, facts: Mapping[str, Any], draw: Callable[[str, Parameter], Value]
-    ) -> dict[str, Value]:
+    ) -> dict[str, Any]:
         """One setting: every active parameter with what ``draw`` gives for it.
 
         Args:

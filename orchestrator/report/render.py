@@ -79,8 +79,8 @@ def _csv_line(table: Table, row: Row) -> dict[str, Any]:
     return line
 
 
-def table_html(table: Table) -> str:
-    """One page that needs nothing else: no script, font or picture from elsewhere."""
+def templates() -> Environment:
+    """The report's HTML templates; every text that enters them is escaped."""
     environment = Environment(
         loader=PackageLoader("orchestrator.report"),
         autoescape=True,
@@ -89,12 +89,21 @@ def table_html(table: Table) -> str:
         lstrip_blocks=True,
     )
     environment.filters["marks"] = marks
-    return environment.get_template("table.html.j2").render(
-        table=table,
-        compact=compact(table),
-        detailed=detailed(table),
-        difference=difference(table),
-        charts=charts(table.curves),
-        frame=FRAME,
-        legend=LEGEND,
+    return environment
+
+
+def table_html(table: Table) -> str:
+    """One page that needs nothing else: no script, font or picture from elsewhere."""
+    return (
+        templates()
+        .get_template("table.html.j2")
+        .render(
+            table=table,
+            compact=compact(table),
+            detailed=detailed(table),
+            difference=difference(table),
+            charts=charts(table.curves),
+            frame=FRAME,
+            legend=LEGEND,
+        )
     )

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from search_spaces.parameters import Value
 from search_spaces.space import Space
 
 Status = Literal["finished", "stopped", "diverged", "failed"]
@@ -54,5 +53,5 @@ class Proposer(ABC):
         seed: int,
         index: int,
         history: Sequence[Observed],
-    ) -> dict[str, Value] | None:
+    ) -> dict[str, Any] | None:
         """See ``propose``."""

@@ -28,7 +28,7 @@ class Grid(Proposer):
         seed: int,
         index: int,
         history: Sequence[Observed],
-    ) -> dict[str, Value] | None:
+    ) -> dict[str, Any] | None:
         """See ``propose``."""
         return _Tree(space, facts).leaf(index)
 
@@ -53,7 +53,7 @@ class _Tree:
     def size(self) -> int:
         return self._count(0, {})
 
-    def leaf(self, index: int) -> dict[str, Value] | None:
+    def leaf(self, index: int) -> dict[str, Any] | None:
         if index >= self.size:
             return None
         chosen: dict[str, Value] = {}

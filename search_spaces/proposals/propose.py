@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from search_spaces.findings import meant
-from search_spaces.parameters import Value
 from search_spaces.proposals.base import Observed, Proposer
 from search_spaces.proposals.grid import Grid
 from search_spaces.proposals.random import Random
@@ -29,7 +28,7 @@ def propose(
     seed: int,
     index: int,
     history: Sequence[Observed] = (),
-) -> dict[str, Value] | None:
+) -> dict[str, Any] | None:
     """The setting of a search's trial number ``index``.
 
     The same arguments always give the same setting. With ``random`` and ``sobol``, what is drawn

@@ -6,7 +6,6 @@ Bergstra and Bengio 2012, "Random Search for Hyper-Parameter Optimization".
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from search_spaces.parameters import Value
 from search_spaces.proposals.base import Observed, Proposer
 from search_spaces.space import Space
 from trainables.seeding import generator
@@ -22,7 +21,7 @@ class Random(Proposer):
         seed: int,
         index: int,
         history: Sequence[Observed],
-    ) -> dict[str, Value]:
+    ) -> dict[str, Any]:
         """See ``propose``."""
         return space.resolve(
             facts,

@@ -6,7 +6,6 @@ Sobol' 1967, with Owen's scrambling (1998) as ``scipy.stats.qmc.Sobol`` has it.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from search_spaces.parameters import Value
 from search_spaces.proposals.base import Observed, Proposer
 from search_spaces.space import Space
 from trainables.seeding import generator
@@ -25,7 +24,7 @@ class Sobol(Proposer):
         seed: int,
         index: int,
         history: Sequence[Observed],
-    ) -> dict[str, Value]:
+    ) -> dict[str, Any]:
         """See ``propose``."""
         # Takes a second to import, and a plan without a search has no use for it.
         from scipy.stats import qmc

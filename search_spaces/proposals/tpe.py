@@ -7,7 +7,6 @@ Falkner et al. 2018 (BOHB), with conditional parameters in groups that occur tog
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from search_spaces.parameters import Value
 from search_spaces.proposals.base import Observed, Proposer
 from search_spaces.proposals.random import Random
 from search_spaces.proposals.study import as_optuna, quiet_optuna, suggest, usable
@@ -28,7 +27,7 @@ class TPE(Proposer):
         seed: int,
         index: int,
         history: Sequence[Observed],
-    ) -> dict[str, Value]:
+    ) -> dict[str, Any]:
         """See ``propose``.
 
         The first ones are those of random search, so groups start from the same values.

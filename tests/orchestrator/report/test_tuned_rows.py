@@ -131,7 +131,8 @@ def test_the_header_says_where_the_settings_come_from() -> None:
 
 def test_the_selection_split_is_optimistic_for_tuned_rows() -> None:
     planned = trial("shared_encoder", ["sst2"], tuned=True)
-    results = dict.fromkeys(("validation", "selection"), {"sst2": {"confusion": right(6, 10)}})
+    result = {"sst2": {"confusion": right(6, 10)}}
+    results = {"validation": result, "selection": result}
     made = comparison([planned], by_key(record(planned, results=results)), "selection")
     assert "optimistic" in dict(made.header)["protocol"]
 
