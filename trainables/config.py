@@ -126,6 +126,15 @@ class LimitsConfig(Settings):
     max_validation_examples: PositiveInt | None = None
 
 
+class SearchConfig(Settings):
+    """A trial of a hyperparameter search: measured on ``selection`` alone, never on validation."""
+
+    rungs: tuple[PositiveInt, ...] = Field(
+        default=(),
+        description="training examples after which it is measured, besides the ends of epochs",
+    )
+
+
 class TrialConfig(Settings):
     """What one trial trains, on what, and how; all of it decides the numbers."""
 
@@ -150,6 +159,9 @@ class TrialConfig(Settings):
         default=None, description="key of the trial whose weights it starts from"
     )
     tuned: bool = Field(default=False, description="its settings were found by a search")
+    search: SearchConfig | None = Field(
+        default=None, description="of a trial of a search; none: a trial of a comparison"
+    )
 
     @property
     def key(self) -> str:
@@ -160,11 +172,18 @@ class TrialConfig(Settings):
         content = self.model_dump(mode="json", exclude={"sources", "tasks"})
         content["tasks"] = {name: task.headline for name, task in self.tasks.items()}
         content["arm"].pop("label")
-        if not self.tuned:
-            content.pop("tuned")
+        for name in ("tuned", "search"):
+            # Trials that have nothing to do with a search keep the keys that they ever had.
+            if not content[name]:
+                content.pop(name)
         content["code_schema"] = CODE_SCHEMA
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    @property
+    def evaluated(self) -> tuple[str, ...]:
+        """The splits that are evaluated after each epoch, the one that is reported last."""
+        return ("selection",) if self.search is not None else ("selection", "validation")
 
     @property
     def needs(self) -> frozenset[str]:

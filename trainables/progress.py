@@ -19,7 +19,8 @@ class Progress(TypedDict):
 
     ``headline`` is the latest evaluation (a fraction; none before the first) and ``headline_name``
     says of what: a metric or ``macro``. ``loss`` is none where it is not finite. ``time`` is in
-    Unix seconds. ``note`` is what does not go as planned, for a human; empty: nothing.
+    Unix seconds. ``note`` is what does not go as planned, for a human; empty: nothing. ``rungs``
+    are the measurements of a search's trial so far: training examples and score.
     """
 
     epoch: float
@@ -33,6 +34,7 @@ class Progress(TypedDict):
     examples_per_second: float
     time: float
     note: str
+    rungs: list[list[float]]
 
 
 _NUMBERS = (

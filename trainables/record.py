@@ -112,8 +112,9 @@ class TrialRecord(Settings):
     @model_validator(mode="after")
     def _finished_has_results(self) -> Self:
         if self.status == "finished":
+            reported = self.config.evaluated[-1]
             for task in self.config.tasks:
-                if task not in self.results.get("validation", {}):
+                if task not in self.results.get(reported, {}):
                     raise ValueError(f"finished without a result of task {task}")
         return self
 
@@ -186,6 +187,16 @@ class RunLayout:
     def table(self, ending: str) -> Path:
         """The comparison table: ``md``, ``csv``, ``json``, ``html`` or ``tex``."""
         return self.root / f"table.{ending}"
+
+    @property
+    def search(self) -> Path:
+        """What is searched and how, in the folder of a search's trials."""
+        return self.root / "search.json"
+
+    @property
+    def ledger(self) -> Path:
+        """What a search has proposed, measured and decided, in the folder of its trials."""
+        return self.root / "ledger.jsonl"
 
     def tuning(self, ending: str) -> Path:
         """The report of a hyperparameter search: ``md``, ``csv``, ``json`` or ``html``."""

@@ -107,7 +107,7 @@ class Trial:
         headline = None
         if loop is not None and state.history:
             last = state.history[-1].splits
-            headline = loop.headline(last.get("selection", last["validation"]))
+            headline = loop.headline(last.get("selection") or last["validation"])
         names = list(self.config.tasks)
         name = self.config.tasks[names[0]].headline if len(names) == 1 else "macro"
         return {
@@ -122,6 +122,7 @@ class Trial:
             "examples_per_second": state.examples / max(state.train_seconds, 1e-9),
             "time": time.time(),
             "note": self.note,
+            "rungs": [list(rung) for rung in state.rungs],
         }
 
     def failing(self, error: Exception) -> Iterator[Progress]:
@@ -148,10 +149,18 @@ class Trial:
         write_record(self.layout, record)
         conclude(self.layout, record, keep=self.runtime.keep_checkpoints)
 
+    def stop(self) -> None:
+        """Say that a scheduler ended this trial before its time; it is not gone on with."""
+        self._track("stopped")
+
     def _ended(self, record: TrialRecord) -> None:
         self.record = record
+        self._track(record.status)
+
+    def _track(self, status: str) -> None:
         for tracker in self._trackers:
-            tracker.finish(record)
+            tracker.finish(status)
+        self._trackers = []
 
     def _kept(
         self, what: str, write: Callable[[], object], patience: float | None = None
