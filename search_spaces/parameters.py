@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from search_spaces.findings import first_finding, meant, shortened
+from search_spaces.findings import first_finding, shortened
 from trainables.errors import ConfigError
 from trainables.settings import Settings
 
@@ -239,30 +239,3 @@ class Choice(Parameter):
 
 
 DISTRIBUTIONS = {kind.kind: kind for kind in (Uniform, LogUniform, IntUniform, Choice)}
-
-
-def parse_parameter(values: Any) -> Parameter:
-    """A parameter from its YAML form, for example ``{uniform: [0, 1], when: {strategy: ...}}``.
-
-    Raises:
-        ConfigError: it is none; names what is wrong.
-    """
-    names = ", ".join(DISTRIBUTIONS)
-    if not isinstance(values, dict):
-        raise ConfigError(f"{shortened(values)} is no distribution; write one of {names}")
-    more = {key: value for key, value in values.items() if key in ("when", "steps")}
-    kinds = [str(key) for key in values if key not in more]
-    for kind in kinds:
-        if kind not in DISTRIBUTIONS:
-            near = meant(kind, [*DISTRIBUTIONS, "when", "steps"])
-            raise ConfigError(f"{kind}: unknown distribution{near}")
-    if len(kinds) != 1:
-        raise ConfigError(f"needs exactly one distribution of {names}, has {len(kinds)}")
-    kind, written = DISTRIBUTIONS[kinds[0]], values[kinds[0]]
-    if not isinstance(written, list | tuple):
-        raise ConfigError(f"{kind.kind}: {shortened(written)} is no list of values")
-    if kind is Choice:
-        return Choice.model_validate({"values": tuple(written)} | more)
-    if len(written) != 2:
-        raise ConfigError(f"{kind.kind}: a range is [low, high], not {shortened(list(written))}")
-    return kind.model_validate({"low": written[0], "high": written[1]} | more)

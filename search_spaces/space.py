@@ -13,18 +13,17 @@ from typing import Any, Self
 from omegaconf import OmegaConf
 from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
-from search_spaces.findings import first_finding, meant, shortened
-from search_spaces.keys import (
-    GROUP_FACTS,
-    find_setting,
-    nearest_key,
-    searchable,
-    settings,
-    why_not,
+from search_spaces.checks import (
+    check_condition,
+    check_key,
+    check_values,
+    named,
+    parse_parameter,
 )
-from search_spaces.parameters import Choice, IntUniform, Parameter, Value, parse_parameter, same
+from search_spaces.findings import first_finding
+from search_spaces.keys import find_setting
+from search_spaces.parameters import Parameter, Value, same
 from search_spaces.reading import find_yaml, read_yaml
-from trainables.arms import STRATEGIES
 from trainables.errors import ConfigError
 from trainables.settings import Settings
 
@@ -85,21 +84,20 @@ class Space(Settings):
             return values
         parsed = {}
         for key, value in values.items():
-            with_key = _Named(str(key))
-            with with_key:
-                _check_key(str(key))
+            with named(str(key)):
+                check_key(str(key))
                 parsed[str(key)] = value if isinstance(value, Parameter) else parse_parameter(value)
         return parsed
 
     def _check(self) -> None:
         for key, parameter in self.parameters.items():
-            with _Named(key):
-                _check_values(key, parameter)
+            with named(key):
+                check_values(key, parameter)
                 for condition, wanted in parameter.when.items():
-                    with _Named(f"when {condition}"):
+                    with named(f"when {condition}"):
                         # Of its own key, a parameter can only ask what was configured.
                         known = self.parameters if condition != key else {}
-                        _check_condition(condition, wanted, known)
+                        check_condition(condition, wanted, known)
         assert len(self.keys) == len(self.parameters)
 
     @cached_property
@@ -177,59 +175,3 @@ class Space(Settings):
             ):
                 possible.append(key)
         return tuple(possible)
-
-
-class _Named:
-    """Puts a key before the message of what is raised."""
-
-    def __init__(self, key: str) -> None:
-        self.key = key
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _: Any, error: BaseException | None, __: Any) -> None:
-        if isinstance(error, ConfigError):
-            raise ConfigError(f"{self.key}: {error}") from error
-
-
-def _check_key(key: str) -> None:
-    reason = why_not(key)
-    if reason is not None:
-        raise ConfigError(f"is not searched: it {reason}")
-    if find_setting(key) is None:
-        raise ConfigError(f"unknown key{nearest_key(key, searchable())}")
-
-
-def _check_values(key: str, parameter: Parameter) -> None:
-    setting = find_setting(key)
-    assert setting is not None
-    for value in parameter.examples():
-        reason = setting.refusal(value)
-        if reason is not None:
-            raise ConfigError(f"the setting cannot be {shortened(value)}: {reason}")
-
-
-def _check_condition(
-    key: str, wanted: tuple[Value, ...], parameters: Mapping[str, Parameter]
-) -> None:
-    if key in parameters:
-        parameter = parameters[key]
-        if not isinstance(parameter, Choice | IntUniform):
-            raise ConfigError("only a choice or an int_uniform can be asked for a value")
-        for value in wanted:
-            if not parameter.contains(value):
-                raise ConfigError(f"{shortened(value)} is never drawn for it")
-        return
-    if key == "strategy":
-        for value in wanted:
-            if value not in STRATEGIES:
-                raise ConfigError(f"{value} is unknown{meant(str(value), list(STRATEGIES))}")
-    elif key not in GROUP_FACTS:
-        setting = find_setting(key)
-        if setting is None:
-            raise ConfigError(f"unknown key{nearest_key(key, [*GROUP_FACTS, *settings()])}")
-        for value in wanted:
-            reason = setting.refusal(value)
-            if reason is not None:
-                raise ConfigError(f"the setting cannot be {shortened(value)}: {reason}")
