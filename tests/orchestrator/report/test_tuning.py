@@ -194,7 +194,7 @@ def test_seeds_that_differ_are_counted_column_by_column() -> None:
 
 
 def test_without_tuned_rows_there_is_no_answer_to_compare() -> None:
-    summary = realistic(3)
+    summary = search(group([tried(0)], 0))
     untuned = final(single_task=(6,), shared_encoder=(7,))
     assert changes(untuned) == ()
     assert "How much" not in tuning_html(summary) + printed(summary, 100, untuned)
