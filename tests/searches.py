@@ -70,11 +70,13 @@ def _searched(number: int, arm: str, task: str | None, metric: str, trials: int)
     draw = random.Random(number)
     found = [_trial(i, arm, draw) for i in range(trials)]
     finished = [one for one in found if one.status == "finished"]
-    chosen = max(finished, key=lambda one: one.score or 0.0).index
+    best = max(finished, key=lambda one: one.score or 0.0, default=None)
     keys = dict.fromkeys(key for one in found for key in one.settings)
     shares = [draw.random() ** 2 for _ in keys]
     importances = {key: share / sum(shares) for key, share in zip(keys, shares, strict=True)}
-    return group(found, chosen, arm, task, metric, importances=importances)
+    return group(
+        found, None if best is None else best.index, arm, task, metric, importances=importances
+    )
 
 
 def _trial(index: int, arm: str, draw: random.Random) -> Tried:

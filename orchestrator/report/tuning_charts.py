@@ -125,7 +125,7 @@ def parallel_chart(group: GroupSummary, number: int) -> Markup | None:
         axes.set_ylim(NOWHERE - 0.08, 1.2)
 
     title = f"parallel coordinates of settings and score, {group_name(group)}"
-    return svg(draw, f"{number}-parallel", title, 11, 2.7)
+    return svg(draw, f"{number}-parallel", title, min(11, 1.6 * len(keys) + 2), 2.7)
 
 
 def _axis(axes: "Axes", x: int, name: str, scale: Scale, nowhere: str) -> None:
@@ -133,10 +133,11 @@ def _axis(axes: "Axes", x: int, name: str, scale: Scale, nowhere: str) -> None:
     axes.text(x, 1.09, name, ha="center", va="bottom", weight="bold")
     ticks = [*scale.ticks, *([(NOWHERE, nowhere)] if nowhere else [])]
     for place, text in ticks:
-        axes.text(
-            x + 0.03,
-            place,
+        axes.annotate(
             _cut(text),
+            (x, place),
+            (3, 0),
+            textcoords="offset points",
             va="center",
             color=DIM,
             zorder=6,
@@ -192,6 +193,8 @@ def slice_chart(group: GroupSummary, number: int) -> Markup | None:
             axes.set_axis_off()
         for row in grid:
             row[0].set_ylabel(score_title(group.metric))
+            if not any(one.value is not None for one in group.tried):
+                row[0].set_yticks([])
 
     title = f"score against each parameter, {group_name(group)}"
     return svg(draw, f"{number}-slices", title, min(11, 0.6 + 2.2 * per_row), 0.2 + 1.75 * rows)

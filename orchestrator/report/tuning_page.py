@@ -88,7 +88,9 @@ def _line(group: GroupSummary) -> str:
     """The group in a sentence."""
     spent = group.spent
     by_status = ", ".join(f"{n} {name}" for name, n in spent.by_status.items() if n)
-    parts = [f"{spent.trials} trials{f' ({by_status})' if by_status else ''}"]
+    parts = [
+        f"{spent.trials} trial{'s' * (spent.trials != 1)}{f' ({by_status})' if by_status else ''}"
+    ]
     parts.append(f"{count(spent.examples)} of {count(spent.full)} training examples")
     choice = group.choice
     if choice is None:
