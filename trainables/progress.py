@@ -20,7 +20,7 @@ class Progress(TypedDict):
     ``headline`` is the latest evaluation (a fraction; none before the first) and ``headline_name``
     says of what: a metric or ``macro``. ``loss`` is none where it is not finite. ``time`` is in
     Unix seconds. ``note`` is what does not go as planned, for a human; empty: nothing. ``rungs``
-    are the measurements of a search's trial so far: training examples and score.
+    are the measurements of a search's trial so far: training examples, score and loss.
     """
 
     epoch: float

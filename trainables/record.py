@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -118,6 +118,14 @@ class TrialRecord(Settings):
                     raise ValueError(f"finished without a result of task {task}")
         return self
 
+
+def mean_loss(results: Iterable[TaskResult]) -> float:
+    """Cross-entropy averaged over tasks; ``MAX_LOSS`` in place of what is not finite or larger."""
+    losses = [MAX_LOSS if one.loss is None else min(one.loss, MAX_LOSS) for one in results]
+    return sum(losses) / len(losses)
+
+
+MAX_LOSS = 100.0
 
 TOGETHER = ("macro", "pooled")
 """What ``measured`` calls the summaries over tasks; no task may be called so."""

@@ -50,6 +50,7 @@ class Measured(Settings):
         key: of the trial.
         examples: training examples that it had seen.
         score: headline on ``selection``.
+        loss: cross-entropy there, averaged over tasks.
         seconds: that it had trained.
         decision: whether it goes on.
     """
@@ -58,6 +59,7 @@ class Measured(Settings):
     key: str
     examples: NonNegativeInt
     score: float
+    loss: float
     seconds: float
     decision: Literal["continue", "stop"]
 

@@ -23,12 +23,15 @@ from orchestrator.progress import TrialState
 from orchestrator.search.ending import Ending
 from orchestrator.search.groups import Group
 from orchestrator.search.ledger import Measured
-from orchestrator.search.state import SearchState, final_score
+from orchestrator.search.state import SearchState, final_loss, final_score
 from trainables.record import RunLayout, read_record
 from trainables.retention import discard
 from trainables.seeding import derive_seed
 
 TIME, SCORE = "examples", "score"
+
+TIE_BREAK = 1e-6
+"""Of the loss in what schedulers compare; no two scores that differ lie as close as that."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,8 @@ class PerGroup(FIFOScheduler):
     def _replay(self, key: str) -> None:
         scheduler = self._add(key)
         for event in self._state.measured.get(key, ()):
-            scheduler.on_trial_result(None, Named(key), _result(event.examples, event.score))  # type: ignore[arg-type]
+            result = _result(event.examples, event.score, event.loss)
+            scheduler.on_trial_result(None, Named(key), result)  # type: ignore[arg-type]
         if self._state.status(key) == "finished":
             self._complete(key)
 
@@ -87,7 +91,7 @@ class PerGroup(FIFOScheduler):
     def _complete(self, key: str) -> None:
         record = self._state.records[key]
         scheduler = self._schedulers[self._state.proposed[key].group]
-        result = _result(record.examples, final_score(record))
+        result = _result(record.examples, final_score(record), final_loss(record))
         scheduler.on_trial_complete(None, Named(key), result)  # type: ignore[arg-type]
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
@@ -101,15 +105,17 @@ class PerGroup(FIFOScheduler):
             # Unfinished, not stopped: another command goes on with it.
             return TrialScheduler.STOP
         known = len(self._state.measured.get(key, ()))
-        for examples, score in result.get("rungs", ())[known:]:
+        for examples, score, loss in result.get("rungs", ())[known:]:
             scheduler = self._schedulers[self._state.proposed[key].group]
-            decision = scheduler.on_trial_result(None, Named(key), _result(examples, score))  # type: ignore[arg-type]
+            told = _result(examples, score, loss)
+            decision = scheduler.on_trial_result(None, Named(key), told)  # type: ignore[arg-type]
             stop = decision == TrialScheduler.STOP
             self._state.add(
                 Measured(
                     key=key,
                     examples=int(examples),
                     score=score,
+                    loss=loss,
                     seconds=examples / max(result["examples_per_second"], 1e-9),
                     decision="stop" if stop else "continue",
                 )
@@ -175,5 +181,7 @@ def _key(trial: Any) -> str:
     return trial.config["cell"]["key"]
 
 
-def _result(examples: float, score: float) -> dict[str, Any]:
-    return {TIME: examples, SCORE: score}
+def _result(examples: float, score: float, loss: float) -> dict[str, Any]:
+    # Early on, weak encoders predict the majority class whatever their settings: of equal scores
+    # the one with the lower loss is better, where a scheduler would let all go on.
+    return {TIME: examples, SCORE: score - TIE_BREAK * loss}

@@ -17,7 +17,7 @@ from search_spaces.proposals import Observed, importances
 from search_spaces.space import Space
 from trainables.atomic import read_whole, write_text
 from trainables.errors import ConfigError, RunDirectoryError
-from trainables.record import RunLayout, TrialRecord, measured, read_records
+from trainables.record import RunLayout, TrialRecord, mean_loss, measured, read_records
 from trainables.settings import Settings
 
 REASONS = {
@@ -130,6 +130,14 @@ class SearchState:
         events = self.measured.get(key)
         return events[-1].score if events else None
 
+    def loss(self, key: str) -> float | None:
+        """Of the measurement that ``score`` is of."""
+        record = self.records.get(key)
+        if record is not None:
+            return None if record.status != "finished" else final_loss(record)
+        events = self.measured.get(key)
+        return events[-1].loss if events else None
+
     def observed(self, group: str) -> list[Observed]:
         """The trials of a group that have ended, for whoever proposes the next."""
         return [
@@ -173,13 +181,20 @@ class SearchState:
         found = {}
         for name in self.groups:
             trials = self.trials_of(name)
-            index = chosen(map(self.tried, trials))
+            index = self._best(trials)
             if index is not None:
                 [found[name]] = [event for event in trials if event.number == index]
         return found
 
+    def _best(self, trials: Iterable[Proposed]) -> int | None:
+        trials = list(trials)
+        losses = {event.number: self.loss(event.key) for event in trials}
+        return chosen(
+            map(self.tried, trials), {n: loss for n, loss in losses.items() if loss is not None}
+        )
+
     def _group(self, group: Group) -> GroupSummary:
-        tried = tuple(map(self.tried, self.trials_of(group.name)))
+        trials = self.trials_of(group.name)
         return GroupSummary(
             arm=group.arm,
             label=group.label,
@@ -187,8 +202,8 @@ class SearchState:
             model=group.model,
             task=group.task,
             metric=group.metric,
-            tried=tried,
-            chosen=chosen(tried),
+            tried=tuple(map(self.tried, trials)),
+            chosen=self._best(trials),
             importances=importances(self.description.space, group.facts, self.observed(group.name)),
         )
 
@@ -200,3 +215,8 @@ def final_score(record: TrialRecord) -> float:
         return metrics["macro"]["headline"]
     [(task, config)] = record.config.tasks.items()
     return metrics[task][config.headline]
+
+
+def final_loss(record: TrialRecord) -> float:
+    """Cross-entropy on ``selection`` of a finished trial, averaged over its tasks."""
+    return mean_loss(record.results["selection"].values())

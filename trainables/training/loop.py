@@ -14,7 +14,7 @@ import torch
 from trainables.config import TrialConfig
 from trainables.data.tokens import TokenSplit
 from trainables.models.classifier import Classifier
-from trainables.record import EpochResult, TaskResult
+from trainables.record import EpochResult, TaskResult, mean_loss
 from trainables.strategies.base import Step, Strategy
 from trainables.training.accumulation import Accumulation
 from trainables.training.average import WeightAverage
@@ -228,7 +228,8 @@ class TrainingLoop:
         started = time.perf_counter()
         evaluations = self._evaluate(("selection",)) if fresh else self._evaluations
         results = {task: one.result for task, one in evaluations["selection"].items()}
-        self.state.rungs.append([self.state.examples, self.headline(results)])
+        score, loss = self.headline(results), mean_loss(results.values())
+        self.state.rungs.append([self.state.examples, score, loss])
         self.state.eval_seconds += time.perf_counter() - started
 
     def _select(self, score: float) -> None:

@@ -13,7 +13,8 @@ from trainables.record import EpochResult
 class LoopState:
     """All that moves while a trial trains, besides weights and the ``Stateful`` parts.
 
-    ``rungs`` are the measurements of a search's trial: training examples and headline on selection.
+    ``rungs`` are the measurements of a search's trial: training examples, headline and loss on
+    selection.
     """
 
     step: int = 0
