@@ -6,6 +6,7 @@ What stands in for Ray Tune asks for trials, steps them and tells the scheduler,
 import csv
 import io
 import json
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,6 +26,7 @@ from orchestrator.search.schedulers import PerGroup
 from orchestrator.stages import stages
 from trainables import tune
 from trainables.config import Runtime
+from trainables.errors import TrialError
 from trainables.record import RunLayout
 from trainables.trial import run_trial
 from trainables.tune import TrialTrainable
@@ -127,7 +129,8 @@ class WithoutRay:
                 self._step()
                 self.started.append(trial.key)
                 runtime = Runtime.model_validate(values | {"leaves": leaves.get(trial.key, ())})
-                run_trial(trial.config, runtime)
+                with suppress(TrialError):
+                    run_trial(trial.config, runtime)
 
 
 def overrides(encoder: Path, *more: str) -> list[str]:
