@@ -39,6 +39,7 @@ class TuningOutcome:
         rows: of the comparison; none yet where there is none.
         compared: the comparison; none where the best settings were not trained with every seed.
         failed: records of trials of the search that failed.
+        damaged: files among the records of the search that are no readable record, and why.
         trained: how many trials of the comparison this call trained.
     """
 
@@ -46,6 +47,7 @@ class TuningOutcome:
     rows: tuple[CellGroup, ...]
     compared: Outcome | None
     failed: tuple[TrialRecord, ...]
+    damaged: tuple[str, ...]
     trained: int
 
 
@@ -142,7 +144,8 @@ def report_tuning(run_dir: Path) -> TuningOutcome:
         RunDirectoryError: there is no search, or a file of it is damaged.
     """
     layout = RunLayout(run_dir)
-    state = read_search(RunLayout(run_dir / "search"))
+    damaged: dict[Path, RunDirectoryError] = {}
+    state = read_search(RunLayout(run_dir / "search"), damaged)
     summary = state.summary()
     compared = report(run_dir) if layout.plan.is_file() else None
     rows: tuple[CellGroup, ...] = ()
@@ -155,6 +158,7 @@ def report_tuning(run_dir: Path) -> TuningOutcome:
         rows=rows,
         compared=compared,
         failed=tuple(state.records[e.key] for e in proposed if state.status(e.key) == "failed"),
+        damaged=tuple(map(str, damaged.values())),
         trained=0,
     )
 

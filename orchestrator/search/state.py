@@ -6,6 +6,7 @@ an interruption stands where it stood, and a report needs nothing else. Knows no
 
 import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Literal
 
 from orchestrator.search.choice import chosen
@@ -54,11 +55,14 @@ def describe_search(
     return description
 
 
-def read_search(layout: RunLayout) -> "SearchState":
+def read_search(
+    layout: RunLayout, damaged: dict[Path, RunDirectoryError] | None = None
+) -> "SearchState":
     """The search of a folder, as its files tell.
 
     Args:
         layout: the folder of the search's trials.
+        damaged: takes the files that are no readable record, and why; their trials have not ended.
 
     Raises:
         RunDirectoryError: there is no search, or a file of it is damaged.
@@ -74,7 +78,8 @@ def read_search(layout: RunLayout) -> "SearchState":
             f"{layout.search}: missing or damaged; delete it and run the same command again, which "
             "goes on where the search stood"
         ) from error
-    return SearchState(description, Ledger(layout.ledger), read_records(layout, {}))
+    records = read_records(layout, {} if damaged is None else damaged)
+    return SearchState(description, Ledger(layout.ledger), records)
 
 
 class SearchState:
