@@ -24,10 +24,10 @@ class NashMTLWeighting:
     Rows that cancel out (a Pareto stationary point) have no solution; ``REGULAR`` keeps a finite
     there, and the result goes to 0. A row that is 0 has no say.
 
-    Scale: the solution has length ``sqrt(tasks)`` whatever the rows' lengths. The authors' code
-    solves for ``K / |K|`` with the Frobenius norm, which multiplies it by ``sqrt |K|``; so does
-    this, and divides by the number of tasks, so that rows that agree give their mean. Their
-    further cut to a norm of at most 1 is what ``training.max_grad_norm`` does.
+    Scale: the solution has length ``sqrt(tasks)`` whatever the rows' lengths, and the authors' code
+    cuts it to length 1. Here it gets the root mean square of the rows' lengths: then rows that
+    agree give their mean, the result scales with the loss, as that of other methods does, and
+    ``training.max_grad_norm`` cuts it.
     """
 
     def __call__(self, gramian: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ class NashMTLWeighting:
         cosines = products[np.ix_(there, there)] / np.outer(lengths, lengths)
         weights = np.zeros(len(products))
         weights[there] = bargain(cosines + REGULAR * np.eye(len(cosines))) / lengths
-        return torch.from_numpy(weights * np.sqrt(np.linalg.norm(products)) / len(products))
+        return torch.from_numpy(weights * np.sqrt(np.trace(products)) / len(products))
 
 
 def bargain(matrix: np.ndarray) -> np.ndarray:

@@ -156,11 +156,9 @@ def test_cagrad_improves_the_worst_task_more_than_any_other_vector_of_the_ball()
 
 
 def test_nash_mtl_of_orthogonal_rows_is_the_sum_of_their_directions() -> None:
-    """Then a = 1 / length; times the root of the Gramian's Frobenius norm, over the tasks."""
-    lengths = torch.tensor([3.0, 0.5, 2.0])
-    rows = torch.eye(9)[:3] * lengths[:, None]
-    scale = (lengths**4).sum() ** 0.25 / 3
-    expected = torch.tensor([*[scale] * 3, *[0.0] * 6])
+    """Then a = 1 / length; and the result is as long as the rows in root mean square."""
+    rows = torch.eye(9)[:3] * torch.tensor([[2.0], [1.0], [2.0]])
+    expected = torch.tensor([*[1.0] * 3, *[0.0] * 6])
     torch.testing.assert_close(aggregate("nash_mtl", rows), expected)
 
 
@@ -171,7 +169,7 @@ def test_nash_mtl_solves_the_bargaining_equation(seed: int, tasks: int) -> None:
     rng = np.random.default_rng(seed)
     rows = rng.standard_normal((tasks, tasks + 2)) * 10.0 ** rng.integers(-4, 4, (tasks, 1))
     products = torch.from_numpy(rows @ rows.T)
-    found = NashMTLWeighting()(products) * tasks / products.norm().sqrt()
+    found = NashMTLWeighting()(products) * tasks / products.trace().sqrt()
     assert (found > 0).all()
     torch.testing.assert_close(
         found * (products @ found), torch.ones(tasks, dtype=torch.float64), rtol=0, atol=1e-3
