@@ -243,8 +243,9 @@ def _search(
     console.print(_announced(plan), markup=False, soft_wrap=True)
     run_search(plan, state, proposing, ending, layout, resources, console)
     if not keep:
-        _clear(plan, layout)
-    return state
+        clear_leaves(layout, plan.forerunners, read_records(layout, {}))
+    # What the runner recorded of trials whose process died is only on the disk.
+    return read_search(layout)
 
 
 def _announced(plan: SearchPlan) -> str:
@@ -273,10 +274,6 @@ def _check_chosen(state: SearchState, chosen: Mapping[str, object]) -> None:
                 f"{name}: none of its trials has a score yet, so there is nothing to choose; "
                 "run the command again, with more time or another space"
             )
-
-
-def _clear(plan: SearchPlan, layout: RunLayout) -> None:
-    clear_leaves(layout, plan.forerunners, read_records(layout, {}))
 
 
 def warm_start(run_dir: str | None) -> dict[str, GroupSummary]:
