@@ -17,7 +17,14 @@ from search_spaces.proposals import Observed, importances
 from search_spaces.space import Space
 from trainables.atomic import read_whole, write_text
 from trainables.errors import ConfigError, RunDirectoryError
-from trainables.record import RunLayout, TrialRecord, mean_loss, measured, read_records
+from trainables.record import (
+    RunLayout,
+    TrialRecord,
+    checksum,
+    mean_loss,
+    measured,
+    read_records,
+)
 from trainables.settings import Settings
 
 REASONS = {
@@ -41,7 +48,9 @@ def describe_search(
 ) -> Description:
     """Write the description of a search, atomically."""
     description = Description(space=experiment.space, tune=experiment.tune, groups=tuple(groups))
-    write_text(layout.search, json.dumps(description.model_dump(mode="json"), indent=1) + "\n")
+    content = description.model_dump(mode="json")
+    content["sha256"] = checksum(content)
+    write_text(layout.search, json.dumps(content, indent=1) + "\n")
     return description
 
 
@@ -55,17 +64,29 @@ def read_search(layout: RunLayout) -> "SearchState":
         RunDirectoryError: there is no search, or a file of it is damaged.
     """
     try:
-        description = Description.model_validate_json(read_whole(layout.search))
+        content = json.loads(read_whole(layout.search))
+        if content.pop("sha256", None) != checksum(content):
+            raise ValueError("not what was written")
+        description = Description.model_validate_json(json.dumps(content))
     # Pydantic's errors are values' errors; those of the space are the project's own.
-    except (OSError, ValueError, RecursionError, ConfigError) as error:
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError, ConfigError) as error:
         raise RunDirectoryError(
-            f"{layout.search}: missing or damaged; run the search again"
+            f"{layout.search}: missing or damaged; delete it and run the same command again, which "
+            "goes on where the search stood"
         ) from error
     return SearchState(description, Ledger(layout.ledger), read_records(layout, {}))
 
 
 class SearchState:
     """A search that runs, or that has run.
+
+    Attributes:
+        description: what is searched.
+        groups: name -> group.
+        proposed: key -> the trial's settings, in the order in which they were proposed.
+        measured: key -> the trial's measurements in order.
+        history: all measurements in the order in which they came.
+        records: key -> record.
 
     Args:
         description: what is searched.
@@ -83,6 +104,7 @@ class SearchState:
         self.groups = {group.name: group for group in description.groups}
         self.proposed: dict[str, Proposed] = {}
         self.measured: dict[str, list[Measured]] = {}
+        self.history: list[Measured] = []
         self.records = dict(records)
         self._ledger = ledger
         for event in ledger.read():
@@ -99,14 +121,25 @@ class SearchState:
 
     def _take(self, event: Proposed | Measured) -> None:
         if isinstance(event, Measured):
+            if event.key not in self.proposed:
+                raise self._foreign(f"measures the trial {event.key}, which it has not proposed")
             self.measured.setdefault(event.key, []).append(event)
-        elif event.group in self.groups:
-            self.proposed[event.key] = event
+            self.history.append(event)
+        elif event.group not in self.groups:
+            raise self._foreign(f"names the group {event.group}, which this search has not")
+        elif event.key in self.proposed or event.number != len(self.trials_of(event.group)):
+            raise self._foreign(f"proposes trial {event.number} of {event.group} out of order")
         else:
-            raise RunDirectoryError(
-                f"{self._ledger.path}: names the group {event.group}, which this search has not; "
-                "choose another directory with --run-dir"
-            )
+            self.proposed[event.key] = event
+
+    def _foreign(self, finding: str) -> RunDirectoryError:
+        return RunDirectoryError(
+            f"{self._ledger.path}: {finding}; choose another directory with --run-dir"
+        )
+
+    def group_of(self, key: str) -> Group:
+        """The group of a trial that was proposed."""
+        return self.groups[self.proposed[key].group]
 
     def trials_of(self, group: str) -> list[Proposed]:
         """The trials of a group, in the order in which they were proposed."""
@@ -114,17 +147,24 @@ class SearchState:
 
     def status(self, key: str) -> str:
         """How a trial stands: one of ``summary.STATUSES``."""
-        if key in self.records:
-            return self.records[key].status
-        stopped = any(event.decision == "stop" for event in self.measured.get(key, ()))
-        return "stopped" if stopped else "unfinished"
+        record = self._record(key)
+        if record is not None:
+            return record.status
+        return "stopped" if self._stopped(key) else "unfinished"
+
+    def _stopped(self, key: str) -> bool:
+        return any(event.decision == "stop" for event in self.measured.get(key, ()))
+
+    def _record(self, key: str) -> TrialRecord | None:
+        """The record of a trial; that of one which failed, ran again and was stopped is old."""
+        return None if self._stopped(key) else self.records.get(key)
 
     def score(self, key: str) -> float | None:
         """What a trial is worth: its last epoch's headline on ``selection``, else its last rung's.
 
         None: it was never measured, or it diverged or failed.
         """
-        record = self.records.get(key)
+        record = self._record(key)
         if record is not None:
             return None if record.status != "finished" else final_score(record)
         events = self.measured.get(key)
@@ -132,7 +172,7 @@ class SearchState:
 
     def loss(self, key: str) -> float | None:
         """Of the measurement that ``score`` is of."""
-        record = self.records.get(key)
+        record = self._record(key)
         if record is not None:
             return None if record.status != "finished" else final_loss(record)
         events = self.measured.get(key)
@@ -148,7 +188,7 @@ class SearchState:
 
     def tried(self, event: Proposed) -> Tried:
         """A trial, for the report."""
-        record = self.records.get(event.key)
+        record = self._record(event.key)
         rungs = self.measured.get(event.key, [])
         status = self.status(event.key)
         seen = rungs[-1] if rungs else None

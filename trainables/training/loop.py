@@ -226,6 +226,7 @@ class TrainingLoop:
         Args:
             fresh: whether the weights have moved since the last evaluation.
         """
+        check_weights(self.model, self.state.step, self.total_steps)
         started = time.perf_counter()
         evaluations = self._evaluate(("selection",)) if fresh else self._evaluations
         results = {task: one.result for task, one in evaluations["selection"].items()}
