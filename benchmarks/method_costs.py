@@ -89,7 +89,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", choices=groups(), help="this group alone")
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--steps", type=int, default=4, help="of each variant in a round")
+    parser.add_argument("--steps", type=int, default=2, help="of each variant in a round")
     parser.add_argument("overrides", nargs="*", help="settings of a trial: data.glue_dir=DIR")
     given = parser.parse_args(arguments)
     steps = WARM_UP + given.rounds * given.steps

@@ -20,7 +20,7 @@ from trainables.arms import ArmConfig
 from trainables.data.task import TaskConfig
 from trainables.settings import Settings
 
-CODE_SCHEMA = 1
+CODE_SCHEMA = 2
 """Raised whenever a change of the code changes the numbers that a trial gives."""
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from orchestrator.report.cells import PlannedTrial
 from orchestrator.report.columns import metric_title
-from orchestrator.report.formats import listed, number, plain
+from orchestrator.report.formats import listed, number, plain, share
 from trainables.config import ModelConfig, TrainingConfig, TrialConfig
 from trainables.record import TaskResult, TrialRecord
 
@@ -18,7 +18,7 @@ class TaskFacts:
         name, headline: the task and the metric that speaks for it.
         origins: where its data came from, as the trials recorded it.
         fingerprints: of its data, whole.
-        sizes: split -> number of examples.
+        sizes: split -> number of examples; of train, the most that a trial saw.
         majority: number and name of the most frequent class of the table's split; none before
             the first result.
         majority_share: its share of the examples, a fraction.
@@ -64,7 +64,9 @@ def _facts(
     split: str,
 ) -> TaskFacts:
     prints = [t.config.fingerprints[task] for t in plan if task in t.config.fingerprints]
-    sizes = next((r.examples_per_split[task] for r in ended if task in r.examples_per_split), {})
+    known = [r.examples_per_split[task] for r in ended if task in r.examples_per_split]
+    # Arms may see shares of the training examples.
+    sizes = max(known, key=lambda split_sizes: split_sizes.get("train", 0), default={})
     names = next((r.labels[task] for r in ended if task in r.labels), ())
     result = next((r.results[split][task] for r in ended if task in r.results.get(split, {})), None)
     classes = () if result is None else tuple(sum(row) for row in result.confusion)
@@ -164,11 +166,14 @@ def budget(config: TrialConfig) -> str:
     ]
     parts += [text for text, there in _unusual(training) if there]
     limits = config.limits
-    for split in ("train", "validation"):
-        if (most := getattr(limits, f"max_{split}_examples")) is not None:
-            parts.append(f"at most {most} {split} examples per task")
-    if limits.train_fraction is not None:
-        parts.append(f"{100 * limits.train_fraction:g} % of the train examples")
+    for limit, split in (
+        (limits.max_train_examples, "train"),
+        (limits.max_validation_examples, "validation"),
+    ):
+        if limit is not None:
+            parts.append(f"at most {limit} {split} examples per task")
+    if limits.train_fraction is not None and config.arm.train_fraction is None:
+        parts.append(f"{share(limits.train_fraction)} of the train examples")
     return ", ".join(parts)
 
 

@@ -33,7 +33,7 @@ class Difference:
 
 
 def differences(groups: Sequence[CellGroup]) -> tuple[Difference, ...]:
-    """Compare every row with the first ``single_task`` row of its model, seed by seed."""
+    """Compare every row with the ``single_task`` row of its model, seed by seed."""
     found = []
     for group in groups:
         reference = _reference(groups, group.model)
@@ -53,8 +53,13 @@ def verdict(groups: Sequence[CellGroup]) -> tuple[str, ...]:
 
 
 def _of_model(groups: Sequence[CellGroup], model: str) -> str:
+    own = [group for group in groups if group.model == model]
+    if not any(group.asked == group.tasks.keys() for group in own):
+        return (
+            f"{model}: no arm is trained on all tasks of this table, so it has no mean over them."
+        )
     reference = _reference(groups, model)
-    others = [g for g in groups if g.model == model and g.strategy != REFERENCE]
+    others = [group for group in own if group.strategy != REFERENCE]
     if reference is None or not others:
         missing = "single_task arm" if reference is None else "multi-task arm"
         return f"{model}: no {missing} in this grid, nothing to compare."
@@ -132,7 +137,9 @@ def _cost(best: CellGroup, reference: CellGroup) -> str:
 
 
 def _reference(groups: Sequence[CellGroup], model: str) -> CellGroup | None:
-    return next((g for g in groups if g.model == model and g.strategy == REFERENCE), None)
+    """The first ``single_task`` row of the model, of those with all tasks where there are such."""
+    rows = [g for g in groups if g.model == model and g.strategy == REFERENCE]
+    return min(rows, key=lambda g: len(g.tasks) - len(g.asked), default=None)
 
 
 def _minus(one: Stat | None, other: Stat | None) -> Stat | None:
