@@ -46,10 +46,11 @@ def measure(group: Group, subject: Subject, rounds: int, steps: int) -> list[Cos
 
     Args:
         group: the variants, the plain one first.
-        subject: what is trained; made for ``WARM_UP + rounds * steps`` steps or more.
+        subject: what is trained; made for ``total_steps`` or more.
         rounds: how often each has its turn.
-        steps: optimiser steps of a turn.
+        steps: optimiser steps of a usual turn.
     """
+    steps *= group.longer
     clock = time.process_time if subject.device.type == "cpu" else time.perf_counter
     running = [subject.loop(variant).run() for variant in group.variants]
     for loop in running:
@@ -65,6 +66,11 @@ def measure(group: Group, subject: Subject, rounds: int, steps: int) -> list[Cos
         Cost(variant.name, own, own / seconds[0])
         for variant, own in zip(group.variants, seconds, strict=True)
     ]
+
+
+def total_steps(group: Group, rounds: int, steps: int) -> int:
+    """Optimiser steps that ``measure`` takes of each variant."""
+    return WARM_UP + rounds * steps * group.longer
 
 
 def _advance(loop: Iterator[None], steps: int) -> None:
@@ -92,15 +98,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=2, help="of each variant in a round")
     parser.add_argument("overrides", nargs="*", help="settings of a trial: data.glue_dir=DIR")
     given = parser.parse_args(arguments)
-    steps = WARM_UP + given.rounds * given.steps
-    with Subject(steps, ["threads=1", *given.overrides]) as subject:
+    for name in [given.only] if given.only else groups():
+        group = groups()[name]
+        steps = total_steps(group, given.rounds, given.steps)
+        with Subject(steps, ["threads=1", *given.overrides]) as subject:
+            costs = measure(group, subject, given.rounds, given.steps)
         print(
-            f"{subject.model}, batches of {BATCH_SIZE} from {subject.data}, "
-            f"{given.rounds} rounds of {given.steps} steps; {subject.machine}"
+            f"{subject.model}, batches of {BATCH_SIZE} from {subject.data}, {given.rounds} rounds "
+            f"of {given.steps * group.longer} steps; {subject.machine}\n\n"
+            f"{table(group.title, costs)}\n",
+            flush=True,
         )
-        for name in [given.only] if given.only else groups():
-            group = groups()[name]
-            print("\n" + table(group.title, measure(group, subject, given.rounds, given.steps)))
 
 
 if __name__ == "__main__":

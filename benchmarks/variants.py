@@ -41,10 +41,18 @@ class Variant:
 
 @dataclass(frozen=True)
 class Group:
-    """Variants that are measured side by side, in turn, against the first of them."""
+    """Variants that are measured side by side, in turn, against the first of them.
+
+    Attributes:
+        title: what they are.
+        variants: the plain one first.
+        longer: how many times the usual number of steps a turn has; more where variants do not
+            train on the same examples, whose lengths must average out.
+    """
 
     title: str
     variants: tuple[Variant, ...]
+    longer: int = 1
 
 
 def names(section: type[Settings], key: str = "name") -> tuple[str, ...]:
@@ -60,7 +68,7 @@ def groups() -> dict[str, Group]:
         "aggregation": Group(
             "Gradient aggregation", _of_arm("aggregation", names(AggregationConfig))
         ),
-        "sampling": Group("Task sampling", tuple(_sampling())),
+        "sampling": Group("Task sampling", tuple(_sampling()), longer=10),
         "head": Group("Heads", tuple(_heads())),
         "training": Group("Optimisation, adapters, freezing, distillation", tuple(_training())),
     }
