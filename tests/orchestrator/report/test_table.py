@@ -341,6 +341,35 @@ def test_the_header_names_budget_data_and_seeds() -> None:
     assert print_[:13] not in line
 
 
+def test_the_header_says_whose_budget_is_another() -> None:
+    plan = [
+        trial("shared_encoder", ["cola"], training={"epochs": 6}),
+        trial("single_task", ["cola"], training={"epochs": 3, "optimizer": "adamax"}),
+        trial(
+            "less",
+            ["cola"],
+            arm={"strategy": "single_task"},
+            training={"epochs": 3, "optimizer": "adamax"},
+        ),
+        trial(
+            "tenth",
+            ["cola"],
+            arm={"strategy": "single_task"},
+            training={"epochs": 3, "warmup": 0.1, "layer_decay": 0.9, "ema_decay": 0.99},
+            limits={"train_fraction": 0.1, "max_train_examples": 500},
+        ),
+    ]
+    budgets = dict(comparison(plan, {}).header)["budget"].split(" / ")
+    names, texts = zip(*(text.split(": ", 1) for text in budgets), strict=True)
+    assert names == ("shared_encoder", "single_task, less", "tenth")
+    assert "6 passes" in texts[0]
+    assert "adamax" in texts[1]
+    assert "adamax" not in texts[0]
+    for words in ("warm-up 0.1", "layer decay 0.9", "averaged weights (0.99)", "at most 500 train"):
+        assert words in texts[2]
+    assert texts[2].endswith("10 % of the train examples")
+
+
 def test_a_label_names_the_row() -> None:
     arm = {"strategy": "shared_encoder", "label": "one for all"}
     planned = trial("mine", ["sst2"], arm=arm)
