@@ -250,7 +250,7 @@ def _search(
     if needed:
         console.print(f"search: {len(needed)} trials that others need", markup=False)
         run_stages(needed, experiment, whole, layout, resources, console)
-        _check_forerunners(plan.forerunners, layout)
+    _check_forerunners(plan.forerunners, layout)
     from orchestrator.search.tuner import run_search
 
     console.print(_announced(plan), markup=False, soft_wrap=True)
