@@ -5,7 +5,7 @@ hard would lose every trial to tasks that are easy. Time is counted in training 
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -134,6 +134,32 @@ class PerGroup(FIFOScheduler):
             self._state.records[key] = read_record(path)
             if self._state.status(key) == "finished":
                 self._complete(key)
+
+
+class ToTheEnd(FIFOScheduler):
+    """Lets every trial end, unless the search is to end before its time.
+
+    Args:
+        ended: told the key of each trial that has ended.
+        ending: whether the search is to end.
+    """
+
+    def __init__(self, ended: Callable[[str], None], ending: Ending) -> None:
+        super().__init__()
+        self._ended = ended
+        self._ending = ending
+
+    def __getstate__(self) -> dict[str, Any]:
+        # See PerGroup.
+        return {}
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """See ``TrialScheduler``; a trial that is stopped is unfinished."""
+        return TrialScheduler.STOP if self._ending.now else TrialScheduler.CONTINUE
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        """See ``TrialScheduler``."""
+        self._ended(_key(trial))
 
 
 def make_scheduler(state: SearchState, group: Group) -> FIFOScheduler:

@@ -1,0 +1,49 @@
+"""A search as the files of its folder tell of it."""
+
+import json
+from collections.abc import Iterable, Mapping
+
+from orchestrator.search.config import TunedExperimentConfig
+from orchestrator.search.groups import Group
+from orchestrator.search.ledger import Ledger
+from orchestrator.search.population import Population
+from orchestrator.search.state import Description, SearchState
+from trainables.atomic import read_whole, write_text
+from trainables.errors import ConfigError, RunDirectoryError
+from trainables.record import RunLayout, TrialRecord, read_records
+
+
+def describe_search(
+    layout: RunLayout, experiment: TunedExperimentConfig, groups: Iterable[Group]
+) -> Description:
+    """Write the description of a search, atomically."""
+    description = Description(space=experiment.space, tune=experiment.tune, groups=tuple(groups))
+    write_text(layout.search, json.dumps(description.model_dump(mode="json"), indent=1) + "\n")
+    return description
+
+
+def read_search(layout: RunLayout) -> SearchState:
+    """The search of a folder, as its files tell.
+
+    Args:
+        layout: the folder of the search's trials.
+
+    Raises:
+        RunDirectoryError: there is no search, or a file of it is damaged.
+    """
+    try:
+        description = Description.model_validate_json(read_whole(layout.search))
+    # Pydantic's errors are values' errors; those of the space are the project's own.
+    except (OSError, ValueError, RecursionError, ConfigError) as error:
+        raise RunDirectoryError(
+            f"{layout.search}: missing or damaged; run the search again"
+        ) from error
+    return state_of(description, Ledger(layout.ledger), read_records(layout, {}))
+
+
+def state_of(
+    description: Description, ledger: Ledger, records: Mapping[str, TrialRecord]
+) -> SearchState:
+    """The state of a search of this kind; see ``SearchState``."""
+    kind = Population if description.tune.scheduler == "pbt" else SearchState
+    return kind(description, ledger, records)
