@@ -22,7 +22,7 @@ from trainables.changes import Change, Segment
 from trainables.data.task import TaskConfig
 from trainables.settings import Settings
 
-CODE_SCHEMA = 1
+CODE_SCHEMA = 2
 """Raised whenever a change of the code changes the numbers that a trial gives."""
 
 
@@ -233,7 +233,7 @@ class TrialConfig(Settings):
     def title(self) -> str:
         """A name for humans, for example ``single_task minilm-l6 cola seed 41``."""
         task = f" {next(iter(self.tasks))}" if self.arm.strategy == "single_task" else ""
-        tuned = " tuned" if self.tuned else ""
+        tuned = " tuned" if self.tuned else " of a search" if self.search is not None else ""
         return f"{self.arm_name}{tuned} {self.model_name}{task} seed {self.seed}"
 
 

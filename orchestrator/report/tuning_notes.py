@@ -86,11 +86,14 @@ def _of_choice(group: GroupSummary) -> list[str]:
     if len(group.tried) == 1:
         return ["one trial only, so nothing was compared"]
     if len(values) > 1 and len(set(values)) == 1:
-        return [f"all {len(values)} scores are equal, so the choice says nothing"]
+        return [f"all {len(values)} scores are equal, so the loss on selection alone decided"]
     lines = []
     if group.tied:
         others = ", ".join(str(one.index) for one in group.tied)
-        lines.append(f"trial {choice.index} was chosen; as good to the last digit: {others}")
+        lines.append(
+            f"trial {choice.index} was chosen for its loss on selection; as good to the last "
+            f"digit: {others}"
+        )
     if choice.value is not None and group.best is not None and group.best > choice.value:
         lines.append(
             "a trial that did not see its full budget has a higher last score than the chosen one"

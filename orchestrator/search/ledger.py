@@ -9,14 +9,16 @@ import errno
 import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
+from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt, TypeAdapter
 
 from trainables.atomic import read_whole, sync_folder
 from trainables.changes import Change
 from trainables.errors import RunDirectoryError
+from trainables.record import checksum
 from trainables.settings import Settings
 
 RETRY_SECONDS = 2.0
@@ -59,9 +61,9 @@ class Measured(Settings):
     event: Literal["measured"] = "measured"
     key: str
     examples: NonNegativeInt
-    score: float
-    loss: float
-    seconds: float
+    score: FiniteFloat
+    loss: FiniteFloat
+    seconds: FiniteFloat
     decision: Literal["continue", "stop"]
 
 
@@ -107,6 +109,7 @@ class Ledger:
     def __init__(self, path: Path, patience: float = 0.0) -> None:
         self.path = path
         self._patience = patience
+        self._whole: int | None = None
 
     def read(self) -> list[Event]:
         """All events. A last line that is not whole was never acted upon, and is left out.
@@ -123,8 +126,8 @@ class Ledger:
         events = []
         for number, line in enumerate(content.split(b"\n")[:-1], start=1):
             try:
-                events.append(_EVENT.validate_json(line, strict=True))
-            except ValidationError as error:
+                events.append(_read(line))
+            except (ValueError, RecursionError) as error:
                 raise RunDirectoryError(
                     f"{self.path}: line {number} is damaged; choose another directory with "
                     "--run-dir, or delete the folder to search anew"
@@ -149,13 +152,17 @@ class Ledger:
         Raises:
             OSError: the storage stays away or full.
         """
-        line = (json.dumps(event.model_dump(mode="json")) + "\n").encode()
+        content = event.model_dump(mode="json")
+        content["sha256"] = checksum(content)
+        line = (json.dumps(content) + "\n").encode()
         deadline = time.monotonic() + self._patience
         while True:
             try:
                 self._write(line)
                 return
-            except OSError:
+            except OSError as error:
+                # What is told while writing names no file.
+                error.filename = error.filename or str(self.path)
                 if time.monotonic() >= deadline:
                     raise
                 time.sleep(min(RETRY_SECONDS, self._patience))
@@ -163,14 +170,28 @@ class Ledger:
     def _write(self, line: bytes) -> None:
         new = not self.path.exists()
         with self.path.open("ab", buffering=0) as file:
-            size = file.tell()
+            # A part of a line, which would make the next one unreadable, or a line that is perhaps
+            # not on the disk: cut off at once or, where the storage is away, the next time.
+            torn = self._whole is not None
+            self._whole = file.tell() if self._whole is None else self._whole
+            if torn:
+                os.ftruncate(file.fileno(), self._whole)
             try:
                 if file.write(line) != len(line):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
                 os.fsync(file.fileno())
             except OSError:
-                # A part of a line would make the next one unreadable.
-                file.truncate(size)
+                with suppress(OSError):
+                    os.ftruncate(file.fileno(), self._whole)
                 raise
+        self._whole = None
         if new:
             sync_folder(self.path.parent)
+
+
+def _read(line: bytes) -> Event:
+    content = json.loads(line)
+    written = content.pop("sha256", None) if isinstance(content, dict) else None
+    if written != checksum(content):
+        raise ValueError("not what was written")
+    return _EVENT.validate_json(json.dumps(content), strict=True)

@@ -33,11 +33,17 @@ class Population(SearchState):
         super().__init__(description, ledger, records)
 
     def _take(self, event: Event) -> None:
-        super()._take(event)
         if isinstance(event, Continued):
-            [start] = [e for e in self.trials_of(event.group) if e.number == event.member]
-            self._extend(start.key, event)
-        elif isinstance(event, Proposed):
+            if event.group not in self.groups:
+                raise self._foreign(f"names the group {event.group}, which this search has not")
+            trials = self.trials_of(event.group)
+            start = trials[event.member].key if event.member < len(trials) else ""
+            if len(self._lines.get(start, ())) != event.generation:
+                raise self._foreign(f"goes on with trial {event.member} of {event.group} too early")
+            self._extend(start, event)
+            return
+        super()._take(event)
+        if isinstance(event, Proposed):
             first = Continued(
                 group=event.group,
                 member=event.number,

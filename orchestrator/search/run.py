@@ -14,7 +14,7 @@ from orchestrator.report.cells import CellGroup, cell_groups
 from orchestrator.report.tuning import write_tuning
 from orchestrator.resources import Node, TrialResources, feasible, this_machine
 from orchestrator.run_directory import describe, read_plan, sound_records, taken, write_config
-from orchestrator.schedule import clear_leaves, unfinished
+from orchestrator.schedule import clear_leaves, leaves_of, unfinished
 from orchestrator.search.choice import Chosen
 from orchestrator.search.config import TunedExperimentConfig, load_tuned_experiment
 from orchestrator.search.ending import Ending
@@ -74,10 +74,9 @@ def plan_search(preset: str, space: str | Space, overrides: list[str]) -> Search
     Raises:
         InputError: anything that would keep it from running.
     """
-    experiment = load_tuned_experiment(preset, space, overrides)
-    check_trackers(experiment.tracking)
-    plan = SearchPlan(experiment)
-    check_proposals(plan)
+    plan = _checked(load_tuned_experiment(preset, space, overrides))
+    experiment = plan.experiment
+    warm_start(experiment.tune.warm_start)
     number = len(plan.groups) * experiment.tune.trials
     if experiment.ray.address is None:
         return SearchPreview(experiment, plan, feasible(experiment, [this_machine()], number))
@@ -85,6 +84,19 @@ def plan_search(preset: str, space: str | Space, overrides: list[str]) -> Search
 
     with connected(experiment) as nodes:
         return SearchPreview(experiment, plan, feasible(experiment, nodes, number))
+
+
+def _checked(experiment: TunedExperimentConfig) -> SearchPlan:
+    check_trackers(experiment.tracking)
+    plan = SearchPlan(experiment)
+    check_proposals(plan)
+    tune, groups = experiment.tune, len(plan.groups)
+    if tune.refit and tune.max_trials is not None and tune.max_trials < groups:
+        raise ConfigError(
+            f"tune.max_trials={tune.max_trials}: there are {groups} groups, each of which needs a "
+            f"trial to choose; give at least {groups}, or set tune.refit=false"
+        )
+    return plan
 
 
 def run_tuning(
@@ -104,10 +116,8 @@ def run_tuning(
         TrialError: no trial of a group has a score, so there is nothing to choose.
         KeyboardInterrupt: interrupted; the same command goes on.
     """
-    experiment = load_tuned_experiment(preset, space, overrides)
-    check_trackers(experiment.tracking)
-    plan = SearchPlan(experiment)
-    check_proposals(plan)
+    plan = _checked(load_tuned_experiment(preset, space, overrides))
+    experiment = plan.experiment
     earlier = warm_start(experiment.tune.warm_start)
     layout = RunLayout(run_dir or default_run_dir(experiment))
     if experiment.ray.address is None:
@@ -218,12 +228,11 @@ def _search(
     # First what is there is looked at; only then is the new description written.
     there = read_search(layout) if layout.search.exists() else None
     if there is not None and there.groups != {group.name: group for group in plan.groups}:
-        raise RunDirectoryError(
-            f"{layout.root}: its groups are not this search's although the configuration is the "
-            "same: the data or the code has changed since; choose another directory with --run-dir"
-        )
+        raise _changed(layout)
     description = describe_search(layout, experiment, plan.groups)
     state = state_of(description, ledger, records)
+    if not _same_trials(state, plan):
+        raise _changed(layout)
     for key in state.proposed:
         if state.status(key) == "stopped" and not keep:
             discard(layout, key)
@@ -236,13 +245,18 @@ def _search(
         return state
     tune, groups = experiment.tune, len(plan.groups)
     resources = cluster.resources(groups * tune.trials)
-    needed = unfinished(layout, plan.forerunners, records)
-    some = tuple(plan.trial(group, {}) for group in plan.groups)
-    whole = plan.plan_of((*plan.forerunners, *some))
-    waiting = 0
+    known = {trial.key for trial in plan.forerunners}
+    some = [plan.trial(group, {}) for group in plan.groups]
+    parts = 1 if evolution is None else tune.generations
+    whole = plan.plan_of((*plan.forerunners, *some * tune.trials * parts))
+    # Also those of whose work trials of the search need what is no longer there.
+    ended = {key: record for key, record in records.items() if key in known}
+    waiting = unfinished(layout, whole.trials, ended)
+    needed = [trial for trial in waiting if trial.key in known]
+    staying = 0
     if evolution is not None:
-        waiting = waiting_checkpoints(tune, groups, resources.slots, keep=keep)
-    check_room(layout, disk_use(experiment, whole, whole.trials, resources.slots, waiting))
+        staying = waiting_checkpoints(tune, groups, resources.slots, keep=keep)
+    check_room(layout, disk_use(experiment, whole, whole.trials, resources.slots, staying))
     if needed:
         console.print(f"search: {len(needed)} trials that others need", markup=False)
         run_stages(needed, experiment, whole, layout, resources, console)
@@ -255,9 +269,24 @@ def _search(
         run_evolution(plan, state, evolution, at_once, ending, layout, resources, console)
     else:
         run_search(plan, state, proposing, ending, layout, resources, console)
-    if not keep:
-        _clear(plan, layout)
-    return state
+    if not keep and not (evolution or proposing).more():
+        _clear(whole, layout)
+    # Of trials whose process died, only the records say so.
+    return state_of(description, ledger, read_records(layout, {}))
+
+
+def _same_trials(state: SearchState, plan: SearchPlan) -> bool:
+    """Whether settings stand for the trials that they stood for; asked of one of each group."""
+    first = [trials[0] for name in state.groups if (trials := state.trials_of(name))]
+    return all(plan.trial(state.groups[e.group], e.settings).key == e.key for e in first)
+
+
+def _changed(layout: RunLayout) -> RunDirectoryError:
+    return RunDirectoryError(
+        f"{layout.root}: its trials are not this search's although the configuration is the "
+        "same: the data, an encoder's folder or the code has changed since; choose another "
+        "directory with --run-dir"
+    )
 
 
 def _announced(plan: SearchPlan) -> str:
@@ -288,8 +317,11 @@ def _check_chosen(state: SearchState, chosen: Mapping[str, Chosen]) -> None:
             )
 
 
-def _clear(plan: SearchPlan, layout: RunLayout) -> None:
-    clear_leaves(layout, plan.forerunners, read_records(layout, {}))
+def _clear(whole: Plan, layout: RunLayout) -> None:
+    """Remove what trials of a search that has ended needed of others."""
+    for key in leaves_of(whole.trials):
+        for path in (layout.teaching(key), layout.weights(key)):
+            path.unlink(missing_ok=True)
 
 
 def warm_start(run_dir: str | None) -> dict[str, GroupSummary]:

@@ -10,7 +10,7 @@ from typing import Literal
 from orchestrator.search.choice import Chosen, chosen
 from orchestrator.search.config import TuneConfig
 from orchestrator.search.groups import Group
-from orchestrator.search.ledger import Event, Ledger, Measured, Proposed
+from orchestrator.search.ledger import Continued, Event, Ledger, Measured, Proposed
 from orchestrator.search.summary import GroupSummary, SearchSummary, Tried
 from search_spaces.proposals import Observed, importances
 from search_spaces.space import Space
@@ -37,6 +37,14 @@ class Description(Settings):
 class SearchState:
     """A search that runs, or that has run.
 
+    Attributes:
+        description: what is searched.
+        groups: name -> group.
+        proposed: key -> the trial's settings, in the order in which they were proposed.
+        measured: key -> the trial's measurements in order.
+        history: all measurements in the order in which they came.
+        records: key -> record.
+
     Args:
         description: what is searched.
         ledger: what was decided before; what ``add`` is given is added to it.
@@ -53,6 +61,7 @@ class SearchState:
         self.groups = {group.name: group for group in description.groups}
         self.proposed: dict[str, Proposed] = {}
         self.measured: dict[str, list[Measured]] = {}
+        self.history: list[Measured] = []
         self.records = dict(records)
         self._ledger = ledger
         for event in ledger.read():
@@ -69,14 +78,27 @@ class SearchState:
 
     def _take(self, event: Event) -> None:
         if isinstance(event, Measured):
+            if event.key not in self.proposed:
+                raise self._foreign(f"measures the trial {event.key}, which it has not proposed")
             self.measured.setdefault(event.key, []).append(event)
+            self.history.append(event)
         elif event.group not in self.groups:
-            raise RunDirectoryError(
-                f"{self._ledger.path}: names the group {event.group}, which this search has not; "
-                "choose another directory with --run-dir"
-            )
-        elif isinstance(event, Proposed):
+            raise self._foreign(f"names the group {event.group}, which this search has not")
+        elif isinstance(event, Continued):
+            raise self._foreign("has a population, which this search has not")
+        elif event.key in self.proposed or event.number != len(self.trials_of(event.group)):
+            raise self._foreign(f"proposes trial {event.number} of {event.group} out of order")
+        else:
             self.proposed[event.key] = event
+
+    def _foreign(self, finding: str) -> RunDirectoryError:
+        return RunDirectoryError(
+            f"{self._ledger.path}: {finding}; choose another directory with --run-dir"
+        )
+
+    def group_of(self, key: str) -> Group:
+        """The group of a trial that was proposed."""
+        return self.groups[self.proposed[key].group]
 
     def trials_of(self, group: str) -> list[Proposed]:
         """The trials of a group, in the order in which they were proposed."""
@@ -84,17 +106,24 @@ class SearchState:
 
     def status(self, key: str) -> str:
         """How a trial stands: one of ``summary.STATUSES``."""
-        if key in self.records:
-            return self.records[key].status
-        stopped = any(event.decision == "stop" for event in self.measured.get(key, ()))
-        return "stopped" if stopped else "unfinished"
+        record = self._record(key)
+        if record is not None:
+            return record.status
+        return "stopped" if self._stopped(key) else "unfinished"
+
+    def _stopped(self, key: str) -> bool:
+        return any(event.decision == "stop" for event in self.measured.get(key, ()))
+
+    def _record(self, key: str) -> TrialRecord | None:
+        """The record of a trial; that of one which failed, ran again and was stopped is old."""
+        return None if self._stopped(key) else self.records.get(key)
 
     def score(self, key: str) -> float | None:
         """What a trial is worth: its last epoch's headline on ``selection``, else its last rung's.
 
         None: it was never measured, or it diverged or failed.
         """
-        record = self.records.get(key)
+        record = self._record(key)
         if record is not None:
             return None if record.status != "finished" else final_score(record)
         events = self.measured.get(key)
@@ -102,7 +131,7 @@ class SearchState:
 
     def loss(self, key: str) -> float | None:
         """Of the measurement that ``score`` is of."""
-        record = self.records.get(key)
+        record = self._record(key)
         if record is not None:
             return None if record.status != "finished" else final_loss(record)
         events = self.measured.get(key)
@@ -118,7 +147,7 @@ class SearchState:
 
     def tried(self, event: Proposed) -> Tried:
         """A trial, for the report."""
-        record = self.records.get(event.key)
+        record = self._record(event.key)
         rungs = self.measured.get(event.key, [])
         status = self.status(event.key)
         seen = rungs[-1] if rungs else None

@@ -10,7 +10,7 @@ from orchestrator.search.population import Population
 from orchestrator.search.state import Description, SearchState
 from trainables.atomic import read_whole, write_text
 from trainables.errors import ConfigError, RunDirectoryError
-from trainables.record import RunLayout, TrialRecord, read_records
+from trainables.record import RunLayout, TrialRecord, checksum, read_records
 
 
 def describe_search(
@@ -18,7 +18,9 @@ def describe_search(
 ) -> Description:
     """Write the description of a search, atomically."""
     description = Description(space=experiment.space, tune=experiment.tune, groups=tuple(groups))
-    write_text(layout.search, json.dumps(description.model_dump(mode="json"), indent=1) + "\n")
+    content = description.model_dump(mode="json")
+    content["sha256"] = checksum(content)
+    write_text(layout.search, json.dumps(content, indent=1) + "\n")
     return description
 
 
@@ -32,11 +34,15 @@ def read_search(layout: RunLayout) -> SearchState:
         RunDirectoryError: there is no search, or a file of it is damaged.
     """
     try:
-        description = Description.model_validate_json(read_whole(layout.search))
+        content = json.loads(read_whole(layout.search))
+        if content.pop("sha256", None) != checksum(content):
+            raise ValueError("not what was written")
+        description = Description.model_validate_json(json.dumps(content))
     # Pydantic's errors are values' errors; those of the space are the project's own.
-    except (OSError, ValueError, RecursionError, ConfigError) as error:
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError, ConfigError) as error:
         raise RunDirectoryError(
-            f"{layout.search}: missing or damaged; run the search again"
+            f"{layout.search}: missing or damaged; delete it and run the same command again, which "
+            "goes on where the search stood"
         ) from error
     return state_of(description, Ledger(layout.ledger), read_records(layout, {}))
 

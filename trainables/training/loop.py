@@ -25,6 +25,7 @@ from trainables.training.freezing import Freezing
 from trainables.training.gradients import StepGradients
 from trainables.training.metrics import counts, macro, scores, trimmed
 from trainables.training.optimizer import adjust, learning_rate, make_optimizer
+from trainables.training.selection import select
 from trainables.training.state import LoopState, Stateful
 
 Evaluations = dict[str, dict[str, Evaluation]]
@@ -235,6 +236,7 @@ class TrainingLoop:
         Args:
             fresh: whether the weights have moved since the last evaluation.
         """
+        check_weights(self.model, self.state.step, self.total_steps)
         started = time.perf_counter()
         evaluations = self._evaluate(("selection",)) if fresh else self._evaluations
         results = {task: one.result for task, one in evaluations["selection"].items()}
@@ -244,21 +246,12 @@ class TrainingLoop:
 
     def _select(self, score: float) -> None:
         """Early stopping and the best epoch, on the selection split alone."""
-        state, stopping = self.state, self.training.early_stopping
-        if score > state.best_score + (stopping.min_delta if stopping else 0.0):
-            state.best_score, state.best_epoch, state.epochs_without_gain = score, self.epoch, 0
-            if self.training.keep == "best":
-                self.best_weights = {
-                    name: tensor.detach().cpu().clone()
-                    for name, tensor in self.evaluated.state_dict().items()
-                }
-        else:
-            state.epochs_without_gain += 1
-            state.stopped_early = (
-                stopping is not None
-                and state.epochs_without_gain >= stopping.patience
-                and state.step < self.total_steps
-            )
+        best = select(self.state, self.training, score, self.epoch, self.total_steps)
+        if best and self.training.keep == "best":
+            self.best_weights = {
+                name: tensor.detach().cpu().clone()
+                for name, tensor in self.evaluated.state_dict().items()
+            }
 
     def headline(self, results: dict[str, TaskResult]) -> float:
         """Mean over the tasks of their headline metrics."""

@@ -15,7 +15,8 @@ class Adamax(torch.optim.Adamax):
     """Adamax (Kingma and Ba 2015, Algorithm 2) with decoupled weight decay, as in MT-DNN's code.
 
     torch's own adds the decay to the gradient, where the division by its largest magnitude makes
-    of it something else. A group's share per step is under ``decay``.
+    of it something else. A group's share per step is under ``decay``. (MT-DNN's code leaves out the
+    paper's correction of the first steps' moments, which its warm-up makes small anyhow.)
     """
 
     @torch.no_grad()
@@ -38,8 +39,9 @@ def make_optimizer(
     so the step leaves it and its moments as they are.
 
     Each group has a ``scale``, by which the learning rate is multiplied: ``layer_decay`` to the
-    power of a parameter's distance from the heads (Clark et al. 2019, BAM, section 3.2, with 0.9):
-    heads and pooler learn at the full rate, the embeddings slowest.
+    power of a parameter's distance from the heads (Clark et al. 2019, BAM, with 0.9, counted as
+    their code does): 0 for the heads, 1 for a pooler, 2 for the last of n layers, n + 1 for the
+    first and n + 2 for the embeddings.
 
     Args:
         model: what is trained.
@@ -53,7 +55,7 @@ def make_optimizer(
     for decayed in (True, False):
         for name, parameter in model.named_parameters():
             if parameter.requires_grad and (parameter.ndim >= 2) == decayed:
-                distance = top - height[name]
+                distance = 0 if name.startswith("heads.") else top - height[name] + 1
                 scale = training.layer_decay**distance
                 group = scale, decayed, distance if apart else None
                 groups.setdefault(group, []).append(parameter)
