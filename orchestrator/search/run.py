@@ -15,12 +15,16 @@ from orchestrator.report.tuning import write_tuning
 from orchestrator.resources import Node, TrialResources, feasible, this_machine
 from orchestrator.run_directory import describe, read_plan, sound_records, taken, write_config
 from orchestrator.schedule import clear_leaves, leaves_of, unfinished
+from orchestrator.search.choice import Chosen
 from orchestrator.search.config import TunedExperimentConfig, load_tuned_experiment
 from orchestrator.search.ending import Ending
+from orchestrator.search.evolving import Evolution, groups_at_once, waiting_checkpoints
 from orchestrator.search.groups import SearchPlan
 from orchestrator.search.ledger import Ledger
+from orchestrator.search.population import Population
 from orchestrator.search.proposing import Proposing, check_proposals
-from orchestrator.search.state import SearchState, describe_search, read_search
+from orchestrator.search.state import SearchState
+from orchestrator.search.stored import describe_search, read_search, state_of
 from orchestrator.search.summary import GroupSummary, SearchSummary
 from search_spaces.space import Space
 from trainables.data.token_cache import check_cache_dir
@@ -127,7 +131,7 @@ def run_tuning(
         search = RunLayout(layout.root / "search")
         search.root.mkdir(exist_ok=True)
         state = _search(plan, search, earlier, cluster, console)
-        chosen = {name: event.settings for name, event in state.chosen().items()}
+        chosen = state.chosen()
         trained = 0
         if experiment.tune.refit:
             _check_chosen(state, chosen)
@@ -149,12 +153,11 @@ def report_tuning(run_dir: Path) -> TuningOutcome:
     if compared is not None:
         rows = cell_groups(read_plan(layout), read_records(layout, {}), "validation")
     write_tuning(layout, summary, rows)
-    proposed = state.proposed.values()
     return TuningOutcome(
         summary=summary,
         rows=rows,
         compared=compared,
-        failed=tuple(state.records[e.key] for e in proposed if state.status(e.key) == "failed"),
+        failed=state.failed,
         trained=0,
     )
 
@@ -227,7 +230,7 @@ def _search(
     if there is not None and there.groups != {group.name: group for group in plan.groups}:
         raise _changed(layout)
     description = describe_search(layout, experiment, plan.groups)
-    state = SearchState(description, ledger, records)
+    state = state_of(description, ledger, records)
     if not _same_trials(state, plan):
         raise _changed(layout)
     for key in state.proposed:
@@ -235,30 +238,41 @@ def _search(
             discard(layout, key)
     ending = Ending(experiment.tune.max_hours)
     proposing = Proposing(state, plan, earlier, lambda: ending.now)
-    if not proposing.more():
+    evolution = None
+    if isinstance(state, Population):
+        evolution = Evolution(state, plan, proposing, layout, ending, keep=keep)
+    if not (evolution or proposing).more():
         return state
-    number = len(plan.groups) * experiment.tune.trials
-    resources = cluster.resources(number)
+    tune, groups = experiment.tune, len(plan.groups)
+    resources = cluster.resources(groups * tune.trials)
     known = {trial.key for trial in plan.forerunners}
     some = [plan.trial(group, {}) for group in plan.groups]
-    whole = plan.plan_of((*plan.forerunners, *some * experiment.tune.trials))
+    parts = 1 if evolution is None else tune.generations
+    whole = plan.plan_of((*plan.forerunners, *some * tune.trials * parts))
     # Also those of whose work trials of the search need what is no longer there.
     ended = {key: record for key, record in records.items() if key in known}
     waiting = unfinished(layout, whole.trials, ended)
     needed = [trial for trial in waiting if trial.key in known]
-    check_room(layout, disk_use(experiment, whole, whole.trials, resources.slots))
+    staying = 0
+    if evolution is not None:
+        staying = waiting_checkpoints(tune, groups, resources.slots, keep=keep)
+    check_room(layout, disk_use(experiment, whole, whole.trials, resources.slots, staying))
     if needed:
         console.print(f"search: {len(needed)} trials that others need", markup=False)
         run_stages(needed, experiment, whole, layout, resources, console)
     _check_forerunners(plan.forerunners, layout)
-    from orchestrator.search.tuner import run_search
+    from orchestrator.search.tuner import run_evolution, run_search
 
     console.print(_announced(plan), markup=False, soft_wrap=True)
-    run_search(plan, state, proposing, ending, layout, resources, console)
-    if not keep and not proposing.more():
+    if isinstance(state, Population) and evolution is not None:
+        at_once = groups_at_once(tune, groups, resources.slots)
+        run_evolution(plan, state, evolution, at_once, ending, layout, resources, console)
+    else:
+        run_search(plan, state, proposing, ending, layout, resources, console)
+    if not keep and not (evolution or proposing).more():
         _clear(whole, layout)
     # Of trials whose process died, only the records say so.
-    return SearchState(description, ledger, read_records(layout, {}))
+    return state_of(description, ledger, read_records(layout, {}))
 
 
 def _same_trials(state: SearchState, plan: SearchPlan) -> bool:
@@ -294,7 +308,7 @@ def _check_forerunners(forerunners: tuple[PlannedTrial, ...], layout: RunLayout)
             raise TrialError(f"{trial.config.title}: trials of the search need it, and it {reason}")
 
 
-def _check_chosen(state: SearchState, chosen: Mapping[str, object]) -> None:
+def _check_chosen(state: SearchState, chosen: Mapping[str, Chosen]) -> None:
     for name in state.groups:
         if name not in chosen:
             raise TrialError(
