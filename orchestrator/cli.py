@@ -4,6 +4,8 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +20,7 @@ from trainables.secrets import redacted
 
 if TYPE_CHECKING:
     from orchestrator.experiment import Outcome
+    from orchestrator.search.run import TuningOutcome
 
 app = typer.Typer(
     help="Can one multi-task model replace many single-task ones? "
@@ -104,15 +107,54 @@ def run(
 
     console = make_console()
     where = run_dir or default_run_dir(experiment)
-    try:
+    with _told_how_to_continue(where):
         outcome = run_experiment(preset, overrides, where, console)
-    except KeyboardInterrupt:
-        _say(
-            f"interrupted; finished trials are kept in {where}\n"
-            f"continue with: python -m orchestrator {shlex.join(sys.argv[1:])}"
-        )
-        raise typer.Exit(130) from None
     _conclude(console, where, outcome)
+
+
+@app.command()
+def tune(
+    preset: Preset,
+    space: Annotated[str, typer.Argument(help="small, bert, methods ... or a .yaml file")],
+    overrides: Overrides = None,
+    run_dir: Annotated[
+        Path | None, typer.Option(help="run directory (default: runs/PRESET-SPACE)")
+    ] = None,
+    max_hours: Annotated[
+        float | None, typer.Option(help="end the search then, with the best so far")
+    ] = None,
+    max_trials: Annotated[
+        int | None, typer.Option(help="of all groups together (tune.max_trials)")
+    ] = None,
+    warm_start: Annotated[
+        Path | None, typer.Option(help="run directory of an earlier search that counts")
+    ] = None,
+    show: Annotated[
+        bool, typer.Option("--plan", help="print what would be searched; nothing runs")
+    ] = False,
+) -> None:
+    """Search good settings for every arm on equal budgets, then compare the arms with them."""
+    from orchestrator.search.config import load_tuned_experiment
+
+    overrides = list(overrides or [])
+    options = {"max_hours": max_hours, "max_trials": max_trials, "warm_start": warm_start}
+    for name, value in options.items():
+        if value is not None:
+            overrides.append(f"tune.{name}={json.dumps(str(value)) if name[0] == 'w' else value}")
+    experiment = load_tuned_experiment(preset, space, overrides)
+    # The imports that follow take seconds; a typing error is told before.
+    from orchestrator.search.run import default_run_dir, plan_search, run_tuning
+
+    console = make_console()
+    if show:
+        from orchestrator.search.preview import print_preview
+
+        print_preview(console, plan_search(preset, space, overrides))
+        return
+    where = run_dir or default_run_dir(experiment)
+    with _told_how_to_continue(where):
+        outcome = run_tuning(preset, space, overrides, where, console)
+    _conclude_tuning(console, where, outcome)
 
 
 @app.command()
@@ -121,8 +163,13 @@ def report(
 ) -> None:
     """Make the table of a run directory anew from its records and print it."""
     from orchestrator.experiment import report as make_report
+    from orchestrator.search.run import has_search, report_tuning
 
-    _conclude(make_console(), run_dir, make_report(run_dir))
+    console = make_console()
+    if has_search(run_dir):
+        _conclude_tuning(console, run_dir, report_tuning(run_dir))
+    else:
+        _conclude(console, run_dir, make_report(run_dir))
 
 
 @app.command()
@@ -154,6 +201,34 @@ def make_console() -> Console:
     """Standard output; a pipe or file gets lines of a width that shows the table whole."""
     asked = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
     return Console(width=None if asked else 120)
+
+
+@contextmanager
+def _told_how_to_continue(where: Path) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        _say(
+            f"interrupted; finished trials are kept in {where}\n"
+            f"continue with: python -m orchestrator {shlex.join(sys.argv[1:])}"
+        )
+        raise typer.Exit(130) from None
+
+
+def _conclude_tuning(console: Console, where: Path, outcome: "TuningOutcome") -> None:
+    from orchestrator.experiment import shown
+    from orchestrator.report.tuning import print_tuning
+
+    print_tuning(console, outcome.summary, outcome.rows)
+    for record in outcome.failed:
+        _say(f"{record.status}: trial {record.key} of the search: {record.error}")
+    if outcome.compared is not None:
+        console.print()
+        _conclude(console, where, outcome.compared)
+    else:
+        console.print(f"run directory: {shown(where)}", markup=False, soft_wrap=True)
+    if outcome.failed:
+        raise typer.Exit(1)
 
 
 def _conclude(console: Console, where: Path, outcome: "Outcome") -> None:

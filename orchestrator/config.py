@@ -131,6 +131,11 @@ class _Common(Settings):
     tracking: Annotated[tuple[Literal["wandb"], ...], BeforeValidator(_listed)] = ()
     wandb: WandbConfig = WandbConfig()
 
+    @classmethod
+    def runtime_keys(cls) -> dict[str, Any]:
+        """Keys that change nothing that is measured, for ``model_dump(exclude=...)``."""
+        return RUNTIME_KEYS
+
     def task_configs(self) -> dict[str, TaskConfig]:
         """The chosen tasks, in order."""
         return {name: self.define.tasks[name] for name in self.tasks}
@@ -209,9 +214,18 @@ def load_experiment(preset: str, overrides: list[str]) -> ExperimentConfig:
         ConfigError: the first thing that is wrong, naming its key.
     """
     experiment = validated(ExperimentConfig, load_values(preset, overrides))
+    check_experiment(experiment)
+    return experiment
+
+
+def check_experiment(experiment: ExperimentConfig) -> None:
+    """What a grid's names must be besides what their types say.
+
+    Raises:
+        ConfigError: a name that is unknown, there twice, or of a thing that cannot be used.
+    """
     _check_names(experiment, experiment.arms, experiment.models)
     _unique("seeds", [str(seed) for seed in experiment.seeds])
-    return experiment
 
 
 def load_single_trial(arm: str, overrides: list[str]) -> SingleTrialConfig:

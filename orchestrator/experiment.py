@@ -106,13 +106,13 @@ def run_experiment(
                     check_room(layout, disk_use(experiment, plan, waiting, resources.slots))
                 describe(layout, experiment, plan, resources)
                 if waiting:
-                    _run_stages(waiting, experiment, plan, layout, resources, console)
+                    run_stages(waiting, experiment, plan, layout, resources, console)
         if not experiment.checkpoint.keep:
             clear_leaves(layout, plan.trials, read_records(layout, {}))
         return replace(report(layout.root), trained=len(waiting))
 
 
-def _run_stages(
+def run_stages(
     waiting: list[PlannedTrial],
     experiment: ExperimentConfig,
     plan: Plan,

@@ -7,8 +7,14 @@ from pathlib import Path
 from orchestrator.config import ExperimentConfig, SingleTrialConfig
 from orchestrator.stages import start_of, teachers_of
 from orchestrator.validation import nearest, validated
-from trainables.arms import ArmConfig, NaiveConcatArm
-from trainables.config import LimitsConfig, ModelConfig, TrainingConfig, TrialConfig
+from trainables.arms import NaiveConcatArm
+from trainables.config import (
+    LimitsConfig,
+    ModelConfig,
+    SearchConfig,
+    TrainingConfig,
+    TrialConfig,
+)
 from trainables.data.sources import choose_source, load_task
 from trainables.data.task import TaskConfig, TaskData
 from trainables.errors import ConfigError
@@ -21,13 +27,21 @@ class Grid:
 
     Attributes:
         config: the configuration.
+        search: where given, its trials are those of a search, measured as it says.
         glue_dir: the GLUE folder, if any.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, search: SearchConfig | None = None) -> None:
         self.config = config
+        self.search = search
         self.glue_dir = glue_folder(config.data.glue_dir)
         self._loaded: dict[tuple[str, float | None], TaskData] = {}
+
+    def with_config(self, config: Config) -> "Grid":
+        """The grid of a configuration with other arms, models or training, on the same data."""
+        other = Grid(config, self.search)
+        other._loaded = self._loaded
+        return other
 
     @cached_property
     def tasks(self) -> dict[str, TaskData]:
@@ -77,7 +91,7 @@ class Grid:
         """
         arm = self.config.define.arms[arm_name]
         data = self.tasks_of(arm_name)
-        training = self._training(arm_name, arm)
+        training = self.training_of(arm_name)
         groups = [[name] for name in data] if arm.strategy == "single_task" else [list(data)]
         seeds = self.config.seeds if isinstance(self.config, ExperimentConfig) else (seed,)
 
@@ -100,6 +114,7 @@ class Grid:
                 total_steps=_total_steps(training, data),
                 teachers=teachers_of(arm, group, seed, seeds, trials_of),
                 start_from=start_of(arm, group, seed, trials_of),
+                search=self.search,
             )
             for group in groups
         ]
@@ -149,8 +164,13 @@ class Grid:
             )
         return self._loaded[name, train_fraction]
 
-    def _training(self, arm_name: str, arm: ArmConfig) -> TrainingConfig:
-        """The grid's settings with the arm's own laid over them."""
+    def training_of(self, arm_name: str) -> TrainingConfig:
+        """The grid's settings with the arm's own laid over them.
+
+        Raises:
+            ConfigError: the arm's own cannot be used.
+        """
+        arm = self.config.define.arms[arm_name]
         for key in ("budget", "early_stopping", "keep"):
             if key in arm.training:
                 raise ConfigError(

@@ -4,7 +4,7 @@ Only ``orchestrator/progress.py`` knows the numbers; this file draws them.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from threading import RLock
 from types import TracebackType
 from typing import Any
@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table as Grid
 from rich.text import Text
 
-from orchestrator.progress import GridProgress, TrialProgress, TrialState
+from orchestrator.progress import Expected, GridProgress, TrialProgress, TrialState
 from orchestrator.report.formats import clock, plain
 from trainables.secrets import redacted
 
@@ -80,6 +80,11 @@ class LiveView:
         self._say(self.summary())
         self._plain = False
 
+    def expect(self, expected: Iterable[Expected], instead_of: Iterable[str] = ()) -> None:
+        """Take trials that become known on the way (see ``GridProgress.expect``)."""
+        with self._lock:
+            self.progress.expect(expected, instead_of)
+
     def start(self, key: str) -> None:
         """A trial begins to run."""
         with self._lock:
@@ -112,7 +117,7 @@ class LiveView:
             self.progress.finish(key, state, self.now())
             trial = self.progress.trials[key]
             line = f"{state.value} {trial.expected.title}{_ending(trial, reason)}"
-            self._say(line, always=state is not TrialState.FINISHED)
+            self._say(line, always=state in (TrialState.FAILED, TrialState.DIVERGED))
 
     def tick(self) -> None:
         """Print a summary line where one is due; the live view redraws by itself."""
@@ -125,7 +130,8 @@ class LiveView:
         """How far the grid is, in one line."""
         counts = self.progress.counts()
         done = sum(n for state, n in counts.items() if state.is_finished)
-        bad = [f"{counts[s]} {s.value}" for s in (TrialState.FAILED, TrialState.DIVERGED)]
+        other = (TrialState.STOPPED, TrialState.FAILED, TrialState.DIVERGED)
+        bad = [f"{counts[state]} {state.value}" for state in other]
         parts = [
             f"{done} of {len(self.progress.trials)} done",
             f"{counts[TrialState.RUNNING]} running",

@@ -19,6 +19,7 @@ class TrialState(Enum):
     FINISHED = "finished"
     FAILED = "failed"
     DIVERGED = "diverged"
+    STOPPED = "stopped"
 
     @property
     def is_finished(self) -> bool:
@@ -99,6 +100,13 @@ class GridProgress:
     def __init__(self, expected: Iterable[Expected], slots: int = 1) -> None:
         self.trials = {one.key: TrialProgress(one) for one in expected}
         self.slots = max(1, slots)
+
+    def expect(self, expected: Iterable[Expected], instead_of: Iterable[str] = ()) -> None:
+        """Take trials that become known on the way, in place of others that stood for them."""
+        for key in instead_of:
+            self.trials.pop(key, None)
+        for one in expected:
+            self.trials.setdefault(one.key, TrialProgress(one))
 
     def start(self, key: str, now: float) -> None:
         """A trial begins to run, or runs again after a failure."""

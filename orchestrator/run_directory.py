@@ -11,7 +11,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from rich.console import Console
 
-from orchestrator.config import RUNTIME_KEYS, ExperimentConfig
+from orchestrator.config import ExperimentConfig
 from orchestrator.environment import describe_environment
 from orchestrator.grid import Config
 from orchestrator.lock import GUARD, LOCK, PROBE, held, storage_time
@@ -31,7 +31,7 @@ PLAN_SCHEMA = 1
 
 @contextmanager
 def taken(
-    layout: RunLayout, config: Config, plan: Plan, console: Console
+    layout: RunLayout, config: Config, plan: Plan | None, console: Console
 ) -> Iterator[dict[str, TrialRecord]]:
     """Hold the run directory for this configuration; gives the records that are there.
 
@@ -40,34 +40,48 @@ def taken(
     Args:
         layout: the run directory, which is made where it is missing.
         config: the experiment or single trial.
-        plan: its trials.
+        plan: its trials; none: they are not known yet, and may be others than last time.
         console: told what was damaged, a line each.
 
     Raises:
         RunDirectoryError: it is in use, belongs to another configuration or cannot be written.
     """
     _writable(layout)
-
-    def warn(line: str) -> None:
-        console.print(f"warning: {plain(line)}", markup=False, highlight=False, soft_wrap=True)
-
     # Before the lock, too: a folder that is no run directory gets no file from here.
     _ours(layout, config)
     with held(layout.root):
         for line in take(layout, config, plan):
-            warn(line)
-        damaged: dict[Path, RunDirectoryError] = {}
-        records = read_records(layout, damaged)
-        for path, error in damaged.items():
-            reason = str(error).rpartition("; ")[0]
-            warn(f"{reason}; moved to {_set_aside(layout, path)}, its trial is trained again")
+            _warn(console, line)
         # A checkpoint that the user names may lie here.
         keep = config.checkpoint.keep or getattr(config, "resume_from", None) is not None
-        tidy(layout, records.values(), keep=keep, now=storage_time(layout.root))
-        yield records
+        yield sound_records(layout, console, keep=keep)
 
 
-def take(layout: RunLayout, config: Config, plan: Plan) -> list[str]:
+def sound_records(layout: RunLayout, console: Console, *, keep: bool) -> dict[str, TrialRecord]:
+    """The records of a run directory whose lock is held by the caller.
+
+    What a crash left in it is cleared away, what is damaged is moved aside.
+
+    Args:
+        layout: the run directory.
+        console: told what was damaged, a line each.
+        keep: whether the checkpoints of trials that have ended stay.
+    """
+    damaged: dict[Path, RunDirectoryError] = {}
+    records = read_records(layout, damaged)
+    for path, error in damaged.items():
+        reason = str(error).rpartition("; ")[0]
+        moved = _set_aside(layout, path)
+        _warn(console, f"{reason}; moved to {moved}, its trial is trained again")
+    tidy(layout, records.values(), keep=keep, now=storage_time(layout.root))
+    return records
+
+
+def _warn(console: Console, line: str) -> None:
+    console.print(f"warning: {plain(line)}", markup=False, highlight=False, soft_wrap=True)
+
+
+def take(layout: RunLayout, config: Config, plan: Plan | None) -> list[str]:
     """Make the run directory, or check that it is this configuration's.
 
     Returns:
@@ -84,7 +98,7 @@ def take(layout: RunLayout, config: Config, plan: Plan) -> list[str]:
         there = {trial.key for trial in read_plan(layout)}
     except RunDirectoryError:
         return [f"{layout.plan}: damaged; moved to {_set_aside(layout, layout.plan)}, made anew"]
-    if there != {trial.key for trial in plan.trials}:
+    if plan is not None and there != {trial.key for trial in plan.trials}:
         raise RunDirectoryError(
             f"{layout.root}: its trials are not this plan's although the configuration is the "
             "same: the data, an encoder's folder or the code has changed since; "
@@ -97,7 +111,7 @@ def describe(
     layout: RunLayout, experiment: ExperimentConfig, plan: Plan, resources: TrialResources
 ) -> None:
     """Write the resolved config, the plan and the environment."""
-    write_text(layout.config, OmegaConf.to_yaml(experiment.model_dump(mode="json")))
+    write_config(layout, experiment)
     described = [
         {**trial.describe(resources), "config": trial.config.model_dump(mode="json")}
         for trial in plan.trials
@@ -106,6 +120,11 @@ def describe(
     write_text(layout.plan, json.dumps(content, indent=1) + "\n")
     environment = json.dumps(describe_environment(), indent=1)
     write_text(layout.environment, environment + "\n")
+
+
+def write_config(layout: RunLayout, config: Config) -> None:
+    """Write the resolved config, which makes the directory this configuration's."""
+    write_text(layout.config, OmegaConf.to_yaml(config.model_dump(mode="json")))
 
 
 def read_plan(layout: RunLayout) -> list[PlannedTrial]:
@@ -145,8 +164,8 @@ def _same_configuration(layout: RunLayout, config: Config) -> None:
             f"{layout.config}: damaged, or of another command ({reason}); "
             "choose another directory with --run-dir"
         ) from error
-    there = before.model_dump(mode="json", exclude=RUNTIME_KEYS)
-    here = config.model_dump(mode="json", exclude=RUNTIME_KEYS)
+    there = before.model_dump(mode="json", exclude=config.runtime_keys())
+    here = config.model_dump(mode="json", exclude=config.runtime_keys())
     for key, old, new in _differences(there, here):
         raise RunDirectoryError(
             f"{layout.root}: was made with {key}={shortened(old)}, this is {key}={shortened(new)}; "

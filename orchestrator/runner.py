@@ -6,7 +6,7 @@ continued run is the plan minus its finished records, whatever ended the one bef
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -49,30 +49,63 @@ def run_trials(
     Every trial leaves a record, also one that failed. Ctrl-C and SIGTERM raise
     ``KeyboardInterrupt`` with the finished records kept.
     """
+    cell = cells(experiment, layout, resources, glue_dir, leaves)
+    follow = Follow(view, {trial.key: trial for trial in trials}, layout)
+    fit(
+        follow,
+        experiment,
+        resources,
+        param_space={"cell": tune.grid_search([cell(trial) for trial in trials])},
+    )
+
+
+def cells(
+    experiment: ExperimentConfig,
+    layout: RunLayout,
+    resources: TrialResources,
+    glue_dir: str | None,
+    leaves: Leaves,
+) -> Callable[[PlannedTrial], dict[str, Any]]:
+    """Makes of a trial what ``TrialTrainable`` is given."""
     runtime = runtime_of(experiment, layout, resources, glue_dir).model_dump(mode="json")
-    stop = Stop()
     bundle = {"CPU": float(resources.cpu)} | ({"GPU": resources.gpu} if resources.gpu else {})
     if resources.memory is not None:
         bundle["memory"] = float(int(resources.memory * GB))
-    cells = [
-        {
+
+    def cell(trial: PlannedTrial) -> dict[str, Any]:
+        return {
             "key": trial.key,
             "trial": trial.config.model_dump(mode="json"),
             "runtime": runtime | {"leaves": leaves.get(trial.key, ())},
             "resources": bundle,
         }
-        for trial in trials
-    ]
-    follow = Follow(view, {trial.key: trial for trial in trials}, layout, stop)
+
+    return cell
+
+
+def fit(
+    follow: "Follow",
+    experiment: ExperimentConfig,
+    resources: TrialResources,
+    *,
+    param_space: dict[str, Any] | None = None,
+    **options: Any,
+) -> None:
+    """Let Tune run trials; ``options`` are its own (``tune.TuneConfig``).
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C or SIGTERM; finished records are kept.
+    """
     with _storage() as storage:
         tuner = tune.Tuner(
             TrialTrainable,
-            param_space={"cell": tune.grid_search(cells)},
+            param_space=param_space,
             tune_config=tune.TuneConfig(
                 reuse_actors=True,
                 max_concurrent_trials=resources.slots,
                 trial_name_creator=lambda trial: trial.config["cell"]["key"],
                 trial_dirname_creator=lambda trial: trial.config["cell"]["key"],
+                **options,
             ),
             run_config=tune.RunConfig(
                 name="trials",
@@ -85,7 +118,7 @@ def run_trials(
                 ),
             ),
         )
-        with signals(stop):
+        with signals(follow.stop):
             tuner.fit()
     follow.write_waiting()
 
@@ -128,19 +161,19 @@ class Follow(tune.Callback):
     """Tells the live view what Tune's trials do, and records those whose process died."""
 
     def __init__(
-        self, view: LiveView, trials: dict[str, PlannedTrial], layout: RunLayout, stop: Stop
+        self, view: LiveView, trials: Mapping[str, PlannedTrial], layout: RunLayout
     ) -> None:
+        self.stop = Stop()
         self._view = view
         self._trials = trials
         self._layout = layout
-        self._stop = stop
         self._at_death: dict[str, str | None] = {}
         self._waiting: list[TrialRecord] = []
         self._tried = 0.0
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """See ``tune.Callback``; Tune comes here several times a second."""
-        self._stop.check()
+        self.stop.check()
         if self._waiting and time.monotonic() - self._tried >= RETRY_SECONDS:
             self._try_to_write()
 
@@ -200,7 +233,7 @@ class Follow(tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The trial's process died more often than ``retries`` allows."""
-        if self._stop.asked:
+        if self.stop.asked:
             return
         key = trial.config["cell"]["key"]
         reason = why(trial)

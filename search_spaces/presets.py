@@ -4,7 +4,6 @@ A preset is a name (a file in ``search_spaces/presets``) or the path of a user's
 Overrides are ``key=value`` with dotted keys; the value is YAML, so ``seeds=[1,2]`` is a list.
 """
 
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from search_spaces.reading import MAX_DEPTH, check_yaml, read_yaml, without_interpolation
+from search_spaces.reading import (
+    MAX_DEPTH,
+    check_yaml,
+    find_yaml,
+    read_yaml,
+    without_interpolation,
+)
 from trainables.errors import ConfigError
 
 FOLDER = Path(__file__).parent / "presets"
@@ -60,20 +65,7 @@ def find_preset(preset: str) -> Path:
     Raises:
         ConfigError: there is none; names the nearest.
     """
-    if preset.endswith((".yaml", ".yml")):
-        path = Path(preset)
-        if not path.is_file():
-            raise ConfigError(f"{preset}: no such preset file")
-        return path
-    path = FOLDER / f"{preset}.yaml"
-    if preset not in preset_names():
-        near = get_close_matches(preset, preset_names(), n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise ConfigError(
-            f"preset {preset}: unknown; {hint}there are {', '.join(preset_names())}, "
-            "or give the path of a .yaml file"
-        )
-    return path
+    return find_yaml("preset", preset, FOLDER)
 
 
 def _override(values: DictConfig, override: str) -> DictConfig:

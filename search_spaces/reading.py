@@ -5,6 +5,7 @@ holds.
 """
 
 import io
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,32 @@ MAX_DEPTH = 50
 MAX_VALUES = 20_000
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def find_yaml(kind: str, name: str, folder: Path) -> Path:
+    """The file of a name, or of the path of a user's own.
+
+    Args:
+        kind: what it holds, for messages: preset or space.
+        name: a name, or a path that ends in ``.yaml`` or ``.yml``.
+        folder: where those that come with the project lie.
+
+    Raises:
+        ConfigError: there is none; names the nearest.
+    """
+    if name.endswith((".yaml", ".yml")):
+        if not Path(name).is_file():
+            raise ConfigError(f"{name}: no such {kind} file")
+        return Path(name)
+    names = sorted(path.stem for path in folder.glob("*.yaml"))
+    if name not in names:
+        near = get_close_matches(name, names, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise ConfigError(
+            f"{kind} {name}: unknown; {hint}there are {', '.join(names)}, "
+            "or give the path of a .yaml file"
+        )
+    return folder / f"{name}.yaml"
 
 
 def read_yaml(path: Path) -> DictConfig:
@@ -40,7 +67,7 @@ def read_yaml(path: Path) -> DictConfig:
     except (yaml.YAMLError, OmegaConfBaseException, ValueError, TypeError, OSError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{path}: cannot be read as YAML: {reason}") from error
-    raise ConfigError(f"{path}: a preset is a mapping of keys to values")
+    raise ConfigError(f"{path}: it is no mapping of keys to values")
 
 
 def check_yaml(text: str) -> None:

@@ -83,6 +83,9 @@ class TrainingConfig(Settings):
     warmup: Annotated[float, Field(ge=0, lt=1)] | Warmup = Field(
         default=0.0, description="share of the steps, or a text: 500 steps, 0.5 epochs"
     )
+    label_smoothing: float = Field(
+        default=0.0, ge=0, lt=1, description="share of the gold label that all classes divide"
+    )
     max_grad_norm: NonNegativeFloat = Field(default=1.0, description="0: no clipping")
     ema_decay: float | None = Field(
         default=None, gt=0, lt=1, description="evaluate and keep averaged weights; none: not"
@@ -123,6 +126,15 @@ class LimitsConfig(Settings):
     max_validation_examples: PositiveInt | None = None
 
 
+class SearchConfig(Settings):
+    """A trial of a hyperparameter search: measured on ``selection`` alone, never on validation."""
+
+    rungs: tuple[PositiveInt, ...] = Field(
+        default=(),
+        description="training examples after which it is measured, besides the ends of epochs",
+    )
+
+
 class TrialConfig(Settings):
     """What one trial trains, on what, and how; all of it decides the numbers."""
 
@@ -146,6 +158,10 @@ class TrialConfig(Settings):
     start_from: str | None = Field(
         default=None, description="key of the trial whose weights it starts from"
     )
+    tuned: bool = Field(default=False, description="its settings were found by a search")
+    search: SearchConfig | None = Field(
+        default=None, description="of a trial of a search; none: a trial of a comparison"
+    )
 
     @property
     def key(self) -> str:
@@ -156,9 +172,18 @@ class TrialConfig(Settings):
         content = self.model_dump(mode="json", exclude={"sources", "tasks"})
         content["tasks"] = {name: task.headline for name, task in self.tasks.items()}
         content["arm"].pop("label")
+        for name in ("tuned", "search"):
+            # Trials that have nothing to do with a search keep the keys that they ever had.
+            if not content[name]:
+                content.pop(name)
         content["code_schema"] = CODE_SCHEMA
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    @property
+    def evaluated(self) -> tuple[str, ...]:
+        """The splits that are evaluated after each epoch, the one that is reported last."""
+        return ("selection",) if self.search is not None else ("selection", "validation")
 
     @property
     def needs(self) -> frozenset[str]:
@@ -170,7 +195,8 @@ class TrialConfig(Settings):
     def title(self) -> str:
         """A name for humans, for example ``single_task minilm-l6 cola seed 41``."""
         task = f" {next(iter(self.tasks))}" if self.arm.strategy == "single_task" else ""
-        return f"{self.arm_name} {self.model_name}{task} seed {self.seed}"
+        tuned = " tuned" if self.tuned else " of a search" if self.search is not None else ""
+        return f"{self.arm_name}{tuned} {self.model_name}{task} seed {self.seed}"
 
 
 class WandbConfig(Settings):

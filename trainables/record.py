@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -112,11 +112,20 @@ class TrialRecord(Settings):
     @model_validator(mode="after")
     def _finished_has_results(self) -> Self:
         if self.status == "finished":
+            reported = self.config.evaluated[-1]
             for task in self.config.tasks:
-                if task not in self.results.get("validation", {}):
+                if task not in self.results.get(reported, {}):
                     raise ValueError(f"finished without a result of task {task}")
         return self
 
+
+def mean_loss(results: Iterable[TaskResult]) -> float:
+    """Cross-entropy averaged over tasks; ``MAX_LOSS`` in place of what is not finite or larger."""
+    losses = [MAX_LOSS if one.loss is None else min(one.loss, MAX_LOSS) for one in results]
+    return sum(losses) / len(losses)
+
+
+MAX_LOSS = 100.0
 
 TOGETHER = ("macro", "pooled")
 """What ``measured`` calls the summaries over tasks; no task may be called so."""
@@ -187,11 +196,25 @@ class RunLayout:
         """The comparison table: ``md``, ``csv``, ``json``, ``html`` or ``tex``."""
         return self.root / f"table.{ending}"
 
+    @property
+    def search(self) -> Path:
+        """What is searched and how, in the folder of a search's trials."""
+        return self.root / "search.json"
+
+    @property
+    def ledger(self) -> Path:
+        """What a search has proposed, measured and decided, in the folder of its trials."""
+        return self.root / "ledger.jsonl"
+
+    def tuning(self, ending: str) -> Path:
+        """The report of a hyperparameter search: ``md``, ``csv``, ``json`` or ``html``."""
+        return self.root / f"tuning.{ending}"
+
 
 def write_record(layout: RunLayout, record: TrialRecord) -> None:
     """Keep a record, atomically, with the checksum of its content."""
     content = json.loads(record.model_dump_json())
-    content["sha256"] = _sha256(content)
+    content["sha256"] = checksum(content)
     write_text(layout.record(record.key), json.dumps(content, indent=1) + "\n")
 
 
@@ -216,7 +239,7 @@ def read_record(path: Path) -> TrialRecord:
         record = TrialRecord.model_validate_json(json.dumps(content))
         if record.key != path.stem:
             reason = f"key: it is {record.key}, the file's name says otherwise"
-        elif written != _sha256(content):
+        elif written != checksum(content):
             reason = "sha256: its content is not what was written"
         else:
             return record
@@ -238,7 +261,7 @@ def read_record(path: Path) -> TrialRecord:
     ) from cause
 
 
-def _sha256(content: dict[str, Any]) -> str:
+def checksum(content: dict[str, Any]) -> str:
     """Hexadecimal SHA-256 of JSON values, however they are laid out in a file."""
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -29,6 +29,8 @@ UNFINISHED = (
     ".environment.json.*.tmp",
     ".results.csv.*.tmp",
     ".table.*.tmp",
+    ".tuning.*.tmp",
+    ".search.json.*.tmp",
     ".probe-*",
 )
 """What files and folders are called before they are whole, as patterns in a run directory."""
@@ -38,6 +40,13 @@ def conclude(layout: RunLayout, record: TrialRecord, *, keep: bool) -> None:
     """Remove the checkpoints of a trial whose record is on the disk, unless it failed."""
     if record.status != "failed" and not keep:
         shutil.rmtree(layout.checkpoints(record.key), ignore_errors=True)
+
+
+def discard(layout: RunLayout, key: str) -> None:
+    """Remove the checkpoints and the progress of a trial that a scheduler has stopped."""
+    shutil.rmtree(layout.checkpoints(key), ignore_errors=True)
+    with suppress(OSError):
+        layout.progress(key).unlink(missing_ok=True)
 
 
 def tidy(layout: RunLayout, records: Iterable[TrialRecord], *, keep: bool, now: float) -> None:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from trainables.config import Runtime, TrialConfig
 from trainables.errors import ConfigError
-from trainables.record import EpochResult, TrialRecord, measured
+from trainables.record import EpochResult, measured
 
 LONGEST_NAME, LONGEST_TAG = 128, 64
 """Characters that W&B takes."""
@@ -19,8 +19,12 @@ class Tracker(Protocol):
         """One epoch's losses and metrics."""
         ...
 
-    def finish(self, record: TrialRecord) -> None:
-        """The trial has ended; nothing follows."""
+    def finish(self, status: str) -> None:
+        """The trial has ended; nothing follows.
+
+        Args:
+            status: ``finished``, ``failed``, ``diverged`` or, by a scheduler, ``stopped``.
+        """
         ...
 
 
@@ -42,7 +46,7 @@ class WandbTracker:
             dir=runtime.output_dir,
             id=config.key,
             name=config.title[:LONGEST_NAME],
-            group=f"{config.arm_name}/{config.model_name}"[:LONGEST_NAME],
+            group=_group(config)[:LONGEST_NAME],
             tags=list(dict.fromkeys(tag[:LONGEST_TAG] for tag in tags)),
             config=config.model_dump(mode="json"),
             resume="allow",
@@ -62,10 +66,16 @@ class WandbTracker:
                     values[f"{split}/{task}/{metric}"] = value
         self._run.log(values, step=epoch.step)
 
-    def finish(self, record: TrialRecord) -> None:
+    def finish(self, status: str) -> None:
         """See ``Tracker.finish``."""
-        self._run.summary["status"] = record.status
-        self._run.finish(exit_code=0 if record.status == "finished" else 1)
+        self._run.summary["status"] = status
+        self._run.finish(exit_code=0 if status in ("finished", "stopped") else 1)
+
+
+def _group(config: TrialConfig) -> str:
+    """The cell that a trial belongs to; a search's trials stand apart."""
+    kind = "/search" if config.search is not None else "/tuned" if config.tuned else ""
+    return f"{config.arm_name}/{config.model_name}{kind}"
 
 
 TRACKERS: dict[str, Callable[[TrialConfig, Runtime], Tracker]] = {"wandb": WandbTracker}

@@ -21,7 +21,7 @@ from trainables.inputs import load_data
 from trainables.models.encoder import load_tokenizer
 from trainables.models.saved import save_classifier
 from trainables.predictions import write_predictions
-from trainables.progress import Progress, write_progress
+from trainables.progress import Progress, progress_of, write_progress
 from trainables.record import RunLayout, TrialRecord, read_kills, write_record
 from trainables.retention import conclude
 from trainables.storage import Storage
@@ -37,7 +37,6 @@ from trainables.training.device import (
 from trainables.training.loop import TrainingLoop
 from trainables.training.memory import does_not_fit, held_to, too_large
 from trainables.training.restore import load_checkpoint, load_newest
-from trainables.training.state import LoopState
 
 PROGRESS_SECONDS = 1.0
 """Least time between two progress reports of a trial."""
@@ -101,28 +100,7 @@ class Trial:
 
     def progress(self) -> Progress:
         """Where training stands."""
-        loop = self.loop
-        state = LoopState() if loop is None else loop.state
-        total_steps = 0 if loop is None else loop.total_steps
-        headline = None
-        if loop is not None and state.history:
-            last = state.history[-1].splits
-            headline = loop.headline(last.get("selection", last["validation"]))
-        names = list(self.config.tasks)
-        name = self.config.tasks[names[0]].headline if len(names) == 1 else "macro"
-        return {
-            "epoch": state.step * self.config.training.epochs / max(1, total_steps),
-            "epochs": self.config.training.epochs,
-            "step": state.step,
-            "total_steps": total_steps,
-            "examples": state.examples,
-            "loss": loop.loss if loop is not None and math.isfinite(loop.loss) else None,
-            "headline": headline,
-            "headline_name": name,
-            "examples_per_second": state.examples / max(state.train_seconds, 1e-9),
-            "time": time.time(),
-            "note": self.note,
-        }
+        return progress_of(self.loop, self.config, self.note)
 
     def failing(self, error: Exception) -> Iterator[Progress]:
         """Keep the record of this trial after ``error`` ended it; yields as ``run`` does.
@@ -148,10 +126,18 @@ class Trial:
         write_record(self.layout, record)
         conclude(self.layout, record, keep=self.runtime.keep_checkpoints)
 
+    def stop(self) -> None:
+        """Say that a scheduler ended this trial before its time; it is not gone on with."""
+        self._track("stopped")
+
     def _ended(self, record: TrialRecord) -> None:
         self.record = record
+        self._track(record.status)
+
+    def _track(self, status: str) -> None:
         for tracker in self._trackers:
-            tracker.finish(record)
+            tracker.finish(status)
+        self._trackers = []
 
     def _kept(
         self, what: str, write: Callable[[], object], patience: float | None = None

@@ -40,8 +40,15 @@ class TrialTrainable(tune.Trainable):
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Called in place of ``setup`` when the actor takes another trial."""
+        self.cleanup()
         self._begin(new_config)
         return True
+
+    def cleanup(self) -> None:
+        """Called before the actor ends; a trial that has not ended was stopped by a scheduler."""
+        if self._trial is not None:
+            self._trial.stop()
+            self._release()
 
     def _begin(self, config: dict[str, Any]) -> None:
         cell = config["cell"]
@@ -59,11 +66,16 @@ class TrialTrainable(tune.Trainable):
         trial = self._trial
         assert trial is not None, "a trial that has ended is not stepped again"
         deadline = time.monotonic() + SLICE_SECONDS
+        measured = None if trial.loop is None else len(trial.loop.state.rungs)
         failing = False
         while trial.record is None:
             try:
                 for progress in self._events:
-                    if time.monotonic() >= deadline:
+                    if measured is None:
+                        # A trial that goes on from a checkpoint says again what it said last.
+                        measured = 0
+                    # Whoever stops trials early is told of every measurement at once.
+                    if time.monotonic() >= deadline or len(progress["rungs"]) > measured:
                         return {**progress, "done": False}
             except Exception as error:
                 if failing or (

@@ -1,7 +1,8 @@
 """Group trials into the rows of a table and their results into numbers per seed.
 
-A row is an arm and a model. One seed of it is one trial, or for ``single_task`` one trial per task;
-either way a seed ends as one result per task, and every number of the table follows from those.
+A row is an arm and a model, at the preset's settings or tuned. One seed of it is one trial, or for
+``single_task`` one trial per task; either way a seed ends as one result per task, and every number
+of the table follows from those.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,6 +14,9 @@ from trainables.config import TrialConfig
 from trainables.errors import ConfigError
 from trainables.record import TaskResult, TrialRecord
 from trainables.training.metrics import macro, pooled, scores
+
+TUNED = ", tuned"
+"""Follows the label of a row whose settings were found by a search."""
 
 
 class PlannedTrial(Protocol):
@@ -89,13 +93,15 @@ class SeedRun:
 
 @dataclass(frozen=True)
 class CellGroup:
-    """All seeds of one arm and model.
+    """All seeds of one arm and model, at the preset's settings or tuned.
 
     Attributes:
-        arm, label, strategy, model: names.
+        arm, strategy, model: names.
+        label: of the row; of a tuned one it says so.
         tasks: every task of the table -> its headline metric.
         asked: the tasks that the arm is trained on, all or some of the table's.
         runs: its seeds.
+        tuned: whether a search found its settings.
     """
 
     arm: str
@@ -105,6 +111,12 @@ class CellGroup:
     tasks: Mapping[str, str]
     asked: frozenset[str]
     runs: tuple[SeedRun, ...]
+    tuned: bool = False
+
+    @property
+    def name(self) -> str:
+        """The label without word of tuning."""
+        return self.label.removesuffix(TUNED) if self.tuned else self.label
 
     @property
     def complete(self) -> tuple[SeedRun, ...]:
@@ -182,16 +194,16 @@ def _leak(results: Iterable[TaskResult]) -> float | None:
 def cell_groups(
     plan: Sequence[PlannedTrial], records: Mapping[str, TrialRecord], split: str
 ) -> tuple[CellGroup, ...]:
-    """Group the plan's trials by arm and model, in the plan's order; other records are ignored.
+    """Group the plan's trials into rows, in the plan's order; other records are ignored.
 
     Raises:
         ConfigError: two trials would fill the same place, so a mean would mix two things.
     """
     tasks = {name: task.headline for trial in plan for name, task in trial.config.tasks.items()}
-    places: dict[tuple[str, str], dict[int, list[PlannedTrial]]] = {}
+    places: dict[tuple[str, bool, str], dict[int, list[PlannedTrial]]] = {}
     for trial in plan:
         config = trial.config
-        seeds = places.setdefault((config.arm_name, config.model_name), {})
+        seeds = places.setdefault((config.arm_name, config.tuned, config.model_name), {})
         seeds.setdefault(config.seed, []).append(trial)
     return tuple(
         _group(tasks, {s: _seed_run(s, trials, records, split) for s, trials in seeds.items()})
@@ -203,12 +215,13 @@ def _group(tasks: Mapping[str, str], runs: Mapping[int, SeedRun]) -> CellGroup:
     config = next(iter(runs.values())).trials[0].config
     return CellGroup(
         arm=config.arm_name,
-        label=config.arm.label or config.arm_name,
+        label=(config.arm.label or config.arm_name) + (TUNED if config.tuned else ""),
         strategy=config.arm.strategy,
         model=config.model_name,
         tasks=tasks,
         asked=frozenset(t for run in runs.values() for x in run.trials for t in x.config.tasks),
         runs=tuple(runs[seed] for seed in sorted(runs)),
+        tuned=config.tuned,
     )
 
 

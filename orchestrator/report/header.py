@@ -147,12 +147,20 @@ def protocol(config: TrialConfig, split: str) -> str:
     else:
         how = "last epoch reported; nothing selected on it"
     chosen = config.training.keep == "best" or config.training.early_stopping is not None
+    if config.tuned:
+        how += (
+            "; the settings of tuned rows were chosen by search on a selection split carved from "
+            "train, never on validation"
+        )
+    chosen = chosen or config.tuned
     warning = "; optimistic: it was selected on" if split == "selection" and chosen else ""
     return f"{split} split; {how}{warning}"
 
 
 def budget(config: TrialConfig) -> str:
-    """How much training each trial got."""
+    """How much training each trial got; tuned ones differ, trial by trial."""
+    if config.tuned:
+        return "tuned: settings found by search on the selection split, see tuning.md"
     training = config.training
     if config.total_steps is not None:
         amount = f"{config.total_steps} optimiser steps in every trial"

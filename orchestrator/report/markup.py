@@ -31,32 +31,33 @@ _LATEX = {
 
 def markdown(table: Table) -> str:
     """Header, compact table, footnotes, verdict, the arms' methods, then the other tables."""
-    parts = ["\n".join(f"- {_md(name)}: {_md(text)}" for name, text in table.header)]
-    parts.append(_md_view(compact(table)))
+    parts = ["\n".join(f"- {md(name)}: {md(text)}" for name, text in table.header)]
+    parts.append(md_view(compact(table)))
     parts.append(f"**Bold**: {LEGEND}.")
-    parts += [f"<sup>{note.number}</sup> {_md(note.text)}" for note in table.notes]
-    parts += [_md(sentence) for sentence in table.verdict]
-    arms = [f"- {_md(label)}: {_md(text)}" for label, text in methods(table)]
+    parts += [f"<sup>{note.number}</sup> {md(note.text)}" for note in table.notes]
+    parts += [md(sentence) for sentence in table.verdict]
+    arms = [f"- {md(label)}: {md(text)}" for label, text in methods(table)]
     parts.append("\n".join(["### Arms\n", *arms]))
     if table.learning:
-        parts.append(_md_view(learning(table)))
+        parts.append(md_view(learning(table)))
     if table.differences:
-        parts.append(_md_view(difference(table)))
-    parts.append(_md_view(detailed(table)))
+        parts.append(md_view(difference(table)))
+    parts.append(md_view(detailed(table)))
     return "\n\n".join(parts) + "\n"
 
 
-def _md(text: str) -> str:
+def md(text: str) -> str:
     """Escape what Markdown or the HTML inside it would read as markup."""
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = re.sub(r"([\\`*\[\]|~])", r"\\\1", text)
     return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)
 
 
-def _md_view(view: View) -> str:
+def md_view(view: View) -> str:
+    """A titled Markdown table."""
     lines = [
         f"### {view.title}\n",
-        _md_row(_md(f"{head.title} {head.unit}".strip()) for head in view.heads),
+        _md_row(md(f"{head.title} {head.unit}".strip()) for head in view.heads),
         _md_row("--:" if head.numeric else ":--" for head in view.heads),
         *(_md_row(_md_field(field) for field in row) for row in view.rows),
     ]
@@ -68,10 +69,10 @@ def _md_row(cells: Iterable[str]) -> str:
 
 
 def _md_field(field: Field) -> str:
-    text = _md(field.text)
+    text = md(field.text)
     text = f"**{text}**" if field.best else text
     sup = f"<sup>{marks(field.notes)}</sup>" if field.notes else ""
-    return f"{text}{sup}{' ' if field.spread else ''}{_md(field.spread)}"
+    return f"{text}{sup}{' ' if field.spread else ''}{md(field.spread)}"
 
 
 def latex(table: Table) -> str:

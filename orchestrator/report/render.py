@@ -30,8 +30,17 @@ def write_tables(layout: RunLayout, table: Table) -> None:
 
 
 def table_json(table: Table) -> str:
-    """Everything in the table, as JSON with a ``schema_version``."""
-    return json.dumps(asdict(table), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    """Everything in the table, as JSON with a ``schema_version``.
+
+    Where no row was tuned, rows do not say so and differences do not name their reference.
+    """
+    content = asdict(table)
+    if not table.tuned:
+        for row in content["rows"]:
+            del row["tuned"]
+        for one in content["differences"]:
+            del one["reference"]
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def table_csv(table: Table) -> str:
@@ -53,6 +62,8 @@ def _csv_line(table: Table, row: Row) -> dict[str, Any]:
         "method": csv_text(row.method),
         "baseline": row.baseline,
     }
+    if table.tuned:
+        line["tuned"] = row.tuned
     for column in table.columns:
         stat = row.cells[column.key].stat
         name = csv_text(column.key)
@@ -69,8 +80,8 @@ def _csv_line(table: Table, row: Row) -> dict[str, Any]:
     return line
 
 
-def table_html(table: Table) -> str:
-    """One page that needs nothing else: no script, font or picture from elsewhere."""
+def templates() -> Environment:
+    """The report's HTML templates; every text that enters them is escaped."""
     environment = Environment(
         loader=PackageLoader("orchestrator.report"),
         autoescape=True,
@@ -79,15 +90,24 @@ def table_html(table: Table) -> str:
         lstrip_blocks=True,
     )
     environment.filters["marks"] = marks
-    return environment.get_template("table.html.j2").render(
-        table=table,
-        compact=compact(table),
-        detailed=detailed(table),
-        difference=difference(table),
-        learning=learning(table),
-        learning_charts=learning_charts(table.learning),
-        methods=methods(table),
-        charts=epoch_charts(table.curves),
-        frame=FRAME,
-        legend=LEGEND,
+    return environment
+
+
+def table_html(table: Table) -> str:
+    """One page that needs nothing else: no script, font or picture from elsewhere."""
+    return (
+        templates()
+        .get_template("table.html.j2")
+        .render(
+            table=table,
+            compact=compact(table),
+            detailed=detailed(table),
+            difference=difference(table),
+            learning=learning(table),
+            learning_charts=learning_charts(table.learning),
+            methods=methods(table),
+            charts=epoch_charts(table.curves),
+            frame=FRAME,
+            legend=LEGEND,
+        )
     )

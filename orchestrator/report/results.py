@@ -34,14 +34,16 @@ def results_frame(records: Mapping[str, TrialRecord]) -> pd.DataFrame:
     Metrics are fractions: accuracy, f1, matthews, and where known loss (mean cross-entropy) and
     leak. A trial of several tasks has rows for ``macro`` and ``pooled`` besides. A trial without
     results (failed, diverged) keeps one row per task, with empty split, metric and value. Rows are
-    ordered by arm, model, seed and key, whatever the mapping's order.
+    ordered by arm, model, seed and key, whatever the mapping's order. Where settings of some trials
+    were found by a search, a column ``tuned`` says of which.
     """
     ordered = sorted(
         records.values(),
         key=lambda r: (r.config.arm_name, r.config.model_name, r.config.seed, r.key),
     )
     rows = [row for record in ordered for row in _rows(record)]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    tuned = ["tuned"] if any(record.config.tuned for record in ordered) else []
+    return pd.DataFrame(rows, columns=[*COLUMNS, *tuned])
 
 
 def write_results(layout: RunLayout, records: Mapping[str, TrialRecord]) -> None:
@@ -62,6 +64,7 @@ def _rows(record: TrialRecord) -> list[dict[str, Any]]:
         "strategy": config.arm.strategy,
         "model": config.model_name,
         "seed": config.seed,
+        "tuned": config.tuned,
     }
     rows = []
     for split, results in record.results.items():

@@ -43,6 +43,7 @@ class Row:
         parameters: of all of them together; none until known.
         method: how the arm is trained, in the words of its settings.
         notes: footnotes of the row itself.
+        tuned: whether a search found its settings.
     """
 
     label: str
@@ -57,6 +58,7 @@ class Row:
     parameters: int | None
     method: str
     notes: tuple[int, ...] = ()
+    tuned: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,11 @@ class Table:
         header: name and text of every line above the table.
         tasks: what is known of every task's data.
         columns: the measured columns, in order.
-        rows: the baseline first where known, then the plan's arms and models in its order.
+        rows: the baseline first where known, then the plan's arms and models in its order; an arm
+            that was tuned has a row for that besides.
         notes: footnotes, in the order of their numbers.
-        differences: rows minus ``single_task`` of the same model, paired by seed.
+        differences: rows minus ``single_task`` of the same model, tuned minus tuned, paired by
+            seed.
         verdict: a few plain sentences per model.
         curves: headline metric per epoch.
         learning: headline metric by share of the training data.
@@ -87,6 +91,11 @@ class Table:
     curves: tuple[Curve, ...]
     learning: tuple[Curve, ...]
     schema_version: int = TABLE_SCHEMA
+
+    @property
+    def tuned(self) -> bool:
+        """Whether a row was tuned."""
+        return any(row.tuned for row in self.rows)
 
 
 def comparison(
@@ -178,6 +187,7 @@ def _row(
         parameters=group.parameters,
         method="" if baseline else method(group.runs[0].trials[0].config.arm),
         notes=tuple(n.number for n in notes if n.task is None),
+        tuned=group.tuned,
     )
 
 

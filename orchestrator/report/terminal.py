@@ -32,11 +32,8 @@ LEGEND = "* best of the rows whose seeds are all there"
 
 def print_table(console: Console, table: Table) -> None:
     """Print all but the detailed table on a terminal or into a log."""
-    lines = Grid.grid(padding=(0, 2, 0, 0))
-    for name, text in table.header:
-        lines.add_row(Text(name, style="dim"), Text(text, overflow="fold"))
-    console.print(lines)
-    _print_view(console, compact(table), compact(table, paired=True))
+    print_header(console, table.header)
+    print_view(console, compact(table), compact(table, paired=True))
     if any(cell.best for row in table.rows for cell in row.cells.values()):
         console.print(Text(LEGEND, style="dim"))
     for note in table.notes:
@@ -48,14 +45,22 @@ def print_table(console: Console, table: Table) -> None:
     if table.learning:
         view = learning(table)
         console.print(Padding(Text(view.title, style="bold"), (1, 0, 0, 0)))
-        _print_view(console, view, view)
+        print_view(console, view, view)
     if table.differences:
         view = difference(table)
         console.print()
         console.print(Text(f"{view.title} (paired by seed)", style="bold"))
-        _print_view(console, view, view)
+        print_view(console, view, view)
     for sentence in table.verdict:
         console.print(Padding(Text(sentence, overflow="fold"), (1, 0, 0, 0)))
+
+
+def print_header(console: Console, header: Sequence[tuple[str, str]]) -> None:
+    """Print names and texts in two columns."""
+    lines = Grid.grid(padding=(0, 2, 0, 0))
+    for name, text in header:
+        lines.add_row(Text(name, style="dim"), Text(text, overflow="fold"))
+    console.print(lines)
 
 
 def superscript(notes: Sequence[int]) -> str:
@@ -63,7 +68,8 @@ def superscript(notes: Sequence[int]) -> str:
     return marks(notes).translate(SUPERSCRIPT)
 
 
-def _print_view(console: Console, view: View, narrow: View) -> None:
+def print_view(console: Console, view: View, narrow: View) -> None:
+    """Print a view on one line a row, or where that is too wide ``narrow``, cut into blocks."""
     one_line = _grid(view, range(2, len(view.heads)), stacked=False)
     if _width(console, one_line) <= console.width:
         console.print(one_line)
@@ -119,5 +125,6 @@ def _value(field: Field, stacked: bool) -> Text:
     text.append("*" if field.best else "")
     text.append(superscript(field.notes))
     if field.spread:
-        text.append(("\n" if stacked else "") + field.spread, style="dim not bold")
+        between = "\n" if stacked else "" if field.spread.startswith("±") else " "
+        text.append(between + field.spread, style="dim not bold")
     return text

@@ -16,13 +16,14 @@ REFERENCE = "single_task"
 
 @dataclass(frozen=True)
 class Difference:
-    """A row minus the ``single_task`` row of the same model.
+    """A row minus the ``single_task`` row of the same model, tuned minus tuned.
 
     Attributes:
         label, strategy, model: the row.
         macro: difference of the macro average (a fraction), over the seeds that both rows have;
             none where there is no such seed.
         tasks: task -> the same for its headline metric.
+        reference: label of the ``single_task`` row.
     """
 
     label: str
@@ -30,20 +31,32 @@ class Difference:
     model: str
     macro: Stat | None
     tasks: dict[str, Stat | None]
+    reference: str
 
 
 def differences(groups: Sequence[CellGroup]) -> tuple[Difference, ...]:
-    """Compare every row with the ``single_task`` row of its model, seed by seed."""
+    """Compare every row with the ``single_task`` row of its model, seed by seed.
+
+    A tuned row is compared with a tuned one, where there is one.
+    """
     found = []
     for group in groups:
-        reference = _reference(groups, group.model)
+        reference = reference_of(groups, group.model, group.tuned)
         if reference is not None and group is not reference:
-            tasks = {t: _minus(group.headline(t), reference.headline(t)) for t in group.tasks}
-            macro = _minus(group.macro(), reference.macro())
-            found.append(
-                Difference(plain(group.label), group.strategy, plain(group.model), macro, tasks)
-            )
+            found.append(difference(group, reference))
     return tuple(found)
+
+
+def difference(group: CellGroup, reference: CellGroup) -> Difference:
+    """One row minus another, paired by seed."""
+    return Difference(
+        label=plain(group.label),
+        strategy=group.strategy,
+        model=plain(group.model),
+        macro=_minus(group.macro(), reference.macro()),
+        tasks={t: _minus(group.headline(t), reference.headline(t)) for t in group.tasks},
+        reference=plain(reference.label),
+    )
 
 
 def verdict(groups: Sequence[CellGroup]) -> tuple[str, ...]:
@@ -58,17 +71,23 @@ def _of_model(groups: Sequence[CellGroup], model: str) -> str:
         return (
             f"{model}: no arm is trained on all tasks of this table, so it has no mean over them."
         )
-    reference = _reference(groups, model)
-    others = [group for group in own if group.strategy != REFERENCE]
+    tuned = any(group.tuned and group.strategy != REFERENCE for group in own)
+    reference = reference_of(own, model, tuned)
+    others = [g for g in own if g.strategy != REFERENCE and g.tuned == tuned]
     if reference is None or not others:
         missing = "single_task arm" if reference is None else "multi-task arm"
         return f"{model}: no {missing} in this grid, nothing to compare."
     best, gap = _best(others, reference)
     if best is None or gap is None:
-        return f"{model}: no seed is complete in both single_task and a multi-task arm yet."
+        which = "tuned " if tuned else ""
+        sentences = [
+            f"{model}: no seed is complete in both single_task and a {which}multi-task arm yet."
+        ]
+        return " ".join(sentences + (_at_default(own, model, None) if tuned else []))
     sentences = [
-        f"{model}: on the macro average the best multi-task arm, {best.label}, is "
-        f"{_standing(gap, reference)}{_cost(best, reference)}; {_evidence(gap)}."
+        f"{model}: {'with tuned settings, ' if tuned else ''}on the macro average the best "
+        f"multi-task arm, {best.name}, is "
+        f"{_standing(gap, _name(reference, tuned))}{_cost(best, reference)}; {_evidence(gap)}."
     ]
     if len(others) > 1:
         sentences.append(
@@ -77,7 +96,44 @@ def _of_model(groups: Sequence[CellGroup], model: str) -> str:
     sentences += _against_naive(others)
     if notes_of(best, 1) or notes_of(reference, 1):
         sentences.append("Not all of their trials went as planned: see the notes.")
+    if tuned:
+        sentences += _at_default(own, model, gap)
     return " ".join(sentences)
+
+
+def _at_default(own: Sequence[CellGroup], model: str, tuned: Stat | None) -> list[str]:
+    """How the answer at the preset's settings differs from the tuned one, where that is known."""
+    reference = reference_of(own, model, tuned=False)
+    others = [g for g in own if g.strategy != REFERENCE and not g.tuned]
+    if reference is None or reference.tuned or not others:
+        return []
+    best, gap = _best(others, reference)
+    if best is None or gap is None:
+        return []
+    answer = "" if tuned is None else f"the answer {_compared(_sign(gap), _sign(tuned))}: "
+    return [
+        f"At the preset's settings, {answer}the best multi-task arm, {best.name}, is "
+        f"{_standing(gap, reference.name)}; {_evidence(gap)}."
+    ]
+
+
+def _sign(gap: Stat) -> int:
+    """Of a difference as it is written: -1, 0 or 1."""
+    points = float(signed(gap.mean, "percent"))
+    return (points > 0) - (points < 0)
+
+
+def _compared(default: int, tuned: int) -> str:
+    if default == tuned:
+        return "is the same"
+    return "is the opposite" if default * tuned < 0 else "differs"
+
+
+def _name(reference: CellGroup, tuned: bool) -> str:
+    """The reference as a sentence about tuned, or about untuned rows names it."""
+    if tuned and not reference.tuned:
+        return f"{reference.name} at the preset's settings"
+    return reference.name
 
 
 def _against_naive(others: Sequence[CellGroup]) -> list[str]:
@@ -89,7 +145,7 @@ def _against_naive(others: Sequence[CellGroup]) -> list[str]:
     best, gap = _best(shared, naive)
     if best is None or gap is None:
         return []
-    return [f"{best.label} is {_standing(gap, naive)}; {_evidence(gap)}."]
+    return [f"{best.name} is {_standing(gap, naive.name)}; {_evidence(gap)}."]
 
 
 def _best(
@@ -109,15 +165,15 @@ def _top(
     return max(rivals, key=lambda pair: pair[1].mean, default=(None, None))
 
 
-def _standing(gap: Stat, reference: CellGroup) -> str:
+def _standing(gap: Stat, reference: str) -> str:
     points = signed(gap.mean, "percent")
     if not float(points):
-        return f"level with {reference.label}"
+        return f"level with {reference}"
     average = "on average " if gap.n > 1 else ""
     direction = "ahead of" if gap.mean > 0 else "behind"
     against = any(value * gap.mean <= 0 for value in gap.by_seed.values())
     doubt = ", though not in every seed" if against else ""
-    return f"{average}{points.lstrip('+-')} points {direction} {reference.label}{doubt}"
+    return f"{average}{points.lstrip('+-')} points {direction} {reference}{doubt}"
 
 
 def _evidence(gap: Stat) -> str:
@@ -136,10 +192,13 @@ def _cost(best: CellGroup, reference: CellGroup) -> str:
     )
 
 
-def _reference(groups: Sequence[CellGroup], model: str) -> CellGroup | None:
-    """The first ``single_task`` row of the model, of those with all tasks where there are such."""
+def reference_of(groups: Sequence[CellGroup], model: str, tuned: bool) -> CellGroup | None:
+    """The ``single_task`` row of a model that others are compared with.
+
+    One with the same ``tuned`` where there is one, and of those one with all tasks.
+    """
     rows = [g for g in groups if g.model == model and g.strategy == REFERENCE]
-    return min(rows, key=lambda g: len(g.tasks) - len(g.asked), default=None)
+    return min(rows, key=lambda g: (g.tuned != tuned, len(g.tasks) - len(g.asked)), default=None)
 
 
 def _minus(one: Stat | None, other: Stat | None) -> Stat | None:

@@ -80,9 +80,13 @@ def detailed(table: Table) -> View:
 
 
 def difference(table: Table) -> View:
-    """Each arm minus ``single_task`` of the same model, paired by seed; no rows where none is."""
+    """Each arm minus ``single_task`` of the same model, paired by seed; no rows where none is.
+
+    Where rows were tuned, a column names the row that is subtracted.
+    """
     heads = (
         *NAMES,
+        *([Head("minus", numeric=False)] if table.tuned else []),
         Head("macro", "points"),
         *(Head(task.name, _difference_unit(task.headline)) for task in table.tasks),
         Head("seeds"),
@@ -94,6 +98,7 @@ def difference(table: Table) -> View:
             (
                 Field(one.label),
                 Field(one.model),
+                *([Field(one.reference)] if table.tuned else []),
                 _signed(one.macro, "percent"),
                 *(_signed(stat, metric_unit(task.headline)) for stat, task in tasks),
                 Field(str(max((s.n for s in (one.macro, *one.tasks.values()) if s), default=0))),

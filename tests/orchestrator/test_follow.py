@@ -14,7 +14,6 @@ from orchestrator.live import LiveView
 from orchestrator.plan import PlannedTrial
 from orchestrator.progress import Expected, GridProgress
 from orchestrator.runner import Follow
-from orchestrator.signals import Stop
 from tests.records import trial
 from trainables.record import RunLayout, read_kills, read_record
 
@@ -33,7 +32,7 @@ class Follower:
         progress = GridProgress([Expected(KEY, PLANNED.config.title, "tiny", 100)])
         self.view = LiveView(progress, Console(file=self.file, width=300))
         planned = {KEY: PlannedTrial(PLANNED.config, 100, 1.0)}
-        self.follow = Follow(self.view, planned, self.layout, Stop())
+        self.follow = Follow(self.view, planned, self.layout)
         self.view.__enter__()
         self.view.start(KEY)
 

@@ -15,7 +15,6 @@ from orchestrator.plan import PlannedTrial
 from orchestrator.progress import Expected, GridProgress
 from orchestrator.resources import Node, feasible
 from orchestrator.runner import Follow, why
-from orchestrator.signals import Stop
 from tests import records
 from tests.orchestrator.grid import Grid
 from trainables.errors import ResourceError
@@ -25,7 +24,7 @@ from trainables.record import RunLayout, read_record
 def test_retries_count_deaths_in_a_row_without_a_checkpoint_between_them(tmp_path: Path) -> None:
     layout = RunLayout(tmp_path)
     view = LiveView(GridProgress([Expected("k", "trial k", "tiny", 100)]))
-    follow = Follow(view, {}, layout, Stop())
+    follow = Follow(view, {}, layout)
     metadata = SimpleNamespace(num_failures=0)
     trial = SimpleNamespace(config={"cell": {"key": "k"}}, run_metadata=metadata, error_file=None)
 
@@ -102,7 +101,7 @@ def test_the_record_of_a_dead_trial_waits_for_storage_that_is_away(
     expected = Expected(planned.key, planned.config.title, "tiny", 10)
     view = LiveView(GridProgress([expected], 1), Console(file=io.StringIO()))
     trials = {planned.key: PlannedTrial(planned.config, 10, 1.0)}
-    follow = Follow(view, trials, layout, Stop())
+    follow = Follow(view, trials, layout)
     monkeypatch.setattr(runner, "RETRY_SECONDS", 0.0)
     (tmp_path / "run").write_text("")  # In place of the folder: nothing can be written.
     with view:

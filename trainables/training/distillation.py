@@ -23,16 +23,23 @@ def gold_weight(config: DistillationConfig, step: int, total_steps: int) -> floa
     return config.gold_weight
 
 
-def soft_targets(labels: torch.Tensor, teacher: torch.Tensor, weight: float) -> torch.Tensor:
+def soft_targets(
+    labels: torch.Tensor, teacher: torch.Tensor, weight: float, smoothing: float
+) -> torch.Tensor:
     """The distributions that the student learns.
 
     Args:
         labels: gold classes, int64 of shape ``(batch,)``.
         teacher: the teacher's distributions, shape ``(batch, classes)``.
         weight: lambda, the share of the gold label.
+        smoothing: share of the gold label's part that all classes divide, in [0, 1); the
+            teacher's part is left as it is.
 
     Returns:
         Distributions, shape ``(batch, classes)``.
     """
-    gold = torch.nn.functional.one_hot(labels, teacher.shape[1]).to(teacher.dtype)
+    classes = teacher.shape[1]
+    gold = torch.nn.functional.one_hot(labels, classes).to(teacher.dtype)
+    if smoothing:
+        gold = gold * (1 - smoothing) + smoothing / classes
     return torch.lerp(teacher, gold, weight)

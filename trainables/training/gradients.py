@@ -77,6 +77,7 @@ class StepGradients:
         self._distillation = (
             None if isinstance(config.arm, NaiveConcatArm) else (config.arm.distillation)
         )
+        self._smoothing = config.training.label_smoothing
         self._total_steps = total_steps
         self._norm = GradientNorm(last_shared_layer(model) if self.weighting.norms else [])
 
@@ -93,7 +94,7 @@ class StepGradients:
             for tasks, tensors in self._micro_batches(step, part):
                 logits, labels, target = self._forward(part, tensors, number)
                 # However a batch is cut, by task or into micro-batches, each example counts alike.
-                loss = cross_entropy(logits, target) * (len(labels) / len(step))
+                loss = self._loss(logits, target) * (len(labels) / len(step))
                 self._scaler.scale(loss * weight).backward()
                 seen.loss += loss.item()
                 seen.outputs.append((tasks, logits.detach().cpu(), labels.cpu()))
@@ -112,7 +113,7 @@ class StepGradients:
             losses[part.task] = 0.0
             for _, tensors in self._micro_batches(step, part):
                 logits, labels, target = self._forward(part, tensors, number)
-                losses[part.task] += cross_entropy(logits, target).item() * len(labels) / len(part)
+                losses[part.task] += self._loss(logits, target).item() * len(labels) / len(part)
         return losses
 
     def _forward(
@@ -125,7 +126,19 @@ class StepGradients:
         if self._distillation is None:
             return logits, labels, labels
         weight = gold_weight(self._distillation, number, self._total_steps)
-        return logits, labels, soft_targets(labels, tensors["teacher"], weight)
+        targets = soft_targets(labels, tensors["teacher"], weight, self._smoothing)
+        return logits, labels, targets
+
+    def _loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Mean loss of a micro-batch.
+
+        Labels are smoothed over the classes that the loss is over, which are all of the head's
+        (Szegedy et al. 2016, "Rethinking the Inception Architecture for Computer Vision",
+        section 7): of a pooled classifier with a union label space, other tasks' classes too.
+        Distributions come with their gold part smoothed.
+        """
+        smoothing = self._smoothing if self._distillation is None else 0.0
+        return cross_entropy(logits, target, label_smoothing=smoothing)
 
     def _micro_batches(
         self, step: Step, part: Part

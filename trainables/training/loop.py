@@ -14,7 +14,7 @@ import torch
 from trainables.config import TrialConfig
 from trainables.data.tokens import TokenSplit
 from trainables.models.classifier import Classifier
-from trainables.record import EpochResult, TaskResult
+from trainables.record import EpochResult, TaskResult, mean_loss
 from trainables.strategies.base import Step, Strategy
 from trainables.training.accumulation import Accumulation
 from trainables.training.average import WeightAverage
@@ -24,10 +24,8 @@ from trainables.training.freezing import Freezing
 from trainables.training.gradients import StepGradients
 from trainables.training.metrics import counts, macro, scores, trimmed
 from trainables.training.optimizer import learning_rate, make_optimizer
+from trainables.training.selection import select
 from trainables.training.state import LoopState, Stateful
-
-EVALUATED = ("selection", "validation")
-"""Splits that are evaluated after each epoch."""
 
 Evaluations = dict[str, dict[str, Evaluation]]
 """Split -> task -> evaluation; a task may lack a split."""
@@ -37,8 +35,8 @@ class TrainingLoop:
     """Trains ``model`` over the batches of ``strategy`` for ``total_steps`` optimiser steps.
 
     An *epoch* is a share ``1 / training.epochs`` of the steps; with the budget matched in passes
-    it is one pass over the data. After each, all of ``splits`` that are in ``EVALUATED`` are
-    evaluated whole.
+    it is one pass over the data. After each, all of ``splits`` that are in ``config.evaluated``
+    are evaluated whole.
 
     Args:
         model: on its device already.
@@ -122,8 +120,11 @@ class TrainingLoop:
             started = time.perf_counter()
             self._optimiser_step(batch)
             self.state.train_seconds += time.perf_counter() - started
-            if self.state.step == self.epoch_end(self.epoch):
+            epoch_ends = self.state.step == self.epoch_end(self.epoch)
+            if epoch_ends:
                 self._end_epoch()
+            if self._rung_reached(self.state.examples - len(batch)):
+                self._measure(fresh=not epoch_ends)
             yield
             if self.done:
                 return
@@ -187,7 +188,7 @@ class TrainingLoop:
         state = self.state
         check_weights(self.model, state.step, self.total_steps)
         started = time.perf_counter()
-        self._evaluations = self._evaluate(EVALUATED)
+        self._evaluations = self._evaluate(self.config.evaluated)
         self._evaluated_epoch = self.epoch
         state.eval_seconds += time.perf_counter() - started
         names = [task.name for task in self.strategy.tasks]
@@ -214,23 +215,33 @@ class TrainingLoop:
         if "selection" in evaluated:
             self._select(self.headline(evaluated["selection"]))
 
+    def _rung_reached(self, before: int) -> bool:
+        """Whether the last step, which began after ``before`` examples, reached a rung."""
+        rungs = self.config.search.rungs if self.config.search is not None else ()
+        return any(before < rung <= self.state.examples for rung in rungs)
+
+    def _measure(self, fresh: bool) -> None:
+        """Measure the headline on ``selection`` for whoever decides whether to go on.
+
+        Args:
+            fresh: whether the weights have moved since the last evaluation.
+        """
+        check_weights(self.model, self.state.step, self.total_steps)
+        started = time.perf_counter()
+        evaluations = self._evaluate(("selection",)) if fresh else self._evaluations
+        results = {task: one.result for task, one in evaluations["selection"].items()}
+        score, loss = self.headline(results), mean_loss(results.values())
+        self.state.rungs.append([self.state.examples, score, loss])
+        self.state.eval_seconds += time.perf_counter() - started
+
     def _select(self, score: float) -> None:
         """Early stopping and the best epoch, on the selection split alone."""
-        state, stopping = self.state, self.training.early_stopping
-        if score > state.best_score + (stopping.min_delta if stopping else 0.0):
-            state.best_score, state.best_epoch, state.epochs_without_gain = score, self.epoch, 0
-            if self.training.keep == "best":
-                self.best_weights = {
-                    name: tensor.detach().cpu().clone()
-                    for name, tensor in self.evaluated.state_dict().items()
-                }
-        else:
-            state.epochs_without_gain += 1
-            state.stopped_early = (
-                stopping is not None
-                and state.epochs_without_gain >= stopping.patience
-                and state.step < self.total_steps
-            )
+        best = select(self.state, self.training, score, self.epoch, self.total_steps)
+        if best and self.training.keep == "best":
+            self.best_weights = {
+                name: tensor.detach().cpu().clone()
+                for name, tensor in self.evaluated.state_dict().items()
+            }
 
     def headline(self, results: dict[str, TaskResult]) -> float:
         """Mean over the tasks of their headline metrics."""
@@ -256,7 +267,7 @@ class TrainingLoop:
         if self.reported_epoch != self._evaluated_epoch:
             if self.best_weights is not None:
                 self.model.load_state_dict(self.best_weights)
-            self._evaluations = self._evaluate(EVALUATED)
+            self._evaluations = self._evaluate(self.config.evaluated)
             self._evaluated_epoch = self.reported_epoch
         if self.training.evaluate_test and "test" not in self._evaluations:
             self._evaluations |= self._evaluate(("test",))

@@ -11,7 +11,11 @@ from trainables.record import EpochResult
 
 @dataclass
 class LoopState:
-    """All that moves while a trial trains, besides weights and the ``Stateful`` parts."""
+    """All that moves while a trial trains, besides weights and the ``Stateful`` parts.
+
+    ``rungs`` are the measurements of a search's trial: training examples, headline and loss on
+    selection.
+    """
 
     step: int = 0
     examples: int = 0
@@ -26,6 +30,7 @@ class LoopState:
     epochs_without_gain: int = 0
     stopped_early: bool = False
     interruptions: int = 0
+    rungs: list[list[float]] = field(default_factory=list)
 
 
 class Stateful(Protocol):

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -15,10 +14,9 @@ from orchestrator.report.markup import latex, markdown
 from orchestrator.report.render import print_table, table_csv, table_html, table_json, write_tables
 from orchestrator.report.results import write_results
 from orchestrator.report.table import Table, comparison
+from tests.pages import HOSTILE, Tags
 from tests.records import TASKS, Trial, by_key, record, right, trial
 from trainables.record import RunLayout, TrialRecord
-
-HOSTILE = "<script>a|b 50%_x&y</script> {$^~\\#} *[m](x)*"
 
 
 def grid(
@@ -173,35 +171,10 @@ def test_the_terminal_gets_no_control_characters_from_names() -> None:
     assert not {"\x1b", "\x07"} & set(text)
 
 
-class _Tags(HTMLParser):
-    """Collects tags and text, and checks that every tag is closed in order."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: set[str] = set()
-        self.text = ""
-
-    def handle_starttag(self, tag, attrs) -> None:
-        self.tags.add(tag)
-        assert not {"src", "href"} & {name for name, _ in attrs}, "nothing from elsewhere"
-        if tag not in ("meta", "br"):
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs) -> None:
-        self.tags.add(tag)
-
-    def handle_endtag(self, tag) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data) -> None:
-        self.text += data
-
-
 @pytest.mark.parametrize("make", [hostile, lambda: comparison(*grid())])
 def test_html_is_whole_self_contained_and_escaped(make) -> None:
     page = table_html(make())
-    parser = _Tags()
+    parser = Tags()
     parser.feed(page)
     assert parser.open == []
     assert "script" not in parser.tags
@@ -211,7 +184,7 @@ def test_html_is_whole_self_contained_and_escaped(make) -> None:
 
 
 def test_html_shows_names_as_they_are() -> None:
-    parser = _Tags()
+    parser = Tags()
     page = table_html(hostile())
     parser.feed(page)
     assert HOSTILE in parser.text

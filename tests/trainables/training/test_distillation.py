@@ -21,13 +21,23 @@ def test_a_constant_lambda_stays() -> None:
     ("weight", "expected"), [(0.0, [0.9, 0.1]), (1.0, [0.0, 1.0]), (0.5, [0.45, 0.55])]
 )
 def test_the_target_lies_between_teacher_and_label(weight: float, expected: list[float]) -> None:
-    target = soft_targets(torch.tensor([1]), torch.tensor([[0.9, 0.1]]), weight)
+    target = soft_targets(torch.tensor([1]), torch.tensor([[0.9, 0.1]]), weight, 0.0)
     torch.testing.assert_close(target, torch.tensor([expected]))
 
 
-def test_with_lambda_1_the_loss_is_that_of_the_labels() -> None:
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_with_lambda_1_the_loss_is_that_of_the_labels(smoothing: float) -> None:
     torch.manual_seed(0)
     logits, labels = torch.randn(8, 3), torch.randint(3, (8,))
-    target = soft_targets(labels, torch.full((8, 3), 1 / 3), 1.0)
+    target = soft_targets(labels, torch.full((8, 3), 1 / 3), 1.0, smoothing)
     soft = torch.nn.functional.cross_entropy(logits, target)
-    torch.testing.assert_close(soft, torch.nn.functional.cross_entropy(logits, labels))
+    hard = torch.nn.functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+    torch.testing.assert_close(soft, hard)
+
+
+def test_only_the_labels_part_is_smoothed() -> None:
+    labels, teacher = torch.tensor([1]), torch.tensor([[0.9, 0.1]])
+    target = soft_targets(labels, teacher, 0.5, 0.2)
+    # Half of the teacher's, and half of the label's [0.1, 0.9].
+    torch.testing.assert_close(target, torch.tensor([[0.5, 0.5]]))
+    torch.testing.assert_close(soft_targets(labels, teacher, 0.0, 0.2), teacher)

@@ -1,0 +1,68 @@
+"""Matplotlib figures as SVG inside a page: the same figure is the same bytes, text stays text."""
+
+import io
+import re
+import warnings
+from collections.abc import Callable
+from html import escape
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+INK, DIM, LINE = "#1b1f24", "#5b6570", "#d5dae0"
+BLUE, ORANGE, RED = "#1f6fb4", "#c8551b", "#b3261e"
+
+STYLE = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "font.family": ["DejaVu Sans"],
+    "font.size": 7.5,
+    "axes.titlesize": 8,
+    "axes.labelsize": 7.5,
+    "axes.edgecolor": LINE,
+    "axes.labelcolor": DIM,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlecolor": INK,
+    "text.color": INK,
+    "xtick.color": DIM,
+    "ytick.color": DIM,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "legend.frameon": False,
+    "legend.fontsize": 7.5,
+}
+_STYLE_SHEET = re.compile(r"\s*<defs>\s*<style type=\"text/css\">.*?</style>\s*</defs>", re.DOTALL)
+
+
+def svg(
+    draw: Callable[["Figure"], None], name: str, title: str, width: float, height: float
+) -> Markup:
+    """What ``draw`` puts on a figure, as an ``<svg>`` element.
+
+    Args:
+        draw: draws on the empty figure; texts need no escaping and are never read as formulas.
+        name: distinguishes the element's inner ids from those of other figures of the page.
+        title: what it shows, for those who hear the page.
+        width, height: in inches; text is 7.5 points.
+    """
+    # Imported here: it takes a second, which only a page with figures is worth.
+    from matplotlib.figure import Figure
+    from matplotlib.style import context
+
+    out = io.StringIO()
+    with context(["default", STYLE | {"svg.hashsalt": name}]), warnings.catch_warnings():
+        # A name may hold characters that the font for measuring lacks, or leave an axis no room.
+        warnings.simplefilter("ignore", UserWarning)
+        figure = Figure(figsize=(width, height), layout="constrained")
+        draw(figure)
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(out, format="svg", transparent=True, metadata=nothing)
+    text = out.getvalue()
+    text = _STYLE_SHEET.sub("", text[text.index("<svg") :])
+    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', text))
+    text = re.sub(r' id="([^"]*)"', lambda m: m[0] if m[1] in used else "", text)
+    return Markup(text.replace("<svg", f'<svg role="img" aria-label="{escape(title)}"', 1))

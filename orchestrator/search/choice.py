@@ -1,0 +1,33 @@
+"""Which trial of a group is the best one."""
+
+from collections.abc import Iterable, Mapping
+
+from orchestrator.search.summary import Tried
+
+
+def chosen(tried: Iterable[Tried], losses: Mapping[int, float]) -> int | None:
+    """Index of the trial whose settings are taken.
+
+    That is the finished trial with the highest score on ``selection``; where none has finished,
+    among those that came furthest. A score that was measured early says less than one at the end,
+    so a trial that was stopped never beats one that was not. Of equals, the one with the lowest
+    loss there, then the first. One that diverged or failed is never taken.
+
+    Args:
+        tried: the trials of a group.
+        losses: index -> loss on ``selection``, where it is known.
+
+    Returns:
+        The index, or none where no trial has a score.
+    """
+    rivals = [one for one in tried if one.value is not None]
+    finished = [one for one in rivals if one.status == "finished"]
+    if not finished and rivals:
+        furthest = max(one.examples / one.full for one in rivals)
+        finished = [one for one in rivals if one.examples / one.full == furthest]
+    best = min(
+        finished,
+        key=lambda one: (-(one.value or 0.0), losses.get(one.index, 0.0), one.index),
+        default=None,
+    )
+    return None if best is None else best.index

@@ -1,0 +1,169 @@
+"""What a search has decided, line by line: the source of everything that a search does next.
+
+A line is on the disk before what it says is acted upon, so a search that was killed at any moment
+goes on as if it had not been. Records of trials that have ended are beside it; what they say is
+not said here again.
+"""
+
+import errno
+import json
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt, TypeAdapter
+
+from trainables.atomic import read_whole, sync_folder
+from trainables.errors import RunDirectoryError
+from trainables.record import checksum
+from trainables.settings import Settings
+
+RETRY_SECONDS = 2.0
+"""Between two attempts to write a line while the storage is away or full."""
+
+
+class Proposed(Settings):
+    """Settings that are to be tried.
+
+    Attributes:
+        group: name of the group.
+        number: of the trial in its group, counted from 0.
+        proposal: of the search method, counted from 0; settings that were proposed before count.
+        key: of the trial.
+        settings: dotted key -> value.
+        examples: training examples that the trial sees if it is not stopped.
+    """
+
+    event: Literal["proposed"] = "proposed"
+    group: str
+    number: NonNegativeInt
+    proposal: NonNegativeInt
+    key: str
+    settings: dict[str, str | int | float | bool | None]
+    examples: PositiveInt
+
+
+class Measured(Settings):
+    """A measurement of a trial, and what was decided on it.
+
+    Attributes:
+        key: of the trial.
+        examples: training examples that it had seen.
+        score: headline on ``selection``.
+        loss: cross-entropy there, averaged over tasks.
+        seconds: that it had trained.
+        decision: whether it goes on.
+    """
+
+    event: Literal["measured"] = "measured"
+    key: str
+    examples: NonNegativeInt
+    score: FiniteFloat
+    loss: FiniteFloat
+    seconds: FiniteFloat
+    decision: Literal["continue", "stop"]
+
+
+Event = Annotated[Proposed | Measured, Field(discriminator="event")]
+_EVENT: TypeAdapter[Proposed | Measured] = TypeAdapter(Event)
+
+
+class Ledger:
+    """An append-only file of events.
+
+    Args:
+        path: the file, which need not be there.
+        patience: seconds that a line waits for storage that is away or full.
+    """
+
+    def __init__(self, path: Path, patience: float = 0.0) -> None:
+        self.path = path
+        self._patience = patience
+        self._whole: int | None = None
+
+    def read(self) -> list[Proposed | Measured]:
+        """All events. A last line that is not whole was never acted upon, and is left out.
+
+        Raises:
+            RunDirectoryError: the file is damaged.
+        """
+        try:
+            content = read_whole(self.path)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise RunDirectoryError(f"{self.path}: cannot be read ({error.strerror})") from error
+        events = []
+        for number, line in enumerate(content.split(b"\n")[:-1], start=1):
+            try:
+                events.append(_read(line))
+            except (ValueError, RecursionError) as error:
+                raise RunDirectoryError(
+                    f"{self.path}: line {number} is damaged; choose another directory with "
+                    "--run-dir, or delete the folder to search anew"
+                ) from error
+        return events
+
+    def mend(self) -> None:
+        """Cut off a last line that is not whole; the run directory's lock is held by the caller."""
+        try:
+            content = read_whole(self.path)
+        except FileNotFoundError:
+            return
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            with self.path.open("r+b") as file:
+                file.truncate(whole)
+                os.fsync(file.fileno())
+
+    def append(self, event: Proposed | Measured) -> None:
+        """Add an event; it is on the disk when this returns.
+
+        Raises:
+            OSError: the storage stays away or full.
+        """
+        content = event.model_dump(mode="json")
+        content["sha256"] = checksum(content)
+        line = (json.dumps(content) + "\n").encode()
+        deadline = time.monotonic() + self._patience
+        while True:
+            try:
+                self._write(line)
+                return
+            except OSError as error:
+                # What is told while writing names no file.
+                error.filename = error.filename or str(self.path)
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(min(RETRY_SECONDS, self._patience))
+
+    def _write(self, line: bytes) -> None:
+        new = not self.path.exists()
+        with self.path.open("ab", buffering=0) as file:
+            # A part of a line, which would make the next one unreadable, or a line that is perhaps
+            # not on the disk: cut off at once or, where the storage is away, the next time.
+            torn = self._whole is not None
+            self._whole = file.tell() if self._whole is None else self._whole
+            if torn:
+                os.ftruncate(file.fileno(), self._whole)
+            try:
+                if file.write(line) != len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+                os.fsync(file.fileno())
+            except OSError:
+                with suppress(OSError):
+                    os.ftruncate(file.fileno(), self._whole)
+                raise
+        self._whole = None
+        if new:
+            sync_folder(self.path.parent)
+
+
+def _read(line: bytes) -> Proposed | Measured:
+    content = json.loads(line)
+    written = content.pop("sha256", None) if isinstance(content, dict) else None
+    if written != checksum(content):
+        raise ValueError("not what was written")
+    return _EVENT.validate_json(json.dumps(content), strict=True)

@@ -1,0 +1,262 @@
+"""Where a search stands: what was proposed, measured and decided, and how trials ended.
+
+Everything follows from the description, the ledger and the records, so a search that goes on after
+an interruption stands where it stood, and a report needs nothing else. Knows nothing of Ray.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from orchestrator.search.choice import chosen
+from orchestrator.search.config import TuneConfig, TunedExperimentConfig
+from orchestrator.search.groups import Group
+from orchestrator.search.ledger import Ledger, Measured, Proposed
+from orchestrator.search.summary import GroupSummary, SearchSummary, Tried
+from search_spaces.proposals import Observed, importances
+from search_spaces.space import Space
+from trainables.atomic import read_whole, write_text
+from trainables.errors import ConfigError, RunDirectoryError
+from trainables.record import (
+    RunLayout,
+    TrialRecord,
+    checksum,
+    mean_loss,
+    measured,
+    read_records,
+)
+from trainables.settings import Settings
+
+REASONS = {
+    "finished": "trained to the end",
+    "stopped": "stopped by the scheduler",
+    "unfinished": "not trained to the end yet",
+}
+
+
+class Description(Settings):
+    """What is searched and how: ``search.json`` in the folder of a search."""
+
+    schema_version: Literal[1] = 1
+    space: Space
+    tune: TuneConfig
+    groups: tuple[Group, ...]
+
+
+def describe_search(
+    layout: RunLayout, experiment: TunedExperimentConfig, groups: Iterable[Group]
+) -> Description:
+    """Write the description of a search, atomically."""
+    description = Description(space=experiment.space, tune=experiment.tune, groups=tuple(groups))
+    content = description.model_dump(mode="json")
+    content["sha256"] = checksum(content)
+    write_text(layout.search, json.dumps(content, indent=1) + "\n")
+    return description
+
+
+def read_search(layout: RunLayout) -> "SearchState":
+    """The search of a folder, as its files tell.
+
+    Args:
+        layout: the folder of the search's trials.
+
+    Raises:
+        RunDirectoryError: there is no search, or a file of it is damaged.
+    """
+    try:
+        content = json.loads(read_whole(layout.search))
+        if content.pop("sha256", None) != checksum(content):
+            raise ValueError("not what was written")
+        description = Description.model_validate_json(json.dumps(content))
+    # Pydantic's errors are values' errors; those of the space are the project's own.
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError, ConfigError) as error:
+        raise RunDirectoryError(
+            f"{layout.search}: missing or damaged; delete it and run the same command again, which "
+            "goes on where the search stood"
+        ) from error
+    return SearchState(description, Ledger(layout.ledger), read_records(layout, {}))
+
+
+class SearchState:
+    """A search that runs, or that has run.
+
+    Attributes:
+        description: what is searched.
+        groups: name -> group.
+        proposed: key -> the trial's settings, in the order in which they were proposed.
+        measured: key -> the trial's measurements in order.
+        history: all measurements in the order in which they came.
+        records: key -> record.
+
+    Args:
+        description: what is searched.
+        ledger: what was decided before; what ``add`` is given is added to it.
+        records: key -> record, of the search's trials.
+
+    Raises:
+        RunDirectoryError: the ledger is damaged, or of another search.
+    """
+
+    def __init__(
+        self, description: Description, ledger: Ledger, records: Mapping[str, TrialRecord]
+    ) -> None:
+        self.description = description
+        self.groups = {group.name: group for group in description.groups}
+        self.proposed: dict[str, Proposed] = {}
+        self.measured: dict[str, list[Measured]] = {}
+        self.history: list[Measured] = []
+        self.records = dict(records)
+        self._ledger = ledger
+        for event in ledger.read():
+            self._take(event)
+
+    def add(self, event: Proposed | Measured) -> None:
+        """Take an event; it is in the ledger when this returns.
+
+        Raises:
+            OSError: the storage stays away or full.
+        """
+        self._ledger.append(event)
+        self._take(event)
+
+    def _take(self, event: Proposed | Measured) -> None:
+        if isinstance(event, Measured):
+            if event.key not in self.proposed:
+                raise self._foreign(f"measures the trial {event.key}, which it has not proposed")
+            self.measured.setdefault(event.key, []).append(event)
+            self.history.append(event)
+        elif event.group not in self.groups:
+            raise self._foreign(f"names the group {event.group}, which this search has not")
+        elif event.key in self.proposed or event.number != len(self.trials_of(event.group)):
+            raise self._foreign(f"proposes trial {event.number} of {event.group} out of order")
+        else:
+            self.proposed[event.key] = event
+
+    def _foreign(self, finding: str) -> RunDirectoryError:
+        return RunDirectoryError(
+            f"{self._ledger.path}: {finding}; choose another directory with --run-dir"
+        )
+
+    def group_of(self, key: str) -> Group:
+        """The group of a trial that was proposed."""
+        return self.groups[self.proposed[key].group]
+
+    def trials_of(self, group: str) -> list[Proposed]:
+        """The trials of a group, in the order in which they were proposed."""
+        return [event for event in self.proposed.values() if event.group == group]
+
+    def status(self, key: str) -> str:
+        """How a trial stands: one of ``summary.STATUSES``."""
+        record = self._record(key)
+        if record is not None:
+            return record.status
+        return "stopped" if self._stopped(key) else "unfinished"
+
+    def _stopped(self, key: str) -> bool:
+        return any(event.decision == "stop" for event in self.measured.get(key, ()))
+
+    def _record(self, key: str) -> TrialRecord | None:
+        """The record of a trial; that of one which failed, ran again and was stopped is old."""
+        return None if self._stopped(key) else self.records.get(key)
+
+    def score(self, key: str) -> float | None:
+        """What a trial is worth: its last epoch's headline on ``selection``, else its last rung's.
+
+        None: it was never measured, or it diverged or failed.
+        """
+        record = self._record(key)
+        if record is not None:
+            return None if record.status != "finished" else final_score(record)
+        events = self.measured.get(key)
+        return events[-1].score if events else None
+
+    def loss(self, key: str) -> float | None:
+        """Of the measurement that ``score`` is of."""
+        record = self._record(key)
+        if record is not None:
+            return None if record.status != "finished" else final_loss(record)
+        events = self.measured.get(key)
+        return events[-1].loss if events else None
+
+    def observed(self, group: str) -> list[Observed]:
+        """The trials of a group that have ended, for whoever proposes the next."""
+        return [
+            Observed(one.settings, one.status, one.score, one.rungs)  # type: ignore[arg-type]
+            for one in map(self.tried, self.trials_of(group))
+            if one.status != "unfinished"
+        ]
+
+    def tried(self, event: Proposed) -> Tried:
+        """A trial, for the report."""
+        record = self._record(event.key)
+        rungs = self.measured.get(event.key, [])
+        status = self.status(event.key)
+        seen = rungs[-1] if rungs else None
+        return Tried(
+            index=event.number,
+            key=event.key,
+            settings=dict(event.settings),
+            status=status,
+            reason=REASONS.get(status) or (record and record.error) or status,
+            score=self.score(event.key),
+            examples=record.examples if record else seen.examples if seen else 0,
+            full=event.examples,
+            seconds=record.train_seconds if record else seen.seconds if seen else 0.0,
+            rungs=tuple((rung.examples, rung.score) for rung in rungs),
+        )
+
+    def summary(self) -> SearchSummary:
+        """What was tried and chosen, as plain values."""
+        tune = self.description.tune
+        return SearchSummary(
+            space=self.description.space.name,
+            search=tune.search,
+            scheduler=tune.scheduler,
+            seed=tune.seed,
+            groups=tuple(self._group(group) for group in self.groups.values()),
+        )
+
+    def chosen(self) -> dict[str, Proposed]:
+        """Name of a group -> its best trial; groups of which none was measured are left out."""
+        found = {}
+        for name in self.groups:
+            trials = self.trials_of(name)
+            index = self._best(trials)
+            if index is not None:
+                [found[name]] = [event for event in trials if event.number == index]
+        return found
+
+    def _best(self, trials: Iterable[Proposed]) -> int | None:
+        trials = list(trials)
+        losses = {event.number: self.loss(event.key) for event in trials}
+        return chosen(
+            map(self.tried, trials), {n: loss for n, loss in losses.items() if loss is not None}
+        )
+
+    def _group(self, group: Group) -> GroupSummary:
+        trials = self.trials_of(group.name)
+        return GroupSummary(
+            arm=group.arm,
+            label=group.label,
+            strategy=group.strategy,
+            model=group.model,
+            task=group.task,
+            metric=group.metric,
+            tried=tuple(map(self.tried, trials)),
+            chosen=self._best(trials),
+            importances=importances(self.description.space, group.facts, self.observed(group.name)),
+        )
+
+
+def final_score(record: TrialRecord) -> float:
+    """Headline on ``selection`` of a finished trial; over several tasks, their mean."""
+    metrics = measured(record.results["selection"], record.config.tasks)
+    if len(record.config.tasks) > 1:
+        return metrics["macro"]["headline"]
+    [(task, config)] = record.config.tasks.items()
+    return metrics[task][config.headline]
+
+
+def final_loss(record: TrialRecord) -> float:
+    """Cross-entropy on ``selection`` of a finished trial, averaged over its tasks."""
+    return mean_loss(record.results["selection"].values())

@@ -1,0 +1,177 @@
+"""Search spaces: which settings are searched, from what they are drawn, and under which conditions.
+
+A space is a name (a file in ``search_spaces/spaces``), the path of a user's own YAML file, or made
+in Python: ``Space(name="mine", parameters={"training.learning_rate": LogUniform(...)})``.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any, Self
+
+from omegaconf import OmegaConf
+from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_validator
+
+from search_spaces.checks import (
+    check_condition,
+    check_key,
+    check_values,
+    named,
+    parse_parameter,
+)
+from search_spaces.findings import first_finding
+from search_spaces.keys import find_setting
+from search_spaces.parameters import Parameter, Value, same
+from search_spaces.reading import find_yaml, read_yaml
+from trainables.errors import ConfigError
+from trainables.settings import Settings
+
+FOLDER = Path(__file__).parent / "spaces"
+
+
+def space_names() -> list[str]:
+    """Names of the spaces that come with the project."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def load_space(space: str) -> "Space":
+    """The space of a name or of the path of a YAML file.
+
+    Raises:
+        ConfigError: there is none, or the first thing that is wrong with it, naming its key.
+    """
+    path = find_yaml("space", space, FOLDER)
+    values = OmegaConf.to_container(read_yaml(path), resolve=False)
+    try:
+        return Space.model_validate(values)
+    except ConfigError as error:
+        raise ConfigError(f"{space}: {error}") from error
+
+
+class Space(Settings):
+    """A search space.
+
+    Attributes:
+        name: how it is called.
+        parameters: dotted key -> what the setting is drawn from.
+
+    Raises:
+        ConfigError: the first thing that is wrong, in one line that names the key.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)
+    parameters: dict[str, SerializeAsAny[Parameter]] = Field(min_length=1)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _one_line(cls, values: Any, handler: Any) -> Self:
+        name = values.get("name") if isinstance(values, dict) else None
+        where = f"space {name:.80}" if isinstance(name, str) else "space"
+        try:
+            made = handler(values)
+            made._check()
+        except ValidationError as error:
+            raise ConfigError(f"{where}: {first_finding(error)}") from error
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from error
+        return made
+
+    @field_validator("parameters", mode="before")
+    @classmethod
+    def _parsed(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        parsed = {}
+        for key, value in values.items():
+            with named(str(key)):
+                check_key(str(key))
+                parsed[str(key)] = value if isinstance(value, Parameter) else parse_parameter(value)
+        return parsed
+
+    def _check(self) -> None:
+        for key, parameter in self.parameters.items():
+            with named(key):
+                check_values(key, parameter)
+                for condition, wanted in parameter.when.items():
+                    with named(f"when {condition}"):
+                        # Of its own key, a parameter can only ask what was configured.
+                        known = self.parameters if condition != key else {}
+                        check_condition(condition, wanted, known)
+        assert len(self.keys) == len(self.parameters)
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """Every key, each behind those that its ``when`` asks for.
+
+        Raises:
+            ConfigError: the conditions run in a circle.
+        """
+        before = {
+            key: [name for name in parameter.when if name in self.parameters and name != key]
+            for key, parameter in self.parameters.items()
+        }
+        try:
+            return tuple(TopologicalSorter(before).static_order())
+        except CycleError as error:
+            circle = " -> ".join(reversed(error.args[1]))
+            raise ConfigError(f"{error.args[1][0]}: when runs in a circle: {circle}") from error
+
+    def active(self, key: str, facts: Mapping[str, Any], drawn: Mapping[str, Value]) -> bool:
+        """Whether a parameter is searched, given what was drawn for the keys before it.
+
+        A condition on another parameter of the space holds if that is active and was drawn so;
+        any other, and one on the parameter's own key, if the group's fact is so. A setting that
+        the group does not have at all is never active.
+        """
+        setting = find_setting(key)
+        assert setting is not None
+        if not setting.there(facts):
+            return False
+        for condition, wanted in self.parameters[key].when.items():
+            other = condition in self.parameters and condition != key
+            known = drawn if other else facts
+            if condition not in known or not any(same(known[condition], w) for w in wanted):
+                return False
+        return True
+
+    def resolve(
+        self, facts: Mapping[str, Any], draw: Callable[[str, Parameter], Value]
+    ) -> dict[str, Any]:
+        """One setting: every active parameter with what ``draw`` gives for it.
+
+        Args:
+            facts: what is known of the group: ``strategy``, ``arm``, ``model``, ``task`` and the
+                configured values by dotted key (see ``search_spaces/group.py``).
+            draw: called for the active keys alone, in the order of ``keys``.
+        """
+        drawn: dict[str, Value] = {}
+        for key in self.keys:
+            if self.active(key, facts, drawn):
+                drawn[key] = draw(key, self.parameters[key])
+        return drawn
+
+    def holds(self, facts: Mapping[str, Any], setting: Mapping[str, Any]) -> bool:
+        """Whether a setting could have been drawn from this space for the group of ``facts``."""
+        try:
+            expected = self.resolve(facts, lambda key, _: setting[key])
+        except KeyError:
+            return False
+        return expected.keys() == setting.keys() and all(
+            self.parameters[key].contains(value) for key, value in setting.items()
+        )
+
+    def keys_for(self, facts: Mapping[str, Any]) -> tuple[str, ...]:
+        """The keys that some setting of the group has, in the order of ``keys``."""
+        possible: list[str] = []
+        for key in self.keys:
+            setting, when = find_setting(key), self.parameters[key].when
+            assert setting is not None
+            if setting.there(facts) and all(
+                name in possible
+                if name in self.parameters and name != key
+                else name in facts and any(same(facts[name], w) for w in wanted)
+                for name, wanted in when.items()
+            ):
+                possible.append(key)
+        return tuple(possible)
