@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.asha import table
 from orchestrator.report.cells import Stat
-from orchestrator.search.run import TuningOutcome
+from orchestrator.search.outcome import TuningOutcome
 from orchestrator.search.summary import GroupSummary, SearchSummary, Tried
 
 
