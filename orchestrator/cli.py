@@ -222,12 +222,14 @@ def _conclude_tuning(console: Console, where: Path, outcome: "TuningOutcome") ->
     print_tuning(console, outcome.summary, outcome.rows)
     for record in outcome.failed:
         _say(f"{record.status}: trial {record.key} of the search: {record.error}")
+    for line in outcome.damaged:
+        _say(f"damaged: {one_line(line)}")
     if outcome.compared is not None:
         console.print()
         _conclude(console, where, outcome.compared)
     else:
         console.print(f"run directory: {shown(where)}", markup=False, soft_wrap=True)
-    if outcome.failed:
+    if outcome.failed or outcome.damaged:
         raise typer.Exit(1)
 
 

@@ -110,6 +110,7 @@ class Ledger:
         self.path = path
         self._patience = patience
         self._whole: int | None = None
+        self._lines: int | None = None
 
     def read(self) -> list[Event]:
         """All events. A last line that is not whole was never acted upon, and is left out.
@@ -126,7 +127,7 @@ class Ledger:
         events = []
         for number, line in enumerate(content.split(b"\n")[:-1], start=1):
             try:
-                events.append(_read(line))
+                events.append(_read(line, number))
             except (ValueError, RecursionError) as error:
                 raise RunDirectoryError(
                     f"{self.path}: line {number} is damaged; choose another directory with "
@@ -152,13 +153,15 @@ class Ledger:
         Raises:
             OSError: the storage stays away or full.
         """
-        content = event.model_dump(mode="json")
-        content["sha256"] = checksum(content)
-        line = (json.dumps(content) + "\n").encode()
         deadline = time.monotonic() + self._patience
         while True:
             try:
-                self._write(line)
+                if self._lines is None:
+                    self._lines = self._count()
+                content = event.model_dump(mode="json") | {"line": self._lines + 1}
+                content["sha256"] = checksum(content)
+                self._write((json.dumps(content) + "\n").encode())
+                self._lines += 1
                 return
             except OSError as error:
                 # What is told while writing names no file.
@@ -166,6 +169,12 @@ class Ledger:
                 if time.monotonic() >= deadline:
                     raise
                 time.sleep(min(RETRY_SECONDS, self._patience))
+
+    def _count(self) -> int:
+        try:
+            return read_whole(self.path).count(b"\n")
+        except FileNotFoundError:
+            return 0
 
     def _write(self, line: bytes) -> None:
         new = not self.path.exists()
@@ -184,14 +193,14 @@ class Ledger:
                 with suppress(OSError):
                     os.ftruncate(file.fileno(), self._whole)
                 raise
-        self._whole = None
         if new:
             sync_folder(self.path.parent)
+        self._whole = None
 
 
-def _read(line: bytes) -> Event:
+def _read(line: bytes, number: int) -> Event:
     content = json.loads(line)
     written = content.pop("sha256", None) if isinstance(content, dict) else None
-    if written != checksum(content):
-        raise ValueError("not what was written")
+    if written != checksum(content) or content.pop("line", None) != number:
+        raise ValueError("not what was written there")
     return _EVENT.validate_json(json.dumps(content), strict=True)

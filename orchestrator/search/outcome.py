@@ -22,6 +22,7 @@ class TuningOutcome:
         rows: of the comparison; none yet where there is none.
         compared: the comparison; none where the best settings were not trained with every seed.
         failed: records of trials of the search that failed.
+        damaged: files among the records of the search that are no readable record, and why.
         trained: how many trials of the comparison this call trained.
     """
 
@@ -29,6 +30,7 @@ class TuningOutcome:
     rows: tuple[CellGroup, ...]
     compared: Outcome | None
     failed: tuple[TrialRecord, ...]
+    damaged: tuple[str, ...]
     trained: int
 
 
@@ -39,7 +41,8 @@ def report_tuning(run_dir: Path) -> TuningOutcome:
         RunDirectoryError: there is no search, or a file of it is damaged.
     """
     layout = RunLayout(run_dir)
-    state = read_search(RunLayout(run_dir / "search"))
+    damaged: dict[Path, RunDirectoryError] = {}
+    state = read_search(RunLayout(run_dir / "search"), damaged)
     summary = state.summary()
     compared = report(run_dir) if layout.plan.is_file() else None
     rows: tuple[CellGroup, ...] = ()
@@ -51,6 +54,7 @@ def report_tuning(run_dir: Path) -> TuningOutcome:
         rows=rows,
         compared=compared,
         failed=state.failed,
+        damaged=tuple(map(str, damaged.values())),
         trained=0,
     )
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from orchestrator.search.config import TunedExperimentConfig
 from orchestrator.search.groups import Group
@@ -24,11 +25,14 @@ def describe_search(
     return description
 
 
-def read_search(layout: RunLayout) -> SearchState:
+def read_search(
+    layout: RunLayout, damaged: dict[Path, RunDirectoryError] | None = None
+) -> SearchState:
     """The search of a folder, as its files tell.
 
     Args:
         layout: the folder of the search's trials.
+        damaged: takes the files that are no readable record, and why; their trials have not ended.
 
     Raises:
         RunDirectoryError: there is no search, or a file of it is damaged.
@@ -44,7 +48,8 @@ def read_search(layout: RunLayout) -> SearchState:
             f"{layout.search}: missing or damaged; delete it and run the same command again, which "
             "goes on where the search stood"
         ) from error
-    return state_of(description, Ledger(layout.ledger), read_records(layout, {}))
+    records = read_records(layout, {} if damaged is None else damaged)
+    return state_of(description, Ledger(layout.ledger), records)
 
 
 def state_of(

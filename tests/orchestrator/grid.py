@@ -21,6 +21,7 @@ class Grid:
     folder: Path
     encoder: Path
     settings: tuple[str, ...] = ()
+    command: tuple[str, ...] = ("run", "demo")
     sessions: list[int] = field(default_factory=list)
 
     @property
@@ -47,9 +48,9 @@ class Grid:
         cache: Path | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> subprocess.Popen[str]:
-        """The run command, in a process group of its own as a terminal would make it."""
+        """The command, in a process group of its own as a terminal would make it."""
         cache = cache or self.folder / "cache"
-        command = [sys.executable, "-m", "orchestrator", "run", "demo", *self.overrides(), *more]
+        command = [sys.executable, "-m", "orchestrator", *self.command, *self.overrides(), *more]
         process = subprocess.Popen(
             [*command, "--run-dir", str(self.layout.root)],
             cwd=PROJECT,

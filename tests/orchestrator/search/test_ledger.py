@@ -43,6 +43,7 @@ def test_events_are_read_as_they_were_written(ledger: Ledger) -> None:
 def test_a_torn_last_line_is_left_out_and_mended(kept: int, ledger: Ledger) -> None:
     lines = ledger.path.read_bytes().splitlines(keepends=True)
     ledger.path.write_bytes(b"".join(lines[:2]) + lines[2][:kept])
+    ledger = Ledger(ledger.path)
     assert ledger.read() == EVENTS[:2]
     ledger.mend()
     assert ledger.path.read_bytes() == b"".join(lines[:2])
@@ -61,6 +62,14 @@ def test_a_damaged_line_in_the_middle_is_one_clear_error(line: bytes, ledger: Le
         ledger.read()
     assert str(caught.value).startswith(f"{ledger.path}: line 2 is damaged; choose another")
     assert "\n" not in str(caught.value)
+
+
+def test_lines_that_are_lost_or_elsewhere_are_damage(ledger: Ledger) -> None:
+    one, two, three = ledger.path.read_bytes().splitlines(keepends=True)
+    for lines in ((two, three), (one, three), (one, three, two), (one, one, two, three)):
+        ledger.path.write_bytes(b"".join(lines))
+        with pytest.raises(RunDirectoryError, match="is damaged"):
+            ledger.read()
 
 
 def test_a_number_that_is_not_what_was_written_is_damage(ledger: Ledger) -> None:

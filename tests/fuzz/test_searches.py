@@ -1,0 +1,110 @@
+"""The run directory of a search in which anything is damaged: the right report, or one line."""
+
+import shutil
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from orchestrator.report import tuning
+from orchestrator.run_directory import write_config
+from orchestrator.search.config import load_tuned_experiment
+from orchestrator.search.groups import SearchPlan
+from orchestrator.search.ledger import Ledger, Measured
+from orchestrator.search.proposing import Proposing
+from orchestrator.search.state import SearchState, describe_search, read_search
+from tests.fuzz.campaign import Campaign, accepted
+from tests.fuzz.damage import REPLACED, damaged, damaged_json, remove, replace
+from tests.orchestrator.command import Command, small_grid
+from tests.records import Trial, record, right
+from trainables.record import RunLayout, write_record
+
+REPORTS = ("md", "csv", "json")
+
+
+@pytest.fixture
+def run(
+    command: Command, tmp_path: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> RunLayout:
+    """A search of three groups: of each, one trial that finished, one stopped, one unfinished."""
+    # Which draws, and has tests of its own.
+    monkeypatch.setattr(tuning, "tuning_html", lambda *report: "")
+    overrides = [*small_grid(tiny_bert)[1:], "tune.trials=3"]
+    experiment = load_tuned_experiment("demo", "quick", overrides)
+    plan, layout = SearchPlan(experiment), RunLayout(tmp_path / "run" / "search")
+    layout.root.mkdir(parents=True)
+    write_config(RunLayout(tmp_path / "run"), experiment)
+    description = describe_search(layout, experiment, plan.groups)
+    state = SearchState(description, Ledger(layout.ledger), {})
+    proposing = Proposing(state, plan, {}, lambda: False)
+    while (found := proposing.next()) is not None:
+        event, trial = found
+        decision = "stop" if event.number == 1 else "continue"
+        state.add(
+            Measured(key=event.key, examples=4, score=0.5, loss=0.7, seconds=1.0, decision=decision)
+        )
+        if event.number == 0:
+            results = {task: {"confusion": right(8, 10)} for task in trial.config.tasks}
+            planned = Trial(trial.key, trial.config)
+            write_record(layout, record(planned, results={"selection": results}))
+    assert command("report", "run").code == 0
+    return RunLayout(tmp_path / "run")
+
+
+def reports(layout: RunLayout) -> list[bytes]:
+    return [layout.tuning(ending).read_bytes() for ending in REPORTS]
+
+
+def test_any_damage_of_a_search_is_told(
+    campaign: Campaign, run: RunLayout, command: Command, tmp_path: Path
+) -> None:
+    expected = reports(run)
+    copy, search = RunLayout(tmp_path / "copy"), RunLayout(tmp_path / "copy" / "search")
+
+    def body(random: Random) -> bool:
+        remove(copy.root)
+        shutil.copytree(run.root, copy.root)
+        path = random.choice([search.search, search.ledger, *search.records.iterdir()])
+        whole = path.read_bytes()
+        if random.random() < 0.15:
+            replace(path, random.choice(list(REPLACED)))
+        elif path.suffix == ".json" and random.random() < 0.5:
+            path.write_bytes(damaged_json(random, whole))
+        else:
+            path.write_bytes(damaged(random, whole))
+        ended = command("report", "copy")
+        assert ended.code in (0, 1, 2), ended
+        assert "Traceback" not in ended.err
+        assert (ended.code == 0) == (not ended.err), ended.err
+        if ended.code == 2:
+            assert ended.err.startswith("error: ")
+            assert ended.err.count("\n") == 1
+            assert reports(copy) == expected
+        if ended.code == 0 and path != search.ledger:
+            # Of a ledger, whole lines at its end may be lost: then the search stood there before.
+            missing = not path.exists() or not path.is_file()
+            assert missing or reports(copy) == expected
+        return ended.code == 0
+
+    campaign.draw("searches", 120, body)
+
+
+def test_any_damaged_ledger_is_a_search_that_stood_there_before_or_refused(
+    campaign: Campaign, run: RunLayout
+) -> None:
+    search = RunLayout(run.root / "search")
+    content = search.ledger.read_bytes()
+    whole = Ledger(search.ledger).read()
+
+    def body(random: Random) -> bool:
+        search.ledger.write_bytes(damaged(random, content))
+
+        def before() -> None:
+            found = read_search(search)
+            events = Ledger(search.ledger).read()
+            assert events == whole[: len(events)]
+            assert list(found.proposed.values()) == [e for e in events if e.event == "proposed"]
+
+        return accepted(before)
+
+    campaign.draw("ledgers", 500, body)

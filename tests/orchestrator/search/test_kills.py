@@ -1,0 +1,85 @@
+"""A search through the real command line and Ray: interrupted, killed, killed again, finished."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.orchestrator.grid import Grid, assert_nothing_left, ended, until, workers
+from tests.orchestrator.search.without_ray import WithoutRay, compared, decided, reported
+from trainables.record import RunLayout
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.fixture
+def grid(tiny_bert: Path, tmp_path: Path) -> Iterator[Grid]:
+    grid = Grid(
+        tmp_path,
+        tiny_bert,
+        (
+            "tasks=[sentiment]",
+            "arms=[single_task]",
+            "resources.max_concurrent=1",
+            "training.batch_size=8",
+            "tune={trials: 4, reduction: 2, grace: 0.4, defaults: false}",
+            "checkpoint.every=0.2",
+        ),
+        ("tune", "demo", "quick"),
+    )
+    yield grid
+    grid.end()
+
+
+def test_a_killed_search_goes_on_to_the_choice_of_one_that_was_not(
+    grid: Grid, searches: WithoutRay, tmp_path: Path
+) -> None:
+    search = _Search(grid.folder, grid.encoder)
+    ledger = search.layout.ledger
+
+    process = grid.start()
+    until(search.training, process)
+    os.killpg(process.pid, signal.SIGINT)
+    interrupted = ended(process)
+    assert interrupted.code == 130
+    first, second = interrupted.err.splitlines()
+    assert first == f"interrupted; finished trials are kept in {grid.layout.root}"
+    assert second.startswith("continue with: python -m orchestrator tune demo quick ")
+    assert_nothing_left(process.pid)
+    assert b'"measured"' not in ledger.read_bytes()
+
+    for moment in (lambda: b'"measured"' in ledger.read_bytes(), grid.training):
+        process = grid.start()
+        until(moment, process)
+        os.kill(process.pid, signal.SIGKILL)
+        assert ended(process).code == -signal.SIGKILL
+        end = time.monotonic() + 30
+        while workers(process.pid) and time.monotonic() < end:
+            time.sleep(0.1)
+        assert not workers(process.pid)
+
+    run = ended(grid.start())
+    assert run.code == 0, run
+    assert "Traceback" not in run.out + run.err
+    assert grid.layout.tuning("html").stat().st_size > 10_000
+    assert list((search.layout.root / "checkpoints").glob("*")) == []
+
+    whole = tmp_path / "whole"
+    space = grid.command[2]
+    searches.tune(whole, space, grid.overrides())
+    assert decided(grid.layout.root) == decided(whole)
+    assert reported(grid.layout.root) == reported(whole)
+    assert compared(grid.layout.root) == compared(whole)
+    statuses = {row["status"] for row in reported(whole)}
+    assert statuses == {"finished", "stopped"}
+
+
+class _Search(Grid):
+    """The folder of the search's trials."""
+
+    @property
+    def layout(self) -> RunLayout:
+        return RunLayout(self.folder / "run" / "search")
