@@ -22,6 +22,7 @@ class Grid:
     encoder: Path
     settings: tuple[str, ...] = ()
     sessions: list[int] = field(default_factory=list)
+    command: tuple[str, ...] = ("run", "demo")
 
     @property
     def layout(self) -> RunLayout:
@@ -47,9 +48,9 @@ class Grid:
         cache: Path | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> subprocess.Popen[str]:
-        """The run command, in a process group of its own as a terminal would make it."""
+        """The command, in a process group of its own as a terminal would make it."""
         cache = cache or self.folder / "cache"
-        command = [sys.executable, "-m", "orchestrator", "run", "demo", *self.overrides(), *more]
+        command = [sys.executable, "-m", "orchestrator", *self.command, *self.overrides(), *more]
         process = subprocess.Popen(
             [*command, "--run-dir", str(self.layout.root)],
             cwd=PROJECT,
