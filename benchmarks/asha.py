@@ -18,7 +18,8 @@ from pathlib import Path
 from rich.console import Console
 
 from orchestrator.report.cells import CellGroup
-from orchestrator.search.run import TuningOutcome, run_tuning
+from orchestrator.search.outcome import TuningOutcome
+from orchestrator.search.run import run_tuning
 from orchestrator.search.summary import GroupSummary
 
 SETTINGS = (

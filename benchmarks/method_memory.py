@@ -1,4 +1,4 @@
-"""What each method needs of memory with a base-size encoder, against equal weighting.
+"""What methods need of memory with a base-size encoder, against a plain sum of the losses.
 
     python -m benchmarks.method_memory data.glue_dir=DIR
 
@@ -18,7 +18,8 @@ from pathlib import Path
 from benchmarks.subject import BATCH_SIZE, Subject, write_encoder
 from benchmarks.variants import Variant, groups
 
-MEASURED = ("weighting", "aggregation", "training")
+MEASURED = ("aggregation", "training")
+"""Groups that hold more or less in memory; loss weightings hold a number per task."""
 LIMIT = "limits.max_train_examples=2000"
 """What is read but not trained on would be counted too."""
 
@@ -54,7 +55,7 @@ def train(name: str, steps: int, overrides: list[str]) -> None:
 def table(peaks: dict[str, float]) -> str:
     """Peaks (MiB) as Markdown, beside the first one."""
     plain = next(iter(peaks.values()))
-    lines = ["| | peak, MiB | more than equal weighting, MiB |", "| :-- | --: | --: |"]
+    lines = ["| | peak, MiB | more than the first, MiB |", "| :-- | --: | --: |"]
     lines += [f"| `{name}` | {size:.0f} | {size - plain:+.0f} |" for name, size in peaks.items()]
     return "\n".join(lines)
 
@@ -64,7 +65,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--layers", type=int, default=12)
     parser.add_argument("--width", type=int, default=768)
-    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--only", metavar="VARIANT", help="a row of the table alone")
     parser.add_argument("--one", metavar="VARIANT", help=argparse.SUPPRESS)
     parser.add_argument("overrides", nargs="*", help="settings of a trial: data.glue_dir=DIR")
@@ -75,7 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="one-model-or-many-") as folder:
         write_encoder(Path(folder), given.layers, given.width)
         model = f"define.models.measured={{encoder: {folder}, weights: random}}"
-        overrides = [LIMIT, *given.overrides, model, "model=measured"]
+        overrides = [LIMIT, "threads=1", *given.overrides, model, "model=measured"]
         peaks = {}
         for name in [given.only] if given.only else variants():
             peaks[name] = peak(name, given.steps, overrides)

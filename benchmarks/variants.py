@@ -110,6 +110,7 @@ def _training() -> list[Variant]:
         *(Variant(f"training.optimizer={name}", JOINT, {"optimizer": name}) for name in optimizers),
         Variant("training.layer_decay=0.9", JOINT, {"layer_decay": 0.9}),
         Variant("training.ema_decay=0.999", JOINT, {"ema_decay": 0.999}),
+        Variant("training.label_smoothing=0.1", JOINT, {"label_smoothing": 0.1}),
         Variant("adapter={rank: 8}", {**JOINT, "adapter": {"rank": 8}}),
         *(
             Variant(f"freezing.name={kind}", {**JOINT, "freezing": {"name": kind}})

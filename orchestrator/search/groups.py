@@ -12,6 +12,7 @@ from orchestrator.plan import Plan, PlannedTrial, check_model, plan_trial
 from orchestrator.search.breeding import changeable
 from orchestrator.search.choice import Chosen
 from orchestrator.search.config import TunedExperimentConfig
+from orchestrator.search.rungs import rungs
 from orchestrator.stages import forerunners, with_forerunners
 from search_spaces.group import group_facts, with_settings
 from search_spaces.proposals import grid_size
@@ -273,29 +274,6 @@ class SearchPlan:
             needed |= new
             reached += [by_key[key] for key in new]
         return needed
-
-
-def rungs(experiment: TunedExperimentConfig, budget: int) -> tuple[int, ...]:
-    """Training examples after which the trials of a group are measured.
-
-    Args:
-        experiment: says how trials are stopped.
-        budget: training examples that the longest trial sees.
-    """
-    tune = experiment.tune
-    if tune.scheduler == "none":
-        return ()
-    if tune.scheduler == "pbt":
-        shares = [n / tune.generations for n in range(1, tune.generations)]
-    elif tune.scheduler == "median":
-        first, share = tune.grace, 1 / tune.measurements
-        shares = [n * share for n in range(1, tune.measurements)]
-        shares = [first, *(share for share in shares if share > first)]
-    else:
-        shares = []
-        while (share := tune.grace * tune.reduction ** len(shares)) < 1:
-            shares.append(share)
-    return tuple(sorted({max(1, round(share * budget)) for share in shares}))
 
 
 def _of(group: Group, configs: list[TrialConfig]) -> list[TrialConfig]:

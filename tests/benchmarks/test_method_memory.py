@@ -10,7 +10,7 @@ from trainables.arms import AggregationConfig
 def test_every_aggregation_is_measured() -> None:
     kinds = {f"aggregation.name={name}" for name in names(AggregationConfig)}
     assert kinds <= set(variants())
-    assert next(iter(variants())) == "weighting.name=equal"
+    assert next(iter(variants())) == "aggregation.name=sum"
 
 
 def test_the_table_compares_with_the_first() -> None:

@@ -25,9 +25,13 @@ EVENTS = [
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
     ledger = Ledger(tmp_path / "ledger.jsonl")
-    for event in EVENTS:
-        ledger.append(event)
+    append(ledger, EVENTS)
     return ledger
+
+
+def append(ledger: Ledger, events: list) -> None:
+    for event in events:
+        ledger.append(event)
 
 
 def test_events_are_read_as_they_were_written(ledger: Ledger) -> None:
@@ -84,8 +88,7 @@ def test_the_ledger_of_another_search_is_one_clear_error(
 ) -> None:
     description = MadeUp(tmp_path / "other", group("a")).state.description
     ledger = Ledger(tmp_path / "ledger.jsonl")
-    for event in events:
-        ledger.append(event)
+    append(ledger, events)
     with pytest.raises(RunDirectoryError) as caught:
         SearchState(description, ledger, {})
     assert str(caught.value) == f"{ledger.path}: {finding}; choose another directory with --run-dir"
@@ -150,8 +153,7 @@ def test_a_full_disk_takes_whole_lines_or_none(small_disk: Path) -> None:
         os.truncate(ballast, ballast.stat().st_size - 8192)
         events = [proposed("a", number) for number in range(100)]
         with pytest.raises(OSError, match="No space left on device") as caught:
-            for event in events:
-                ledger.append(event)
+            append(ledger, events)
         assert caught.value.filename == str(ledger.path)
         assert ledger.path.read_bytes().endswith(b"}\n")
         there = ledger.read()

@@ -18,9 +18,9 @@ from orchestrator.search.ending import Ending
 from orchestrator.search.evolving import Evolution, groups_at_once, waiting_checkpoints
 from orchestrator.search.groups import SearchPlan
 from orchestrator.search.ledger import Continued, Ledger
+from orchestrator.search.outcome import warm_start
 from orchestrator.search.population import Population, in_force
 from orchestrator.search.proposing import Proposing, check_proposals
-from orchestrator.search.run import warm_start
 from orchestrator.search.state import final_score
 from orchestrator.search.stored import describe_search, read_search, state_of
 from orchestrator.search.summary import GroupSummary, SearchSummary, Spent
