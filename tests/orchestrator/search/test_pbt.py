@@ -1,5 +1,7 @@
 """Population based training, run in this process: what is trained, copied, counted and chosen."""
 
+import os
+import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -7,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from orchestrator.report.tuning_views import chosen_view, scheduled
 from orchestrator.schedule import failed
@@ -23,6 +26,7 @@ from orchestrator.search.stored import describe_search, read_search, state_of
 from orchestrator.search.summary import GroupSummary, SearchSummary, Spent
 from search_spaces.parameters import Choice, LogUniform, Uniform
 from search_spaces.space import Space
+from tests.orchestrator.grid import Grid, ended, session_processes, until
 from tests.trials import runtime
 from trainables.errors import ConfigError, DivergedError
 from trainables.record import RunLayout, read_record, read_records, write_record
@@ -57,22 +61,21 @@ class Ended(Ending):
         return self.over
 
 
-def plan_of(encoder: Path, *overrides: str, space: Space = SPACE) -> SearchPlan:
-    experiment = load_tuned_experiment(
-        "demo",
-        space,
-        [
-            f"define.models.tiny={{encoder: {encoder}, max_length: 32, num_layers: 1}}",
-            "models=[tiny]",
-            "arms=[single_task]",
-            "tasks=[sentiment]",
-            "seeds=[41]",
-            "limits={max_train_examples: 54, max_validation_examples: 8}",
-            "training={epochs: 2, batch_size: 8}",
-            f"tune={{scheduler: pbt, trials: {MEMBERS}, generations: {PARTS}}}",
-            *overrides,
-        ],
+def settings_of(encoder: Path) -> tuple[str, ...]:
+    return (
+        f"define.models.tiny={{encoder: {encoder}, max_length: 32, num_layers: 1}}",
+        "models=[tiny]",
+        "arms=[single_task]",
+        "tasks=[sentiment]",
+        "seeds=[41]",
+        "limits={max_train_examples: 54, max_validation_examples: 8}",
+        "training={epochs: 2, batch_size: 8}",
+        f"tune={{scheduler: pbt, trials: {MEMBERS}, generations: {PARTS}}}",
     )
+
+
+def plan_of(encoder: Path, *overrides: str, space: Space = SPACE) -> SearchPlan:
+    experiment = load_tuned_experiment("demo", space, [*settings_of(encoder), *overrides])
     return SearchPlan(experiment)
 
 
@@ -267,6 +270,41 @@ def test_a_killed_search_goes_on_to_the_same_choice(
     read = read_search(layout_of(tmp_path))
     assert read.summary() == again.summary()
     assert not start(plan, tmp_path, Ended())[1].more()
+
+
+def test_with_ray_a_killed_command_goes_on_to_the_choice_made_without(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
+    small = "tune={scheduler: pbt, trials: 4, generations: 2, refit: false}"
+    without = search(plan_of(tiny_bert, small), tmp_path / "without")
+    space = tmp_path / "some.yaml"
+    values = {key: p.model_dump(mode="json") for key, p in SPACE.parameters.items()}
+    content = {"name": SPACE.name, "parameters": values}
+    space.write_text(yaml.safe_dump(content, sort_keys=False))
+    # Its own overrides are for grids that take longer.
+    grid = Grid(
+        tmp_path,
+        tiny_bert,
+        (*settings_of(tiny_bert), "training.epochs=2", "checkpoint.every=300", small),
+        command=("tune", "demo", str(space)),
+    )
+    layout = layout_of(grid.layout.root)
+    try:
+        first = grid.start()
+        until(lambda: layout.ledger.exists() and b"continued" in layout.ledger.read_bytes(), first)
+        for pid in session_processes(first.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        first.communicate()
+        result = ended(grid.start())
+    finally:
+        grid.end()
+    assert result.code == 0, result.err
+    state = read_search(layout)
+    assert state.chosen() == without.chosen()
+    assert timeless(state.summary()) == timeless(without.summary())
+    assert layout.ledger.read_bytes() == layout_of(tmp_path / "without").ledger.read_bytes()
+    assert not list(layout.root.glob("checkpoints/*/*"))
 
 
 def test_a_search_whose_time_is_up_has_a_best_so_far_and_goes_on(
