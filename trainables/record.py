@@ -100,7 +100,11 @@ class TrialRecord(Settings):
     )
     steps: int = 0
     examples: int = Field(default=0, description="training examples seen")
+    inherited: NonNegativeInt = Field(
+        default=0, description="of them, those of the trial that it went on from"
+    )
     train_seconds: float = 0.0
+    inherited_seconds: float = Field(default=0.0, description="of them, see inherited")
     eval_seconds: float = 0.0
     device: str = "cpu"
     precision: str = "fp32"
@@ -214,7 +218,7 @@ class RunLayout:
 def write_record(layout: RunLayout, record: TrialRecord) -> None:
     """Keep a record, atomically, with the checksum of its content."""
     content = json.loads(record.model_dump_json())
-    content["sha256"] = _sha256(content)
+    content["sha256"] = checksum(content)
     write_text(layout.record(record.key), json.dumps(content, indent=1) + "\n")
 
 
@@ -239,7 +243,7 @@ def read_record(path: Path) -> TrialRecord:
         record = TrialRecord.model_validate_json(json.dumps(content))
         if record.key != path.stem:
             reason = f"key: it is {record.key}, the file's name says otherwise"
-        elif written != _sha256(content):
+        elif written != checksum(content):
             reason = "sha256: its content is not what was written"
         else:
             return record
@@ -261,7 +265,7 @@ def read_record(path: Path) -> TrialRecord:
     ) from cause
 
 
-def _sha256(content: dict[str, Any]) -> str:
+def checksum(content: dict[str, Any]) -> str:
     """Hexadecimal SHA-256 of JSON values, however they are laid out in a file."""
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

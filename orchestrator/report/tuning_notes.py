@@ -51,6 +51,11 @@ def notes(summary: SearchSummary) -> tuple[str, ...]:
     for group in summary.groups:
         lines = (*_ended_badly(group), *_of_choice(group))
         found += [f"{group_name(group)}: {line}" for line in lines]
+    if any(one.schedule for group in summary.groups for one in group.tried):
+        found.append(
+            "Settings that changed while a trial was trained are shown as they were at its end; "
+            "tuned rows are trained with the whole schedule of the chosen trial."
+        )
     if len({len(group.tried) for group in summary.groups}) > 1:
         found.append("The groups do not have the same number of trials (yet).")
     return tuple(plain(line) for line in found)
@@ -81,11 +86,14 @@ def _of_choice(group: GroupSummary) -> list[str]:
     if len(group.tried) == 1:
         return ["one trial only, so nothing was compared"]
     if len(values) > 1 and len(set(values)) == 1:
-        return [f"all {len(values)} scores are equal, so the choice says nothing"]
+        return [f"all {len(values)} scores are equal, so the loss on selection alone decided"]
     lines = []
     if group.tied:
         others = ", ".join(str(one.index) for one in group.tied)
-        lines.append(f"trial {choice.index} was chosen; as good to the last digit: {others}")
+        lines.append(
+            f"trial {choice.index} was chosen for its loss on selection; as good to the last "
+            f"digit: {others}"
+        )
     if choice.value is not None and group.best is not None and group.best > choice.value:
         lines.append(
             "a trial that did not see its full budget has a higher last score than the chosen one"

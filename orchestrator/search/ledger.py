@@ -9,13 +9,16 @@ import errno
 import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
+from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt, TypeAdapter
 
 from trainables.atomic import read_whole, sync_folder
+from trainables.changes import Change
 from trainables.errors import RunDirectoryError
+from trainables.record import checksum
 from trainables.settings import Settings
 
 RETRY_SECONDS = 2.0
@@ -58,14 +61,41 @@ class Measured(Settings):
     event: Literal["measured"] = "measured"
     key: str
     examples: NonNegativeInt
-    score: float
-    loss: float
-    seconds: float
+    score: FiniteFloat
+    loss: FiniteFloat
+    seconds: FiniteFloat
     decision: Literal["continue", "stop"]
 
 
-Event = Annotated[Proposed | Measured, Field(discriminator="event")]
-_EVENT: TypeAdapter[Proposed | Measured] = TypeAdapter(Event)
+class Continued(Settings):
+    """A member of a population goes on with the next part of training.
+
+    Attributes:
+        group: name of the group.
+        member: its number in the group, counted from 0.
+        generation: number of the part, counted from 0; the first part is what was proposed.
+        key: of the trial that trains this part.
+        settings: dotted key -> value with which training began.
+        changes: of them on the way, up to here.
+        parent: key of the trial that trained the part before; none: there is none.
+        source: the member whose part that was: its own number, or that of the one it copies.
+        examples: training examples that the whole of such a training sees.
+    """
+
+    event: Literal["continued"] = "continued"
+    group: str
+    member: NonNegativeInt
+    generation: NonNegativeInt
+    key: str
+    settings: dict[str, str | int | float | bool | None]
+    changes: tuple[Change, ...]
+    parent: str | None
+    source: NonNegativeInt
+    examples: PositiveInt
+
+
+Event = Proposed | Measured | Continued
+_EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
 
 
 class Ledger:
@@ -79,8 +109,9 @@ class Ledger:
     def __init__(self, path: Path, patience: float = 0.0) -> None:
         self.path = path
         self._patience = patience
+        self._whole: int | None = None
 
-    def read(self) -> list[Proposed | Measured]:
+    def read(self) -> list[Event]:
         """All events. A last line that is not whole was never acted upon, and is left out.
 
         Raises:
@@ -95,8 +126,8 @@ class Ledger:
         events = []
         for number, line in enumerate(content.split(b"\n")[:-1], start=1):
             try:
-                events.append(_EVENT.validate_json(line, strict=True))
-            except ValidationError as error:
+                events.append(_read(line))
+            except (ValueError, RecursionError) as error:
                 raise RunDirectoryError(
                     f"{self.path}: line {number} is damaged; choose another directory with "
                     "--run-dir, or delete the folder to search anew"
@@ -115,19 +146,23 @@ class Ledger:
                 file.truncate(whole)
                 os.fsync(file.fileno())
 
-    def append(self, event: Proposed | Measured) -> None:
+    def append(self, event: Event) -> None:
         """Add an event; it is on the disk when this returns.
 
         Raises:
             OSError: the storage stays away or full.
         """
-        line = (json.dumps(event.model_dump(mode="json")) + "\n").encode()
+        content = event.model_dump(mode="json")
+        content["sha256"] = checksum(content)
+        line = (json.dumps(content) + "\n").encode()
         deadline = time.monotonic() + self._patience
         while True:
             try:
                 self._write(line)
                 return
-            except OSError:
+            except OSError as error:
+                # What is told while writing names no file.
+                error.filename = error.filename or str(self.path)
                 if time.monotonic() >= deadline:
                     raise
                 time.sleep(min(RETRY_SECONDS, self._patience))
@@ -135,14 +170,28 @@ class Ledger:
     def _write(self, line: bytes) -> None:
         new = not self.path.exists()
         with self.path.open("ab", buffering=0) as file:
-            size = file.tell()
+            # A part of a line, which would make the next one unreadable, or a line that is perhaps
+            # not on the disk: cut off at once or, where the storage is away, the next time.
+            torn = self._whole is not None
+            self._whole = file.tell() if self._whole is None else self._whole
+            if torn:
+                os.ftruncate(file.fileno(), self._whole)
             try:
                 if file.write(line) != len(line):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
                 os.fsync(file.fileno())
             except OSError:
-                # A part of a line would make the next one unreadable.
-                file.truncate(size)
+                with suppress(OSError):
+                    os.ftruncate(file.fileno(), self._whole)
                 raise
+        self._whole = None
         if new:
             sync_folder(self.path.parent)
+
+
+def _read(line: bytes) -> Event:
+    content = json.loads(line)
+    written = content.pop("sha256", None) if isinstance(content, dict) else None
+    if written != checksum(content):
+        raise ValueError("not what was written")
+    return _EVENT.validate_json(json.dumps(content), strict=True)

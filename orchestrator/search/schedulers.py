@@ -5,7 +5,8 @@ hard would lose every trial to tasks that are easy. Time is counted in training 
 """
 
 import math
-from collections.abc import Iterator
+from bisect import bisect
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,10 +21,11 @@ from ray.tune.schedulers import (
 
 from orchestrator.live import LiveView
 from orchestrator.progress import TrialState
+from orchestrator.search.config import TuneConfig
 from orchestrator.search.ending import Ending
 from orchestrator.search.groups import Group
 from orchestrator.search.ledger import Measured
-from orchestrator.search.state import SearchState, final_loss, final_score
+from orchestrator.search.state import SearchState
 from trainables.record import RunLayout, read_record
 from trainables.retention import discard
 from trainables.seeding import derive_seed
@@ -65,34 +67,30 @@ class PerGroup(FIFOScheduler):
         self._ending = ending
         self._schedulers = {g.name: make_scheduler(state, g) for g in state.groups.values()}
         self._added: set[str] = set()
-        for key in state.proposed:
-            self._replay(key)
+        for event in state.history:
+            self._tell(event.key, event.examples, event.score, event.loss)
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles it and reads nothing of it.
         return {}
 
-    def _replay(self, key: str) -> None:
-        scheduler = self._add(key)
-        for event in self._state.measured.get(key, ()):
-            result = _result(event.examples, event.score, event.loss)
-            scheduler.on_trial_result(None, Named(key), result)  # type: ignore[arg-type]
-        if self._state.status(key) == "finished":
-            self._complete(key)
+    def _tell(self, key: str, examples: float, score: float, loss: float) -> str:
+        """Tell the group's scheduler of a measurement; gives what it decides."""
+        self._add(key)
+        group = self._state.group_of(key)
+        time = time_of(self._state.description.tune, bisect(group.rungs, examples))
+        # Early on, weak encoders predict the majority class whatever their settings: of equal
+        # scores the one with the lower loss is better, where a scheduler would let all go on.
+        result = {TIME: time, SCORE: score - TIE_BREAK * loss}
+        scheduler = self._schedulers[group.name]
+        return scheduler.on_trial_result(None, Named(key), result)  # type: ignore[arg-type]
 
-    def _add(self, key: str) -> FIFOScheduler:
-        scheduler = self._schedulers[self._state.proposed[key].group]
+    def _add(self, key: str) -> None:
         if key not in self._added:
             self._added.add(key)
-            with _drawing(self._state.description.tune.seed, key):
-                scheduler.on_trial_add(None, Named(key))  # type: ignore[arg-type]
-        return scheduler
-
-    def _complete(self, key: str) -> None:
-        record = self._state.records[key]
-        scheduler = self._schedulers[self._state.proposed[key].group]
-        result = _result(record.examples, final_score(record), final_loss(record))
-        scheduler.on_trial_complete(None, Named(key), result)  # type: ignore[arg-type]
+            event = self._state.proposed[key]
+            with _drawing(self._state.description.tune.seed, event.group, event.number):
+                self._schedulers[event.group].on_trial_add(None, Named(key))  # type: ignore[arg-type]
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         """See ``TrialScheduler``."""
@@ -105,11 +103,11 @@ class PerGroup(FIFOScheduler):
             # Unfinished, not stopped: another command goes on with it.
             return TrialScheduler.STOP
         known = len(self._state.measured.get(key, ()))
-        for examples, score, loss in result.get("rungs", ())[known:]:
-            scheduler = self._schedulers[self._state.proposed[key].group]
-            told = _result(examples, score, loss)
-            decision = scheduler.on_trial_result(None, Named(key), told)  # type: ignore[arg-type]
-            stop = decision == TrialScheduler.STOP
+        trained = result["step"] >= result["total_steps"]
+        for examples, score, loss in result["rungs"][known:]:
+            decision = self._tell(key, examples, score, loss)
+            # There is nothing to save of a trial that has seen all that it would see.
+            stop = decision == TrialScheduler.STOP and not trained
             self._state.add(
                 Measured(
                     key=key,
@@ -127,13 +125,46 @@ class PerGroup(FIFOScheduler):
         return TrialScheduler.CONTINUE
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        """A trial has ended, for whatever reason."""
+        """A trial has ended by itself; whoever proposes the next one is to know."""
         key = _key(trial)
         path = self._layout.record(key)
-        if "status" in result and path.is_file():
+        if path.is_file():
             self._state.records[key] = read_record(path)
-            if self._state.status(key) == "finished":
-                self._complete(key)
+
+
+def time_of(tune: TuneConfig, rung: int) -> float:
+    """When a scheduler is told that a trial reached its group's rung number ``rung``, from 1.
+
+    A trial is measured at the first step that reaches a rung, which differs with the batch size:
+    compared are trials at the same rung. Times of asha and hyperband are their own rungs.
+    """
+    return float(rung) if tune.scheduler == "median" else tune.reduction ** (rung - 1)
+
+
+class ToTheEnd(FIFOScheduler):
+    """Lets every trial end, unless the search is to end before its time.
+
+    Args:
+        ended: told the key of each trial that has ended.
+        ending: whether the search is to end.
+    """
+
+    def __init__(self, ended: Callable[[str], None], ending: Ending) -> None:
+        super().__init__()
+        self._ended = ended
+        self._ending = ending
+
+    def __getstate__(self) -> dict[str, Any]:
+        # See PerGroup.
+        return {}
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """See ``TrialScheduler``; a trial that is stopped is unfinished."""
+        return TrialScheduler.STOP if self._ending.now else TrialScheduler.CONTINUE
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        """See ``TrialScheduler``."""
+        self._ended(_key(trial))
 
 
 def make_scheduler(state: SearchState, group: Group) -> FIFOScheduler:
@@ -153,24 +184,29 @@ def make_scheduler(state: SearchState, group: Group) -> FIFOScheduler:
         # It would pause trials for each other where it knows too little to stop one.
         return MedianStoppingRule(
             **common,
-            grace_period=float(group.rungs[0]),
+            grace_period=time_of(tune, 1),
             min_time_slice=math.inf,  # type: ignore[arg-type]
         )
+    rungs = len(group.rungs)
     return AsyncHyperBandScheduler(
         **common,
-        max_t=group.budget,
-        grace_period=group.rungs[0],
+        # Between the last rung and one more, which would be the end.
+        max_t=tune.reduction ** (rungs - 0.5),  # type: ignore[arg-type]
+        grace_period=1,
         reduction_factor=tune.reduction,
-        brackets=len(group.rungs) if tune.scheduler == "hyperband" else 1,
+        brackets=rungs if tune.scheduler == "hyperband" else 1,
         stop_last_trials=False,
     )
 
 
 @contextmanager
-def _drawing(seed: int, key: str) -> Iterator[None]:
-    """Let Tune draw a trial's bracket from NumPy's one generator by the trial's own seed."""
+def _drawing(seed: int, group: str, number: int) -> Iterator[None]:
+    """Let Tune draw a trial's bracket from NumPy's one generator by the trial's own seed.
+
+    Not by its key, which holds the fingerprint of the validation split too.
+    """
     before = np.random.get_state()
-    np.random.seed(derive_seed(seed, "bracket", key) % 2**32)
+    np.random.seed(derive_seed(seed, "bracket", group, number) % 2**32)
     try:
         yield
     finally:
@@ -179,9 +215,3 @@ def _drawing(seed: int, key: str) -> Iterator[None]:
 
 def _key(trial: Any) -> str:
     return trial.config["cell"]["key"]
-
-
-def _result(examples: float, score: float, loss: float) -> dict[str, Any]:
-    # Early on, weak encoders predict the majority class whatever their settings: of equal scores
-    # the one with the lower loss is better, where a scheduler would let all go on.
-    return {TIME: examples, SCORE: score - TIE_BREAK * loss}

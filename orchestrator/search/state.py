@@ -4,20 +4,18 @@ Everything follows from the description, the ledger and the records, so a search
 an interruption stands where it stood, and a report needs nothing else. Knows nothing of Ray.
 """
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
-from orchestrator.search.choice import chosen
-from orchestrator.search.config import TuneConfig, TunedExperimentConfig
+from orchestrator.search.choice import Chosen, chosen
+from orchestrator.search.config import TuneConfig
 from orchestrator.search.groups import Group
-from orchestrator.search.ledger import Ledger, Measured, Proposed
+from orchestrator.search.ledger import Continued, Event, Ledger, Measured, Proposed
 from orchestrator.search.summary import GroupSummary, SearchSummary, Tried
 from search_spaces.proposals import Observed, importances
 from search_spaces.space import Space
-from trainables.atomic import read_whole, write_text
-from trainables.errors import ConfigError, RunDirectoryError
-from trainables.record import RunLayout, TrialRecord, mean_loss, measured, read_records
+from trainables.errors import RunDirectoryError
+from trainables.record import TrialRecord, mean_loss, measured
 from trainables.settings import Settings
 
 REASONS = {
@@ -36,36 +34,16 @@ class Description(Settings):
     groups: tuple[Group, ...]
 
 
-def describe_search(
-    layout: RunLayout, experiment: TunedExperimentConfig, groups: Iterable[Group]
-) -> Description:
-    """Write the description of a search, atomically."""
-    description = Description(space=experiment.space, tune=experiment.tune, groups=tuple(groups))
-    write_text(layout.search, json.dumps(description.model_dump(mode="json"), indent=1) + "\n")
-    return description
-
-
-def read_search(layout: RunLayout) -> "SearchState":
-    """The search of a folder, as its files tell.
-
-    Args:
-        layout: the folder of the search's trials.
-
-    Raises:
-        RunDirectoryError: there is no search, or a file of it is damaged.
-    """
-    try:
-        description = Description.model_validate_json(read_whole(layout.search))
-    # Pydantic's errors are values' errors; those of the space are the project's own.
-    except (OSError, ValueError, RecursionError, ConfigError) as error:
-        raise RunDirectoryError(
-            f"{layout.search}: missing or damaged; run the search again"
-        ) from error
-    return SearchState(description, Ledger(layout.ledger), read_records(layout, {}))
-
-
 class SearchState:
     """A search that runs, or that has run.
+
+    Attributes:
+        description: what is searched.
+        groups: name -> group.
+        proposed: key -> the trial's settings, in the order in which they were proposed.
+        measured: key -> the trial's measurements in order.
+        history: all measurements in the order in which they came.
+        records: key -> record.
 
     Args:
         description: what is searched.
@@ -83,12 +61,13 @@ class SearchState:
         self.groups = {group.name: group for group in description.groups}
         self.proposed: dict[str, Proposed] = {}
         self.measured: dict[str, list[Measured]] = {}
+        self.history: list[Measured] = []
         self.records = dict(records)
         self._ledger = ledger
         for event in ledger.read():
             self._take(event)
 
-    def add(self, event: Proposed | Measured) -> None:
+    def add(self, event: Event) -> None:
         """Take an event; it is in the ledger when this returns.
 
         Raises:
@@ -97,16 +76,29 @@ class SearchState:
         self._ledger.append(event)
         self._take(event)
 
-    def _take(self, event: Proposed | Measured) -> None:
+    def _take(self, event: Event) -> None:
         if isinstance(event, Measured):
+            if event.key not in self.proposed:
+                raise self._foreign(f"measures the trial {event.key}, which it has not proposed")
             self.measured.setdefault(event.key, []).append(event)
-        elif event.group in self.groups:
-            self.proposed[event.key] = event
+            self.history.append(event)
+        elif event.group not in self.groups:
+            raise self._foreign(f"names the group {event.group}, which this search has not")
+        elif isinstance(event, Continued):
+            raise self._foreign("has a population, which this search has not")
+        elif event.key in self.proposed or event.number != len(self.trials_of(event.group)):
+            raise self._foreign(f"proposes trial {event.number} of {event.group} out of order")
         else:
-            raise RunDirectoryError(
-                f"{self._ledger.path}: names the group {event.group}, which this search has not; "
-                "choose another directory with --run-dir"
-            )
+            self.proposed[event.key] = event
+
+    def _foreign(self, finding: str) -> RunDirectoryError:
+        return RunDirectoryError(
+            f"{self._ledger.path}: {finding}; choose another directory with --run-dir"
+        )
+
+    def group_of(self, key: str) -> Group:
+        """The group of a trial that was proposed."""
+        return self.groups[self.proposed[key].group]
 
     def trials_of(self, group: str) -> list[Proposed]:
         """The trials of a group, in the order in which they were proposed."""
@@ -114,17 +106,24 @@ class SearchState:
 
     def status(self, key: str) -> str:
         """How a trial stands: one of ``summary.STATUSES``."""
-        if key in self.records:
-            return self.records[key].status
-        stopped = any(event.decision == "stop" for event in self.measured.get(key, ()))
-        return "stopped" if stopped else "unfinished"
+        record = self._record(key)
+        if record is not None:
+            return record.status
+        return "stopped" if self._stopped(key) else "unfinished"
+
+    def _stopped(self, key: str) -> bool:
+        return any(event.decision == "stop" for event in self.measured.get(key, ()))
+
+    def _record(self, key: str) -> TrialRecord | None:
+        """The record of a trial; that of one which failed, ran again and was stopped is old."""
+        return None if self._stopped(key) else self.records.get(key)
 
     def score(self, key: str) -> float | None:
         """What a trial is worth: its last epoch's headline on ``selection``, else its last rung's.
 
         None: it was never measured, or it diverged or failed.
         """
-        record = self.records.get(key)
+        record = self._record(key)
         if record is not None:
             return None if record.status != "finished" else final_score(record)
         events = self.measured.get(key)
@@ -132,7 +131,7 @@ class SearchState:
 
     def loss(self, key: str) -> float | None:
         """Of the measurement that ``score`` is of."""
-        record = self.records.get(key)
+        record = self._record(key)
         if record is not None:
             return None if record.status != "finished" else final_loss(record)
         events = self.measured.get(key)
@@ -148,7 +147,7 @@ class SearchState:
 
     def tried(self, event: Proposed) -> Tried:
         """A trial, for the report."""
-        record = self.records.get(event.key)
+        record = self._record(event.key)
         rungs = self.measured.get(event.key, [])
         status = self.status(event.key)
         seen = rungs[-1] if rungs else None
@@ -176,18 +175,26 @@ class SearchState:
             groups=tuple(self._group(group) for group in self.groups.values()),
         )
 
-    def chosen(self) -> dict[str, Proposed]:
-        """Name of a group -> its best trial; groups of which none was measured are left out."""
+    @property
+    def failed(self) -> tuple[TrialRecord, ...]:
+        """Records of the trials that failed."""
+        return tuple(self.records[key] for key in self.proposed if self.status(key) == "failed")
+
+    def chosen(self) -> dict[str, Chosen]:
+        """Name of a group -> what is best; groups of which no trial was measured are left out."""
         found = {}
         for name in self.groups:
             trials = self.trials_of(name)
             index = self._best(trials)
             if index is not None:
-                [found[name]] = [event for event in trials if event.number == index]
+                [best] = [event for event in trials if event.number == index]
+                found[name] = self._choice(best)
         return found
 
-    def _best(self, trials: Iterable[Proposed]) -> int | None:
-        trials = list(trials)
+    def _choice(self, event: Proposed) -> Chosen:
+        return Chosen(event.settings)
+
+    def _best(self, trials: list[Proposed]) -> int | None:
         losses = {event.number: self.loss(event.key) for event in trials}
         return chosen(
             map(self.tried, trials), {n: loss for n, loss in losses.items() if loss is not None}

@@ -42,7 +42,7 @@ class Clock:
 
 @pytest.mark.parametrize("state", TrialState)
 def test_only_ended_states_are_finished(state: TrialState) -> None:
-    assert state.is_finished == (state.value in ("finished", "failed", "diverged"))
+    assert state.is_finished == (state.value in ("finished", "failed", "diverged", "stopped"))
 
 
 def test_counts_follow_the_trials() -> None:

@@ -18,12 +18,14 @@ from trainables.record import EpochResult, TaskResult, mean_loss
 from trainables.strategies.base import Step, Strategy
 from trainables.training.accumulation import Accumulation
 from trainables.training.average import WeightAverage
+from trainables.training.course import Course
 from trainables.training.divergence import check_finite, check_weights
 from trainables.training.evaluation import Evaluation, evaluate_task
 from trainables.training.freezing import Freezing
 from trainables.training.gradients import StepGradients
 from trainables.training.metrics import counts, macro, scores, trimmed
-from trainables.training.optimizer import learning_rate, make_optimizer
+from trainables.training.optimizer import adjust, learning_rate, make_optimizer
+from trainables.training.selection import select
 from trainables.training.state import LoopState, Stateful
 
 Evaluations = dict[str, dict[str, Evaluation]]
@@ -32,6 +34,8 @@ Evaluations = dict[str, dict[str, Evaluation]]
 
 class TrainingLoop:
     """Trains ``model`` over the batches of ``strategy`` for ``total_steps`` optimiser steps.
+
+    A segment of a trial ends earlier, at ``course.end``.
 
     An *epoch* is a share ``1 / training.epochs`` of the steps; with the budget matched in passes
     it is one pass over the data. After each, all of ``splits`` that are in ``config.evaluated``
@@ -61,7 +65,8 @@ class TrainingLoop:
         self.precision = precision
         self.device = next(model.parameters()).device
         self.total_steps = config.total_steps or self.training.epochs * strategy.steps_per_pass
-        self.optimizer = make_optimizer(model, self.training)
+        self.course = Course(config, self.total_steps)
+        self.optimizer = make_optimizer(model, self.training, apart=self.course.moves)
         decay = self.training.ema_decay
         self.average = None if decay is None else WeightAverage(model, decay)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
@@ -103,7 +108,7 @@ class TrainingLoop:
     @property
     def done(self) -> bool:
         """Whether there is nothing left to train."""
-        return self.state.step >= self.total_steps or self.state.stopped_early
+        return self.state.step >= self.course.end or self.state.stopped_early
 
     def run(self) -> Iterator[None]:
         """Train to the end from wherever the state stands; yields after every optimiser step.
@@ -140,7 +145,11 @@ class TrainingLoop:
     def _optimiser_step(self, step: Step) -> None:
         now = self.state.step + 1, self.total_steps
         self.freezing.apply(self.state.step)
-        rate = learning_rate(self.state.step, self.total_steps, self.training)
+        training = self.course.at(self.state.step)
+        if self.course.moves:
+            adjust(self.optimizer, training)
+            self.gradients.smoothing = training.label_smoothing
+        rate = learning_rate(self.state.step, self.total_steps, training)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["scale"]
         seen = self.accumulation.until_it_fits(
@@ -204,7 +213,9 @@ class TrainingLoop:
             step=state.step,
             examples=state.examples,
             seconds=state.train_seconds + state.eval_seconds,
-            learning_rate=learning_rate(state.step - 1, self.total_steps, self.training),
+            learning_rate=learning_rate(
+                state.step - 1, self.total_steps, self.course.at(state.step - 1)
+            ),
             train_loss=state.loss_sum / state.loss_steps,
             splits={"train": running, **evaluated},
         )
@@ -225,6 +236,7 @@ class TrainingLoop:
         Args:
             fresh: whether the weights have moved since the last evaluation.
         """
+        check_weights(self.model, self.state.step, self.total_steps)
         started = time.perf_counter()
         evaluations = self._evaluate(("selection",)) if fresh else self._evaluations
         results = {task: one.result for task, one in evaluations["selection"].items()}
@@ -234,21 +246,12 @@ class TrainingLoop:
 
     def _select(self, score: float) -> None:
         """Early stopping and the best epoch, on the selection split alone."""
-        state, stopping = self.state, self.training.early_stopping
-        if score > state.best_score + (stopping.min_delta if stopping else 0.0):
-            state.best_score, state.best_epoch, state.epochs_without_gain = score, self.epoch, 0
-            if self.training.keep == "best":
-                self.best_weights = {
-                    name: tensor.detach().cpu().clone()
-                    for name, tensor in self.evaluated.state_dict().items()
-                }
-        else:
-            state.epochs_without_gain += 1
-            state.stopped_early = (
-                stopping is not None
-                and state.epochs_without_gain >= stopping.patience
-                and state.step < self.total_steps
-            )
+        best = select(self.state, self.training, score, self.epoch, self.total_steps)
+        if best and self.training.keep == "best":
+            self.best_weights = {
+                name: tensor.detach().cpu().clone()
+                for name, tensor in self.evaluated.state_dict().items()
+            }
 
     def headline(self, results: dict[str, TaskResult]) -> float:
         """Mean over the tasks of their headline metrics."""
@@ -260,8 +263,10 @@ class TrainingLoop:
         )
 
     @property
-    def reported_epoch(self) -> int:
-        """The epoch whose weights and results are the trial's."""
+    def reported_epoch(self) -> int | None:
+        """The epoch whose weights and results are the trial's; none: those of a segment's end."""
+        if self.config.goes_on:
+            return None
         if self.training.keep == "best":
             return self.state.best_epoch
         return self.state.history[-1].epoch
@@ -271,11 +276,15 @@ class TrainingLoop:
         if self.average is not None:
             self.model.load_state_dict(self.average.model.state_dict())
             self.average = None
-        if self.reported_epoch != self._evaluated_epoch:
+        reported = self.reported_epoch
+        if reported is None:
+            if self._evaluated_epoch != self.epoch or self.state.step != self.epoch_end(self.epoch):
+                self._evaluations = self._evaluate(self.config.evaluated)
+        elif reported != self._evaluated_epoch:
             if self.best_weights is not None:
                 self.model.load_state_dict(self.best_weights)
             self._evaluations = self._evaluate(self.config.evaluated)
-            self._evaluated_epoch = self.reported_epoch
+            self._evaluated_epoch = reported
         if self.training.evaluate_test and "test" not in self._evaluations:
             self._evaluations |= self._evaluate(("test",))
         return self._evaluations

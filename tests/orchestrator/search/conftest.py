@@ -1,0 +1,13 @@
+"""Fixtures of the tests of the search."""
+
+import pytest
+
+from tests.orchestrator.search.without_ray import WithoutRay
+
+
+@pytest.fixture
+def searches(monkeypatch: pytest.MonkeyPatch) -> WithoutRay:
+    """``run_tuning`` without Ray."""
+    without_ray = WithoutRay()
+    without_ray.install(monkeypatch)
+    return without_ray

@@ -1,0 +1,115 @@
+"""Searches whose scores are made up: what schedulers decide on them, without any training."""
+
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from rich.console import Console
+
+from orchestrator.live import LiveView
+from orchestrator.progress import Expected, GridProgress
+from orchestrator.search.config import TuneConfig
+from orchestrator.search.ending import Ending
+from orchestrator.search.groups import Group
+from orchestrator.search.ledger import Ledger, Proposed
+from orchestrator.search.schedulers import PerGroup
+from orchestrator.search.state import Description, SearchState
+from search_spaces.parameters import LogUniform
+from search_spaces.space import Space
+from trainables.record import RunLayout
+
+SPACE = Space(name="s", parameters={"training.learning_rate": LogUniform(low=1e-5, high=1e-3)})
+BUDGET = 1600
+RUNGS = (100, 400)
+
+Scores = Sequence[Sequence[float]]
+"""One sequence per trial: its score at each rung."""
+
+
+def group(name: str = "a", rungs: tuple[int, ...] = RUNGS, **changes: Any) -> Group:
+    """A group whose trials see 1,600 examples and are measured at 100 and 400."""
+    values = {
+        "name": name,
+        "arm": name,
+        "label": name,
+        "strategy": "shared_encoder",
+        "model": "tiny",
+        "task": None,
+        "metric": "macro",
+        "facts": {"strategy": "shared_encoder", "arm": name, "training.learning_rate": 1e-4},
+        "budget": BUDGET,
+        "rungs": rungs,
+    }
+    return Group.model_validate(values | changes)
+
+
+def proposed(name: str, number: int) -> Proposed:
+    """Trial ``number`` of a group."""
+    return Proposed(
+        group=name,
+        number=number,
+        proposal=number,
+        key=f"{name}{number}",
+        settings={"training.learning_rate": 1e-4},
+        examples=BUDGET,
+    )
+
+
+class MadeUp:
+    """A search in a folder; made anew over the same folder it goes on where its ledger stands."""
+
+    def __init__(self, folder: Path, *groups: Group, **tune: Any) -> None:
+        folder.mkdir(exist_ok=True)
+        self.layout = RunLayout(folder)
+        self.ledger = Ledger(self.layout.ledger)
+        self.ledger.mend()
+        description = Description(
+            space=SPACE, tune=TuneConfig.model_validate(tune), groups=groups or (group(),)
+        )
+        self.state = SearchState(description, self.ledger, {})
+        expected = [
+            Expected(f"{g.name}{n}", "", "", 1) for g in groups or (group(),) for n in range(100)
+        ]
+        view = LiveView(GridProgress(expected), Console(file=io.StringIO()))
+        self.scheduler = PerGroup(self.state, self.layout, view, Ending(None))
+
+    def propose(self, name: str, number: int) -> None:
+        """Let a trial begin, unless it has before."""
+        event = proposed(name, number)
+        if event.key not in self.state.proposed:
+            self.state.add(event)
+        self.scheduler.on_trial_add(None, _trial(event.key))
+
+    def measure(self, key: str, scores: Iterable[float], loss: float = 0.5, step: int = 1) -> str:
+        """Tell of all measurements of a trial so far, as a trial does; gives the decision."""
+        rungs = self.state.group_of(key).rungs
+        said = [[at, score, loss] for at, score in zip(rungs, scores, strict=False)]
+        result = {
+            "rungs": said,
+            "step": step,
+            "total_steps": 100,
+            "examples_per_second": 10.0,
+        }
+        return self.scheduler.on_trial_result(None, _trial(key), result)
+
+    def train(self, name: str, number: int, scores: Sequence[float], loss: float = 0.5) -> int:
+        """A trial from its start to its end or stop; gives the number of rungs that it reached."""
+        self.propose(name, number)
+        key = f"{name}{number}"
+        if self.state.status(key) == "stopped":
+            return len(self.state.measured[key])
+        for reached in range(1, len(scores) + 1):
+            if self.measure(key, scores[:reached], loss) == "STOP":
+                return reached
+        return len(scores) + 1
+
+    @property
+    def decisions(self) -> list[tuple[str, int, str]]:
+        """Key, examples and decision of every measurement, in order."""
+        return [(m.key, m.examples, m.decision) for m in self.state.history]
+
+
+def _trial(key: str) -> SimpleNamespace:
+    return SimpleNamespace(config={"cell": {"key": key}})

@@ -1,0 +1,203 @@
+"""The command ``tune``: what is refused, in one line and before anything is trained."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from orchestrator.lock import held
+from orchestrator.search.config import TuneConfig, load_tuned_experiment
+from tests.orchestrator.command import Command
+from tests.orchestrator.search.without_ray import WithoutRay, overrides, space_file
+from tests.orchestrator.test_config import another, at, leaves
+from trainables.errors import ConfigError
+
+FEW = ("tasks=[sentiment]", "arms=[single_task]", "tune.trials=2")
+
+VALUES = {
+    "tune.trials": "7",
+    "tune.grace": "0.3",
+    "tune.reduction": "3",
+    "tune.warm_start": "runs/before",
+    "tune.max_hours": "1.5",
+}
+"""Values for keys whose type alone does not tell a good one."""
+
+
+@pytest.mark.parametrize(("key", "kind"), leaves(TuneConfig, "tune."))
+def test_every_key_of_a_search_can_be_overridden(key: str, kind: Any) -> None:
+    before = at(load_tuned_experiment("demo", "quick", []).model_dump(mode="json"), key)
+    value = VALUES.get(key) or another(key, kind, before)
+    changed = load_tuned_experiment("demo", "quick", [f"{key}={value}"])
+    assert at(changed.model_dump(mode="json"), key) != before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["quik"], "space quik: unknown; did you mean quick?"),
+        (["none.yaml"], "none.yaml: no such space file"),
+        (["quick", "tune.trial=3"], "tune.trial: unknown key; did you mean trials?"),
+        (["quick", "tune.trials=0"], "tune.trials: input should be greater than 0, not 0"),
+        (["quick", "tune.scheduler=ahsa"], "tune.scheduler: input should be 'asha', 'hyperband'"),
+        (["quick", "tune.search=tpe"], "tune.search: input should be 'random', 'sobol'"),
+        (["quick", "tune.reduction=1"], "tune.reduction: input should be greater than 1, not 1"),
+        (["quick", "tune.grace=1"], "tune.grace: input should be less than 1, not 1"),
+        (["quick", "tune.grace=nan"], "tune.grace: input should be "),
+        (["quick", "tune.seed=-1"], "tune.seed: input should be greater than or equal to 0"),
+        (["quick", "tune=3"], "tune: input should be an object, not 3"),
+        (["quick", "--max-trials", "0"], "tune.max_trials: input should be greater than 0, not 0"),
+        (["quick", "--max-hours", "0"], "tune.max_hours: input should be greater than 0, not 0"),
+        (["quick", "--max-hours", "nan"], "tune.max_hours: input should be "),
+        (["quick", "--max-hours", "inf"], "tune.max_hours: input should be "),
+        (["quick", "--max-trials", "1", "tasks=[sentiment,paraphrase]"], "tune.max_trials=1: "),
+        (["quick", "selection.enabled=never"], "selection.enabled=never: a search chooses on"),
+        (["quick", "space={name: x}"], "space: unknown key; a space is the second argument"),
+        (["quick", "--warm-start", "nowhere"], "tune.warm_start=nowhere: nowhere/search/search."),
+        (["quick", "--plan", "--warm-start", "nowhere"], "tune.warm_start=nowhere: "),
+        (["quick", "training.epoch=3"], "training.epoch: unknown key"),
+    ],
+)
+def test_bad_input_is_one_line_before_anything_is_trained(
+    arguments: list[str],
+    message: str,
+    command: Command,
+    searches: WithoutRay,
+    tiny_bert: Path,
+    tmp_path: Path,
+) -> None:
+    space, *more = arguments
+    ended = command("tune", "demo", space, *overrides(tiny_bert, *FEW), *more)
+    assert ended.code == 2, ended
+    assert ended.err.startswith(f"error: {message}"), ended.err
+    assert ended.err.count("\n") == 1
+    assert not searches.started
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_space_that_fits_no_arm_is_one_line(
+    command: Command, searches: WithoutRay, tiny_bert: Path, tmp_path: Path
+) -> None:
+    space = space_file(tmp_path, arm__sampling__exponent="{uniform: [0.0, 1.0]}")
+    ended = command("tune", "demo", space, *overrides(tiny_bert, *FEW))
+    assert ended.code == 2
+    assert ended.err == (
+        "error: space s: nothing of it is a setting of single_task tiny sentiment; give its arm a "
+        "parameter, or leave the arm out\n"
+    )
+
+
+def test_settings_that_cannot_be_used_are_told_before_anything_is_trained(
+    command: Command, searches: WithoutRay, tiny_bert: Path, tmp_path: Path
+) -> None:
+    space = space_file(
+        tmp_path,
+        arm__weighting__name="{choice: [equal, gradnorm]}",
+        training__learning_rate="{log_uniform: [1.0e-4, 1.0e-3]}",
+    )
+    arms = ("tasks=[sentiment,paraphrase]", "arms=[shared_encoder]", "tune.trials=8")
+    ended = command("tune", "demo", space, *overrides(tiny_bert, *arms))
+    assert ended.code == 2
+    assert ended.err.startswith("error: space s: for shared_encoder tiny it proposes settings that")
+    assert "gradnorm" in ended.err
+    assert not searches.started
+
+
+def test_a_run_directory_is_of_one_command(
+    command: Command, searches: WithoutRay, tiny_bert: Path, tmp_path: Path
+) -> None:
+    settings = overrides(tiny_bert, *FEW)
+    assert command("tune", "demo", "quick", *settings, "--run-dir", "run").code == 0
+    trained = len(searches.started)
+    untuned = [text for text in settings if not text.startswith("tune.")]
+    ended = command("run", "demo", *untuned, "--run-dir", "run")
+    assert ended.code == 2
+    assert "config.yaml: damaged, or of another command (tune: unknown key" in ended.err
+    again = command("tune", "demo", "quick", *settings, "tune.reduction=3", "--run-dir", "run")
+    assert again.code == 2
+    assert "was made with tune.reduction=4.0, this is tune.reduction=3.0" in again.err
+    other = command("tune", "demo", "bert", *settings, "--run-dir", "run")
+    assert other.code == 2
+    assert "was made with space." in other.err
+    for refused in (ended, again, other):
+        assert refused.err.count("\n") == 1
+    with held(tmp_path / "run"):
+        busy = command("tune", "demo", "quick", *settings, "--run-dir", "run")
+    assert busy.code == 2
+    assert "another command" in busy.err or "in use" in busy.err, busy.err
+    assert len(searches.started) == trained
+    # Nothing of that has harmed it, and it is reported as a search.
+    told = command("report", "run")
+    assert told.code == 0
+    assert "Chosen settings" in told.out
+    assert "single_task" in told.out
+
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    values = OmegaConf.to_container(OmegaConf.load(tmp_path / "run" / "config.yaml"))
+    assert isinstance(values, dict)
+    OmegaConf.save(
+        {k: v for k, v in values.items() if k not in ("space", "tune")}, plain / "config.yaml"
+    )
+    ended = command("tune", "demo", "quick", *settings, "--run-dir", "plain")
+    assert ended.code == 2
+    assert "config.yaml: damaged, or of another command (space" in ended.err
+
+
+def test_a_preset_may_say_how_it_is_tuned_but_not_in_which_space(tmp_path: Path) -> None:
+    preset = tmp_path / "mine.yaml"
+    preset.write_text("name: mine\ntune: {trials: 3}\n")
+    assert load_tuned_experiment(str(preset), "quick", []).tune.trials == 3
+    assert load_tuned_experiment(str(preset), "quick", ["tune.trials=5"]).tune.trials == 5
+    preset.write_text("name: mine\nspace: quick\n")
+    with pytest.raises(ConfigError, match=r"^space: unknown key; a space is the second argument"):
+        load_tuned_experiment(str(preset), "quick", [])
+
+
+def test_a_plan_shows_groups_and_runs_nothing(
+    command: Command, searches: WithoutRay, tiny_bert: Path, tmp_path: Path
+) -> None:
+    ended = command("tune", "demo", "quick", *overrides(tiny_bert), "--plan")
+    assert ended.code == 0
+    for word in ("single_task tiny sentiment", "shared_encoder tiny", "macro", "learning_rate"):
+        assert word in ended.out
+    assert not searches.started
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_damaged_description_is_one_line_that_helps(
+    command: Command, searches: WithoutRay, tiny_bert: Path, tmp_path: Path
+) -> None:
+    line = ("tune", "demo", "quick", *overrides(tiny_bert, *FEW), "--run-dir", "run")
+    assert command(*line).code == 0
+    trained = len(searches.started)
+    search = tmp_path / "run" / "search" / "search.json"
+    search.write_bytes(search.read_bytes()[:-40])
+    for arguments in (line, ("report", "run")):
+        ended = command(*arguments)
+        assert ended.code == 2
+        assert "search.json: missing or damaged; delete it and run the same command" in ended.err
+    search.unlink()
+    assert command(*line).code == 0
+    assert command("report", "run").code == 0
+    assert len(searches.started) == trained
+
+
+def test_data_that_have_changed_since_are_one_line(
+    command: Command, searches: WithoutRay, tiny_bert: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data.csv"
+    rows = [
+        f"the {word} film {number},{number % 2}" for word in ("good", "bad") for number in range(20)
+    ]
+    data.write_text("\n".join(["text,label", *rows]) + "\n")
+    files = f"define.tasks.mine={{text: [text], files: {{train: {data}, validation: {data}}}}}"
+    settings = overrides(tiny_bert, files, *FEW, "tasks=[mine]", "tune.refit=false")
+    line = ("tune", "demo", "quick", *settings, "--run-dir", "run")
+    assert command(*line).code == 0
+    data.write_text(data.read_text().replace("film 3,1", "film 3,0"))
+    ended = command(*line, "tune.trials=3")
+    assert ended.code == 2
+    assert "the data, an encoder's folder or the code has changed since" in ended.err
+    assert ended.err.count("\n") == 1

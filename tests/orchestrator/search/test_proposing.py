@@ -1,0 +1,113 @@
+"""What a search tries: the same in all groups, nothing twice, the best of earlier ones first."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from orchestrator.search.config import load_tuned_experiment
+from orchestrator.search.groups import SearchPlan
+from orchestrator.search.ledger import Ledger, Proposed
+from orchestrator.search.proposing import Proposing
+from orchestrator.search.state import Description, SearchState
+from orchestrator.search.summary import GroupSummary
+from tests.orchestrator.search.without_ray import overrides, space_file
+from tests.searches import group, tried
+
+RATE = "training.learning_rate"
+
+
+class Proposals:
+    """A search of which nothing is trained."""
+
+    def __init__(
+        self,
+        folder: Path,
+        encoder: Path,
+        space: str,
+        *more: str,
+        earlier: dict[str, GroupSummary] | None = None,
+    ) -> None:
+        experiment = load_tuned_experiment("demo", space, overrides(encoder, *more))
+        self.plan = SearchPlan(experiment)
+        description = Description(
+            space=experiment.space, tune=experiment.tune, groups=self.plan.groups
+        )
+        self.state = SearchState(description, Ledger(folder / "ledger.jsonl"), {})
+        self.proposing = Proposing(self.state, self.plan, earlier or {}, lambda: False)
+
+    def all(self) -> list[Proposed]:
+        found = []
+        while (pair := self.proposing.next()) is not None:
+            event, trial = pair
+            assert trial.key == event.key
+            found.append(event)
+        assert not self.proposing._new()
+        return found
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ONE_OR_MANY_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("method", ["random", "sobol", "optuna"])
+def test_all_groups_get_the_same_settings_in_turn(
+    method: str, tiny_bert: Path, tmp_path: Path
+) -> None:
+    search = Proposals(tmp_path, tiny_bert, "quick", "tune.trials=4", f"tune.search={method}")
+    events = search.all()
+    names = [one.name for one in search.plan.groups]
+    assert [event.group for event in events] == names * 4
+    assert len({event.key for event in events}) == len(events)
+    settings = {name: [e.settings for e in events if e.group == name] for name in names}
+    assert settings[names[0]] == settings[names[1]] == settings[names[2]]
+    again = Proposals(tmp_path, tiny_bert, "quick", "tune.trials=4", f"tune.search={method}")
+    # Another process is given what was not finished, before anything new.
+    assert again.all() == events
+
+
+@pytest.mark.parametrize("method", ["random", "grid"])
+def test_no_settings_are_tried_twice_and_a_search_ends_when_there_are_no_more(
+    method: str, tiny_bert: Path, tmp_path: Path
+) -> None:
+    space = space_file(
+        tmp_path,
+        training__learning_rate="{choice: [1.0e-4, 2.0e-4, 3.0e-4]}",
+        training__batch_size="{choice: [8, 16]}",
+    )
+    search = Proposals(tmp_path, tiny_bert, space, "tune.trials=50", f"tune.search={method}")
+    events = search.all()
+    assert Counter(event.group for event in events) == {g.name: 6 for g in search.plan.groups}
+    assert len({(event.group, *event.settings.values()) for event in events}) == 18
+
+
+def test_at_most_as_many_trials_as_asked_for_shared_out_among_the_groups(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
+    more = ("tune.trials=4", "tune.max_trials=7")
+    search = Proposals(tmp_path, tiny_bert, "quick", *more)
+    assert sorted(Counter(event.group for event in search.all()).values()) == [2, 2, 3]
+    assert Proposals(tmp_path, tiny_bert, "quick", "tune.trials=4").all()[7:]
+
+
+def test_the_best_of_an_earlier_search_is_tried_first(tiny_bert: Path, tmp_path: Path) -> None:
+    single = "single_task tiny sentiment"
+    best = tried(3, 0.9, settings={RATE: 2e-4})
+    outside = tried(0, 0.9, settings={RATE: 0.5})
+    earlier = {
+        single: group([tried(0, 0.1, settings={RATE: 5e-5}), best], chosen=3),
+        "shared_encoder tiny": group([outside], chosen=0),
+        "another group": group([best], chosen=3),
+    }
+    search = Proposals(tmp_path, tiny_bert, "quick", "tune.trials=2", earlier=earlier)
+    cold = Proposals(tmp_path / "cold", tiny_bert, "quick", "tune.trials=2")
+    cold.state._ledger.path.parent.mkdir()
+    given, others = search.all(), cold.all()
+
+    def rates(events: list[Proposed], name: str) -> list[object]:
+        return [event.settings[RATE] for event in events if event.group == name]
+
+    assert rates(given, single) == [2e-4, rates(others, single)[0]]
+    # What this space has not is not tried.
+    assert rates(given, "shared_encoder tiny") == rates(others, "shared_encoder tiny")

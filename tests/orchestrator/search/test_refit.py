@@ -1,0 +1,136 @@
+"""The comparison after a search, trials that need others, and a search that ends early."""
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.run_directory import read_plan
+from orchestrator.search.ending import Ending
+from tests.orchestrator.command import Command
+from tests.orchestrator.search.without_ray import WithoutRay, overrides, reported, space_file
+from trainables.errors import ConfigError, TrialError
+from trainables.record import RunLayout, read_records
+
+STUDENT = "define.arms.student={strategy: shared_encoder, distillation: {teachers: single_task}}"
+SECOND = "define.arms.second={strategy: single_task, start_from: shared_encoder}"
+RATES = "{choice: [1.0e-4, 1.0e-3, 1.0e-2]}"
+
+
+def test_tuned_rows_have_the_chosen_settings_of_their_groups(
+    searches: WithoutRay, tiny_bert: Path, tmp_path: Path
+) -> None:
+    space = space_file(tmp_path, training__learning_rate=RATES, training__epochs="{choice: [1, 2]}")
+    settings = overrides(tiny_bert, "seeds=[1,2]", "tune.trials=3", "tune.scheduler=none")
+    outcome = searches.tune(tmp_path / "run", space, settings)
+    chosen = {(g.arm, g.task): g.choice.settings for g in outcome.summary.groups if g.choice}
+    assert len(chosen) == 3
+    trials = [trial.config for trial in read_plan(RunLayout(tmp_path / "run"))]
+    tuned = [config for config in trials if config.tuned]
+    assert len(tuned) == len(trials) / 2 == 6
+    for config in tuned:
+        task = next(iter(config.tasks)) if config.arm.strategy == "single_task" else None
+        expected = chosen[config.arm_name, task]
+        assert config.training.learning_rate == expected["training.learning_rate"]
+        assert config.training.epochs == expected["training.epochs"]
+        assert config.search is None
+    assert {config.seed for config in tuned} == {1, 2}
+    assert all(config.training.epochs == 2 for config in trials if not config.tuned)
+    # Without the preset's settings; what is trained already is not trained again.
+    before = len(searches.started)
+    searches.tune(tmp_path / "run", space, [*settings, "tune.defaults=false"])
+    assert len(searches.started) == before
+    plan = read_plan(RunLayout(tmp_path / "run"))
+    assert [trial.config for trial in plan] == tuned
+
+
+def test_students_and_second_phases_are_searched_on_forerunners_that_are_trained_once(
+    searches: WithoutRay, tiny_bert: Path, tmp_path: Path
+) -> None:
+    space = space_file(tmp_path, training__learning_rate=RATES)
+    arms = (STUDENT, SECOND, "arms=[student,second]", "tune.search=grid")
+    settings = overrides(tiny_bert, *arms, "tune.scheduler=none")
+    run, search = tmp_path / "run", RunLayout(tmp_path / "run" / "search")
+    outcome = searches.tune(run, space, [*settings, "tune.trials=2", "tune.refit=false"])
+    assert not outcome.failed
+    assert {row["status"] for row in reported(run)} == {"finished"}
+    # Two teachers and a first phase for three groups of two trials.
+    assert len(searches.started) == len(set(searches.started)) == 3 + 6
+    records = read_records(search, {})
+    needs = {key for row in reported(run) for key in records[row["key"]].config.needs}
+    assert needs == set(searches.started[:3])
+    assert all(set(record.results) == {"train", "selection"} for record in records.values())
+    left = [path for folder in ("teaching", "weights") for path in search.root.glob(f"{folder}/*")]
+    assert left == []
+    # More trials need them again.
+    outcome = searches.tune(run, space, [*settings, "tune.trials=3"])
+    assert {row["status"] for row in reported(run)} == {"finished"}
+    assert outcome.compared is not None
+    assert not outcome.compared.failed
+    assert not outcome.compared.missing
+    tuned = [trial.config for trial in read_plan(RunLayout(run)) if trial.config.tuned]
+    assert {config.arm_name for config in tuned} == {"student", "second"}
+
+
+def test_a_setting_of_the_model_cannot_be_searched_where_trials_need_others(
+    searches: WithoutRay, tiny_bert: Path, tmp_path: Path
+) -> None:
+    space = space_file(tmp_path, model__dropout="{choice: [0.0, 0.1]}")
+    arms = (STUDENT, "arms=[single_task,student]")
+    with pytest.raises(ConfigError) as caught:
+        searches.tune(tmp_path / "run", space, overrides(tiny_bert, *arms))
+    assert str(caught.value) == (
+        "space s: model.dropout: trials of arm student need others of the same model, which are "
+        "not searched; add a condition: when: {arm: [...]} without student"
+    )
+    assert not searches.started
+
+
+def test_a_forerunner_that_fails_ends_the_search_with_its_reason(
+    command: Command, searches: WithoutRay, tiny_bert: Path
+) -> None:
+    more = (STUDENT, "arms=[student]", "tasks=[sentiment]", "training.learning_rate=1e30")
+    for _ in range(2):
+        ended = command("tune", "demo", "quick", *overrides(tiny_bert, *more), "--run-dir", "run")
+        assert ended.code == 1
+        assert ended.err.startswith(
+            "error: single_task tiny sentiment seed 1: trials of the search"
+        )
+        assert "it diverged: the training loss became" in ended.err
+        assert ended.err.count("\n") == 1
+    assert len(searches.started) == 1
+
+
+def test_a_search_whose_time_is_up_gives_the_best_so_far_and_goes_on_later(
+    searches: WithoutRay, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = space_file(tmp_path, training__learning_rate=RATES)
+    more = ("tasks=[sentiment]", "arms=[single_task]", "tune.search=grid", "tune.scheduler=none")
+    settings = overrides(tiny_bert, *more)
+    searches.tune(tmp_path / "whole", space, settings)
+    whole = reported(tmp_path / "whole")
+    asked = [0]
+
+    def up(ending: Ending) -> bool:
+        asked[0] += 1
+        # Steps of the second trial.
+        return asked[0] > 22
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ending, "now", property(up))
+        outcome = searches.tune(tmp_path / "run", space, [*settings, "tune.max_hours=1"])
+    assert [row["status"] for row in reported(tmp_path / "run")] == ["finished", "unfinished"]
+    assert outcome.compared is not None
+    assert outcome.summary.groups[0].chosen == 0
+    outcome = searches.tune(tmp_path / "run", space, settings)
+    assert reported(tmp_path / "run") == whole
+    assert outcome.compared is not None
+    assert not outcome.compared.missing
+
+
+def test_without_a_single_score_there_is_nothing_to_choose(
+    searches: WithoutRay, tiny_bert: Path, tmp_path: Path
+) -> None:
+    more = ("tasks=[sentiment]", "arms=[single_task]", "tune.max_hours=1e-9")
+    with pytest.raises(TrialError, match="none of its trials has a score yet"):
+        searches.tune(tmp_path / "run", "quick", overrides(tiny_bert, *more))
+    assert not searches.started

@@ -1,0 +1,180 @@
+"""Searches as the command line runs them, one trial at a time, in this process and without Ray.
+
+What stands in for Ray Tune asks for trials, steps them and tells the scheduler, in Tune's order.
+"""
+
+import csv
+import io
+import json
+from contextlib import suppress
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from orchestrator.live import LiveView
+from orchestrator.progress import GridProgress
+from orchestrator.report import tuning
+from orchestrator.resources import TrialResources
+from orchestrator.runner import cells, runtime_of
+from orchestrator.schedule import leaves_of
+from orchestrator.search import cluster, run, searching, tuner
+from orchestrator.search.outcome import TuningOutcome
+from orchestrator.search.schedulers import PerGroup
+from orchestrator.stages import stages
+from trainables import tune
+from trainables.config import Runtime
+from trainables.errors import TrialError
+from trainables.record import RunLayout
+from trainables.trial import run_trial
+from trainables.tune import TrialTrainable
+
+RESOURCES = TrialResources(1, 0.0, 1)
+
+
+class Killed(BaseException):
+    """What ends the process, as far as anybody in it can tell."""
+
+
+class WithoutRay:
+    """Takes Ray's place while it is installed.
+
+    Attributes:
+        steps: how often a trial was stepped in the last run.
+        started: keys of the trials that were started, in order, over all runs.
+    """
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.started: list[str] = []
+        self.kill_at: int | None = None
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let ``run_tuning`` use this in place of Ray."""
+        monkeypatch.setattr(tune, "SLICE_SECONDS", 0.0)
+        # Collecting the garbage of a whole test session takes longer than a trial.
+        monkeypatch.setattr(tune, "release_memory", lambda: None)
+        # So does drawing, of which there are tests of its own.
+        monkeypatch.setattr(tuning, "tuning_html", lambda *report: "")
+        monkeypatch.setattr(tuner, "run_search", self._run_search)
+        monkeypatch.setattr(run, "run_stages", self._run_stages)
+        monkeypatch.setattr(searching, "run_stages", self._run_stages)
+        monkeypatch.setattr(cluster.Cluster, "resources", lambda self, trials: RESOURCES)
+
+    def tune(
+        self, folder: Path, space: str, overrides: list[str], kill_at: int | None = None
+    ) -> TuningOutcome:
+        """The command ``tune`` with its run directory in ``folder``.
+
+        Args:
+            folder: of the run directory and of the token cache.
+            space: name or file.
+            overrides: as of the command line.
+            kill_at: number of steps after which the process dies.
+        """
+        self.steps, self.kill_at = 0, kill_at
+        console = Console(file=io.StringIO(), width=200)
+        cache = f"data.cache_dir={folder.parent / 'cache'}"
+        return run.run_tuning("demo", space, [*overrides, cache], folder, console)
+
+    def _step(self) -> None:
+        if self.kill_at is not None and self.steps >= self.kill_at:
+            raise Killed
+        self.steps += 1
+
+    def _run_search(
+        self,
+        plan: Any,
+        state: Any,
+        proposing: Any,
+        ending: Any,
+        layout: RunLayout,
+        resources: TrialResources,
+        console: Any,
+    ) -> None:
+        view = LiveView(GridProgress([]), console)
+        forecast = tuner.Forecast(state, view)
+        scheduler = PerGroup(state, layout, view, ending)
+        cell = cells(plan.experiment, layout, resources, plan.glue_dir, leaves_of(plan.forerunners))
+        actor: TrialTrainable | None = None
+        while (found := proposing.next()) is not None:
+            event, planned = found
+            forecast.proposed(event, planned)
+            self.started.append(planned.key)
+            trial = SimpleNamespace(config={"cell": cell(planned)})
+            scheduler.on_trial_add(None, trial)
+            if actor is None:
+                actor = TrialTrainable(trial.config)
+            else:
+                actor.reset_config(trial.config)
+            while True:
+                self._step()
+                result = actor.step()
+                if result["done"]:
+                    scheduler.on_trial_complete(None, trial, result)
+                    break
+                if scheduler.on_trial_result(None, trial, result) == "STOP":
+                    break
+        if actor is not None:
+            actor.cleanup()
+
+    def _run_stages(
+        self, waiting: Any, experiment: Any, plan: Any, layout: RunLayout, *rest: Any
+    ) -> None:
+        leaves = leaves_of(plan.trials)
+        values = runtime_of(experiment, layout, RESOURCES, plan.glue_dir).model_dump()
+        for stage in stages(waiting):
+            for trial in stage:
+                self._step()
+                self.started.append(trial.key)
+                runtime = Runtime.model_validate(values | {"leaves": leaves.get(trial.key, ())})
+                with suppress(TrialError):
+                    run_trial(trial.config, runtime)
+
+
+def overrides(encoder: Path, *more: str) -> list[str]:
+    """A small search: one tiny model, two tasks, two arms: three groups."""
+    return [
+        f"define.models.tiny={{encoder: {encoder}, max_length: 64}}",
+        "models=[tiny]",
+        "tasks=[sentiment,acceptability]",
+        "arms=[single_task,shared_encoder]",
+        "seeds=[1]",
+        "limits={max_train_examples: 64, max_validation_examples: 12}",
+        "training.epochs=2",
+        "training.batch_size=8",
+        "resources={cpu: 1, max_concurrent: 1}",
+        "checkpoint.every=0",
+        *more,
+    ]
+
+
+def decided(folder: Path) -> list[dict[str, Any]]:
+    """The lines of a search's ledger but for what a clock said."""
+    lines = RunLayout(folder / "search").ledger.read_text().splitlines()
+    clocked = ("seconds", "sha256")
+    return [{k: v for k, v in json.loads(line).items() if k not in clocked} for line in lines]
+
+
+def reported(folder: Path) -> list[dict[str, str]]:
+    """The lines of ``tuning.csv`` but for the time that trials took."""
+    with RunLayout(folder).tuning("csv").open(encoding="utf-8") as file:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+
+
+def compared(folder: Path) -> list[dict[str, Any]]:
+    """The rows of the comparison table but for the time that trials took."""
+    rows = json.loads(RunLayout(folder).table("json").read_text(encoding="utf-8"))["rows"]
+    for row in rows:
+        row["cells"].pop("train_seconds", None)
+    return rows
+
+
+def space_file(folder: Path, **parameters: str) -> str:
+    """A space called ``s``; double underscores stand for dots of the keys."""
+    lines = [f"  {key.replace('__', '.')}: {value}" for key, value in parameters.items()]
+    path = folder / "s.yaml"
+    path.write_text("\n".join(["name: s", "parameters:", *lines]) + "\n", encoding="utf-8")
+    return str(path)
