@@ -37,8 +37,8 @@ plan: install ## print the demo's trials without running them (ARGS="key=value .
 report: install ## print the demo's table again from its records
 	$(BIN)/python -m orchestrator report runs/demo
 
-test: install ## run the tests (ARGS="-k name" selects)
-	$(BIN)/python -m pytest $(ARGS)
+test: install ## run the tests, two at once (ARGS="-k name" selects, ARGS="-n 0" one by one)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 soak: install ## run the fault tests at full size and print what was measured (30 minutes)
 	$(BIN)/python -m pytest tests/faults --soak -v -s --durations=0 $(ARGS)

@@ -7,6 +7,8 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
 
+pytest_plugins = ["tests.parallel", "tests.fuzz.totals"]
+
 # Not only in a fixture: huggingface_hub reads it once, when the first test file imports it.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
