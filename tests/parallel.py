@@ -69,7 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     # Two workers that each take all cores would be slower than one.
     torch.set_num_threads(1)
-    # Readline, which pytest imports, tells child processes the size of a terminal that is not there.
+    # Where there is no terminal, readline tells child processes a size all the same.
     for name in ("COLUMNS", "LINES"):
         os.environ.pop(name, None)
     config.pluginmanager.register(Worker(Path(config.option.basetemp).parent))

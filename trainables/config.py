@@ -139,6 +139,10 @@ class SearchConfig(Settings):
         default=None, description="the part of training at whose end it stops; none: all of it"
     )
 
+    def measured(self, before: int, seen: int) -> bool:
+        """Whether a step from ``before`` to ``seen`` training examples reaches a rung."""
+        return any(before < rung <= seen for rung in self.rungs)
+
 
 class TrialConfig(Settings):
     """What one trial trains, on what, and how; all of it decides the numbers."""

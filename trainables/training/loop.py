@@ -20,10 +20,10 @@ from trainables.training.accumulation import Accumulation
 from trainables.training.average import WeightAverage
 from trainables.training.course import Course
 from trainables.training.divergence import check_finite, check_weights
-from trainables.training.evaluation import Evaluation, evaluate_task
+from trainables.training.evaluation import Evaluation, add_counts, evaluate_task
 from trainables.training.freezing import Freezing
 from trainables.training.gradients import StepGradients
-from trainables.training.metrics import counts, macro, scores, trimmed
+from trainables.training.metrics import macro, scores, trimmed
 from trainables.training.optimizer import adjust, learning_rate, make_optimizer
 from trainables.training.selection import select
 from trainables.training.state import LoopState, Stateful
@@ -127,7 +127,8 @@ class TrainingLoop:
             epoch_ends = self.state.step == self.epoch_end(self.epoch)
             if epoch_ends:
                 self._end_epoch()
-            if self._rung_reached(self.state.examples - len(batch)):
+            search, seen = self.config.search, self.state.examples
+            if search is not None and search.measured(seen - len(batch), seen):
                 self._measure(fresh=not epoch_ends)
             yield
             if self.done:
@@ -176,21 +177,12 @@ class TrainingLoop:
         if self.average is not None:
             self.average.update_parameters(self.model)
         for outputs in seen.outputs:
-            self._count(*outputs)
+            add_counts(self.strategy, self.state.running, *outputs)
         self.loss = seen.loss
         self.state.step += 1
         self.state.examples += len(step)
         self.state.loss_sum += seen.loss
         self.state.loss_steps += 1
-
-    def _count(self, tasks: np.ndarray, logits: torch.Tensor, labels: torch.Tensor) -> None:
-        """Add a micro-batch's predictions to the running training confusion matrices."""
-        for task in np.unique(tasks):
-            rows = torch.from_numpy(tasks == task)
-            predicted = self.strategy.predictions(int(task), logits[rows]).numpy()
-            own = self.strategy.own_labels(int(task), labels[rows]).numpy()
-            classes = self.strategy.tasks[task].classes
-            self.state.running[task] += counts(own, predicted, classes)
 
     def _end_epoch(self) -> None:
         state = self.state
@@ -225,17 +217,8 @@ class TrainingLoop:
         if "selection" in evaluated:
             self._select(self.headline(evaluated["selection"]))
 
-    def _rung_reached(self, before: int) -> bool:
-        """Whether the last step, which began after ``before`` examples, reached a rung."""
-        rungs = self.config.search.rungs if self.config.search is not None else ()
-        return any(before < rung <= self.state.examples for rung in rungs)
-
     def _measure(self, fresh: bool) -> None:
-        """Measure the headline on ``selection`` for whoever decides whether to go on.
-
-        Args:
-            fresh: whether the weights have moved since the last evaluation.
-        """
+        """Measure on ``selection``; ``fresh``: the weights have moved since the last evaluation."""
         check_weights(self.model, self.state.step, self.total_steps)
         started = time.perf_counter()
         evaluations = self._evaluate(("selection",)) if fresh else self._evaluations
