@@ -33,7 +33,7 @@ def test_a_search_that_is_killed_again_and_again_decides_and_ends_as_one_that_is
     searches: WithoutRay, tiny_bert: Path, tmp_path: Path
 ) -> None:
     space = rates(tmp_path)
-    settings = overrides(tiny_bert, "tune.trials=4", *HALVING)
+    settings = overrides(tiny_bert, "tasks=[sentiment]", "tune.trials=4", *HALVING)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     searches.tune(whole, space, settings)
     steps = searches.steps
