@@ -237,7 +237,7 @@ class TrialConfig(Settings):
     def title(self) -> str:
         """A name for humans, for example ``single_task minilm-l6 cola seed 41``."""
         task = f" {next(iter(self.tasks))}" if self.arm.strategy == "single_task" else ""
-        tuned = " tuned" if self.tuned else " of a search" if self.search is not None else ""
+        tuned = " tuned" if self.tuned else ""
         return f"{self.arm_name}{tuned} {self.model_name}{task} seed {self.seed}"
 
 

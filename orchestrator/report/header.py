@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestrator.report.cells import PlannedTrial
+from orchestrator.report.cells import TUNED, PlannedTrial
 from orchestrator.report.columns import metric_title
 from orchestrator.report.formats import listed, number, plain, share
 from trainables.config import ModelConfig, TrainingConfig, TrialConfig
@@ -127,12 +127,15 @@ def header(
 
 def _by_arm(configs: Sequence[TrialConfig], describe: Callable[[TrialConfig], str]) -> str:
     """What is said of all trials; where it differs, each text after the arms that it is said of."""
-    said: dict[str, list[str]] = {}
+    said: dict[tuple[str, bool], list[str]] = {}
     for config in configs:
-        said.setdefault(describe(config), []).append(config.arm.label or config.arm_name)
+        name = config.arm.label or config.arm_name
+        said.setdefault((describe(config), config.tuned), []).append(name)
     if len(said) < 2:
-        return "".join(said)
-    return " / ".join(f"{listed(arms)}: {text}" for text, arms in said.items())
+        return "".join(text for text, _ in said)
+    return " / ".join(
+        f"{listed(arms)}{TUNED * tuned}: {text}" for (text, tuned), arms in said.items()
+    )
 
 
 def protocol(config: TrialConfig, split: str) -> str:
@@ -160,7 +163,7 @@ def protocol(config: TrialConfig, split: str) -> str:
 def budget(config: TrialConfig) -> str:
     """How much training each trial got; tuned ones differ, trial by trial."""
     if config.tuned:
-        return "tuned: settings found by search on the selection split, see tuning.md"
+        return "settings found by search on the selection split, see tuning.md"
     training = config.training
     if config.total_steps is not None:
         amount = f"{config.total_steps} optimiser steps in every trial"
