@@ -37,8 +37,10 @@ plan: install ## print the demo's trials without running them (ARGS="key=value .
 report: install ## print the demo's table again from its records
 	$(BIN)/python -m orchestrator report runs/demo
 
-test: install ## run the tests (ARGS="-k name" selects)
-	$(BIN)/python -m pytest $(ARGS)
+# Exit code 5 of pytest: nothing was selected of one of the two parts.
+test: install ## run the tests, two at once and then those that must be alone (ARGS="-k name" selects)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not ray and not serial" $(ARGS) || test $$? -eq 5
+	$(BIN)/python -m pytest -m "ray or serial" $(ARGS) || test $$? -eq 5
 
 soak: install ## run the fault tests at full size and print what was measured (30 minutes)
 	$(BIN)/python -m pytest tests/faults --soak -v -s --durations=0 $(ARGS)

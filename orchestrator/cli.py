@@ -20,7 +20,7 @@ from trainables.secrets import redacted
 
 if TYPE_CHECKING:
     from orchestrator.experiment import Outcome
-    from orchestrator.search.run import TuningOutcome
+    from orchestrator.search.outcome import TuningOutcome
 
 app = typer.Typer(
     help="Can one multi-task model replace many single-task ones? "
@@ -163,7 +163,7 @@ def report(
 ) -> None:
     """Make the table of a run directory anew from its records and print it."""
     from orchestrator.experiment import report as make_report
-    from orchestrator.search.run import has_search, report_tuning
+    from orchestrator.search.outcome import has_search, report_tuning
 
     console = make_console()
     if has_search(run_dir):

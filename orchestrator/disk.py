@@ -48,23 +48,27 @@ class DiskUse:
         )
 
 
-def disk_use(config: Config, plan: Plan, trials: Sequence[PlannedTrial], slots: int) -> DiskUse:
+def disk_use(
+    config: Config, plan: Plan, trials: Sequence[PlannedTrial], slots: int, waiting: int = 0
+) -> DiskUse:
     """What ``trials`` of the plan take, ``slots`` of them running at once.
 
     A trial that runs has ``KEPT`` checkpoints and writes one more; when it has ended they are
     removed, and so is what it left for trials after it when those have ended, unless
-    ``checkpoint.keep`` is set.
+    ``checkpoint.keep`` is set. Of ``waiting`` ones besides, which ended so that others go on from
+    them, one checkpoint each is there.
     """
     single = {t.key: _checkpoint(t.config, plan) if config.checkpoint.every else 0 for t in trials}
     largest = sorted(single.values(), reverse=True)[:slots]
     after = BYTES_PER_TABLE + sum(_results(t.config, plan) for t in trials)
     if config.save_models if isinstance(config, ExperimentConfig) else config.save_model:
         after += sum(BYTES_PER_TOKENIZER + _weights(t.config, plan) for t in trials)
+    stay = waiting * max((_checkpoint(t.config, plan) for t in trials), default=0)
     left = sum(_left(plan, key, names) for key, names in leaves_of(plan.trials).items())
     if config.checkpoint.keep:
-        after += KEPT * sum(single.values()) + left
+        after += KEPT * sum(single.values()) + left + stay
         return DiskUse(after + sum(largest), after)
-    return DiskUse(after + left + (KEPT + 1) * sum(largest), after)
+    return DiskUse(after + left + stay + (KEPT + 1) * sum(largest), after)
 
 
 def check_room(layout: RunLayout, use: DiskUse) -> None:

@@ -35,12 +35,14 @@ class Expected:
         key, title: which trial.
         model: trials of one model are taken to be equally fast.
         examples: training examples that it will have seen at its end.
+        before: of what it says to have seen, those of the trial that it goes on from.
     """
 
     key: str
     title: str
     model: str
     examples: int
+    before: int = 0
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class TrialProgress:
     @property
     def examples_left(self) -> int:
         """Training examples that it will still see."""
-        done = 0 if self.last is None else self.last["examples"]
+        done = 0 if self.last is None else max(0, self.last["examples"] - self.expected.before)
         return 0 if self.state.is_finished else max(0, self.expected.examples - done)
 
 

@@ -89,6 +89,13 @@ class Parameter(Settings, ABC):
         """Whether ``value`` can be drawn."""
 
     @abstractmethod
+    def perturbed(self, value: Any, factor: float) -> Value:
+        """``value``, which can be drawn, times ``factor``, which is not 1, inside of the range.
+
+        Of a list, the value after it where ``factor`` is above 1, else the one before it.
+        """
+
+    @abstractmethod
     def levels(self) -> Sequence[Value]:
         """The values of a grid, in order.
 
@@ -154,6 +161,10 @@ class Uniform(_Range):
         # Rounding may lead out of the range by the last digit.
         return min(max(self._scale(u), self.low), self.high)
 
+    def perturbed(self, value: Any, factor: float) -> float:
+        """See ``Parameter.perturbed``."""
+        return min(max(value * factor, self.low), self.high)
+
     def levels(self) -> list[float]:
         """See ``Parameter.levels``."""
         if self.steps is None:
@@ -199,6 +210,12 @@ class IntUniform(_Range):
         """See ``Parameter.contains``."""
         return super().contains(value) and value == int(value)
 
+    def perturbed(self, value: Any, factor: float) -> int:
+        """See ``Parameter.perturbed``; it moves by at least 1."""
+        step = 1 if factor > 1 else -1
+        moved = step * max(step * round(value * factor), step * value + 1)
+        return min(max(moved, self.low), self.high)
+
     def levels(self) -> range:
         """See ``Parameter.levels``."""
         return range(self.low, self.high + 1)
@@ -224,6 +241,12 @@ class Choice(Parameter):
     def contains(self, value: Any) -> bool:
         """See ``Parameter.contains``."""
         return any(same(value, other) for other in self.values)
+
+    def perturbed(self, value: Any, factor: float) -> Value:
+        """See ``Parameter.perturbed``."""
+        place = next(i for i, other in enumerate(self.values) if same(other, value))
+        moved = place + (1 if factor > 1 else -1)
+        return self.values[min(max(moved, 0), len(self.values) - 1)]
 
     def levels(self) -> Sequence[Value]:
         """See ``Parameter.levels``."""

@@ -43,9 +43,9 @@ def load_values(preset: str | None, overrides: list[str]) -> dict[str, Any]:
     merged = OmegaConf.create({"define": _catalogue()})
     try:
         if preset is not None:
-            merged = _merge(merged, read_yaml(find_preset(preset)))
+            merged.merge_with(read_yaml(find_preset(preset)))
         for override in overrides:
-            merged = _override(merged, override)
+            _override(merged, override)
         values = OmegaConf.to_container(merged, resolve=False)
     except (OmegaConfBaseException, RecursionError) as error:
         reason = str(error).splitlines()[0]
@@ -68,7 +68,8 @@ def find_preset(preset: str) -> Path:
     return find_yaml("preset", preset, FOLDER)
 
 
-def _override(values: DictConfig, override: str) -> DictConfig:
+def _override(values: DictConfig, override: str) -> None:
+    """Merge an override into the values, in place: a copy for each would take most of the time."""
     key, equals, value = override.partition("=")
     if not equals or not all(part.strip() for part in key.split(".")) or set(key) & set("[]"):
         raise ConfigError(
@@ -81,13 +82,7 @@ def _override(values: DictConfig, override: str) -> DictConfig:
         # OmegaConf would keep the old value without a word.
         if value.strip() == "???":
             raise ValueError("??? stands for a value that is missing")
-        return _merge(values, without_interpolation(OmegaConf.from_dotlist([override])))
+        values.merge_with(without_interpolation(OmegaConf.from_dotlist([override])))
     except (YAMLError, OmegaConfBaseException, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{override:.80}: cannot be applied: {reason}") from error
-
-
-def _merge(values: DictConfig, more: DictConfig) -> DictConfig:
-    merged = OmegaConf.merge(values, more)
-    assert isinstance(merged, DictConfig)
-    return merged

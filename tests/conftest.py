@@ -4,8 +4,18 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
 PROJECT = Path(__file__).resolve().parents[1]
+
+pytest_plugins = ["tests.fuzz.totals"]
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Two workers that each take all cores would be slower than one.
+    torch.set_num_threads(1)
+    # Where there is no terminal, readline tells child processes a size all the same.
+    for name in ("COLUMNS", "LINES"):
+        os.environ.pop(name, None)
 
 # Not only in a fixture: huggingface_hub reads it once, when the first test file imports it.
 os.environ["HF_HUB_OFFLINE"] = "1"

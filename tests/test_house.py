@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.conftest import PROJECT
 
-TOP = ("orchestrator", "search_spaces", "trainables")
+TOP = ("benchmarks", "orchestrator", "search_spaces", "trainables")
 
 
 def tree() -> list[str]:

@@ -86,6 +86,7 @@ class AggregationConfig(Settings):
         "imtl_g",
         "aligned_mtl",
         "upgrad",
+        "nash_mtl",
         "config",
         "graddrop",
         "random",

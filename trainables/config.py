@@ -6,7 +6,7 @@
 
 import hashlib
 import json
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     Field,
@@ -14,13 +14,15 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    model_validator,
 )
 
 from trainables.arms import ArmConfig
+from trainables.changes import Change, Segment
 from trainables.data.task import TaskConfig
 from trainables.settings import Settings
 
-CODE_SCHEMA = 1
+CODE_SCHEMA = 2
 """Raised whenever a change of the code changes the numbers that a trial gives."""
 
 
@@ -133,6 +135,13 @@ class SearchConfig(Settings):
         default=(),
         description="training examples after which it is measured, besides the ends of epochs",
     )
+    segment: Segment | None = Field(
+        default=None, description="the part of training at whose end it stops; none: all of it"
+    )
+
+    def measured(self, before: int, seen: int) -> bool:
+        """Whether a step from ``before`` to ``seen`` training examples reaches a rung."""
+        return any(before < rung <= seen for rung in self.rungs)
 
 
 class TrialConfig(Settings):
@@ -158,10 +167,21 @@ class TrialConfig(Settings):
     start_from: str | None = Field(
         default=None, description="key of the trial whose weights it starts from"
     )
+    changes: tuple[Change, ...] = Field(
+        default=(), description="settings of training that change on the way, the earliest first"
+    )
     tuned: bool = Field(default=False, description="its settings were found by a search")
     search: SearchConfig | None = Field(
         default=None, description="of a trial of a search; none: a trial of a comparison"
     )
+
+    @model_validator(mode="after")
+    def _changes_fit(self) -> Self:
+        for number, change in enumerate(self.changes):
+            if number and change.at <= self.changes[number - 1].at:
+                raise ValueError("changes: each one must be later than the one before")
+            TrainingConfig.model_validate(self.training.model_dump() | change.training)
+        return self
 
     @property
     def key(self) -> str:
@@ -172,7 +192,9 @@ class TrialConfig(Settings):
         content = self.model_dump(mode="json", exclude={"sources", "tasks"})
         content["tasks"] = {name: task.headline for name, task in self.tasks.items()}
         content["arm"].pop("label")
-        for name in ("tuned", "search"):
+        if content["search"] is not None and content["search"]["segment"] is None:
+            content["search"].pop("segment")
+        for name in ("changes", "tuned", "search"):
             # Trials that have nothing to do with a search keep the keys that they ever had.
             if not content[name]:
                 content.pop(name)
@@ -190,6 +212,26 @@ class TrialConfig(Settings):
         """Keys of the trials that must have finished before this one can start."""
         teachers = {key for keys in self.teachers.values() for key in keys}
         return frozenset(teachers | ({self.start_from} if self.start_from else set()))
+
+    @property
+    def earlier(self) -> "TrialConfig | None":
+        """The trial that ends where this one's segment begins, and is the same up to there."""
+        segment = self.search.segment if self.search is not None else None
+        if self.search is None or segment is None or segment.number == 1:
+            return None
+        before = Segment(number=segment.number - 1, of=segment.of)
+        return self.model_copy(
+            update={
+                "changes": tuple(c for c in self.changes if c.at < before.until),
+                "search": self.search.model_copy(update={"segment": before}),
+            }
+        )
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it is a segment after which others may come."""
+        segment = self.search.segment if self.search is not None else None
+        return segment is not None and segment.goes_on
 
     @property
     def title(self) -> str:

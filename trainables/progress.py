@@ -5,13 +5,20 @@ a trial goes on where it cannot be written, and a reader takes a missing or dama
 """
 
 import json
+import math
 import os
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from trainables.atomic import read_whole
+from trainables.config import TrialConfig
+from trainables.training.state import LoopState
+
+if TYPE_CHECKING:
+    from trainables.training.loop import TrainingLoop
 
 
 class Progress(TypedDict):
@@ -35,6 +42,31 @@ class Progress(TypedDict):
     time: float
     note: str
     rungs: list[list[float]]
+
+
+def progress_of(loop: "TrainingLoop | None", config: TrialConfig, note: str) -> Progress:
+    """Where a trial stands; before it has a loop, at its beginning."""
+    state = LoopState() if loop is None else loop.state
+    total_steps = 0 if loop is None else loop.total_steps
+    headline = None
+    if loop is not None and state.history:
+        last = state.history[-1].splits
+        headline = loop.headline(last.get("selection") or last["validation"])
+    names = list(config.tasks)
+    return {
+        "epoch": state.step * config.training.epochs / max(1, total_steps),
+        "epochs": config.training.epochs,
+        "step": state.step,
+        "total_steps": total_steps,
+        "examples": state.examples,
+        "loss": loop.loss if loop is not None and math.isfinite(loop.loss) else None,
+        "headline": headline,
+        "headline_name": config.tasks[names[0]].headline if len(names) == 1 else "macro",
+        "examples_per_second": state.examples / max(state.train_seconds, 1e-9),
+        "time": time.time(),
+        "note": note,
+        "rungs": [list(rung) for rung in state.rungs],
+    }
 
 
 _NUMBERS = (

@@ -100,7 +100,11 @@ class TrialRecord(Settings):
     )
     steps: int = 0
     examples: int = Field(default=0, description="training examples seen")
+    inherited: NonNegativeInt = Field(
+        default=0, description="of them, those of the trial that it went on from"
+    )
     train_seconds: float = 0.0
+    inherited_seconds: float = Field(default=0.0, description="of them, see inherited")
     eval_seconds: float = 0.0
     device: str = "cpu"
     precision: str = "fp32"

@@ -1,7 +1,8 @@
 """What stays on the disk: checkpoints until their trial has ended, nothing that a crash left.
 
 A trial that failed is continued, so it keeps its checkpoints; one that finished or diverged is
-never trained again.
+never trained again. A segment of a trial keeps its last one for those that go on from it, until
+whoever knows them all removes it (``discard``).
 """
 
 import shutil
@@ -10,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from trainables.record import RunLayout, TrialRecord
+from trainables.training.checkpoint import checkpoints
 
 LEFT_SECONDS = 60.0
 """What nobody has written to for so long was left by a killed process. The workers of a driver that
@@ -37,13 +39,18 @@ UNFINISHED = (
 
 
 def conclude(layout: RunLayout, record: TrialRecord, *, keep: bool) -> None:
-    """Remove the checkpoints of a trial whose record is on the disk, unless it failed."""
-    if record.status != "failed" and not keep:
+    """Remove the checkpoints that a trial whose record is on the disk needs no more."""
+    if record.status == "failed" or keep:
+        return
+    if record.status == "finished" and record.config.goes_on:
+        for old in checkpoints(layout.checkpoints(record.key))[1:]:
+            shutil.rmtree(old, ignore_errors=True)
+    else:
         shutil.rmtree(layout.checkpoints(record.key), ignore_errors=True)
 
 
 def discard(layout: RunLayout, key: str) -> None:
-    """Remove the checkpoints and the progress of a trial that a scheduler has stopped."""
+    """Remove the checkpoints and the progress of a trial that nobody goes on with."""
     shutil.rmtree(layout.checkpoints(key), ignore_errors=True)
     with suppress(OSError):
         layout.progress(key).unlink(missing_ok=True)

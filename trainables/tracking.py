@@ -46,7 +46,7 @@ class WandbTracker:
             dir=runtime.output_dir,
             id=config.key,
             name=config.title[:LONGEST_NAME],
-            group=f"{config.arm_name}/{config.model_name}"[:LONGEST_NAME],
+            group=_group(config)[:LONGEST_NAME],
             tags=list(dict.fromkeys(tag[:LONGEST_TAG] for tag in tags)),
             config=config.model_dump(mode="json"),
             resume="allow",
@@ -70,6 +70,12 @@ class WandbTracker:
         """See ``Tracker.finish``."""
         self._run.summary["status"] = status
         self._run.finish(exit_code=0 if status in ("finished", "stopped") else 1)
+
+
+def _group(config: TrialConfig) -> str:
+    """The cell that a trial belongs to; a search's trials stand apart."""
+    kind = "/search" if config.search is not None else "/tuned" if config.tuned else ""
+    return f"{config.arm_name}/{config.model_name}{kind}"
 
 
 TRACKERS: dict[str, Callable[[TrialConfig, Runtime], Tracker]] = {"wandb": WandbTracker}

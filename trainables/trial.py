@@ -21,7 +21,7 @@ from trainables.inputs import load_data
 from trainables.models.encoder import load_tokenizer
 from trainables.models.saved import save_classifier
 from trainables.predictions import write_predictions
-from trainables.progress import Progress, write_progress
+from trainables.progress import Progress, progress_of, write_progress
 from trainables.record import RunLayout, TrialRecord, read_kills, write_record
 from trainables.retention import conclude
 from trainables.storage import Storage
@@ -37,7 +37,6 @@ from trainables.training.device import (
 from trainables.training.loop import TrainingLoop
 from trainables.training.memory import does_not_fit, held_to, too_large
 from trainables.training.restore import load_checkpoint, load_newest
-from trainables.training.state import LoopState
 
 PROGRESS_SECONDS = 1.0
 """Least time between two progress reports of a trial."""
@@ -97,33 +96,13 @@ class Trial:
                     write_progress(self.layout.progress(self.config.key), self.progress())
                 reported = now
             yield self.progress()
+        if self.config.goes_on:
+            self._checkpoint(loop)
         yield from self._finish(loop)
 
     def progress(self) -> Progress:
         """Where training stands."""
-        loop = self.loop
-        state = LoopState() if loop is None else loop.state
-        total_steps = 0 if loop is None else loop.total_steps
-        headline = None
-        if loop is not None and state.history:
-            last = state.history[-1].splits
-            headline = loop.headline(last.get("selection") or last["validation"])
-        names = list(self.config.tasks)
-        name = self.config.tasks[names[0]].headline if len(names) == 1 else "macro"
-        return {
-            "epoch": state.step * self.config.training.epochs / max(1, total_steps),
-            "epochs": self.config.training.epochs,
-            "step": state.step,
-            "total_steps": total_steps,
-            "examples": state.examples,
-            "loss": loop.loss if loop is not None and math.isfinite(loop.loss) else None,
-            "headline": headline,
-            "headline_name": name,
-            "examples_per_second": state.examples / max(state.train_seconds, 1e-9),
-            "time": time.time(),
-            "note": self.note,
-            "rungs": [list(rung) for rung in state.rungs],
-        }
+        return progress_of(self.loop, self.config, self.note)
 
     def failing(self, error: Exception) -> Iterator[Progress]:
         """Keep the record of this trial after ``error`` ended it; yields as ``run`` does.
@@ -196,27 +175,43 @@ class Trial:
         elif runtime.checkpoint_every:
             load_newest(self.layout.checkpoints(config.key), config.key, loop)
         loop.state.interruptions += loop.state.step > 0
+        if loop.state.step == 0:
+            self._inherit(loop)
         loop.accumulation.heed(read_kills(self.layout, config.key), loop.state.step + 1)
         return loop
 
+    def _inherit(self, loop: TrainingLoop) -> None:
+        """Go on where an earlier segment ended; where it left nothing, all of it is trained again.
+
+        The numbers are the same.
+        """
+        earlier = self.config.earlier
+        if earlier is None:
+            return
+        if load_newest(self.layout.checkpoints(earlier.key), earlier.key, loop) is not None:
+            state = loop.state
+            state.inherited, state.inherited_seconds = state.examples, state.train_seconds
+            state.interruptions = 0
+
     def _finish(self, loop: TrainingLoop) -> Iterator[Progress]:
         evaluations = loop.finish()
-        if not loop.state.history:
+        if not loop.state.history and not self.config.goes_on:
             raise CheckpointError(f"{self.config.title}: ended without an evaluation")
         path = self.layout.predictions(self.config.key)
         yield from self._kept("predictions", lambda: write_predictions(path, evaluations))
         yield from self._leave(loop)
-        if self.runtime.save_model:
+        if self.runtime.save_model and not self.config.goes_on:
             yield from self._kept("the model", lambda: self._save_model(loop))
-        epoch = next(e for e in loop.state.history if e.epoch == loop.reported_epoch)
+        reported = loop.reported_epoch
+        splits = [epoch.splits for epoch in loop.state.history if epoch.epoch == reported]
         record = self._record(
             status="finished",
-            results=epoch.splits
+            results=(splits[0] if splits else {})
             | {
                 split: {task: evaluation.result for task, evaluation in tasks.items()}
                 for split, tasks in evaluations.items()
             },
-            reported_epoch=epoch.epoch,
+            reported_epoch=reported,
             stop_reason="early_stopping" if loop.state.stopped_early else "budget",
         )
         yield from self._kept("its record", lambda: self._conclude(record))
@@ -254,7 +249,9 @@ class Trial:
                 "trained_parameters": self.loop.model.trained_count,
                 "steps": state.step,
                 "examples": state.examples,
+                "inherited": state.inherited,
                 "train_seconds": state.train_seconds,
+                "inherited_seconds": state.inherited_seconds,
                 "eval_seconds": state.eval_seconds,
                 "accumulation": tuple(self.loop.accumulation.changes),
                 "interruptions": state.interruptions,

@@ -76,31 +76,42 @@ class SeedRun:
         """To be stored for the seed's models together; none until all are known.
 
         What training left as it was is stored once: with adapters, the models share an encoder.
+        (Not where they started from the weights of different trials.)
         """
-        sizes = [
-            (r.parameters, r.trained_parameters or r.parameters)
-            for r in self.records
-            if r.parameters is not None
-        ]
-        if not sizes or len(sizes) != len(self.trials):
+        known = [record for record in self.records if record.parameters is not None]
+        if not known or len(known) != len(self.trials):
             return None
-        return sum(trained for _, trained in sizes) + max(w - trained for w, trained in sizes)
+        trained, left = 0, dict[str | None, int]()
+        for record in known:
+            whole = record.parameters or 0
+            own = record.trained_parameters or whole
+            start = record.config.start_from
+            trained += own
+            left[start] = max(left.get(start, 0), whole - own)
+        return trained + sum(left.values())
 
 
 @dataclass(frozen=True)
 class CellGroup:
-    """All seeds of one arm and model, at the preset's settings or tuned."""
+    """All seeds of one arm and model, at the preset's settings or tuned.
+
+    Attributes:
+        arm, strategy, model: names.
+        label: of the row; of a tuned one it says so.
+        tasks: every task of the table -> its headline metric.
+        asked: the tasks that the arm is trained on, all or some of the table's.
+        runs: its seeds.
+        tuned: whether a search found its settings.
+    """
 
     arm: str
     label: str
-    """Of the row; of a tuned one it says so."""
     strategy: str
     model: str
     tasks: Mapping[str, str]
-    """Every task of the table -> its headline metric."""
+    asked: frozenset[str]
     runs: tuple[SeedRun, ...]
     tuned: bool = False
-    """Whether a search found its settings."""
 
     @property
     def name(self) -> str:
@@ -109,8 +120,8 @@ class CellGroup:
 
     @property
     def complete(self) -> tuple[SeedRun, ...]:
-        """The seeds that have a result for every task."""
-        return tuple(run for run in self.runs if all(task in run.results for task in self.tasks))
+        """The seeds that have a result for every task that was asked of them."""
+        return tuple(run for run in self.runs if self.asked <= run.results.keys())
 
     @property
     def models(self) -> int:
@@ -132,12 +143,18 @@ class CellGroup:
         return self.task(task, self.tasks[task])
 
     def macro(self) -> Stat | None:
-        """Unweighted mean of the tasks' headline metrics, over complete seeds."""
-        return self._over_complete(lambda run: macro(self._headlines(run)))
+        """Unweighted mean of the tasks' headline metrics, over complete seeds.
+
+        None for an arm that was asked for some of the tasks alone: its mean is of another thing.
+        """
+        return self._over_all(lambda run: macro(self._headlines(run)))
 
     def pooled(self, metric: str) -> Stat | None:
-        """A metric over all tasks' examples together; F1 none where class counts differ."""
-        return self._over_complete(lambda run: self._pooled(run).get(metric))
+        """A metric over all tasks' examples together, none where ``macro`` is.
+
+        F1 is none where class counts differ.
+        """
+        return self._over_all(lambda run: self._pooled(run).get(metric))
 
     def leak(self) -> Stat | None:
         """Share of all predictions that fall into another task's class (union label space)."""
@@ -154,6 +171,9 @@ class CellGroup:
 
     def _pooled(self, run: SeedRun) -> Mapping[str, float]:
         return pooled([run.results[task].confusion for task in self.tasks]) or {}
+
+    def _over_all(self, measure: Callable[[SeedRun], float | None]) -> Stat | None:
+        return self._over_complete(measure) if self.asked == self.tasks.keys() else None
 
     def _over_complete(self, measure: Callable[[SeedRun], float | None]) -> Stat | None:
         values = {run.seed: measure(run) for run in self.complete}
@@ -199,6 +219,7 @@ def _group(tasks: Mapping[str, str], runs: Mapping[int, SeedRun]) -> CellGroup:
         strategy=config.arm.strategy,
         model=config.model_name,
         tasks=tasks,
+        asked=frozenset(t for run in runs.values() for x in run.trials for t in x.config.tasks),
         runs=tuple(runs[seed] for seed in sorted(runs)),
         tuned=config.tuned,
     )

@@ -10,18 +10,19 @@ from trainables.training.metrics import scores
 
 @dataclass(frozen=True)
 class Curve:
-    """The headline metric of one task during training.
+    """The headline metric of one task during training, or by how much of its data was seen.
 
     Attributes:
         task, metric, model, label: what it shows.
-        points: epoch (counted from 1) and the metric over the seeds that reached it.
+        points: epoch (counted from 1) or share of the training data (above 0, at most 1), and the
+            metric over the seeds that reached it.
     """
 
     task: str
     metric: str
     model: str
     label: str
-    points: tuple[tuple[int, Stat], ...]
+    points: tuple[tuple[float, Stat], ...]
 
 
 def curves(groups: Sequence[CellGroup], split: str) -> tuple[Curve, ...]:

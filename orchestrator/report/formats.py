@@ -18,6 +18,11 @@ def number(value: float, unit: str) -> str:
     return f"{rounded(factor * value, digits):.{digits}f}"
 
 
+def share(value: float) -> str:
+    """Write a share that somebody chose: 0.01 -> 1 %, 0.125 -> 12.5 %."""
+    return f"{100 * value:g} %"
+
+
 def signed(value: float, unit: str) -> str:
     """Write a difference with its sign, in percentage points or as a fraction; 0 has none."""
     text = number(value, unit)

@@ -1,12 +1,12 @@
 """The lines above the comparison table: the protocol, budget, data and machine of its numbers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestrator.report.cells import PlannedTrial
+from orchestrator.report.cells import TUNED, PlannedTrial
 from orchestrator.report.columns import metric_title
-from orchestrator.report.formats import listed, number, plain
-from trainables.config import ModelConfig, TrialConfig
+from orchestrator.report.formats import listed, number, plain, share
+from trainables.config import ModelConfig, TrainingConfig, TrialConfig
 from trainables.record import TaskResult, TrialRecord
 
 
@@ -18,7 +18,7 @@ class TaskFacts:
         name, headline: the task and the metric that speaks for it.
         origins: where its data came from, as the trials recorded it.
         fingerprints: of its data, whole.
-        sizes: split -> number of examples.
+        sizes: split -> number of examples; of train, the most that a trial saw.
         majority: number and name of the most frequent class of the table's split; none before
             the first result.
         majority_share: its share of the examples, a fraction.
@@ -64,7 +64,9 @@ def _facts(
     split: str,
 ) -> TaskFacts:
     prints = [t.config.fingerprints[task] for t in plan if task in t.config.fingerprints]
-    sizes = next((r.examples_per_split[task] for r in ended if task in r.examples_per_split), {})
+    known = [r.examples_per_split[task] for r in ended if task in r.examples_per_split]
+    # Arms may see shares of the training examples.
+    sizes = max(known, key=lambda split_sizes: split_sizes.get("train", 0), default={})
     names = next((r.labels[task] for r in ended if task in r.labels), ())
     result = next((r.results[split][task] for r in ended if task in r.results.get(split, {})), None)
     classes = () if result is None else tuple(sum(row) for row in result.confusion)
@@ -106,8 +108,8 @@ def header(
         f"{r.device} {r.precision} ({r.threads} CPU thread{'s' * (r.threads > 1)})" for r in ended
     ]
     some = (
-        ("protocol", " / ".join(dict.fromkeys(protocol(c, split) for c in configs))),
-        ("budget", " / ".join(dict.fromkeys(budget(c) for c in configs))),
+        ("protocol", _by_arm(configs, lambda config: protocol(config, split))),
+        ("budget", _by_arm(configs, budget)),
         *((f"task {task.name}", task.line) for task in facts),
         ("models", listed([_model(c.model_name, c.model) for c in configs])),
         ("seeds", listed([str(c.seed) for c in sorted(configs, key=lambda c: c.seed)])),
@@ -121,6 +123,19 @@ def header(
         ),
     )
     return tuple((plain(name), plain(text)) for name, text in some if text)
+
+
+def _by_arm(configs: Sequence[TrialConfig], describe: Callable[[TrialConfig], str]) -> str:
+    """What is said of all trials; where it differs, each text after the arms that it is said of."""
+    said: dict[tuple[str, bool], list[str]] = {}
+    for config in configs:
+        name = config.arm.label or config.arm_name
+        said.setdefault((describe(config), config.tuned), []).append(name)
+    if len(said) < 2:
+        return "".join(text for text, _ in said)
+    return " / ".join(
+        f"{listed(arms)}{TUNED * tuned}: {text}" for (text, tuned), arms in said.items()
+    )
 
 
 def protocol(config: TrialConfig, split: str) -> str:
@@ -148,7 +163,7 @@ def protocol(config: TrialConfig, split: str) -> str:
 def budget(config: TrialConfig) -> str:
     """How much training each trial got; tuned ones differ, trial by trial."""
     if config.tuned:
-        return "tuned: settings found by search on the selection split, see tuning.md"
+        return "settings found by search on the selection split, see tuning.md"
     training = config.training
     if config.total_steps is not None:
         amount = f"{config.total_steps} optimiser steps in every trial"
@@ -160,10 +175,27 @@ def budget(config: TrialConfig) -> str:
         f"learning rate {training.learning_rate:g}, {training.schedule} schedule",
         f"weight decay {training.weight_decay:g}",
     ]
-    for name, limit in config.limits:
+    parts += [text for text, there in _unusual(training) if there]
+    limits = config.limits
+    for limit, split in (
+        (limits.max_train_examples, "train"),
+        (limits.max_validation_examples, "validation"),
+    ):
         if limit is not None:
-            parts.append(f"at most {limit} {name.split('_')[1]} examples per task")
+            parts.append(f"at most {limit} {split} examples per task")
+    if limits.train_fraction is not None and config.arm.train_fraction is None:
+        parts.append(f"{share(limits.train_fraction)} of the train examples")
     return ", ".join(parts)
+
+
+def _unusual(training: TrainingConfig) -> tuple[tuple[str, bool], ...]:
+    """Settings that are named where they are in force."""
+    return (
+        (training.optimizer, training.optimizer != "adamw"),
+        (f"warm-up {training.warmup}", training.warmup != 0),
+        (f"layer decay {training.layer_decay:g}", training.layer_decay != 1),
+        (f"averaged weights ({training.ema_decay})", training.ema_decay is not None),
+    )
 
 
 def _model(name: str, model: ModelConfig) -> str:

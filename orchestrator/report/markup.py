@@ -4,7 +4,16 @@ import re
 from collections.abc import Iterable, Sequence
 
 from orchestrator.report.table import Table
-from orchestrator.report.views import Field, View, compact, detailed, difference, marks
+from orchestrator.report.views import (
+    Field,
+    View,
+    compact,
+    detailed,
+    difference,
+    learning,
+    marks,
+    methods,
+)
 
 LEGEND = "best value of a column, among the rows whose planned seeds are all in the mean"
 
@@ -21,12 +30,16 @@ _LATEX = {
 
 
 def markdown(table: Table) -> str:
-    """Header, compact table, footnotes, differences, verdict, then the detailed table."""
+    """Header, compact table, footnotes, verdict, the arms' methods, then the other tables."""
     parts = ["\n".join(f"- {md(name)}: {md(text)}" for name, text in table.header)]
     parts.append(md_view(compact(table)))
     parts.append(f"**Bold**: {LEGEND}.")
     parts += [f"<sup>{note.number}</sup> {md(note.text)}" for note in table.notes]
     parts += [md(sentence) for sentence in table.verdict]
+    arms = [f"- {md(label)}: {md(text)}" for label, text in methods(table)]
+    parts.append("\n".join(["### Arms\n", *arms]))
+    if table.learning:
+        parts.append(md_view(learning(table)))
     if table.differences:
         parts.append(md_view(difference(table)))
     parts.append(md_view(detailed(table)))
@@ -69,6 +82,9 @@ def latex(table: Table) -> str:
         "% needs \\usepackage{booktabs}",
         _tex_view(compact(table), f"Comparison. {protocol}. Bold: {LEGEND}.", table),
     ]
+    if table.learning:
+        caption = "Headline metric by share of the training data."
+        sections.append(_tex_view(learning(table), caption))
     if table.differences:
         caption = "Difference to single_task, paired by seed: mean and standard deviation."
         sections.append(_tex_view(difference(table), caption))
@@ -97,6 +113,8 @@ def _tex_view(view: View, caption: str, notes_of: Table | None = None) -> str:
     ]
     for note in notes_of.notes if notes_of else ():
         lines += ["", rf"\textsuperscript{{{note.number}}} {_tex(note.text)}"]
+    for label, text in methods(notes_of) if notes_of else ():
+        lines += ["", f"{_tex(label)}: {_tex(text)}."]
     return "\n".join([*lines, r"\end{table}"])
 
 

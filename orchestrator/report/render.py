@@ -8,12 +8,12 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from orchestrator.report.charts import FRAME, charts
+from orchestrator.report.charts import FRAME, epoch_charts, learning_charts
 from orchestrator.report.formats import csv_text
 from orchestrator.report.markup import LEGEND, latex, markdown
 from orchestrator.report.table import Row, Table
 from orchestrator.report.terminal import print_table
-from orchestrator.report.views import compact, detailed, difference, marks
+from orchestrator.report.views import compact, detailed, difference, learning, marks, methods
 from trainables.atomic import write_text
 from trainables.record import RunLayout
 
@@ -59,6 +59,7 @@ def _csv_line(table: Table, row: Row) -> dict[str, Any]:
         "arm": csv_text(row.arm),
         "strategy": row.strategy,
         "model": csv_text(row.model),
+        "method": csv_text(row.method),
         "baseline": row.baseline,
     }
     if table.tuned:
@@ -102,7 +103,10 @@ def table_html(table: Table) -> str:
             compact=compact(table),
             detailed=detailed(table),
             difference=difference(table),
-            charts=charts(table.curves),
+            learning=learning(table),
+            learning_charts=learning_charts(table.learning),
+            methods=methods(table),
+            charts=epoch_charts(table.curves),
             frame=FRAME,
             legend=LEGEND,
         )

@@ -12,6 +12,8 @@ from orchestrator.report.columns import Column, Measure, columns
 from orchestrator.report.curves import Curve, curves
 from orchestrator.report.formats import number, plain
 from orchestrator.report.header import TaskFacts, header, majority_result, task_facts
+from orchestrator.report.learning import learning_curves
+from orchestrator.report.methods import method
 from orchestrator.report.notes import Note, notes_of
 from orchestrator.report.verdict import Difference, differences, verdict
 from trainables.errors import ConfigError
@@ -39,6 +41,7 @@ class Row:
         seeds_complete, seeds_planned: seeds that have every task, of those in the plan.
         models: how many models to deploy.
         parameters: of all of them together; none until known.
+        method: how the arm is trained, in the words of its settings.
         notes: footnotes of the row itself.
         tuned: whether a search found its settings.
     """
@@ -53,6 +56,7 @@ class Row:
     seeds_planned: int
     models: int
     parameters: int | None
+    method: str
     notes: tuple[int, ...] = ()
     tuned: bool = False
 
@@ -73,6 +77,7 @@ class Table:
             seed.
         verdict: a few plain sentences per model.
         curves: headline metric per epoch.
+        learning: headline metric by share of the training data.
     """
 
     split: str
@@ -84,6 +89,7 @@ class Table:
     differences: tuple[Difference, ...]
     verdict: tuple[str, ...]
     curves: tuple[Curve, ...]
+    learning: tuple[Curve, ...]
     schema_version: int = TABLE_SCHEMA
 
     @property
@@ -124,6 +130,7 @@ def comparison(
         differences=differences(groups),
         verdict=verdict(groups),
         curves=curves(groups, split),
+        learning=learning_curves(groups),
     )
 
 
@@ -154,7 +161,7 @@ def _rows(
 def _baseline(tasks: Mapping[str, str], facts: Sequence[TaskFacts]) -> CellGroup:
     results = {name: majority_result(task) for name, task in zip(tasks, facts, strict=True)}
     run = SeedRun(seed=0, trials=(), records=(), results=results)
-    return CellGroup("", "majority class", "", "", tasks, (run,))
+    return CellGroup("", "majority class", "", "", tasks, frozenset(tasks), (run,))
 
 
 def _row(
@@ -178,6 +185,7 @@ def _row(
         seeds_planned=0 if baseline else len(group.runs),
         models=group.models,
         parameters=group.parameters,
+        method="" if baseline else method(group.runs[0].trials[0].config.arm),
         notes=tuple(n.number for n in notes if n.task is None),
         tuned=group.tuned,
     )

@@ -15,20 +15,37 @@ from rich.text import Text
 
 from orchestrator.report.formats import DASH
 from orchestrator.report.table import Table
-from orchestrator.report.views import Field, Head, View, compact, difference, marks
+from orchestrator.report.views import (
+    Field,
+    Head,
+    View,
+    compact,
+    difference,
+    learning,
+    marks,
+    methods,
+)
 
 SUPERSCRIPT = str.maketrans("0123456789,", "⁰¹²³⁴⁵⁶⁷⁸⁹⋅")
 LEGEND = "* best of the rows whose seeds are all there"
 
 
 def print_table(console: Console, table: Table) -> None:
-    """Print header, table, footnotes, differences and verdict on a terminal or into a log."""
+    """Print all but the detailed table on a terminal or into a log."""
     print_header(console, table.header)
     print_view(console, compact(table), compact(table, paired=True))
     if any(cell.best for row in table.rows for cell in row.cells.values()):
         console.print(Text(LEGEND, style="dim"))
     for note in table.notes:
         console.print(Text(f"{superscript([note.number])} {note.text}", overflow="fold"))
+    arms = Grid.grid(padding=(0, 2, 0, 0))
+    for label, text in methods(table):
+        arms.add_row(Text(label, style="dim", overflow="fold"), Text(text, overflow="fold"))
+    console.print(Padding(arms, (1, 0, 0, 0)))
+    if table.learning:
+        view = learning(table)
+        console.print(Padding(Text(view.title, style="bold"), (1, 0, 0, 0)))
+        print_view(console, view, view)
     if table.differences:
         view = difference(table)
         console.print()

@@ -51,6 +51,11 @@ def notes(summary: SearchSummary) -> tuple[str, ...]:
     for group in summary.groups:
         lines = (*_ended_badly(group), *_of_choice(group))
         found += [f"{group_name(group)}: {line}" for line in lines]
+    if any(one.schedule for group in summary.groups for one in group.tried):
+        found.append(
+            "Settings that changed while a trial was trained are shown as they were at its end; "
+            "tuned rows are trained with the whole schedule of the chosen trial."
+        )
     if len({len(group.tried) for group in summary.groups}) > 1:
         found.append("The groups do not have the same number of trials (yet).")
     return tuple(plain(line) for line in found)

@@ -136,8 +136,20 @@ def chosen_view(summary: SearchSummary) -> View:
             rows.append((*names, *[Field(DASH)] * (len(heads) - 2)))
             continue
         score = _score(choice.value, group)
-        rows.append((*names, Field(str(choice.index)), score, *parameter_fields(choice, keys)))
+        values = (Field(scheduled(choice, key)) for key in keys)
+        rows.append((*names, Field(str(choice.index)), score, *values))
     return View("Chosen settings", heads, tuple(rows))
+
+
+def scheduled(one: Tried, key: str) -> str:
+    """A setting of a trial, also where it changed on the way: ``0.0001, from 50 % on 0.00012``."""
+    parts = [(at, values[key]) for at, values in one.schedule if key in values]
+    if len(parts) < 2:
+        return setting(one.settings[key]) if key in one.settings else DASH
+    (_, first), *later = parts
+    return ", ".join(
+        [setting(first), *(f"from {100 * at:.3g} % on {setting(v)}" for at, v in later)]
+    )
 
 
 def trials_view(group: GroupSummary) -> View:

@@ -35,7 +35,7 @@ class Difference:
 
 
 def differences(groups: Sequence[CellGroup]) -> tuple[Difference, ...]:
-    """Compare every row with the first ``single_task`` row of its model, seed by seed.
+    """Compare every row with the ``single_task`` row of its model, seed by seed.
 
     A tuned row is compared with a tuned one, where there is one.
     """
@@ -67,6 +67,10 @@ def verdict(groups: Sequence[CellGroup]) -> tuple[str, ...]:
 
 def _of_model(groups: Sequence[CellGroup], model: str) -> str:
     own = [group for group in groups if group.model == model]
+    if not any(group.asked == group.tasks.keys() for group in own):
+        return (
+            f"{model}: no arm is trained on all tasks of this table, so it has no mean over them."
+        )
     tuned = any(group.tuned and group.strategy != REFERENCE for group in own)
     reference = reference_of(own, model, tuned)
     others = [g for g in own if g.strategy != REFERENCE and g.tuned == tuned]
@@ -189,9 +193,12 @@ def _cost(best: CellGroup, reference: CellGroup) -> str:
 
 
 def reference_of(groups: Sequence[CellGroup], model: str, tuned: bool) -> CellGroup | None:
-    """The first ``single_task`` row of a model: one with the same ``tuned`` where there is one."""
-    known = [g for g in groups if g.model == model and g.strategy == REFERENCE]
-    return next((g for g in known if g.tuned == tuned), known[0] if known else None)
+    """The ``single_task`` row of a model that others are compared with.
+
+    One with the same ``tuned`` where there is one, and of those one with all tasks.
+    """
+    rows = [g for g in groups if g.model == model and g.strategy == REFERENCE]
+    return min(rows, key=lambda g: (g.tuned != tuned, len(g.tasks) - len(g.asked)), default=None)
 
 
 def _minus(one: Stat | None, other: Stat | None) -> Stat | None:

@@ -1,7 +1,8 @@
 """The table as rows of short texts, the same for every format that a human reads.
 
-Three views: compact (one headline per task, fits a terminal), detailed (every metric) and the
-differences to ``single_task``. Nothing is escaped here: each format does that itself.
+Four views: compact (one headline per task, fits a terminal), detailed (every metric), the
+differences to ``single_task`` and the learning curves. Nothing is escaped here: each format does
+that itself.
 """
 
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 
 from orchestrator.report.cells import Stat
 from orchestrator.report.columns import Column, metric_title, metric_unit
-from orchestrator.report.formats import DASH, count, number, signed
+from orchestrator.report.formats import DASH, count, number, share, signed
 from orchestrator.report.table import Row, Table
 
 
@@ -100,10 +101,34 @@ def difference(table: Table) -> View:
                 *([Field(one.reference)] if table.tuned else []),
                 _signed(one.macro, "percent"),
                 *(_signed(stat, metric_unit(task.headline)) for stat, task in tasks),
-                Field(str(one.macro.n if one.macro else 0)),
+                Field(str(max((s.n for s in (one.macro, *one.tasks.values()) if s), default=0))),
             )
         )
     return View("Difference to single_task", heads, tuple(rows))
+
+
+def learning(table: Table) -> View:
+    """A line per learning curve, a column per share of the training data."""
+    shares = sorted({place for curve in table.learning for place, _ in curve.points})
+    heads = (*NAMES, Head("task", numeric=False), *(Head(share(place)) for place in shares))
+    rows = []
+    for curve in table.learning:
+        unit = metric_unit(curve.metric)
+        stats = dict(curve.points)
+        cells = (
+            Field(number(stats[place].mean, unit), _spread(stats[place], unit))
+            if place in stats
+            else Field(DASH)
+            for place in shares
+        )
+        task = Field(f"{curve.task} {metric_title(curve.metric)}")
+        rows.append((Field(curve.label), Field(curve.model), task, *cells))
+    return View("Headline metric by share of the training data", heads, tuple(rows))
+
+
+def methods(table: Table) -> tuple[tuple[str, str], ...]:
+    """What each arm's name stands for: label and method, in the order of the rows."""
+    return tuple(dict.fromkeys((row.label, row.method) for row in table.rows if not row.baseline))
 
 
 def _difference_unit(metric: str) -> str:

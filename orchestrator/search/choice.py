@@ -1,8 +1,24 @@
-"""Which trial of a group is the best one."""
+"""Which trial of a group is the best one, and what is taken of it."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from orchestrator.search.summary import Tried
+from trainables.changes import Change
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a search chose for a group.
+
+    Attributes:
+        settings: dotted key -> value with which training begins.
+        changes: of them on the way.
+    """
+
+    settings: Mapping[str, Any]
+    changes: tuple[Change, ...] = ()
 
 
 def chosen(tried: Iterable[Tried], losses: Mapping[int, float]) -> int | None:

@@ -100,4 +100,9 @@ def load_tuned_experiment(
         raise ConfigError(
             "selection.enabled=never: a search chooses on the selection split; set it to auto"
         )
+    if experiment.tune.scheduler == "pbt" and experiment.training.early_stopping is not None:
+        raise ConfigError(
+            "training.early_stopping: with tune.scheduler=pbt every member trains all its parts; "
+            "set it to null"
+        )
     return experiment

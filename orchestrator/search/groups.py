@@ -9,11 +9,15 @@ from pydantic import PositiveInt
 from orchestrator.config import ExperimentConfig
 from orchestrator.grid import Grid
 from orchestrator.plan import Plan, PlannedTrial, check_model, plan_trial
+from orchestrator.search.breeding import changeable
+from orchestrator.search.choice import Chosen
 from orchestrator.search.config import TunedExperimentConfig
+from orchestrator.search.rungs import rungs
 from orchestrator.stages import forerunners, with_forerunners
 from search_spaces.group import group_facts, with_settings
 from search_spaces.proposals import grid_size
 from trainables.arms import ArmConfig
+from trainables.changes import Change, Segment
 from trainables.config import SearchConfig, TrialConfig
 from trainables.errors import ConfigError
 from trainables.models.encoder import EncoderInfo
@@ -108,22 +112,39 @@ class SearchPlan:
             if config.key in self._needed_keys
         )
 
-    def trial(self, group: Group, settings: SettingValues) -> PlannedTrial:
+    def trial(
+        self,
+        group: Group,
+        settings: SettingValues,
+        changes: tuple[Change, ...] = (),
+        generation: int = 0,
+    ) -> PlannedTrial:
         """The trial of a group's settings.
+
+        Args:
+            group: what is searched.
+            settings: with which it begins.
+            changes: of them on the way; with ``scheduler=pbt``.
+            generation: the part of training, counted from 0, that it ends with; then too.
 
         Raises:
             ConfigError: the settings cannot stand together.
         """
         grid = self._grid.with_config(self._with(self._grid.config, group, settings))
         [config] = _of(group, grid.trials_of(group.arm, group.model, self.seed))
+        tune = self.experiment.tune
         measured = SearchConfig(rungs=group.rungs)
-        return self._planned(grid, config.model_copy(update={"search": measured}))
+        if tune.scheduler == "pbt":
+            measured = SearchConfig(segment=Segment(number=generation + 1, of=tune.generations))
+        return self._planned(
+            grid, config.model_copy(update={"search": measured, "changes": changes})
+        )
 
-    def refit(self, chosen: Mapping[str, SettingValues]) -> Plan:
+    def refit(self, chosen: Mapping[str, Chosen]) -> Plan:
         """The final comparison: the arms at the preset's settings, and tuned.
 
         Args:
-            chosen: name of a group -> its settings; rows of groups that have none are left out.
+            chosen: name of a group -> what was chosen; rows of groups without are left out.
         """
         experiment = self.experiment
         grid = Grid(experiment)
@@ -140,9 +161,11 @@ class SearchPlan:
         ]
         for group in self.groups:
             if group.name in chosen:
-                settled = grid.with_config(self._with(experiment, group, chosen[group.name]))
+                best = chosen[group.name]
+                settled = grid.with_config(self._with(experiment, group, best.settings))
+                tuned = {"tuned": True, "changes": best.changes}
                 trials += [
-                    self._planned(settled, config.model_copy(update={"tuned": True}))
+                    self._planned(settled, config.model_copy(update=tuned))
                     for seed in experiment.seeds
                     for config in _of(group, settled.trials_of(group.arm, group.model, seed))
                 ]
@@ -185,6 +208,8 @@ class SearchPlan:
                         "others of the same model, which are not searched; add a condition: "
                         f"when: {{arm: [...]}} without {group.arm}"
                     )
+        if experiment.tune.scheduler == "pbt":
+            changeable(experiment.space, facts, group.name)
         if experiment.tune.search == "grid":
             grid_size(experiment.space, facts)
         most = {}
@@ -249,27 +274,6 @@ class SearchPlan:
             needed |= new
             reached += [by_key[key] for key in new]
         return needed
-
-
-def rungs(experiment: TunedExperimentConfig, budget: int) -> tuple[int, ...]:
-    """Training examples after which the trials of a group are measured.
-
-    Args:
-        experiment: says how trials are stopped.
-        budget: training examples that the longest trial sees.
-    """
-    tune = experiment.tune
-    if tune.scheduler == "none":
-        return ()
-    if tune.scheduler == "median":
-        first, share = tune.grace, 1 / tune.measurements
-        shares = [n * share for n in range(1, tune.measurements)]
-        shares = [first, *(share for share in shares if share > first)]
-    else:
-        shares = []
-        while (share := tune.grace * tune.reduction ** len(shares)) < 1:
-            shares.append(share)
-    return tuple(sorted({max(1, round(share * budget)) for share in shares}))
 
 
 def _of(group: Group, configs: list[TrialConfig]) -> list[TrialConfig]:

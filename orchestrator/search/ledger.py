@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt, TypeAdapter
 
 from trainables.atomic import read_whole, sync_folder
+from trainables.changes import Change
 from trainables.errors import RunDirectoryError
 from trainables.record import checksum
 from trainables.settings import Settings
@@ -66,8 +67,35 @@ class Measured(Settings):
     decision: Literal["continue", "stop"]
 
 
-Event = Annotated[Proposed | Measured, Field(discriminator="event")]
-_EVENT: TypeAdapter[Proposed | Measured] = TypeAdapter(Event)
+class Continued(Settings):
+    """A member of a population goes on with the next part of training.
+
+    Attributes:
+        group: name of the group.
+        member: its number in the group, counted from 0.
+        generation: number of the part, counted from 0; the first part is what was proposed.
+        key: of the trial that trains this part.
+        settings: dotted key -> value with which training began.
+        changes: of them on the way, up to here.
+        parent: key of the trial that trained the part before; none: there is none.
+        source: the member whose part that was: its own number, or that of the one it copies.
+        examples: training examples that the whole of such a training sees.
+    """
+
+    event: Literal["continued"] = "continued"
+    group: str
+    member: NonNegativeInt
+    generation: NonNegativeInt
+    key: str
+    settings: dict[str, str | int | float | bool | None]
+    changes: tuple[Change, ...]
+    parent: str | None
+    source: NonNegativeInt
+    examples: PositiveInt
+
+
+Event = Proposed | Measured | Continued
+_EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
 
 
 class Ledger:
@@ -84,7 +112,7 @@ class Ledger:
         self._whole: int | None = None
         self._lines: int | None = None
 
-    def read(self) -> list[Proposed | Measured]:
+    def read(self) -> list[Event]:
         """All events. A last line that is not whole was never acted upon, and is left out.
 
         Raises:
@@ -119,7 +147,7 @@ class Ledger:
                 file.truncate(whole)
                 os.fsync(file.fileno())
 
-    def append(self, event: Proposed | Measured) -> None:
+    def append(self, event: Event) -> None:
         """Add an event; it is on the disk when this returns.
 
         Raises:
@@ -170,7 +198,7 @@ class Ledger:
         self._whole = None
 
 
-def _read(line: bytes, number: int) -> Proposed | Measured:
+def _read(line: bytes, number: int) -> Event:
     content = json.loads(line)
     written = content.pop("sha256", None) if isinstance(content, dict) else None
     if written != checksum(content) or content.pop("line", None) != number:

@@ -51,7 +51,11 @@ class Proposing:
             if key not in self._given and self._state.status(key) in ("unfinished", "failed"):
                 self._given.add(key)
                 return event, self._trial(event)
-        found = self._new()
+        return self.new()
+
+    def new(self) -> tuple[Proposed, PlannedTrial] | None:
+        """The next trial that was never proposed; see ``next``."""
+        found = None if self._ended() else self._new()
         if found is not None:
             self._state.add(found[0])
             self._given.add(found[0].key)
@@ -60,7 +64,11 @@ class Proposing:
     def more(self) -> bool:
         """Whether ``next`` has a trial to give, unless the search's time is up."""
         left = (self._state.status(key) in ("unfinished", "failed") for key in self._state.proposed)
-        return any(left) or self._new() is not None
+        return any(left) or self.any_new()
+
+    def any_new(self) -> bool:
+        """Whether ``new`` has a trial to give, unless the search's time is up."""
+        return self._new() is not None
 
     def _new(self) -> tuple[Proposed, PlannedTrial] | None:
         while (group := self._group()) is not None:

@@ -6,7 +6,7 @@ hard would lose every trial to tasks that are easy. Time is counted in training 
 
 import math
 from bisect import bisect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -139,6 +139,32 @@ def time_of(tune: TuneConfig, rung: int) -> float:
     compared are trials at the same rung. Times of asha and hyperband are their own rungs.
     """
     return float(rung) if tune.scheduler == "median" else tune.reduction ** (rung - 1)
+
+
+class ToTheEnd(FIFOScheduler):
+    """Lets every trial end, unless the search is to end before its time.
+
+    Args:
+        ended: told the key of each trial that has ended.
+        ending: whether the search is to end.
+    """
+
+    def __init__(self, ended: Callable[[str], None], ending: Ending) -> None:
+        super().__init__()
+        self._ended = ended
+        self._ending = ending
+
+    def __getstate__(self) -> dict[str, Any]:
+        # See PerGroup.
+        return {}
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """See ``TrialScheduler``; a trial that is stopped is unfinished."""
+        return TrialScheduler.STOP if self._ending.now else TrialScheduler.CONTINUE
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        """See ``TrialScheduler``."""
+        self._ended(_key(trial))
 
 
 def make_scheduler(state: SearchState, group: Group) -> FIFOScheduler:

@@ -4,28 +4,18 @@ Everything follows from the description, the ledger and the records, so a search
 an interruption stands where it stood, and a report needs nothing else. Knows nothing of Ray.
 """
 
-import json
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Literal
 
-from orchestrator.search.choice import chosen
-from orchestrator.search.config import TuneConfig, TunedExperimentConfig
+from orchestrator.search.choice import Chosen, chosen
+from orchestrator.search.config import TuneConfig
 from orchestrator.search.groups import Group
-from orchestrator.search.ledger import Ledger, Measured, Proposed
+from orchestrator.search.ledger import Continued, Event, Ledger, Measured, Proposed
 from orchestrator.search.summary import GroupSummary, SearchSummary, Tried
 from search_spaces.proposals import Observed, importances
 from search_spaces.space import Space
-from trainables.atomic import read_whole, write_text
-from trainables.errors import ConfigError, RunDirectoryError
-from trainables.record import (
-    RunLayout,
-    TrialRecord,
-    checksum,
-    mean_loss,
-    measured,
-    read_records,
-)
+from trainables.errors import RunDirectoryError
+from trainables.record import TrialRecord, mean_loss, measured
 from trainables.settings import Settings
 
 REASONS = {
@@ -42,44 +32,6 @@ class Description(Settings):
     space: Space
     tune: TuneConfig
     groups: tuple[Group, ...]
-
-
-def describe_search(
-    layout: RunLayout, experiment: TunedExperimentConfig, groups: Iterable[Group]
-) -> Description:
-    """Write the description of a search, atomically."""
-    description = Description(space=experiment.space, tune=experiment.tune, groups=tuple(groups))
-    content = description.model_dump(mode="json")
-    content["sha256"] = checksum(content)
-    write_text(layout.search, json.dumps(content, indent=1) + "\n")
-    return description
-
-
-def read_search(
-    layout: RunLayout, damaged: dict[Path, RunDirectoryError] | None = None
-) -> "SearchState":
-    """The search of a folder, as its files tell.
-
-    Args:
-        layout: the folder of the search's trials.
-        damaged: takes the files that are no readable record, and why; their trials have not ended.
-
-    Raises:
-        RunDirectoryError: there is no search, or a file of it is damaged.
-    """
-    try:
-        content = json.loads(read_whole(layout.search))
-        if content.pop("sha256", None) != checksum(content):
-            raise ValueError("not what was written")
-        description = Description.model_validate_json(json.dumps(content))
-    # Pydantic's errors are values' errors; those of the space are the project's own.
-    except (OSError, ValueError, AttributeError, TypeError, RecursionError, ConfigError) as error:
-        raise RunDirectoryError(
-            f"{layout.search}: missing or damaged; delete it and run the same command again, which "
-            "goes on where the search stood"
-        ) from error
-    records = read_records(layout, {} if damaged is None else damaged)
-    return SearchState(description, Ledger(layout.ledger), records)
 
 
 class SearchState:
@@ -115,7 +67,7 @@ class SearchState:
         for event in ledger.read():
             self._take(event)
 
-    def add(self, event: Proposed | Measured) -> None:
+    def add(self, event: Event) -> None:
         """Take an event; it is in the ledger when this returns.
 
         Raises:
@@ -124,7 +76,7 @@ class SearchState:
         self._ledger.append(event)
         self._take(event)
 
-    def _take(self, event: Proposed | Measured) -> None:
+    def _take(self, event: Event) -> None:
         if isinstance(event, Measured):
             if event.key not in self.proposed:
                 raise self._foreign(f"measures the trial {event.key}, which it has not proposed")
@@ -132,6 +84,8 @@ class SearchState:
             self.history.append(event)
         elif event.group not in self.groups:
             raise self._foreign(f"names the group {event.group}, which this search has not")
+        elif isinstance(event, Continued):
+            raise self._foreign("has a population, which this search has not")
         elif event.key in self.proposed or event.number != len(self.trials_of(event.group)):
             raise self._foreign(f"proposes trial {event.number} of {event.group} out of order")
         else:
@@ -221,18 +175,26 @@ class SearchState:
             groups=tuple(self._group(group) for group in self.groups.values()),
         )
 
-    def chosen(self) -> dict[str, Proposed]:
-        """Name of a group -> its best trial; groups of which none was measured are left out."""
+    @property
+    def failed(self) -> tuple[TrialRecord, ...]:
+        """Records of the trials that failed."""
+        return tuple(self.records[key] for key in self.proposed if self.status(key) == "failed")
+
+    def chosen(self) -> dict[str, Chosen]:
+        """Name of a group -> what is best; groups of which no trial was measured are left out."""
         found = {}
         for name in self.groups:
             trials = self.trials_of(name)
             index = self._best(trials)
             if index is not None:
-                [found[name]] = [event for event in trials if event.number == index]
+                [best] = [event for event in trials if event.number == index]
+                found[name] = self._choice(best)
         return found
 
-    def _best(self, trials: Iterable[Proposed]) -> int | None:
-        trials = list(trials)
+    def _choice(self, event: Proposed) -> Chosen:
+        return Chosen(event.settings)
+
+    def _best(self, trials: list[Proposed]) -> int | None:
         losses = {event.number: self.loss(event.key) for event in trials}
         return chosen(
             map(self.tried, trials), {n: loss for n, loss in losses.items() if loss is not None}

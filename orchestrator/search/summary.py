@@ -32,6 +32,9 @@ class Tried:
         full: training examples that it would have seen without being stopped.
         seconds: of training.
         rungs: (examples, score) of every measurement, examples increasing.
+        schedule: (share of the steps, settings from there on) of a trial whose settings changed on
+            the way, beginning with those at its start; ``settings`` are those at its end. Empty
+            where they did not change.
     """
 
     index: int
@@ -44,6 +47,7 @@ class Tried:
     full: int
     seconds: float
     rungs: tuple[tuple[int, float], ...]
+    schedule: tuple[tuple[float, dict[str, Any]], ...] = ()
 
     @property
     def value(self) -> float | None:

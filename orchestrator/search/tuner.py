@@ -1,5 +1,6 @@
 """Runs a search with Ray Tune: proposals one by one, a scheduler per group, nothing but records."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ from orchestrator.resources import TrialResources
 from orchestrator.runner import Follow, cells, fit
 from orchestrator.schedule import leaves_of
 from orchestrator.search.ending import Ending
+from orchestrator.search.evolving import Due, Evolution
 from orchestrator.search.groups import SearchPlan
 from orchestrator.search.ledger import Proposed
+from orchestrator.search.population import Population
 from orchestrator.search.proposing import Proposing
-from orchestrator.search.schedulers import PerGroup
+from orchestrator.search.schedulers import PerGroup, ToTheEnd
 from orchestrator.search.state import SearchState
 from trainables.record import RunLayout
 
@@ -65,6 +68,43 @@ def run_search(
         follow.write_waiting()
 
 
+def run_evolution(
+    plan: SearchPlan,
+    state: Population,
+    evolution: Evolution,
+    at_once: int,
+    ending: Ending,
+    layout: RunLayout,
+    resources: TrialResources,
+    console: Any,
+) -> None:
+    """Run what is left of a search by population based training; see ``run_search``.
+
+    Args:
+        at_once: how many groups are trained side by side.
+    """
+    with LiveView(GridProgress([], resources.slots), console) as view:
+        cell = cells(plan.experiment, layout, resources, plan.glue_dir, leaves_of(plan.forerunners))
+        forecast = ForecastOfParts(state, view)
+        for due in evolution.rounds(at_once):
+            forecast.known(due)
+            waiting = iter(due)
+
+            def next_cell(waiting: Iterator[Due] = waiting) -> dict[str, Any] | None:
+                one = None if ending.now else next(waiting, None)
+                return None if one is None else {"cell": cell(one.trial)}
+
+            fit(
+                Follow(view, {one.trial.key: one.trial for one in due}, layout),
+                plan.experiment,
+                resources,
+                search_alg=Proposals(next_cell),
+                scheduler=ToTheEnd(evolution.ended, ending),
+                num_samples=2**31,
+            )
+        forecast.clear()
+
+
 class Proposals(Searcher):
     """What Tune asks for the next trial."""
 
@@ -92,6 +132,44 @@ class Proposals(Searcher):
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
+
+
+class ForecastOfParts:
+    """Segments that are still to be trained, as the live view counts them."""
+
+    def __init__(self, state: Population, view: LiveView) -> None:
+        self._state = state
+        self._view = view
+        self._placeholders: dict[tuple[str, int, int], Expected] = {}
+
+    def known(self, due: list[Due]) -> None:
+        """These come next; more of their members follow."""
+        if not self._placeholders:
+            self._expect_all()
+        known, instead = [], []
+        for one in due:
+            part, group = one.segment, self._state.groups[one.segment.group]
+            title = f"{part.group} #{part.member}, part {part.generation + 1}"
+            known.append(Expected(part.key, title, group.model, one.examples, one.before))
+        there = {(one.segment.group, one.segment.generation) for one in due}
+        for place in [p for p in self._placeholders if (p[0], p[2]) in there]:
+            instead.append(self._placeholders.pop(place).key)
+        self._view.expect(known, instead)
+
+    def clear(self) -> None:
+        """No more will be trained."""
+        self._view.expect([], [one.key for one in self._placeholders.values()])
+        self._placeholders = {}
+
+    def _expect_all(self) -> None:
+        parts = self._state.generations
+        for event in self._state.proposed.values():
+            group, last = self._state.groups[event.group], self._state.line(event)[-1]
+            for generation in range(last.generation + 1, parts):
+                key = f"{event.key}/{generation}"
+                one = Expected(key, group.name, group.model, max(1, event.examples // parts))
+                self._placeholders[event.group, event.number, generation] = one
+        self._view.expect(self._placeholders.values())
 
 
 class Forecast:

@@ -4,7 +4,6 @@ import signal
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from random import Random
 from types import FrameType
 from typing import TypeVar
@@ -14,6 +13,7 @@ from hypothesis import seed as seeded
 from hypothesis.strategies import SearchStrategy
 
 from orchestrator.cli import one_line
+from tests.fuzz.totals import Totals
 from trainables.errors import InputError
 
 Value = TypeVar("Value")
@@ -24,31 +24,17 @@ SOAK = 10
 """How many times the cases of a small campaign a soak has."""
 
 
-@dataclass
-class Total:
-    """What a corpus came to."""
-
-    cases: int = 0
-    accepted: int = 0
-    crashes: int = 0
-
-
 class Hang(BaseException):
     """A case ran out of time; no ``except Exception`` of the code under test may swallow it."""
 
 
 class Campaign:
-    """All cases of one run of the tests.
+    """All cases of one run of the tests, counted in ``totals``."""
 
-    Attributes:
-        seed: decides every random choice; fixed but in a soak, where it is printed.
-        totals: corpus -> what it came to, in the order of the tests.
-    """
-
-    def __init__(self, seed: int, soak: bool) -> None:
-        self.seed = seed
+    def __init__(self, totals: Totals, soak: bool) -> None:
+        self.totals = totals
+        self.seed = totals.seed
         self.soak = soak
-        self.totals: dict[str, Total] = {}
 
     def draw(self, corpus: str, cases: int, body: Callable[[Random], bool]) -> None:
         """Call ``body`` with a generator per case; it says whether the input was accepted.
@@ -93,7 +79,7 @@ class Campaign:
             self._case(corpus, lambda value=value: body(value))
 
     def _case(self, corpus: str, body: Callable[[], bool]) -> None:
-        total = self.totals.setdefault(corpus, Total())
+        total = self.totals.of(corpus)
         total.cases += 1
         try:
             with time_limit():
@@ -104,26 +90,6 @@ class Campaign:
         except Exception as error:
             total.crashes += 1
             raise AssertionError(f"{type(error).__name__}: {error!s:.500}") from error
-
-    def summary(self) -> list[str]:
-        """The totals as a Markdown table."""
-        rows = [(name, t.cases, t.accepted, t.crashes) for name, t in self.totals.items()]
-        totals = self.totals.values()
-        rows.append(
-            (
-                "all",
-                sum(t.cases for t in totals),
-                sum(t.accepted for t in totals),
-                sum(t.crashes for t in totals),
-            )
-        )
-        return [
-            f"seed {self.seed}",
-            "",
-            "| corpus | cases | accepted | crashes |",
-            "| :-- | --: | --: | --: |",
-            *(f"| {name} | {cases:,} | {good:,} | {bad} |" for name, cases, good, bad in rows),
-        ]
 
 
 @contextmanager

@@ -1,25 +1,18 @@
-"""One campaign per run of the tests, told at its end."""
+"""One campaign per run of the tests."""
 
 from pathlib import Path
-from secrets import randbits
 
 import pytest
 
 from tests.fuzz.campaign import Campaign
+from tests.fuzz.totals import TOTALS
 from tests.orchestrator.command import Command
-
-_CAMPAIGN = pytest.StashKey[Campaign]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    soak = bool(config.getoption("--soak"))
-    config.stash[_CAMPAIGN] = Campaign(randbits(32) if soak else 1, soak)
 
 
 @pytest.fixture
-def campaign(request: pytest.FixtureRequest) -> Campaign:
+def campaign(pytestconfig: pytest.Config) -> Campaign:
     """Takes cases, of which it makes more with ``--soak``."""
-    return request.config.stash[_CAMPAIGN]
+    return Campaign(pytestconfig.stash[TOTALS], bool(pytestconfig.getoption("--soak")))
 
 
 @pytest.fixture
@@ -28,13 +21,3 @@ def command(
 ) -> Command:
     """The command line with ``tmp_path`` as working directory and token cache."""
     return Command(monkeypatch, capsys, tmp_path)
-
-
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    campaign = config.stash[_CAMPAIGN]
-    if campaign.totals:
-        terminalreporter.section("bad input")
-        for line in campaign.summary():
-            terminalreporter.write_line(line)

@@ -12,7 +12,8 @@ from orchestrator.search.config import load_tuned_experiment
 from orchestrator.search.groups import SearchPlan
 from orchestrator.search.ledger import Ledger, Measured
 from orchestrator.search.proposing import Proposing
-from orchestrator.search.state import SearchState, describe_search, read_search
+from orchestrator.search.state import SearchState
+from orchestrator.search.stored import describe_search, read_search
 from tests.fuzz.campaign import Campaign, accepted
 from tests.fuzz.damage import REPLACED, damaged, damaged_json, remove, replace
 from tests.orchestrator.command import Command, small_grid

@@ -23,6 +23,7 @@ class Grid:
     settings: tuple[str, ...] = ()
     command: tuple[str, ...] = ("run", "demo")
     sessions: list[int] = field(default_factory=list)
+    command: tuple[str, ...] = ("run", "demo")
 
     @property
     def layout(self) -> RunLayout:

@@ -26,7 +26,7 @@ CSV = "define.tasks.mine.files.train"
 BAD = [
     # presets
     (["plan", "dmo"], "preset dmo: unknown; did you mean demo?"),
-    (["plan", ""], "preset : unknown; there are bam, demo, full,"),
+    (["plan", ""], "preset : unknown; there are bam, demo, domain-adaptation,"),
     (["plan", "none.yaml"], "none.yaml: no such preset file"),
     (["plan", "folder.yaml"], "folder.yaml: no such preset file"),
     (["plan", "binary.yaml"], "binary.yaml: cannot be read as YAML: 'utf-8' codec"),

@@ -85,6 +85,11 @@ def test_more_slots_and_larger_trials_take_more(tiny_bert: Path) -> None:
     kept = total(2, "checkpoint.keep=true")
     assert one.after < kept.after < kept.running
     assert kept.running - kept.after < two.running - two.after
+    experiment, plan, _ = plan_experiment(preset, [*overrides, "checkpoint.every=0"])
+    waiting = [disk_use(experiment, plan, plan.trials, 1, waiting=n) for n in (0, 1, 3)]
+    each = waiting[1].running - waiting[0].running
+    assert each == max(disk._checkpoint(trial.config, plan) for trial in plan.trials)
+    assert waiting[2].running == waiting[0].running + 3 * each
     assert total(1, "save_models=true").after > one.after
     assert total(1, "training.keep=best").running > one.running
     assert total(1, "training.ema_decay=0.9").running > one.running

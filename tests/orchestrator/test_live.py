@@ -118,6 +118,19 @@ def test_a_continued_trial_is_not_taken_for_a_fast_one() -> None:
     assert grid.eta(110.0) == pytest.approx(10.0)
 
 
+def test_what_the_trial_before_has_seen_is_neither_left_nor_done() -> None:
+    grid = GridProgress([Expected("k", "part 3", "a", 1000, before=2000)])
+    grid.update("k", said(2000, 0.0))
+    assert grid.share() == 0.0
+    grid.update("k", said(2500, 50.0))
+    assert grid.share() == 0.5
+    assert grid.eta(50.0) == pytest.approx(50.0)
+    # Where it has to train all of it again, nothing of this part is done yet.
+    again = GridProgress([Expected("k", "part 3", "a", 1000, before=2000)])
+    again.update("k", said(500, 0.0))
+    assert again.share() == 0.0
+
+
 def test_a_failed_trial_leaves_nothing_to_wait_for_and_may_run_again() -> None:
     grid = planned(1)
     grid.update("k0", said(0, 0.0, examples_per_second=10.0))

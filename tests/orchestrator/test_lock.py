@@ -5,7 +5,9 @@ import json
 import multiprocessing
 import os
 import random
+import shlex
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +20,8 @@ import pytest
 from orchestrator import lock
 from orchestrator.lock import LOCK, Holder, held
 from trainables.errors import LockLostError, RunDirectoryError
+
+pytestmark = pytest.mark.serial
 
 CONTEXT = multiprocessing.get_context("forkserver")
 # Children of a clean server that has imported what they need.
@@ -114,7 +118,7 @@ def test_the_second_is_told_who_holds_it_since_when_and_what_to_do(tmp_path: Pat
         f"{content['since']} ({content['command']}); wait for it, end it or choose another "
         "directory with --run-dir"
     )
-    assert "pytest" in content["command"]
+    assert content["command"] == shlex.join(sys.orig_argv)[:300]
 
 
 def test_another_thread_of_the_same_process_is_refused_too(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from orchestrator.watch import watched
 from tests.conftest import PROJECT
 from trainables.errors import RayLostError
 
+pytestmark = pytest.mark.serial
+
 
 @dataclass
 class Node:

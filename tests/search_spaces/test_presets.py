@@ -12,6 +12,7 @@ def test_the_presets() -> None:
     assert set(preset_names()) == {
         "bam",
         "demo",
+        "domain-adaptation",
         "full",
         "methods",
         "mt-bert",

@@ -11,6 +11,7 @@ import torch
 
 from tests.trials import ARMS, assert_same, finished, runtime, trial_config
 from trainables import trial as trial_module
+from trainables.changes import Change
 from trainables.config import LimitsConfig, SelectionConfig, TrialConfig
 from trainables.record import read_record
 from trainables.training import checkpoint, loop
@@ -79,6 +80,16 @@ def test_from_every_step_with_a_best_epoch_and_early_stopping(
     assert record.reported_epoch < len(record.history)
     assert trial.loop is not None
     assert trial.loop.best_weights is not None
+
+
+@pytest.mark.usefixtures("keep_all")
+def test_from_every_step_with_settings_that_change(tiny_bert: Path, tmp_path: Path) -> None:
+    changes = (
+        Change(at=0.3, training={"learning_rate": 3e-4, "layer_decay": 0.7}),
+        Change(at=0.6, training={"weight_decay": 0.3, "label_smoothing": 0.2}),
+    )
+    config = trial_config("single_task", tiny_bert, **SMALL).model_copy(update={"changes": changes})
+    resumes_alike(config, tmp_path)
 
 
 @pytest.mark.usefixtures("keep_all")

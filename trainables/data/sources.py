@@ -11,7 +11,7 @@ from trainables.config import LimitsConfig
 from trainables.data.files import load as load_files
 from trainables.data.glue_dir import load as load_glue_dir
 from trainables.data.hub import load as load_hub
-from trainables.data.splits import RawTask, cap, carve, check, fingerprint
+from trainables.data.splits import RawTask, cap, carve, check, fingerprint, in_both_orders
 from trainables.data.task import TaskConfig, TaskData
 from trainables.errors import DataError
 
@@ -93,6 +93,8 @@ def load_task(
     splits["validation"] = cap(splits["validation"], limits.max_validation_examples)
     if selection_fraction is not None:
         splits["train"], splits["selection"] = carve(splits["train"], selection_fraction)
+    if task.both_orders:
+        splits["train"] = in_both_orders(splits["train"])
     check(name, RawTask(raw.labels, splits, raw.origin), len(task.text))
     return TaskData(
         name=name,

@@ -81,6 +81,12 @@ def carve(train: Split, fraction: float) -> tuple[Split, Split]:
     return train.take(np.setdiff1d(np.arange(len(train)), chosen)), train.take(chosen)
 
 
+def in_both_orders(split: Split) -> Split:
+    """The pairs as they are, then all of them with their texts exchanged."""
+    exchanged = [texts[::-1] for texts in split.texts]
+    return Split([*split.texts, *exchanged], np.tile(split.labels, 2))
+
+
 def _shares(counts: np.ndarray, total: int, lowest: np.ndarray, highest: np.ndarray) -> np.ndarray:
     """How many of each class, by largest remainder, within the bounds of each class.
 

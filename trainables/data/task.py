@@ -51,6 +51,10 @@ class TaskConfig(Settings):
     headline: Literal["accuracy", "f1", "matthews"] = Field(
         default="accuracy", description="the metric that speaks for the task (higher is better)"
     )
+    both_orders: bool = Field(
+        default=False,
+        description="train on each pair in both orders, where the order has no meaning (BAM, MRPC)",
+    )
     hub: HubSource | None = None
     glue_dir: Literal["CoLA", "SST-2", "MRPC"] | None = Field(
         default=None, description="folder in GLUE's official download layout"
@@ -66,6 +70,8 @@ class TaskConfig(Settings):
             raise ValueError("give at least one source: hub, glue_dir, demo or files")
         if self.labels is not None and len(set(self.labels)) != len(self.labels):
             raise ValueError("labels repeats a name")
+        if self.both_orders and len(self.text) != 2:
+            raise ValueError("both_orders is for tasks with two text columns")
         return self
 
     @property

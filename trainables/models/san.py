@@ -2,7 +2,9 @@
 
 Liu, Duh and Gao 2018, "Stochastic Answer Networks for Natural Language Inference" (section 2), as
 MT-DNN has it (Liu et al. 2019, section 3, "Pairwise Text Classification Output"), with the
-constants of its release 0.1: five steps, each step's answer dropped with probability 0.1.
+constants of its release 0.1: five steps, each step's answer dropped with probability 0.1, and
+dropout where that code has it: before each attention, before each answer and on the state that the
+GRU cell moves, for a text one mask for all its tokens.
 """
 
 import torch
@@ -20,7 +22,8 @@ class StochasticAnswerNetwork(Head):
     The state ``s_0`` is a weighted sum of the second text's tokens. At each step, bilinear
     attention of the state over the first text's tokens gives ``x_k``; the step's answer is a linear
     layer's softmax over ``[s_k; x_k; |s_k - x_k|; s_k * x_k]``, and a GRU cell moves the state to
-    ``s_(k+1)`` with ``x_k`` as its input. The head's answer is the mean of the steps'
+    ``s_(k+1)`` with ``x_k`` as its input (the paper counts the answer's state one further; this is
+    the order of the authors' code). The head's answer is the mean of the steps'
     distributions; in training each step's is left out of it with probability 0.1, but never all.
     """
 
@@ -38,20 +41,25 @@ class StochasticAnswerNetwork(Head):
         assert encoded.texts is not None, "this head is for tasks with two texts"
         # In float32 also where the encoder computes in half: probabilities are multiplied here.
         with torch.autocast(encoded.hidden.device.type, enabled=False):
-            hidden = self.dropout(encoded.hidden.float())
+            hidden = encoded.hidden.float()
             first, second = encoded.texts == 1, encoded.texts == 2
-            weights = _softmax(self.summary(hidden).squeeze(-1), second)
+            weights = _softmax(self.summary(self._thinned(hidden)).squeeze(-1), second)
             state = torch.einsum("bt,bth->bh", weights, hidden)
             answers = []
             for _ in range(STEPS):
-                scores = torch.einsum("bh,bth->bt", self.attention(state), hidden)
+                asked = self.attention(self.dropout(state))
+                scores = torch.einsum("bh,bth->bt", asked, self._thinned(hidden))
                 seen = torch.einsum("bt,bth->bh", _softmax(scores, first), hidden)
-                features = [state, seen, (state - seen).abs(), state * seen]
-                answers.append(self.out(torch.cat(features, dim=-1)).softmax(dim=-1))
+                features = torch.cat([state, seen, (state - seen).abs(), state * seen], dim=-1)
+                answers.append(self.out(self.dropout(features)).softmax(dim=-1))
                 state = self.cell(seen, self.dropout(state))
             shares = self._shares(len(hidden), hidden.device)
             mean = torch.einsum("bk,kbc->bc", shares, torch.stack(answers))
             return mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
+
+    def _thinned(self, hidden: Tensor) -> Tensor:
+        """Dropout of whole features of ``hidden`` ``(B, T, H)``, the same for all tokens."""
+        return hidden * self.dropout(torch.ones_like(hidden[:, :1]))
 
     def _shares(self, batch: int, device: torch.device) -> Tensor:
         """Each step's share in the answer, shape ``(B, steps)``."""

@@ -14,6 +14,7 @@ from trainables.strategies.base import Strategy
 from trainables.training.device import autocast
 from trainables.training.evaluate_metric import Classification
 from trainables.training.memory import attempt, too_large
+from trainables.training.metrics import counts
 
 
 @dataclass(frozen=True)
@@ -98,3 +99,26 @@ def evaluate_task(
         leak=leaks / len(split) if leaking else None,
     )
     return Evaluation(result, logits.numpy(), predictions.numpy(), labels.numpy())
+
+
+def add_counts(
+    strategy: Strategy,
+    running: list[np.ndarray],
+    tasks: np.ndarray,
+    logits: torch.Tensor,
+    labels: torch.Tensor,
+) -> None:
+    """Add a training micro-batch's predictions to the running confusion matrices.
+
+    Args:
+        strategy: knows what a prediction is.
+        running: a matrix per task, shape ``(classes, classes + 1)``; changed in place.
+        tasks: of each example, shape ``(batch,)``.
+        logits: shape ``(batch, classes of the head)``.
+        labels: shape ``(batch,)``.
+    """
+    for task in np.unique(tasks):
+        rows = torch.from_numpy(tasks == task)
+        predicted = strategy.predictions(int(task), logits[rows]).numpy()
+        own = strategy.own_labels(int(task), labels[rows]).numpy()
+        running[task] += counts(own, predicted, strategy.tasks[task].classes)

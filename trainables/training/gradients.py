@@ -50,6 +50,7 @@ class StepGradients:
     Attributes:
         weighting: how much each task's loss counts.
         aggregation: how the tasks' gradients become the shared encoder's.
+        smoothing: share of the gold label that all classes divide.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class StepGradients:
         self._distillation = (
             None if isinstance(config.arm, NaiveConcatArm) else (config.arm.distillation)
         )
-        self._smoothing = config.training.label_smoothing
+        self.smoothing = config.training.label_smoothing
         self._total_steps = total_steps
         self._norm = GradientNorm(last_shared_layer(model) if self.weighting.norms else [])
 
@@ -126,7 +127,7 @@ class StepGradients:
         if self._distillation is None:
             return logits, labels, labels
         weight = gold_weight(self._distillation, number, self._total_steps)
-        targets = soft_targets(labels, tensors["teacher"], weight, self._smoothing)
+        targets = soft_targets(labels, tensors["teacher"], weight, self.smoothing)
         return logits, labels, targets
 
     def _loss(self, logits: Tensor, target: Tensor) -> Tensor:
@@ -137,7 +138,7 @@ class StepGradients:
         section 7): of a pooled classifier with a union label space, other tasks' classes too.
         Distributions come with their gold part smoothed.
         """
-        smoothing = self._smoothing if self._distillation is None else 0.0
+        smoothing = self.smoothing if self._distillation is None else 0.0
         return cross_entropy(logits, target, label_smoothing=smoothing)
 
     def _micro_batches(

@@ -18,12 +18,14 @@ from trainables.record import EpochResult, TaskResult, mean_loss
 from trainables.strategies.base import Step, Strategy
 from trainables.training.accumulation import Accumulation
 from trainables.training.average import WeightAverage
+from trainables.training.course import Course
 from trainables.training.divergence import check_finite, check_weights
-from trainables.training.evaluation import Evaluation, evaluate_task
+from trainables.training.evaluation import Evaluation, add_counts, evaluate_task
 from trainables.training.freezing import Freezing
 from trainables.training.gradients import StepGradients
-from trainables.training.metrics import counts, macro, scores, trimmed
-from trainables.training.optimizer import learning_rate, make_optimizer
+from trainables.training.metrics import macro, scores, trimmed
+from trainables.training.optimizer import adjust, learning_rate, make_optimizer
+from trainables.training.selection import select
 from trainables.training.state import LoopState, Stateful
 
 Evaluations = dict[str, dict[str, Evaluation]]
@@ -32,6 +34,8 @@ Evaluations = dict[str, dict[str, Evaluation]]
 
 class TrainingLoop:
     """Trains ``model`` over the batches of ``strategy`` for ``total_steps`` optimiser steps.
+
+    A segment of a trial ends earlier, at ``course.end``.
 
     An *epoch* is a share ``1 / training.epochs`` of the steps; with the budget matched in passes
     it is one pass over the data. After each, all of ``splits`` that are in ``config.evaluated``
@@ -61,7 +65,8 @@ class TrainingLoop:
         self.precision = precision
         self.device = next(model.parameters()).device
         self.total_steps = config.total_steps or self.training.epochs * strategy.steps_per_pass
-        self.optimizer = make_optimizer(model, self.training)
+        self.course = Course(config, self.total_steps)
+        self.optimizer = make_optimizer(model, self.training, apart=self.course.moves)
         decay = self.training.ema_decay
         self.average = None if decay is None else WeightAverage(model, decay)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
@@ -103,7 +108,7 @@ class TrainingLoop:
     @property
     def done(self) -> bool:
         """Whether there is nothing left to train."""
-        return self.state.step >= self.total_steps or self.state.stopped_early
+        return self.state.step >= self.course.end or self.state.stopped_early
 
     def run(self) -> Iterator[None]:
         """Train to the end from wherever the state stands; yields after every optimiser step.
@@ -122,7 +127,8 @@ class TrainingLoop:
             epoch_ends = self.state.step == self.epoch_end(self.epoch)
             if epoch_ends:
                 self._end_epoch()
-            if self._rung_reached(self.state.examples - len(batch)):
+            search, seen = self.config.search, self.state.examples
+            if search is not None and search.measured(seen - len(batch), seen):
                 self._measure(fresh=not epoch_ends)
             yield
             if self.done:
@@ -140,7 +146,11 @@ class TrainingLoop:
     def _optimiser_step(self, step: Step) -> None:
         now = self.state.step + 1, self.total_steps
         self.freezing.apply(self.state.step)
-        rate = learning_rate(self.state.step, self.total_steps, self.training)
+        training = self.course.at(self.state.step)
+        if self.course.moves:
+            adjust(self.optimizer, training)
+            self.gradients.smoothing = training.label_smoothing
+        rate = learning_rate(self.state.step, self.total_steps, training)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["scale"]
         seen = self.accumulation.until_it_fits(
@@ -167,21 +177,12 @@ class TrainingLoop:
         if self.average is not None:
             self.average.update_parameters(self.model)
         for outputs in seen.outputs:
-            self._count(*outputs)
+            add_counts(self.strategy, self.state.running, *outputs)
         self.loss = seen.loss
         self.state.step += 1
         self.state.examples += len(step)
         self.state.loss_sum += seen.loss
         self.state.loss_steps += 1
-
-    def _count(self, tasks: np.ndarray, logits: torch.Tensor, labels: torch.Tensor) -> None:
-        """Add a micro-batch's predictions to the running training confusion matrices."""
-        for task in np.unique(tasks):
-            rows = torch.from_numpy(tasks == task)
-            predicted = self.strategy.predictions(int(task), logits[rows]).numpy()
-            own = self.strategy.own_labels(int(task), labels[rows]).numpy()
-            classes = self.strategy.tasks[task].classes
-            self.state.running[task] += counts(own, predicted, classes)
 
     def _end_epoch(self) -> None:
         state = self.state
@@ -204,7 +205,9 @@ class TrainingLoop:
             step=state.step,
             examples=state.examples,
             seconds=state.train_seconds + state.eval_seconds,
-            learning_rate=learning_rate(state.step - 1, self.total_steps, self.training),
+            learning_rate=learning_rate(
+                state.step - 1, self.total_steps, self.course.at(state.step - 1)
+            ),
             train_loss=state.loss_sum / state.loss_steps,
             splits={"train": running, **evaluated},
         )
@@ -214,17 +217,8 @@ class TrainingLoop:
         if "selection" in evaluated:
             self._select(self.headline(evaluated["selection"]))
 
-    def _rung_reached(self, before: int) -> bool:
-        """Whether the last step, which began after ``before`` examples, reached a rung."""
-        rungs = self.config.search.rungs if self.config.search is not None else ()
-        return any(before < rung <= self.state.examples for rung in rungs)
-
     def _measure(self, fresh: bool) -> None:
-        """Measure the headline on ``selection`` for whoever decides whether to go on.
-
-        Args:
-            fresh: whether the weights have moved since the last evaluation.
-        """
+        """Measure on ``selection``; ``fresh``: the weights have moved since the last evaluation."""
         check_weights(self.model, self.state.step, self.total_steps)
         started = time.perf_counter()
         evaluations = self._evaluate(("selection",)) if fresh else self._evaluations
@@ -235,21 +229,12 @@ class TrainingLoop:
 
     def _select(self, score: float) -> None:
         """Early stopping and the best epoch, on the selection split alone."""
-        state, stopping = self.state, self.training.early_stopping
-        if score > state.best_score + (stopping.min_delta if stopping else 0.0):
-            state.best_score, state.best_epoch, state.epochs_without_gain = score, self.epoch, 0
-            if self.training.keep == "best":
-                self.best_weights = {
-                    name: tensor.detach().cpu().clone()
-                    for name, tensor in self.evaluated.state_dict().items()
-                }
-        else:
-            state.epochs_without_gain += 1
-            state.stopped_early = (
-                stopping is not None
-                and state.epochs_without_gain >= stopping.patience
-                and state.step < self.total_steps
-            )
+        best = select(self.state, self.training, score, self.epoch, self.total_steps)
+        if best and self.training.keep == "best":
+            self.best_weights = {
+                name: tensor.detach().cpu().clone()
+                for name, tensor in self.evaluated.state_dict().items()
+            }
 
     def headline(self, results: dict[str, TaskResult]) -> float:
         """Mean over the tasks of their headline metrics."""
@@ -261,8 +246,10 @@ class TrainingLoop:
         )
 
     @property
-    def reported_epoch(self) -> int:
-        """The epoch whose weights and results are the trial's."""
+    def reported_epoch(self) -> int | None:
+        """The epoch whose weights and results are the trial's; none: those of a segment's end."""
+        if self.config.goes_on:
+            return None
         if self.training.keep == "best":
             return self.state.best_epoch
         return self.state.history[-1].epoch
@@ -272,11 +259,15 @@ class TrainingLoop:
         if self.average is not None:
             self.model.load_state_dict(self.average.model.state_dict())
             self.average = None
-        if self.reported_epoch != self._evaluated_epoch:
+        reported = self.reported_epoch
+        if reported is None:
+            if self._evaluated_epoch != self.epoch or self.state.step != self.epoch_end(self.epoch):
+                self._evaluations = self._evaluate(self.config.evaluated)
+        elif reported != self._evaluated_epoch:
             if self.best_weights is not None:
                 self.model.load_state_dict(self.best_weights)
             self._evaluations = self._evaluate(self.config.evaluated)
-            self._evaluated_epoch = self.reported_epoch
+            self._evaluated_epoch = reported
         if self.training.evaluate_test and "test" not in self._evaluations:
             self._evaluations |= self._evaluate(("test",))
         return self._evaluations

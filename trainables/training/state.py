@@ -14,7 +14,8 @@ class LoopState:
     """All that moves while a trial trains, besides weights and the ``Stateful`` parts.
 
     ``rungs`` are the measurements of a search's trial: training examples, headline and loss on
-    selection.
+    selection. ``inherited`` of the examples and ``inherited_seconds`` of ``train_seconds`` are
+    those of the trial that this one goes on from.
     """
 
     step: int = 0
@@ -31,6 +32,8 @@ class LoopState:
     stopped_early: bool = False
     interruptions: int = 0
     rungs: list[list[float]] = field(default_factory=list)
+    inherited: int = 0
+    inherited_seconds: float = 0.0
 
 
 class Stateful(Protocol):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from orchestrator.report.cells import Stat
-from orchestrator.report.table import Row, Table, comparison
+from orchestrator.report.table import Cell, Row, Table, comparison
 from tests.records import Trial, by_key, record, right, trial
 from trainables.errors import ConfigError
 from trainables.record import TrialRecord
@@ -73,6 +73,16 @@ def test_a_frozen_encoder_is_stored_once_for_all_its_adapters() -> None:
     )
     row = rows(table)["single_task"]
     assert (row.models, row.parameters) == (2, 990 + 2 * 10)
+
+
+def test_frozen_encoders_of_different_trials_are_each_stored() -> None:
+    arm = {"strategy": "single_task", "start_from": "before", "freezing": {"name": "all"}}
+    plan = [
+        trial("tuned", [task], arm=arm, start_from=start)
+        for task, start in (("sst2", "a" * 12), ("mrpc", "b" * 12), ("cola", "b" * 12))
+    ]
+    table = comparison(plan, by_key(*(record(one, trained_parameters=10) for one in plan)))
+    assert rows(table)["tuned"].parameters == 2 * 990 + 3 * 10
 
 
 def test_one_seed_has_no_standard_deviation() -> None:
@@ -331,6 +341,35 @@ def test_the_header_names_budget_data_and_seeds() -> None:
     assert print_[:13] not in line
 
 
+def test_the_header_says_whose_budget_is_another() -> None:
+    plan = [
+        trial("shared_encoder", ["cola"], training={"epochs": 6}),
+        trial("single_task", ["cola"], training={"epochs": 3, "optimizer": "adamax"}),
+        trial(
+            "less",
+            ["cola"],
+            arm={"strategy": "single_task"},
+            training={"epochs": 3, "optimizer": "adamax"},
+        ),
+        trial(
+            "tenth",
+            ["cola"],
+            arm={"strategy": "single_task"},
+            training={"epochs": 3, "warmup": 0.1, "layer_decay": 0.9, "ema_decay": 0.99},
+            limits={"train_fraction": 0.1, "max_train_examples": 500},
+        ),
+    ]
+    budgets = dict(comparison(plan, {}).header)["budget"].split(" / ")
+    names, texts = zip(*(text.split(": ", 1) for text in budgets), strict=True)
+    assert names == ("shared_encoder", "single_task, less", "tenth")
+    assert "6 passes" in texts[0]
+    assert "adamax" in texts[1]
+    assert "adamax" not in texts[0]
+    for words in ("warm-up 0.1", "layer decay 0.9", "averaged weights (0.99)", "at most 500 train"):
+        assert words in texts[2]
+    assert texts[2].endswith("10 % of the train examples")
+
+
 def test_a_label_names_the_row() -> None:
     arm = {"strategy": "shared_encoder", "label": "one for all"}
     planned = trial("mine", ["sst2"], arm=arm)
@@ -410,3 +449,107 @@ def test_an_arm_with_fewer_paired_seeds_is_not_called_the_best() -> None:
         multi("shared_encoder", 41, {"sst2": 10}),
     )
     assert "the best multi-task arm, naive_concat," in table.verdict[0]
+
+
+def some_of_the_tasks() -> Table:
+    """Two seeds of a full arm, two of one that was asked for sst2 alone, one of them missing."""
+    arm = {"strategy": "single_task", "tasks": ["sst2"]}
+    plan = [trial("alone", {"sst2": "accuracy"}, seed=seed, arm=arm) for seed in (41, 42)]
+    return table_of(
+        *(single(seed, {"sst2": 7, "mrpc": 6}) for seed in (41, 42)),
+        (plan, [record(plan[0], {"sst2": right(9, 10)})]),
+    )
+
+
+def test_an_arm_of_some_tasks_is_complete_without_the_others() -> None:
+    table = some_of_the_tasks()
+    row = rows(table)["alone"]
+    assert (row.seeds_complete, row.seeds_planned, row.models) == (1, 2, 1)
+    assert stat(row, "sst2.accuracy").n == 1
+    assert stat(row, "train_seconds").n == 1
+    assert row.cells["mrpc.accuracy"] == Cell(None)
+    assert [note.kind for note in table.notes] == ["missing"], "for the seed, not for the task"
+
+
+def test_an_arm_of_some_tasks_has_no_mean_over_all() -> None:
+    table = some_of_the_tasks()
+    row = rows(table)["alone"]
+    assert all(row.cells[key].stat is None for key in ("macro", "pooled.accuracy", "pooled.f1"))
+    (gap,) = table.differences
+    assert gap.macro is None
+    assert gap.tasks["mrpc"] is None
+    assert gap.tasks["sst2"] is not None
+    assert gap.tasks["sst2"].by_seed == {41: approx(0.2)}
+
+
+def test_the_reference_is_trained_on_all_tasks_where_there_is_such_a_row() -> None:
+    arm = {"strategy": "single_task", "tasks": ["sst2"]}
+    alone = trial("alone", {"sst2": "accuracy"}, arm=arm)
+    parts = [
+        ([alone], [record(alone, {"sst2": right(9, 10)})]),
+        single(41, {"sst2": 7, "mrpc": 6}),
+        multi("shared_encoder", 41, {"sst2": 8, "mrpc": 8}),
+    ]
+    table = table_of(*parts)
+    assert [gap.label for gap in table.differences] == ["alone", "shared_encoder"]
+    assert "shared_encoder, is 15.00 points ahead of single_task" in table.verdict[0]
+
+
+def test_without_an_arm_of_all_tasks_the_verdict_says_so() -> None:
+    plan = [trial(t, {t: "accuracy"}, arm={"strategy": "single_task"}) for t in PAIR]
+    (text,) = comparison(plan, by_key(*map(record, plan))).verdict
+    assert (
+        text == "tiny: no arm is trained on all tasks of this table, so it has no mean over them."
+    )
+
+
+@pytest.mark.parametrize(
+    ("arm", "text"),
+    [
+        ({"strategy": "single_task"}, "an encoder and a head per task"),
+        ({"strategy": "naive_concat"}, "all examples pooled, one classifier"),
+        (
+            {
+                "strategy": "shared_encoder",
+                "label": "mine",
+                "sampling": {"batch": "joint"},
+                "weighting": {"name": "dwa", "temperature": 3.0},
+                "aggregation": {"name": "pcgrad"},
+            },
+            "one encoder, a head per task; sampling interleave (batch joint); "
+            "weighting dwa (temperature 3.0); aggregation pcgrad",
+        ),
+        (
+            {
+                "strategy": "single_task",
+                "tasks": ["cola", "sst2"],
+                "train_fraction": 0.01,
+                "training": {"warmup": 0.0},
+                "task_heads": {"cola": {"dropout": 0.05}, "sst2": {"name": "mean"}},
+                "start_from": "before",
+                "distillation": {"teachers": "before"},
+                "adapter": {"rank": 8},
+            },
+            "an encoder and a head per task; tasks cola, sst2; train_fraction 0.01; "
+            "training warmup 0.0; task_heads cola pooler (dropout 0.05), sst2 mean; adapter lora; "
+            "start_from before; distillation (teachers before)",
+        ),
+    ],
+)
+def test_a_row_names_its_method_whatever_it_is_called(arm: dict, text: str) -> None:
+    planned = trial("foo", ["cola", "sst2"], arm=arm)
+    assert rows(comparison([planned], {}))[arm.get("label", "foo")].method == text
+
+
+def test_the_header_speaks_of_the_most_examples_that_a_trial_saw_and_of_the_grids_share() -> None:
+    arm = {"strategy": "single_task", "train_fraction": 0.1}
+    plan = [
+        trial("tenth", ["sst2"], arm=arm, limits={"train_fraction": 0.1}),
+        trial("single_task", ["sst2"], limits={"train_fraction": 0.5}),
+    ]
+    sizes = [{"sst2": {"train": n, "validation": 20}} for n in (10, 50)]
+    found = [record(one, examples_per_split=split) for one, split in zip(plan, sizes, strict=True)]
+    header = dict(comparison(plan, by_key(*found)).header)
+    assert "50 train" in header["task sst2"]
+    assert "50 % of the train examples" in header["budget"]
+    assert "10 %" not in header["budget"]

@@ -123,7 +123,7 @@ def test_a_tuned_single_task_alone_leaves_the_verdict_as_it_is() -> None:
 def test_the_header_says_where_the_settings_come_from() -> None:
     header = dict(table(**BOTH).header)
     assert header["budget"].endswith(
-        " / tuned: settings found by search on the selection split, see tuning.md"
+        ", tuned: settings found by search on the selection split, see tuning.md"
     )
     assert "learning rate 0.0003" not in header["budget"]
     assert "selection split carved from train, never on validation" in header["protocol"]

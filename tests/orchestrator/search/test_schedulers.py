@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from orchestrator.search.config import TuneConfig
-from orchestrator.search.groups import rungs
+from orchestrator.search.rungs import rungs
 from tests.orchestrator.search.made_up import BUDGET, MadeUp, group
 
 SCHEDULERS = ("asha", "hyperband", "median", "none")

@@ -20,8 +20,8 @@ from orchestrator.report import tuning
 from orchestrator.resources import TrialResources
 from orchestrator.runner import cells, runtime_of
 from orchestrator.schedule import leaves_of
-from orchestrator.search import run, tuner
-from orchestrator.search.run import TuningOutcome
+from orchestrator.search import cluster, run, searching, tuner
+from orchestrator.search.outcome import TuningOutcome
 from orchestrator.search.schedulers import PerGroup
 from orchestrator.stages import stages
 from trainables import tune
@@ -60,7 +60,8 @@ class WithoutRay:
         monkeypatch.setattr(tuning, "tuning_html", lambda *report: "")
         monkeypatch.setattr(tuner, "run_search", self._run_search)
         monkeypatch.setattr(run, "run_stages", self._run_stages)
-        monkeypatch.setattr(run._Cluster, "resources", lambda cluster, trials: RESOURCES)
+        monkeypatch.setattr(searching, "run_stages", self._run_stages)
+        monkeypatch.setattr(cluster.Cluster, "resources", lambda self, trials: RESOURCES)
 
     def tune(
         self, folder: Path, space: str, overrides: list[str], kill_at: int | None = None

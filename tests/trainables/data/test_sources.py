@@ -6,10 +6,11 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from trainables.config import LimitsConfig
 from trainables.data.sources import choose_source, load_task
-from trainables.data.task import Split, TaskConfig
+from trainables.data.task import Split, TaskConfig, TaskData
 from trainables.errors import DataError
 
 OFFERS = {
@@ -134,3 +135,27 @@ def test_a_larger_fraction_of_train_holds_the_smaller_ones_examples() -> None:
     assert texts(0.1) < texts(0.5) < texts(1.0)
     assert len(texts(0.1)) == 20
     assert texts(1.0) == texts(None)
+
+
+def test_pairs_in_both_orders_are_trained_on_but_not_measured_or_selected_on() -> None:
+    pairs = TaskConfig(text=("sentence1", "sentence2"), demo="paraphrase")
+
+    def load_pairs(task: TaskConfig) -> TaskData:
+        limits = LimitsConfig(max_train_examples=50, max_validation_examples=20)
+        return load_task("t", task, "demo", glue_dir=None, limits=limits, selection_fraction=0.2)
+
+    plain = load_pairs(pairs)
+    both = load_pairs(pairs.model_copy(update={"both_orders": True}))
+    first, second = both.splits["train"].texts[:40], both.splits["train"].texts[40:]
+    assert first == plain.splits["train"].texts
+    assert second == [(b, a) for a, b in first]
+    labels = plain.splits["train"].labels
+    np.testing.assert_array_equal(both.splits["train"].labels, [*labels, *labels])
+    for name in ("selection", "validation"):
+        assert both.splits[name].texts == plain.splits[name].texts
+    assert both.fingerprint != plain.fingerprint
+
+
+def test_a_single_text_has_no_orders() -> None:
+    with pytest.raises(ValidationError, match="both_orders is for tasks with two text columns"):
+        TaskConfig(text=("sentence",), demo="sentiment", both_orders=True)

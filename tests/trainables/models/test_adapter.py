@@ -57,6 +57,18 @@ def test_only_adapter_and_head_are_trained(family: str, configure: Configure) ->
     assert after.trained_count < after.parameters_count / 4
 
 
+def test_what_it_adds_is_two_thin_matrices_per_linear_layer(configure: Configure) -> None:
+    model = configure("bert")
+    encoder = load_encoder(model, 41)
+    plain = sum(p.numel() for p in encoder.parameters())
+    linear = [m for m in encoder.modules() if isinstance(m, torch.nn.Linear)]
+    head = 2 * encoder.hidden_size + 2
+    thin = sum(2 * (layer.in_features + layer.out_features) for layer in linear)
+    classifier = adapted(model)
+    assert classifier.trained_count == thin + head
+    assert classifier.parameters_count == plain + thin + head
+
+
 def test_the_seed_decides_where_it_starts(configure: Configure) -> None:
     model = configure("bert")
     one, same, other = (adapted(model, seed).state_dict() for seed in (41, 41, 42))

@@ -15,6 +15,7 @@ from trainables.data.task import Split, TaskData
 from trainables.data.tokens import tokenize_task
 from trainables.models.classifier import Classifier
 from trainables.models.encoder import load_encoder, load_tokenizer
+from trainables.models.head import Encoded
 from trainables.models.heads import HEADS
 from trainables.models.san import STEPS, StochasticAnswerNetwork
 from trainables.models.saved import load_classifier, save_classifier
@@ -104,6 +105,36 @@ def test_the_stochastic_answer_network_answers_with_probabilities(
     classifier = make(model, "san").eval()
     logits = classifier(batch_of(model, PAIRS, tmp_path), "t")
     torch.testing.assert_close(logits.exp().sum(dim=-1), torch.ones(3))
+
+
+def test_the_stochastic_answer_network_is_that_of_the_equations() -> None:
+    """Liu, Duh and Gao 2018, section 2, one example and one token at a time."""
+    torch.manual_seed(0)
+    head = StochasticAnswerNetwork(4, 3, 0.5).eval()
+    hidden = torch.randn(2, 6, 4)
+    texts = torch.tensor([[0, 1, 1, 0, 2, 0], [0, 1, 0, 2, 2, 2]])
+    with torch.no_grad():
+        found = head(Encoded(hidden, None, torch.ones(2, 6), texts))
+        for row in range(2):
+            premise = [hidden[row, t] for t in range(6) if texts[row, t] == 1]
+            hypothesis = [hidden[row, t] for t in range(6) if texts[row, t] == 2]
+            alphas = torch.cat([head.summary(h) for h in hypothesis]).softmax(0)
+            s = sum(a * h for a, h in zip(alphas, hypothesis, strict=True))
+            mean = torch.zeros(3)
+            for _ in range(5):
+                betas = torch.stack([head.attention.weight @ s @ p for p in premise]).softmax(0)
+                x = sum(b * p for b, p in zip(betas, premise, strict=True))
+                mean += head.out(torch.cat([s, x, (s - x).abs(), s * x])).softmax(0) / 5
+                s = head.cell(x, s)
+            torch.testing.assert_close(found[row].exp(), mean)
+
+
+def test_the_stochastic_answer_network_drops_features_of_a_text_for_all_its_tokens() -> None:
+    torch.manual_seed(0)
+    thinned = StochasticAnswerNetwork(64, 2, 0.5).train()._thinned(torch.ones(2, 5, 64))
+    assert (thinned == thinned[:, :1]).all()
+    assert set(thinned.unique().tolist()) == {0.0, 2.0}
+    assert not torch.equal(thinned[0], thinned[1])
 
 
 def test_the_stochastic_answer_network_drops_answers_but_never_all() -> None:

@@ -9,12 +9,12 @@ import torch
 from pydantic import TypeAdapter
 
 from tests.trials import ARMS
-from trainables.arms import ArmConfig
+from trainables.arms import ArmConfig, SamplingConfig
 from trainables.config import TrainingConfig
 from trainables.data.tokens import TokenSplit
 from trainables.strategies import Strategy, TrainTask, make_strategy
 from trainables.training.metrics import pooled, scores
-from trainables.training.sampling import SAMPLERS
+from trainables.training.sampling import SAMPLERS, make_sampler
 
 BATCHES = ("one_task", "mixed", "joint")
 TRAINING = TrainingConfig(batch_size=8)
@@ -122,6 +122,27 @@ def test_a_pass_has_as_many_examples_as_there_are(sampling: dict) -> None:
     # Only where whole batches are drawn with replacement can small last batches tip the balance.
     slack = 8 * 3 if sampling["batch"] == "one_task" else 0
     assert sum(map(len, steps)) == pytest.approx(80, abs=slack)
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS, ids=lambda s: f"{s['name']}-{s['batch']}")
+def test_each_epochs_examples_are_shared_out_as_the_sampler_says(sampling: dict) -> None:
+    sizes = np.array([80, 40, 24])  # Whole batches of 8, and in proportion 1 or more of each 8.
+    which = [
+        TrainTask(f"task{i}", 2, tokens(1000 * (i + 1), [3] * n, 2)) for i, n in enumerate(sizes)
+    ]
+    seen = np.zeros((TRAINING.epochs, 3))
+    seeds = 12
+    for seed in range(seeds):
+        trained = strategy({"strategy": "shared_encoder", "sampling": sampling}, seed, which)
+        for number, step in enumerate(islice(trained.steps(0), TRAINING.epochs * 18)):
+            for part in step.parts:
+                seen[number // 18, part.task] += len(part)
+    sampler = make_sampler(SamplingConfig.model_validate(sampling))
+    for epoch, counts in enumerate(seen):
+        expected = sampler.shares(sizes, epoch / (TRAINING.epochs - 1))
+        draws = seeds * (18 if sampling["batch"] == "one_task" else 144)
+        slack = 5 * np.sqrt(expected * (1 - expected) / draws)
+        assert (np.abs(counts / counts.sum() - expected) <= slack).all()
 
 
 @pytest.mark.parametrize("name", SAMPLERS)

@@ -124,12 +124,13 @@ def test_rates_fall_with_each_layer_from_the_heads_to_the_embeddings(
     scale = {id(p): group["scale"] for group in optimizer.param_groups for p in group["params"]}
     found = {name: scale[id(p)] for name, p in model.named_parameters()}
     assert {rate for name, rate in found.items() if name.startswith("heads.")} == {1.0}
-    for layer, expected in ((1, 0.5), (0, 0.25)):
+    assert {rate for name, rate in found.items() if ".pooler." in name} <= {0.5}
+    for layer, expected in ((1, 0.25), (0, 0.125)):
         named = [rate for name, rate in found.items() if f"layer.{layer}." in name]
         assert named
         assert set(named) == {expected}
     embeddings = [rate for name, rate in found.items() if "word_embeddings" in name]
-    assert set(embeddings) == {0.125}
+    assert set(embeddings) == {0.0625}
 
 
 def test_without_layer_decay_there_are_two_groups_of_one_rate() -> None:

@@ -1,8 +1,8 @@
 """Gradient aggregation: how the tasks' gradients become the shared encoder's.
 
-Most methods are torchjd's weightings of the gradients' Gramian. Its Nash-MTL is left out, for it
-needs CVXPY and the solver ECOS, which is no longer maintained. To add a method, name it here and in
-``AggregationConfig``.
+Most methods are torchjd's weightings of the gradients' Gramian; where those need CVXPY (and
+Nash-MTL the solver ECOS, which is no longer maintained), the small problem is solved here. To add a
+method, name it here and in ``AggregationConfig``.
 """
 
 from collections.abc import Callable
@@ -24,6 +24,7 @@ from trainables.training.aggregation.conflict_free import ConFIGWeighting
 from trainables.training.aggregation.dual_cone import NonNegativeLeastSquares
 from trainables.training.aggregation.graddrop import SignDropout
 from trainables.training.aggregation.gramian import ByGramian
+from trainables.training.aggregation.nash_mtl import NashMTLWeighting
 
 __all__ = ["GRAMIAN", "Aggregation", "Row", "make_aggregation"]
 
@@ -40,6 +41,7 @@ GRAMIAN: dict[str, Callable[[AggregationConfig], Callable[[Tensor], Tensor]]] = 
     "aligned_mtl": lambda config: lambda gramian: AlignedMTLWeighting()(gramian.float()).double(),
     # Quinton and Rey 2024, "Jacobian Descent for Multi-Objective Optimization", section 3.
     "upgrad": lambda config: UPGradWeighting(projector=NonNegativeLeastSquares()),
+    "nash_mtl": lambda config: NashMTLWeighting(),
     "config": lambda config: ConFIGWeighting(),
     # Lin et al. 2021, Algorithm 2: random weights of gradients.
     "random": lambda config: RandomWeighting(),

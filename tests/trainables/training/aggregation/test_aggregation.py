@@ -11,6 +11,7 @@ from torchjd.aggregation import IMTLG, MGDA, Aggregator, AlignedMTL, ConFIG, Gra
 from trainables.arms import AggregationConfig
 from trainables.training.aggregation import GRAMIAN, make_aggregation
 from trainables.training.aggregation.dual_cone import NonNegativeLeastSquares
+from trainables.training.aggregation.nash_mtl import NashMTLWeighting
 
 NAMES = [*GRAMIAN, "graddrop"]
 SHARES = [0.5, 0.3, 0.2, 0.7, 0.1]
@@ -116,7 +117,9 @@ CONFLICT = torch.zeros(2, 9)
 CONFLICT[0, 0], CONFLICT[1, 0], CONFLICT[1, 1] = 1.0, -1.0, 1.0
 
 
-@pytest.mark.parametrize("name", ["mgda", "pcgrad", "cagrad", "imtl_g", "upgrad", "config"])
+@pytest.mark.parametrize(
+    "name", ["mgda", "pcgrad", "cagrad", "imtl_g", "upgrad", "nash_mtl", "config"]
+)
 def test_of_two_rows_in_conflict_neither_is_worked_against(name: str) -> None:
     result = aggregate(name, CONFLICT, c=0.9) if name == "cagrad" else aggregate(name, CONFLICT)
     assert (CONFLICT @ result >= -1e-3).all()
@@ -150,6 +153,32 @@ def test_cagrad_improves_the_worst_task_more_than_any_other_vector_of_the_ball()
         step = torch.randn(9, generator=rng)
         other = mean + 0.6 * mean.norm() * step / step.norm()
         assert (rows @ other).min() <= best + 1e-3
+
+
+def test_nash_mtl_of_orthogonal_rows_is_the_sum_of_their_directions() -> None:
+    """Then a = 1 / length; and the result is as long as the rows in root mean square."""
+    rows = torch.eye(9)[:3] * torch.tensor([[2.0], [1.0], [2.0]])
+    expected = torch.tensor([*[1.0] * 3, *[0.0] * 6])
+    torch.testing.assert_close(aggregate("nash_mtl", rows), expected)
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10_000), tasks=st.integers(1, 8))
+def test_nash_mtl_solves_the_bargaining_equation(seed: int, tasks: int) -> None:
+    """K a = 1 / a, up to the factor that its scale is chosen by."""
+    rng = np.random.default_rng(seed)
+    rows = rng.standard_normal((tasks, tasks + 2)) * 10.0 ** rng.integers(-4, 4, (tasks, 1))
+    products = torch.from_numpy(rows @ rows.T)
+    found = NashMTLWeighting()(products) * tasks / products.trace().sqrt()
+    assert (found > 0).all()
+    torch.testing.assert_close(
+        found * (products @ found), torch.ones(tasks, dtype=torch.float64), rtol=0, atol=1e-3
+    )
+
+
+def test_nash_mtl_of_rows_that_cancel_out_is_nothing() -> None:
+    rows = some_rows(1).repeat(2, 1) * torch.tensor([[1.0], [-1.0]])
+    assert aggregate("nash_mtl", rows).abs().max() < 1e-4
 
 
 @pytest.mark.parametrize(

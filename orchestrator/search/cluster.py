@@ -1,0 +1,30 @@
+"""Ray, connected when the first trials are to run and only then."""
+
+from contextlib import ExitStack
+
+from rich.console import Console
+
+from orchestrator.resources import Node, TrialResources, feasible
+from orchestrator.search.config import TunedExperimentConfig
+
+
+class Cluster:
+    """Ray, connected when the first trials are to run and only then."""
+
+    def __init__(
+        self, experiment: TunedExperimentConfig, stack: ExitStack, console: Console
+    ) -> None:
+        self._experiment = experiment
+        self._stack = stack
+        self._console = console
+        self._nodes: list[Node] | None = None
+
+    def resources(self, trials: int) -> TrialResources:
+        """What each of so many trials gets."""
+        from orchestrator.connection import connected, dashboard
+
+        if self._nodes is None:
+            self._nodes = self._stack.enter_context(connected(self._experiment))
+            if self._experiment.ray.dashboard:
+                self._console.print(dashboard(), markup=False, soft_wrap=True)
+        return feasible(self._experiment, self._nodes, trials)

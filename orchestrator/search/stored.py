@@ -1,0 +1,60 @@
+"""A search as the files of its folder tell of it."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from orchestrator.search.config import TunedExperimentConfig
+from orchestrator.search.groups import Group
+from orchestrator.search.ledger import Ledger
+from orchestrator.search.population import Population
+from orchestrator.search.state import Description, SearchState
+from trainables.atomic import read_whole, write_text
+from trainables.errors import ConfigError, RunDirectoryError
+from trainables.record import RunLayout, TrialRecord, checksum, read_records
+
+
+def describe_search(
+    layout: RunLayout, experiment: TunedExperimentConfig, groups: Iterable[Group]
+) -> Description:
+    """Write the description of a search, atomically."""
+    description = Description(space=experiment.space, tune=experiment.tune, groups=tuple(groups))
+    content = description.model_dump(mode="json")
+    content["sha256"] = checksum(content)
+    write_text(layout.search, json.dumps(content, indent=1) + "\n")
+    return description
+
+
+def read_search(
+    layout: RunLayout, damaged: dict[Path, RunDirectoryError] | None = None
+) -> SearchState:
+    """The search of a folder, as its files tell.
+
+    Args:
+        layout: the folder of the search's trials.
+        damaged: takes the files that are no readable record, and why; their trials have not ended.
+
+    Raises:
+        RunDirectoryError: there is no search, or a file of it is damaged.
+    """
+    try:
+        content = json.loads(read_whole(layout.search))
+        if content.pop("sha256", None) != checksum(content):
+            raise ValueError("not what was written")
+        description = Description.model_validate_json(json.dumps(content))
+    # Pydantic's errors are values' errors; those of the space are the project's own.
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError, ConfigError) as error:
+        raise RunDirectoryError(
+            f"{layout.search}: missing or damaged; delete it and run the same command again, which "
+            "goes on where the search stood"
+        ) from error
+    records = read_records(layout, {} if damaged is None else damaged)
+    return state_of(description, Ledger(layout.ledger), records)
+
+
+def state_of(
+    description: Description, ledger: Ledger, records: Mapping[str, TrialRecord]
+) -> SearchState:
+    """The state of a search of this kind; see ``SearchState``."""
+    kind = Population if description.tune.scheduler == "pbt" else SearchState
+    return kind(description, ledger, records)
