@@ -272,6 +272,7 @@ def test_a_killed_search_goes_on_to_the_same_choice(
     assert not start(plan, tmp_path, Ended())[1].more()
 
 
+@pytest.mark.ray
 def test_with_ray_a_killed_command_goes_on_to_the_choice_made_without(
     tiny_bert: Path, tmp_path: Path
 ) -> None:
