@@ -7,9 +7,11 @@ To add a method, write a ``Weighting`` in a file of its own and name it here and
 from trainables.arms import WeightingConfig
 from trainables.strategies.base import TrainTask
 from trainables.training.weighting.base import Weighting
-from trainables.training.weighting.constant import BySize, Equal, Fixed
+from trainables.training.weighting.by_size import BySize
 from trainables.training.weighting.dwa import DWA
+from trainables.training.weighting.equal import Equal
 from trainables.training.weighting.famo import FAMO
+from trainables.training.weighting.fixed import Fixed
 from trainables.training.weighting.gradnorm import GradNorm
 from trainables.training.weighting.log_loss import LogLoss
 from trainables.training.weighting.rlw import RandomLoss

@@ -1,0 +1,14 @@
+"""Aligned gradients."""
+
+from torch import Tensor
+from torchjd.aggregation import AlignedMTLWeighting
+
+
+def aligned_mtl(gramian: Tensor) -> Tensor:
+    """Weights of the rows, shape ``(tasks,)``, from their Gramian ``(tasks, tasks)``.
+
+    Senushkin et al. 2023, "Independent Component Alignment for Multi-Task Learning", Algorithm 1:
+    the rows become orthogonal and equally long before they are averaged. In single precision, as
+    the rows are: it drops the directions that are 0 up to the precision of what it is given.
+    """
+    return AlignedMTLWeighting()(gramian.float()).double()

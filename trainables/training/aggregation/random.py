@@ -1,0 +1,13 @@
+"""Random gradient weighting."""
+
+from torch import Tensor
+from torchjd.aggregation import RandomWeighting
+
+
+def random(gramian: Tensor) -> Tensor:
+    """Weights of the rows, shape ``(tasks,)``, whatever their Gramian ``(tasks, tasks)`` is.
+
+    Lin et al. 2021, "Reasonable Effectiveness of Random Weighting: A Litmus Test for Multi-Task
+    Learning", Algorithm 2 (RGW): what a method that looks at the gradients has to beat.
+    """
+    return RandomWeighting()(gramian)

@@ -1,0 +1,15 @@
+"""Unconflicting projection of gradients."""
+
+from torch import Tensor
+from torchjd.aggregation import UPGradWeighting
+
+from trainables.training.aggregation.dual_cone import NonNegativeLeastSquares
+
+
+def upgrad(gramian: Tensor) -> Tensor:
+    """Weights of the rows, shape ``(tasks,)``, from their Gramian ``(tasks, tasks)``.
+
+    Quinton and Rey 2024, "Jacobian Descent for Multi-Objective Optimization", section 3 (UPGrad):
+    the mean of the rows, each projected onto the cone of vectors that conflict with no row.
+    """
+    return UPGradWeighting(projector=NonNegativeLeastSquares())(gramian)
