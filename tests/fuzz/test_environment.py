@@ -4,6 +4,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+import wandb
 
 from tests.fuzz.campaign import Campaign
 from tests.orchestrator.command import SMALL, Command, tiny
@@ -37,6 +38,8 @@ def test_any_environment_is_a_plan_or_a_clear_error(
         with monkeypatch.context() as patch:
             for name in random.sample(NAMES, 4):
                 patch.setenv(name, random.choice(NONSENSE))
+            # W&B keeps what it took from the environment for as long as the process lives.
+            wandb.teardown()
             ended = command(*arguments)
         assert ended.code in (0, 2), ended
         assert "Traceback" not in ended.err
