@@ -144,7 +144,8 @@ class JobServer:
                 raise ResourceError(
                     f"{self.address}: what answers there is no job server of Ray (404)"
                 ) from error
-            raise ClusterLostError(f"{self.address}: {_first(error)}") from error
+            what = "the connection broke" if told.startswith("WebSocket") else _first(error)
+            raise ClusterLostError(f"{self.address}: {what}") from error
 
 
 def _first(error: BaseException) -> str:
