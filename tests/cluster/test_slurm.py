@@ -50,6 +50,7 @@ def start(tmp_path: Path, ray_tmp: Path) -> Start:
     """Start the script as Slurm would, in ``tmp_path``, where the project is."""
     for name in ("orchestrator", "search_spaces", "trainables"):
         (tmp_path / name).symlink_to(PROJECT / name)
+
     def start(*arguments: str, venv: Path = Path(sys.prefix)) -> subprocess.Popen[str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
         return subprocess.Popen(
@@ -85,9 +86,7 @@ def fake(folder: Path, **programs: str) -> Path:
     return folder
 
 
-def fakes(
-    folder: Path, ray: str = "exec sleep 600", health: int = 0, run: str = "exit 0"
-) -> Path:
+def fakes(folder: Path, ray: str = "exec sleep 600", health: int = 0, run: str = "exit 0") -> Path:
     """The same, for what a test says of them."""
     return fake(
         folder / "venv",
