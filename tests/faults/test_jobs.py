@@ -137,7 +137,7 @@ def test_a_stopped_grid_keeps_what_it_has(
         grid, folder=tmp_path, settings=(*grid.settings, "training.epochs=500")
     )
     process = submit(long, cluster.url)
-    until(long.checkpointed, process)
+    until(long.layout.plan.exists, process)
     stopping = ended(submit(long, cluster.url, "--stop"), seconds=90)
     run = ended(process, seconds=30)
     assert (stopping.code, run.code) == (130, 130)
@@ -155,6 +155,10 @@ def test_a_stopped_grid_keeps_what_it_has(
         (
             {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "b" * 64},
             "the cluster refuses the token in the environment variable RAY_AUTH_TOKEN; set ",
+        ),
+        (
+            {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "", "RAY_AUTH_TOKEN_PATH": "/nowhere"},
+            "RAY_AUTH_TOKEN_PATH is set but file cannot be opened or is empty: /nowhere; set ",
         ),
     ],
 )
