@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import aiohttp
+import ray
 import requests
-from ray._private.authentication.authentication_utils import is_token_auth_enabled
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobDetails as JobDetails
 from ray.job_submission import JobSubmissionClient
@@ -23,6 +23,8 @@ ANSWER_SECONDS = 120.0
 AWAY = (OSError, TimeoutError, requests.RequestException, aiohttp.ClientError)
 """What a connection fails with."""
 
+
+ADVICE = "set RAY_AUTH_MODE=token and its token in RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
 
 # Ray's client tells of every step, on standard error, and so would the job's own output be torn.
 for _name in ("dashboard.modules.dashboard_sdk", "dashboard.modules.job.sdk"):
@@ -118,17 +120,12 @@ class JobServer:
         try:
             yield
         except AuthenticationError as error:
-            advice = (
-                "set RAY_AUTH_MODE=token and its token in RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
-            )
-            if is_token_auth_enabled():
-                what = f"the cluster refuses the token in {token_place()}"
-            else:
-                what = "the cluster asks for a token"
-            raise ResourceError(f"{self.address}: {what}; {advice}") from error
-        except (requests.HTTPError, requests.JSONDecodeError) as error:
+            raise ResourceError(f"{self.address}: {_refusal(error)}; {ADVICE}") from error
+        # Before the next: some of Ray's client are of both kinds.
+        except (requests.HTTPError, ValueError, TypeError, KeyError) as error:
             raise ResourceError(
-                f"{self.address}: what answers there is no job server of Ray ({_first(error)})"
+                f"{self.address}: what answers there is no job server of Ray, or one of another "
+                f"version than this ({ray.__version__}): {_first(error)}"
             ) from error
         except AWAY as error:
             raise ClusterLostError(f"{self.address}: no answer ({_first(error)})") from error
@@ -146,6 +143,16 @@ class JobServer:
                 ) from error
             what = "the connection broke" if told.startswith("WebSocket") else _first(error)
             raise ClusterLostError(f"{self.address}: {what}") from error
+
+
+def _refusal(error: AuthenticationError) -> str:
+    """What is wrong with the token, which Ray's client tells in a page."""
+    told = " ".join(str(error).split())
+    if told.startswith("Authentication required"):
+        return "the cluster asks for a token"
+    if told.startswith("Authentication failed"):
+        return f"the cluster refuses the token in {token_place()}"
+    return told.partition(". ")[0]
 
 
 def _first(error: BaseException) -> str:

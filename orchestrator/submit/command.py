@@ -1,6 +1,7 @@
 """The command ``submit``, from what was typed to the tables in a local folder."""
 
 import shlex
+import time
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
@@ -11,6 +12,9 @@ from orchestrator.submit.follow import follow, showing
 from orchestrator.submit.package import Request, packaged
 from orchestrator.submit.results import check_folder, save, unpacked
 from trainables.errors import ClusterLostError, RunDirectoryError
+
+READY_SECONDS = 60.0
+"""How long a cluster that answers may take no job."""
 
 FETCHES = 3
 """Attempts to read a block of results that is there and not whole."""
@@ -54,7 +58,7 @@ def submit(
     elif running is not None:
         say(f"joined job {running}, which runs already")
     else:
-        running = _start(server, request)
+        running = _start(server, request, say)
         say(f"submitted job {running}; run directory on the cluster: {request.run_dir}")
     try:
         with showing(console) as show:
@@ -87,18 +91,34 @@ def _running(server: JobServer, request: Request) -> str | None:
     return None
 
 
-def _start(server: JobServer, request: Request) -> str:
-    """A new job, or the one that another ``submit`` started at this moment."""
+def _start(server: JobServer, request: Request, say: Callable[[str], None]) -> str:
+    """A new job, or the one that another ``submit`` started at this moment.
+
+    Raises:
+        ClusterLostError: the cluster takes no job for ``READY_SECONDS``.
+        RunDirectoryError: the other one runs another grid.
+    """
     with packaged(request) as folders:
         earlier = server.jobs(request.prefix)
         last = int((earlier[-1].submission_id or "").rpartition("-")[2]) if earlier else 0
         submission_id = f"{request.prefix}{last + 1}"
-        new = server.submit(
-            submission_id,
-            entrypoint=request.entrypoint,
-            runtime_env=request.runtime_env(folders),
-            metadata=request.metadata,
-        )
+        what = {
+            "entrypoint": request.entrypoint,
+            "runtime_env": request.runtime_env(folders),
+            "metadata": request.metadata,
+        }
+        end = time.monotonic() + READY_SECONDS
+        while True:
+            try:
+                new = server.submit(submission_id, **what)
+                break
+            except ClusterLostError as error:
+                # A cluster that has just started takes no jobs yet. The id keeps a job whose answer
+                # was lost from being started twice.
+                if time.monotonic() > end:
+                    raise
+                say(f"{error}; trying again")
+                time.sleep(READY_SECONDS / 12)
     if not new:
         _running(server, request)  # It must run what is asked for here.
     return submission_id

@@ -22,7 +22,7 @@ cluster = Cluster(
         "num_cpus": 0, "include_dashboard": True, "dashboard_port": int(sys.argv[1])
     },
 )
-nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+nodes = [cluster.add_node(wait=False, num_cpus=1) for _ in range(2)]
 cluster.wait_for_nodes()
 print("up", flush=True)
 for line in sys.stdin:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
+from orchestrator.environment import git_commit
 from orchestrator.submit.client import JobServer
 from orchestrator.submit.results import BEGIN, MANIFEST, NAMES, unpacked
 from tests.faults.jobs import TOKEN, JobCluster, Wire, job_cluster
@@ -80,21 +81,20 @@ def test_lost_nodes_and_connections_change_nothing(
 ) -> None:
     process = submit(grid, wire.url)
     job = says(process, "^submitted job ").split()[2].rstrip(";")
-
     # The same command again joins it, and leaves it by Ctrl-C.
     second, third = submit(grid, cluster.url), submit(grid, cluster.url, "seeds=[7]")
     assert says(second, f"^joined job {job}, ")
     assert second.stdout is not None
     assert second.stdout.readline()
     second.send_signal(signal.SIGINT)
-    left = ended(second, seconds=20)
+    left = ended(second, seconds=120)
     assert left.code == 130
     again = re.search(rf"^left job {job} running; to follow it again: (.*)$", left.err, re.M)
     assert again is not None
     assert f"to stop it: {again[1]} --stop\n" in left.err
 
     # Another grid is not let into its run directory.
-    other = ended(third, seconds=60)
+    other = ended(third, seconds=120)
     assert other.code == 2
     assert f"job {job} runs there with other settings" in other.err
     assert other.err.count("\n") == 1
@@ -126,6 +126,9 @@ def test_lost_nodes_and_connections_change_nothing(
     about = json.loads((fetched / MANIFEST).read_text())
     assert (about["job"], about["exit_code"]) == (job, 0)
     assert unpacked(log) is not None
+    # It says of which commit the code was that was sent.
+    there = json.loads((fetched / "environment.json").read_text())
+    assert there["git_commit"] == git_commit()
     for record in read_records(grid.layout).values():
         assert record.status == "finished"
 
@@ -137,9 +140,9 @@ def test_a_stopped_grid_keeps_what_it_has(
         grid, folder=tmp_path, settings=(*grid.settings, "training.epochs=500")
     )
     process = submit(long, cluster.url)
-    until(long.checkpointed, process)
-    stopping = ended(submit(long, cluster.url, "--stop"), seconds=90)
-    run = ended(process, seconds=30)
+    until(long.layout.plan.exists, process)
+    stopping = ended(submit(long, cluster.url, "--stop"), seconds=180)
+    run = ended(process, seconds=120)
     assert (stopping.code, run.code) == (130, 130)
     assert "finished trials are kept" in stopping.err
     # How to go on is said to whoever submitted, in words that can be typed there.
@@ -155,6 +158,10 @@ def test_a_stopped_grid_keeps_what_it_has(
         (
             {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "b" * 64},
             "the cluster refuses the token in the environment variable RAY_AUTH_TOKEN; set ",
+        ),
+        (
+            {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "", "RAY_AUTH_TOKEN_PATH": "/nowhere"},
+            "RAY_AUTH_TOKEN_PATH is set but file cannot be opened or is empty: /nowhere; set ",
         ),
     ],
 )

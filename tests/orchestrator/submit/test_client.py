@@ -52,6 +52,8 @@ def web() -> Iterator[Web]:
     [
         (404, "not here", "what answers there is no job server of Ray"),
         (200, "<html>hello</html>", "what answers there is no job server of Ray"),
+        (200, '{"hello": 1}', "what answers there is no job server of Ray"),
+        (200, "[]", "what answers there is no job server of Ray"),
         (500, "oh", "what answers there is no job server of Ray"),
         (401, "who?", "the cluster asks for a token; set RAY_AUTH_MODE=token"),
     ],
@@ -95,7 +97,12 @@ def test_the_shell_s_cluster_is_not_taken_for_the_one_asked_for(
     web.answers["/api/version"] = (200, VERSION)
     monkeypatch.setenv("RAY_ADDRESS", "http://127.0.0.1:1")
     web.answers["/api/jobs/"] = (200, "[]")
-    assert JobServer(web.url).jobs("demo-") == []
+    server = JobServer(web.url)
+    assert server.jobs("demo-") == []
+    web.answers["/api/jobs/"] = (200, '[{"type": "of tomorrow"}]')
+    with pytest.raises(ResourceError, match="another version than this") as caught:
+        server.jobs("demo-")
+    assert "\n" not in str(caught.value)
 
 
 def test_questions_that_get_no_use_out_of_a_server_are_told(web: Web) -> None:

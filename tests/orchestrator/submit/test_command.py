@@ -89,6 +89,27 @@ def test_two_that_submit_at_once_share_a_job_or_one_is_refused(submit: Submit) -
             assert submit(server) == code
 
 
+def test_a_cluster_that_has_just_started_is_waited_for(
+    submit: Submit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Starting(Server):
+        refusals = 2
+
+        def submit(self, submission_id: str, **what: object) -> bool:
+            if self.refusals:
+                self.refusals -= 1
+                raise ClusterLostError("http://cluster:8265: no available agent")
+            return super().submit(submission_id, **what)
+
+    monkeypatch.setattr(command, "READY_SECONDS", 0.1)
+    assert submit(Starting([[WHOLE]])) == 0
+    assert submit.said[:2] == ["http://cluster:8265: no available agent; trying again"] * 2
+    never = Starting([[WHOLE]])
+    never.refusals = 10**6
+    with pytest.raises(ClusterLostError, match="no available agent"):
+        submit(never)
+
+
 def test_another_grid_is_refused(submit: Submit) -> None:
     server = Server(jobs=[job(1, request=OTHER)])
     with pytest.raises(RunDirectoryError, match=r"^/shared/runs/demo: job .* other settings"):
