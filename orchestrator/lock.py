@@ -152,7 +152,7 @@ class _Lock:
         if not self.root.is_dir():
             return  # The storage is away. What stays there is a dead process's lock: taken over.
         with suppress(OSError, filelock.Timeout), self._guard():
-            holder, _ = _read(self.path)
+            holder, _ = read_lock(self.path)
             if holder is not None and holder.token == self.holder.token:
                 self.path.unlink()
 
@@ -166,7 +166,7 @@ class _Lock:
 
     def _refuse_if_held(self) -> None:
         try:
-            holder, renewed = _read(self.path)
+            holder, renewed = read_lock(self.path)
         except FileNotFoundError:
             return
         lives = holder.lives() if holder is not None else None
@@ -189,7 +189,7 @@ class _Lock:
 
     def _renew_once(self) -> None:
         try:
-            holder, _ = _read(self.path)
+            holder, _ = read_lock(self.path)
         except FileNotFoundError:
             if self.root.is_dir() and not self._ended.is_set():
                 self._create()
@@ -212,7 +212,7 @@ def storage_time(folder: Path) -> float:
         return Path(probe.name).stat().st_mtime
 
 
-def _read(path: Path) -> tuple[Holder | None, float]:
+def read_lock(path: Path) -> tuple[Holder | None, float]:
     """Who holds the lock, none where that cannot be read, and when the file was renewed.
 
     An opened file's time is the server's; one that is only looked at may be remembered here.
