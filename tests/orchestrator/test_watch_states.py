@@ -12,7 +12,7 @@ from rich.console import Console
 from orchestrator import watch
 from orchestrator.lock import held
 from orchestrator.watch import follow
-from tests.orchestrator.run_folders import RunFolder
+from tests.orchestrator.run_folders import RunFolder, aged
 from trainables.errors import RunDirectoryError
 
 
@@ -108,7 +108,7 @@ def test_trials_are_followed_to_their_end_in_plain_lines(folder: RunFolder) -> N
 
 def test_a_trial_that_failed_before_may_run_again(folder: RunFolder) -> None:
     folder.held_elsewhere()
-    os.utime(folder.ends(0, "failed"), (time.time() - 500,) * 2)
+    aged(folder.ends(0, "failed"), 500)
     folder.says(0)
     assert "0 of 4 done, 1 running" in shown(folder)[1]
 
@@ -156,7 +156,7 @@ def test_clocks_that_differ_are_no_death_and_no_silence(folder: RunFolder, clock
     """The storage's clock is an hour off this machine's, and the lock is renewed."""
     age = -clock
     folder.held_elsewhere(age=age)
-    os.utime(folder.layout.plan, (time.time() - age,) * 2)
+    aged(folder.layout.plan, age)
     folder.says(0, age=age)
     renewed = threading.Timer(0.1, folder.held_elsewhere, kwargs={"age": age - 1})
     renewed.start()
@@ -169,7 +169,7 @@ def test_clocks_that_differ_are_no_death_and_no_silence(folder: RunFolder, clock
 
 def test_an_experiment_without_a_word_for_long_is_silent_not_dead(folder: RunFolder) -> None:
     for path in (folder.layout.plan, folder.says(0), folder.says(1)):
-        os.utime(path, (time.time() - 100,) * 2)
+        aged(path, 100)
     folder.held_elsewhere()
     code, text = shown(folder)
     assert code == 0
