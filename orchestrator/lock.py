@@ -40,6 +40,9 @@ STALE_SECONDS = 60.0
 
 GUARD_SECONDS = 30.0
 
+COMMAND = 4000
+"""Characters of its command that a holder tells of at most."""
+
 
 class Holder(Settings):
     """The content of a lock file: who holds it."""
@@ -75,7 +78,7 @@ class Holder(Settings):
         return started == self.started and state not in "ZX"
 
     def __str__(self) -> str:
-        return f"process {self.pid} on {self.host} since {self.since} ({self.command})"
+        return f"process {self.pid} on {self.host} since {self.since} ({self.command[:300]})"
 
 
 @contextmanager
@@ -121,7 +124,7 @@ class _Lock:
             pid=os.getpid(),
             started=_process(os.getpid())[1],
             since=datetime.now(UTC).isoformat(timespec="seconds"),
-            command=shlex.join(sys.orig_argv)[:300],
+            command=shlex.join(sys.orig_argv)[:COMMAND],
         )
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._renew, name="run directory", daemon=True)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from orchestrator.live import LiveView
-from orchestrator.lock import BEAT_SECONDS, LOCK, STALE_SECONDS, Holder, read_lock
+from orchestrator.lock import BEAT_SECONDS, COMMAND, LOCK, STALE_SECONDS, Holder, read_lock
 from orchestrator.observed import Observed
 from orchestrator.progress import GridProgress, TrialState
 from orchestrator.report.formats import plain
@@ -157,14 +157,10 @@ class Watch:
 
     def _command(self) -> str:
         holder = self.runner.holder
-        if holder is not None and len(holder.command) < CUT:
+        if holder is not None and len(holder.command) < COMMAND:
             return holder.command
         command = "tune PRESET SPACE" if self._search is not None else "run PRESET"
         return f"the same command as before (python -m orchestrator {command} ...)"
-
-
-CUT = 300
-"""Characters of a command that a lock's file holds at most."""
 
 
 def follow(
