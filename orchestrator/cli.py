@@ -174,6 +174,17 @@ def report(
 
 
 @app.command()
+def watch(
+    run_dir: Annotated[Path, typer.Argument(help="a run directory, here or mounted")],
+    once: Annotated[bool, typer.Option("--once", help="show how it stands now, and end")] = False,
+) -> None:
+    """Follow an experiment from another terminal or machine; writes nothing."""
+    from orchestrator.watch import follow
+
+    raise typer.Exit(follow(run_dir, make_console(), once=once))
+
+
+@app.command()
 def train(
     arm: Annotated[str, typer.Argument(help="single_task, naive_concat, shared_encoder ...")],
     overrides: Overrides = None,

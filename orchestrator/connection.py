@@ -42,9 +42,9 @@ import search_spaces
 import trainables
 from orchestrator.config import ExperimentConfig
 from orchestrator.private import secure_token, session_folder, token_place
+from orchestrator.ray_death import watched
 from orchestrator.resources import Node, this_machine
 from orchestrator.signals import Stop, interrupt, signals
-from orchestrator.watch import watched
 from trainables.errors import ResourceError
 
 # Tune would send the shell's AWS keys to all workers, and Ray would write them into its logs.

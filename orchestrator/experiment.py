@@ -12,7 +12,7 @@ from orchestrator.config import ExperimentConfig, load_experiment
 from orchestrator.disk import check_room, disk_use
 from orchestrator.live import LiveView
 from orchestrator.plan import Plan, PlannedTrial, make_plan
-from orchestrator.progress import Expected, GridProgress, TrialState
+from orchestrator.progress import Expected, GridProgress, TrialState, cell_name
 from orchestrator.report.render import write_tables
 from orchestrator.report.results import write_results
 from orchestrator.report.table import Table, comparison
@@ -123,9 +123,7 @@ def run_stages(
     """Run trials after those that they need; one whose forerunner failed fails for that reason."""
     from orchestrator.runner import run_trials
 
-    expected = [
-        Expected(t.key, t.config.title, t.config.model_name, t.expected_examples) for t in waiting
-    ]
+    expected = [expected_of(trial) for trial in waiting]
     leaves = leaves_of(plan.trials)
     with LiveView(GridProgress(expected, resources.slots), console) as view:
         for stage in stages(waiting):
@@ -140,6 +138,13 @@ def run_stages(
                 view.finish(trial.key, TrialState.FAILED, reason)
             if ready:
                 run_trials(ready, experiment, layout, resources, plan.glue_dir, leaves, view)
+
+
+def expected_of(trial: PlannedTrial) -> Expected:
+    """A planned trial as the live view counts it."""
+    config = trial.config
+    cell = cell_name(config.arm_name, config.model_name, tuned=config.tuned)
+    return Expected(trial.key, config.title, config.model_name, trial.expected_examples, group=cell)
 
 
 def report(run_dir: Path) -> Outcome:

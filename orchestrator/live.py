@@ -1,6 +1,6 @@
 """Show a running grid: a live view on a terminal, plain lines in a log.
 
-Only ``orchestrator/progress.py`` knows the numbers; this file draws them.
+``orchestrator/progress.py`` knows the numbers, ``orchestrator/screen.py`` draws them.
 """
 
 import time
@@ -9,14 +9,13 @@ from threading import RLock
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table as Grid
 from rich.text import Text
 
 from orchestrator.progress import Expected, GridProgress, TrialProgress, TrialState
 from orchestrator.report.formats import clock, plain
+from orchestrator.screen import drawn
 from trainables.secrets import redacted
 
 
@@ -32,6 +31,9 @@ class LiveView:
         console: where to draw; none: standard output.
         now: gives seconds, by a clock that does not jump.
         every: seconds between two summary lines.
+
+    Attributes:
+        began: when the grid began, by the same clock; none: when the view is entered.
     """
 
     def __init__(
@@ -49,7 +51,9 @@ class LiveView:
         self._live: Live | None = None
         self._plain = False
         self._lock = RLock()
-        self._began = self._said = now()
+        self._remark = ""
+        self.began: float | None = None
+        self._said = now()
 
     def __getstate__(self) -> dict[str, Any]:
         passive = {"_console": None, "_live": None, "_plain": False, "_lock": None}
@@ -61,10 +65,11 @@ class LiveView:
     def __enter__(self) -> "LiveView":
         console = self._console or Console()
         self._console = console
-        self._began = self._said = self.now()
+        self._said = self.now()
+        self.began = self._said if self.began is None else self.began
         self._plain = not console.is_terminal or console.is_dumb_terminal
         if not self._plain:
-            self._live = Live(get_renderable=self.render, console=console, refresh_per_second=2)
+            self._live = Live(self, console=console, refresh_per_second=2)
             self._live.start()
         return self
 
@@ -85,10 +90,10 @@ class LiveView:
         with self._lock:
             self.progress.expect(expected, instead_of)
 
-    def start(self, key: str) -> None:
-        """A trial begins to run."""
+    def start(self, key: str, at: float | None = None) -> None:
+        """A trial begins to run, now or ``at`` a time."""
         with self._lock:
-            self.progress.start(key, self.now())
+            self.progress.start(key, self.now() if at is None else at)
             self._say(f"started {self.progress.trials[key].expected.title}")
 
     def restart(self, key: str, reason: str) -> None:
@@ -111,10 +116,25 @@ class LiveView:
                 self._say(f"{self.progress.trials[key].expected.title}: {text}", always=True)
             self._notes[key] = text
 
-    def finish(self, key: str, state: TrialState, reason: str = "") -> None:
-        """A trial has ended; ``reason`` says why it failed."""
+    def interrupt(self) -> None:
+        """Nothing runs any more."""
         with self._lock:
-            self.progress.finish(key, state, self.now())
+            for trial in self.progress.running():
+                self.progress.interrupt(trial.expected.key)
+
+    def remark(self, text: str) -> None:
+        """What is to be known of the whole; it stays in view until there is another, or none."""
+        with self._lock:
+            if text and text != self._remark and self._plain:
+                self._say(text)
+            self._remark = text
+
+    def finish(
+        self, key: str, state: TrialState, reason: str = "", at: float | None = None
+    ) -> None:
+        """A trial has ended, now or ``at`` a time; ``reason`` says why it failed."""
+        with self._lock:
+            self.progress.finish(key, state, self.now() if at is None else at)
             trial = self.progress.trials[key]
             line = f"{state.value} {trial.expected.title}{_ending(trial, reason)}"
             self._say(line, always=state in (TrialState.FAILED, TrialState.DIVERGED))
@@ -138,25 +158,16 @@ class LiveView:
             f"{counts[TrialState.PENDING]} left",
             *(text for text in bad if not text.startswith("0 ")),
         ]
-        text = f"{', '.join(parts)}; {clock(self.now() - self._began)} elapsed"
+        elapsed = 0.0 if self.began is None else max(0.0, self.now() - self.began)
+        text = f"{', '.join(parts)}; {clock(elapsed)} elapsed"
         if done == len(self.progress.trials):
             return text
         return f"{text}, about {clock(self.progress.eta(self.now()))} to go"
 
-    def render(self) -> Group:
-        """The live view: a bar for the grid and a line for each running trial."""
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         with self._lock:
-            bar = Grid.grid(padding=(0, 1))
-            bar.add_row(
-                ProgressBar(total=1.0, completed=self.progress.share(), width=40),
-                Text(f"{100 * self.progress.share():3.0f} %"),
-            )
-            running = Grid.grid(padding=(0, 2, 0, 0))
-            for index in range(5):
-                running.add_column(overflow="fold", justify="left" if index == 0 else "right")
-            for trial in self.progress.running():
-                running.add_row(*map(Text, _line(trial)))
-            return Group(bar, Text(self.summary(), overflow="fold"), running)
+            parts = drawn(self.progress, self.now(), [self.summary(), self._remark], options)
+        yield from parts
 
     def _say(self, line: str, always: bool = False) -> None:
         """Print a line in a log; above the live view only what is important ``always``."""
@@ -165,19 +176,6 @@ class LiveView:
             self._live.console.print(Text(plain(line), overflow="fold"))
         if self._plain and self._console is not None:
             self._console.print(Text(plain(line)), soft_wrap=True)
-
-
-def _line(trial: TrialProgress) -> tuple[str, str, str, str, str]:
-    title, last = plain(trial.expected.title), trial.last
-    if last is None:
-        return title, "starting", "", "", ""
-    return (
-        title,
-        f"epoch {last['epoch']:.1f}/{last['epochs']}",
-        f"loss {last['loss']:.3f}",
-        _headline(last),
-        f"{last['examples_per_second']:.0f} ex/s",
-    )
 
 
 def _headline(last: Mapping[str, Any]) -> str:

@@ -40,6 +40,9 @@ STALE_SECONDS = 60.0
 
 GUARD_SECONDS = 30.0
 
+COMMAND = 4000
+"""Characters of its command that a holder tells of at most."""
+
 
 class Holder(Settings):
     """The content of a lock file: who holds it."""
@@ -75,7 +78,7 @@ class Holder(Settings):
         return started == self.started and state not in "ZX"
 
     def __str__(self) -> str:
-        return f"process {self.pid} on {self.host} since {self.since} ({self.command})"
+        return f"process {self.pid} on {self.host} since {self.since} ({self.command[:300]})"
 
 
 @contextmanager
@@ -121,7 +124,7 @@ class _Lock:
             pid=os.getpid(),
             started=_process(os.getpid())[1],
             since=datetime.now(UTC).isoformat(timespec="seconds"),
-            command=shlex.join(sys.orig_argv)[:300],
+            command=shlex.join(sys.orig_argv)[:COMMAND],
         )
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._renew, name="run directory", daemon=True)
@@ -152,7 +155,7 @@ class _Lock:
         if not self.root.is_dir():
             return  # The storage is away. What stays there is a dead process's lock: taken over.
         with suppress(OSError, filelock.Timeout), self._guard():
-            holder, _ = _read(self.path)
+            holder, _ = read_lock(self.path)
             if holder is not None and holder.token == self.holder.token:
                 self.path.unlink()
 
@@ -166,7 +169,7 @@ class _Lock:
 
     def _refuse_if_held(self) -> None:
         try:
-            holder, renewed = _read(self.path)
+            holder, renewed = read_lock(self.path)
         except FileNotFoundError:
             return
         lives = holder.lives() if holder is not None else None
@@ -189,7 +192,7 @@ class _Lock:
 
     def _renew_once(self) -> None:
         try:
-            holder, _ = _read(self.path)
+            holder, _ = read_lock(self.path)
         except FileNotFoundError:
             if self.root.is_dir() and not self._ended.is_set():
                 self._create()
@@ -212,7 +215,7 @@ def storage_time(folder: Path) -> float:
         return Path(probe.name).stat().st_mtime
 
 
-def _read(path: Path) -> tuple[Holder | None, float]:
+def read_lock(path: Path) -> tuple[Holder | None, float]:
     """Who holds the lock, none where that cannot be read, and when the file was renewed.
 
     An opened file's time is the server's; one that is only looked at may be remembered here.

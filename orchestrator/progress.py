@@ -4,11 +4,14 @@ A runner or a watcher feeds it with what trials say (``trainables/progress.py``)
 """
 
 import heapq
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from statistics import fmean
 from typing import Any
+
+from orchestrator.series import Curves
 
 
 class TrialState(Enum):
@@ -36,6 +39,7 @@ class Expected:
         model: trials of one model are taken to be equally fast.
         examples: training examples that it will have seen at its end.
         before: of what it says to have seen, those of the trial that it goes on from.
+        group: the arm and model, or the group of a search, that it is counted with.
     """
 
     key: str
@@ -43,6 +47,12 @@ class Expected:
     model: str
     examples: int
     before: int = 0
+    group: str = ""
+
+
+def cell_name(arm: str, model: str, *, tuned: bool = False) -> str:
+    """The group of a planned trial: what differs in task and seed alone is counted together."""
+    return f"{arm} tuned {model}" if tuned else f"{arm} {model}"
 
 
 @dataclass(frozen=True)
@@ -90,6 +100,46 @@ class TrialProgress:
         done = 0 if self.last is None else max(0, self.last["examples"] - self.expected.before)
         return 0 if self.state.is_finished else max(0, self.expected.examples - done)
 
+    @property
+    def headline(self) -> float | None:
+        """Its latest evaluation, a fraction; none: there was none."""
+        return None if self.last is None else self.last["headline"]
+
+    def seconds_left(self, now: float, rate: float | None = None) -> float | None:
+        """Until it has seen all its examples; none while unknown.
+
+        Args:
+            now: seconds, by the clock of what it says.
+            rate: examples per second, if its own is not known.
+        """
+        rate = self.rate or rate
+        if rate is None:
+            return None
+        silent = 0.0 if self.last is None else max(0.0, now - self.last["time"])
+        return max(0.0, self.examples_left / rate - silent)
+
+
+@dataclass
+class GroupProgress:
+    """The trials of a group together.
+
+    Attributes:
+        counts: how many are in each state.
+        headlines: the latest evaluation of each trial that has one, in the order of the trials.
+        examples, left: training examples of all its trials, and of them those not seen yet.
+    """
+
+    name: str
+    counts: Counter[TrialState] = field(default_factory=Counter)
+    headlines: list[float] = field(default_factory=list)
+    examples: int = 0
+    left: int = 0
+
+    @property
+    def share(self) -> float:
+        """Of its examples, those that have been seen."""
+        return 1 - self.left / self.examples if self.examples else 1.0
+
 
 class GridProgress:
     """All planned trials of a grid, by key.
@@ -100,20 +150,27 @@ class GridProgress:
     """
 
     def __init__(self, expected: Iterable[Expected], slots: int = 1) -> None:
-        self.trials = {one.key: TrialProgress(one) for one in expected}
+        self.trials: dict[str, TrialProgress] = {}
         self.slots = max(1, slots)
+        # Kept up to date with each trial, so that what is asked often costs the same for many.
+        self._counts: Counter[TrialState] = Counter()
+        self._running: dict[str, Curves] = {}
+        self._examples = self._left = 0
+        self.expect(expected)
 
     def expect(self, expected: Iterable[Expected], instead_of: Iterable[str] = ()) -> None:
         """Take trials that become known on the way, in place of others that stood for them."""
         for key in instead_of:
-            self.trials.pop(key, None)
+            if key in self.trials:
+                self._put(key, None)
         for one in expected:
-            self.trials.setdefault(one.key, TrialProgress(one))
+            if one.key not in self.trials:
+                self._put(one.key, TrialProgress(one))
 
     def start(self, key: str, now: float) -> None:
         """A trial begins to run, or runs again after a failure."""
         expected = self.trials[key].expected
-        self.trials[key] = TrialProgress(expected, TrialState.RUNNING, started=now)
+        self._put(key, TrialProgress(expected, TrialState.RUNNING, started=now))
 
     def update(self, key: str, progress: Mapping[str, Any] | None) -> None:
         """Take what a trial says; nothing (none), a foreign key or an ended trial changes nothing.
@@ -123,32 +180,69 @@ class GridProgress:
         trial = self.trials.get(key)
         if trial is None or progress is None or trial.state.is_finished:
             return
-        self.trials[key] = replace(
+        new = replace(
             trial,
             state=TrialState.RUNNING,
             started=progress["time"] if trial.started is None else trial.started,
             first=trial.first or progress,
             last=progress,
         )
+        self._put(key, new)
+        self._running[key].add(progress)
 
     def finish(self, key: str, state: TrialState, now: float) -> None:
         """A trial has ended."""
-        self.trials[key] = replace(self.trials[key], state=state, ended=now)
+        self._put(key, replace(self.trials[key], state=state, ended=now))
+
+    def interrupt(self, key: str) -> None:
+        """A trial runs no more and has not ended; it goes on from what it has said."""
+        self._put(key, replace(self.trials[key], state=TrialState.PENDING))
+
+    def _put(self, key: str, new: TrialProgress | None) -> None:
+        for trial, sign in ((self.trials.get(key), -1), (new, 1)):
+            if trial is not None:
+                self._counts[trial.state] += sign
+                self._examples += sign * trial.expected.examples
+                self._left += sign * trial.examples_left
+        if new is None:
+            self.trials.pop(key, None)
+        else:
+            self.trials[key] = new
+        if new is None or new.state is not TrialState.RUNNING:
+            self._running.pop(key, None)
+        elif new.first is None or key not in self._running:
+            self._running[key] = Curves()
 
     def running(self) -> list[TrialProgress]:
-        """The trials that run now, in the plan's order."""
-        return [t for t in self.trials.values() if t.state is TrialState.RUNNING]
+        """The trials that run now, in the order in which they started."""
+        return [self.trials[key] for key in self._running]
+
+    def curves(self, key: str) -> Curves:
+        """What a trial that runs now has said so far."""
+        return self._running[key]
 
     def counts(self) -> dict[TrialState, int]:
         """How many trials are in each state."""
-        states = [trial.state for trial in self.trials.values()]
-        return {state: states.count(state) for state in TrialState}
+        return {state: self._counts[state] for state in TrialState}
+
+    def groups(self) -> list[GroupProgress]:
+        """The groups of trials, in the order in which they became known."""
+        groups: dict[str, GroupProgress] = {}
+        for trial in self.trials.values():
+            name = trial.expected.group
+            group = groups.get(name)
+            if group is None:
+                group = groups[name] = GroupProgress(name)
+            group.counts[trial.state] += 1
+            group.examples += trial.expected.examples
+            group.left += trial.examples_left
+            if trial.headline is not None:
+                group.headlines.append(trial.headline)
+        return list(groups.values())
 
     def share(self) -> float:
         """Share of the expected examples that has been seen; ended trials count as seen."""
-        total = sum(trial.expected.examples for trial in self.trials.values())
-        left = sum(trial.examples_left for trial in self.trials.values())
-        return 1 - left / total if total else 1.0
+        return 1 - self._left / self._examples if self._examples else 1.0
 
     def eta(self, now: float) -> float | None:
         """Seconds until the last trial ends; none while no trial has a speed.
@@ -158,18 +252,17 @@ class GridProgress:
         waiting one takes the mean overhead of the finished ones besides.
         """
         rates = self._rates()
-        if not any(trial.examples_left for trial in self.trials.values()):
+        if not self._left:
             return 0.0
         if not rates:
             return None
         general = fmean(rates.values())
         known = [t.overhead for t in self.trials.values() if t.overhead is not None]
         overhead = fmean(known) if known else 0.0
-        busy = []
-        for trial in self.running():
-            rate = trial.rate or rates.get(trial.expected.model, general)
-            silent = 0.0 if trial.last is None else max(0.0, now - trial.last["time"])
-            busy.append(max(0.0, trial.examples_left / rate - silent))
+        busy = [
+            trial.seconds_left(now, rates.get(trial.expected.model, general)) or 0.0
+            for trial in self.running()
+        ]
         slots = busy + [0.0] * max(0, self.slots - len(busy))
         heapq.heapify(slots)
         for trial in self.trials.values():

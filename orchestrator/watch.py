@@ -1,134 +1,228 @@
-"""Notices that Ray itself has died, for which a driver would wait a minute or for ever."""
+"""Follows an experiment from another terminal or machine, from its run directory's files alone.
 
-import os
-import signal
-import socket
-import sys
-import threading
+Nothing is written there, so that a read-only mount does. Who runs the experiment is told by the
+lock's file, how its trials stand by records, progress files and, of a search, its ledger.
+"""
+
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
 
-import psutil
+from rich.console import Console
+from rich.text import Text
 
-from orchestrator.signals import signals
-from trainables.errors import RayLostError
+from orchestrator.live import LiveView
+from orchestrator.lock import BEAT_SECONDS, COMMAND, LOCK, STALE_SECONDS, Holder, read_lock
+from orchestrator.observed import Observed
+from orchestrator.progress import GridProgress, TrialState
+from orchestrator.report.formats import plain
+from orchestrator.screen import SILENT_SECONDS
+from orchestrator.search.observed import ObservedSearch
+from trainables.errors import RunDirectoryError
+from trainables.record import RunLayout
+from trainables.secrets import redacted
 
 LOOK_SECONDS = 1.0
 """Between two looks."""
-SILENCE_SECONDS = 30.0
-"""How long a cluster's GCS may give no answer; Ray's own client ends the process after a minute."""
-LEAVING_SECONDS = 20.0
-"""What the main thread gets to leave Ray, in which it may be stuck, before the process is ended."""
+
+RENEWED_WITHIN = 2 * BEAT_SECONDS + 2 * LOOK_SECONDS
+"""A lock that seems to be old and is watched is renewed within so many seconds, or never."""
 
 
-@contextmanager
-def watched(node: Any) -> Iterator[None]:
-    """Leave the block with an error soon after Ray has died, and leave none of its processes.
+class StorageClock:
+    """Unix seconds by the clock that gives the files their times, known without writing one.
 
-    Where the block cannot be left in time, the process ends with the error's line and exit code 1.
-    Outside the main thread, which alone can be interrupted, nothing is watched.
+    It is taken to be this machine's until a file tells better: one from the future, or one that
+    was written while it was watched.
+    """
+
+    def __init__(self) -> None:
+        self._offset = time.time() - time.monotonic()
+
+    def __call__(self) -> float:
+        return time.monotonic() + self._offset
+
+    def seen(self, written: float, *, just_now: bool = False) -> None:
+        """A file with this time has been seen, which may have been written just now."""
+        if just_now or written > self():
+            self._offset = written - time.monotonic()
+
+
+class Runner:
+    """Who runs the experiment of a run directory."""
+
+    def __init__(self, root: Path, now: StorageClock) -> None:
+        self._path = root / LOCK
+        self._now = now
+        self._renewed: float | None = None
+        self._watched_since = time.monotonic()
+        self.holder: Holder | None = None
+
+    def lives(self) -> bool | None:
+        """Whether somebody runs it; none: that can be said only after a while.
+
+        Raises:
+            OSError: the storage is away.
+        """
+        try:
+            self.holder, renewed = read_lock(self._path)
+        except (FileNotFoundError, NotADirectoryError):
+            self._renewed = None
+            return False
+        if renewed != self._renewed:
+            self._now.seen(renewed, just_now=self._renewed is not None)
+            self._renewed, self._watched_since = renewed, time.monotonic()
+        known = self.holder.lives() if self.holder is not None else None
+        if known is not None:
+            return known
+        if self._now() - renewed < STALE_SECONDS:
+            return True
+        return None if time.monotonic() - self._watched_since < RENEWED_WITHIN else False
+
+
+class Watch:
+    """The state of an experiment, look by look.
 
     Args:
-        node: Ray's ``Node`` of this process.
+        root: the run directory.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.now = StorageClock()
+        self.runner = Runner(root, self.now)
+        self._search: ObservedSearch | None = None
+        self._planned = Observed(RunLayout(root))
+
+    def look(self, view: LiveView) -> None:
+        """Tell ``view`` what is new.
+
+        Raises:
+            OSError: the storage is away.
+        """
+        layout = RunLayout(self.root)
+        layout.config.stat()
+        folder = RunLayout(self.root / "search")
+        if self._search is None and folder.search.exists():
+            self._search = ObservedSearch(folder)
+        for observed in self._folders:
+            observed.look(view)
+            self.now.seen(observed.newest)
+        if self._search is not None:
+            self._planned.changed(layout.tuning("json"))
+            if self._planned.newest > self._search.newest:
+                self._search.end(view)
+        progress = view.progress
+        progress.slots = max(progress.slots, progress.counts()[TrialState.RUNNING])
+
+    @property
+    def _folders(self) -> list[Observed]:
+        return [one for one in (self._search, self._planned) if one is not None]
+
+    @property
+    def began(self) -> float | None:
+        """When the command began that runs it or ran it last, by the storage's clock."""
+        return max(one.began for one in self._folders) or None
+
+    def remark(self, lives: bool | None) -> str:
+        """What is to be known besides the trials, in one line; empty: nothing.
+
+        Args:
+            lives: whether somebody runs it.
+        """
+        damaged = {path: what for one in self._folders for path, what in one.damaged.items()}
+        if damaged:
+            path, what = next(iter(damaged.items()))
+            more = f" (and {len(damaged) - 1} more files)" if len(damaged) > 1 else ""
+            return f"damaged: {path}: {what}{more}"
+        if lives and self.now() - max(one.newest for one in self._folders) > SILENT_SECONDS:
+            return f"silent for more than {SILENT_SECONDS:.0f} s; run by {self.runner.holder}"
+        return ""
+
+    def ended(self, view: LiveView) -> bool:
+        """Whether all trials that are known have ended."""
+        counts = view.progress.counts()
+        open_ = counts[TrialState.PENDING] + counts[TrialState.RUNNING]
+        return bool(view.progress.trials) and not open_
+
+    def failed(self, view: LiveView) -> bool:
+        """Whether a trial has no result."""
+        return any(one.failed(view) for one in self._folders)
+
+    def abandoned(self) -> str:
+        """That nobody runs it, and how to go on."""
+        holder = self.runner.holder
+        died = f"; {holder} has died" if holder is not None else ""
+        return f"nobody runs this experiment{died}; continue with: {self._command()}"
+
+    def _command(self) -> str:
+        holder = self.runner.holder
+        if holder is not None and len(holder.command) < COMMAND:
+            return holder.command
+        command = "tune PRESET SPACE" if self._search is not None else "run PRESET"
+        return f"the same command as before (python -m orchestrator {command} ...)"
+
+
+def follow(
+    run_dir: Path,
+    console: Console,
+    *,
+    once: bool = False,
+    fetch: Callable[[], None] = lambda: None,
+) -> int:
+    """Show how the trials of a run directory stand until all have ended or nobody runs them.
+
+    Args:
+        run_dir: a local folder; it may be mounted read-only.
+        console: where to show it: a live view on a terminal, else plain lines.
+        once: show how they stand now, and return.
+        fetch: called before each look; may bring ``run_dir`` up to date from elsewhere.
+
+    Returns:
+        The exit code: 0, or 1 if a trial has failed or nobody runs what has not ended.
 
     Raises:
-        RayLostError: Ray has died.
+        RunDirectoryError: it is no run directory of an experiment.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    watch = _Watch(node)
-    watch.start()
-    try:
+    fetch()
+    if not RunLayout(run_dir).config.exists():
+        raise RunDirectoryError(f"{run_dir}: no run directory (config.yaml is missing)")
+    watch = Watch(run_dir)
+    view = LiveView(GridProgress([]), console, now=watch.now)
+    # What has happened before is not told line by line.
+    watch.look(view)
+    view.began = watch.began
+    if once:
+        while (lives := watch.runner.lives()) is None:
+            time.sleep(LOOK_SECONDS)
+        if not lives:
+            view.interrupt()
+        view.remark(watch.remark(lives))
+        console.print(view)
+    else:
+        with view:
+            lives = _until_the_end(watch, view, fetch)
+    if not lives and not watch.ended(view):
+        console.print(Text(plain(redacted(watch.abandoned()))), soft_wrap=True)
+        return 1
+    return int(watch.failed(view))
+
+
+def _until_the_end(watch: Watch, view: LiveView, fetch: Callable[[], None]) -> bool:
+    """Show what happens until nobody runs the experiment."""
+    looks = 0
+    while looks < 2:
         try:
-            yield
-        finally:
-            with signals(signal.SIG_IGN):
-                watch.left.set()
-                watch.join()
-    except BaseException as error:
-        if watch.found is None:
-            raise
-        raise RayLostError(watch.found) from error
-
-
-class _Watch(threading.Thread):
-    """Looks after Ray until the block is left."""
-
-    def __init__(self, node: Any) -> None:
-        super().__init__(name="watch-ray", daemon=True)
-        self.found: str | None = None
-        self.left = threading.Event()
-        self._node = node
-        self._heard = time.monotonic()
-        self._raylet = _raylet_of(node)
-
-    def run(self) -> None:
-        family: dict[int, psutil.Process] = {}
-        while (what := self._lost()) is None:
-            # Noted before: the children of a raylet that died are nobody's.
-            family = _family(self._node)
-            if self.left.wait(LOOK_SECONDS):
-                return
-        self.found = f"{what}; what is finished or has a checkpoint is kept: run the command again"
-        for process in family.values():
-            with suppress(psutil.Error):  # It has ended, or its number is another's by now.
-                process.kill()
-        main = threading.main_thread().ident
-        assert main is not None
-        end = time.monotonic() + LEAVING_SECONDS
-        while time.monotonic() < end:
-            # More than once: the first asks (``signals.Stop``), the second insists.
-            signal.pthread_kill(main, signal.SIGTERM)
-            if self.left.wait(1.0):
-                return
-        print(f"error: {self.found}", file=sys.stderr, flush=True)
-        os._exit(1)
-
-    def _lost(self) -> str | None:
-        """What of Ray has died; none: nothing."""
-        for kind, process in self._node.dead_processes():
-            if kind in ("raylet", "gcs_server"):
-                return f"Ray on this machine has died ({kind}: exit code {process.returncode})"
-        if self._raylet is not None and not self._raylet.is_running():
-            return "the raylet that joins this machine to the cluster has died"
-        if self._answers():
-            self._heard = time.monotonic()
-        silent = time.monotonic() - self._heard
-        if silent < SILENCE_SECONDS:
-            return None
-        return f"the cluster at {self._node.gcs_address} has not answered for {silent:.0f} s"
-
-    def _answers(self) -> bool:
-        if self._node.is_head():
-            return True  # A process of ours.
-        host, _, port = self._node.gcs_address.rpartition(":")
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
-        except OSError:
-            return False
-        return True
-
-
-def _raylet_of(node: Any) -> psutil.Process | None:
-    """The raylet that somebody else has started here and that this process has joined."""
-    if node.is_head():
-        return None
-    option = f"--raylet_socket_name={node.raylet_socket_name}"
-    for process in psutil.process_iter(["cmdline"]):
-        if option in (process.info["cmdline"] or ()):
-            return process
-    return None
-
-
-def _family(node: Any) -> dict[int, psutil.Process]:
-    """The processes that ``node`` has started and all that descend from them."""
-    found: dict[int, psutil.Process] = {}
-    for _, process in node.live_processes():
-        with suppress(psutil.Error):
-            parent = psutil.Process(process.pid)
-            for one in (parent, *parent.children(recursive=True)):
-                found[one.pid] = one
-    return found
+            fetch()
+            watch.look(view)
+            lives = watch.runner.lives()
+            # Twice: between two commands the lock may be away for a moment.
+            looks = looks + 1 if lives is False else 0
+            view.remark(watch.remark(lives))
+        except OSError as error:
+            view.remark(f"{watch.root}: cannot be read ({error.strerror}); waiting for it")
+        view.tick()
+        time.sleep(LOOK_SECONDS)
+    watch.look(view)
+    view.interrupt()
+    return False

@@ -8,26 +8,34 @@ import json
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from trainables.atomic import read_whole
 from trainables.config import TrialConfig
+from trainables.errors import StorageError
 from trainables.training.state import LoopState
 
 if TYPE_CHECKING:
     from trainables.training.loop import TrainingLoop
 
 
+PROGRESS_SECONDS = 1.0
+"""Least time between two words of a trial."""
+
+Phase = Literal["preparing", "training", "evaluating"]
+
+
 class Progress(TypedDict):
     """Where a trial stands.
 
     ``headline`` is the latest evaluation (a fraction; none before the first) and ``headline_name``
-    says of what: a metric or ``macro``. ``loss`` is none where it is not finite. ``time`` is in
-    Unix seconds. ``note`` is what does not go as planned, for a human; empty: nothing. ``rungs``
-    are the measurements of a search's trial so far: training examples, score and loss.
+    says of what: a metric or ``macro``. ``loss`` is none before the first step and where it is not
+    finite. ``phase`` is what the trial does. ``time`` is in Unix seconds. ``note`` is what does not
+    go as planned, for a human; empty: nothing. ``rungs`` are the measurements of a search's trial
+    so far: training examples, score and loss.
     """
 
     epoch: float
@@ -42,9 +50,12 @@ class Progress(TypedDict):
     time: float
     note: str
     rungs: list[list[float]]
+    phase: Phase
 
 
-def progress_of(loop: "TrainingLoop | None", config: TrialConfig, note: str) -> Progress:
+def progress_of(
+    loop: "TrainingLoop | None", config: TrialConfig, note: str, phase: Phase = "training"
+) -> Progress:
     """Where a trial stands; before it has a loop, at its beginning."""
     state = LoopState() if loop is None else loop.state
     total_steps = 0 if loop is None else loop.total_steps
@@ -66,6 +77,7 @@ def progress_of(loop: "TrainingLoop | None", config: TrialConfig, note: str) -> 
         "time": time.time(),
         "note": note,
         "rungs": [list(rung) for rung in state.rungs],
+        "phase": phase,
     }
 
 
@@ -75,7 +87,6 @@ _NUMBERS = (
     "step",
     "total_steps",
     "examples",
-    "loss",
     "examples_per_second",
     "time",
 )
@@ -88,6 +99,36 @@ def write_progress(path: Path, progress: Mapping[str, Any]) -> None:
         path.parent.mkdir(exist_ok=True)
         temporary.write_text(json.dumps(dict(progress)), encoding="utf-8")
         temporary.replace(path)
+
+
+class Reporter:
+    """Leaves a trial's word for whoever watches, at most once in ``PROGRESS_SECONDS``.
+
+    Also while it evaluates, which may take long, so that it is not taken for dead.
+
+    Args:
+        path: of the progress file.
+        said: where the trial stands.
+        check: raises ``StorageError`` where the run directory is gone.
+    """
+
+    def __init__(
+        self, path: Path, said: Callable[[Phase], Progress], check: Callable[[], None]
+    ) -> None:
+        self._path = path
+        self._said = said
+        self._check = check
+        self._last = -math.inf
+
+    def __call__(self, phase: Phase) -> None:
+        """Leave word if it is time; the first of training always is."""
+        now = time.monotonic()
+        if now - self._last < PROGRESS_SECONDS:
+            return
+        self._last = -math.inf if phase == "preparing" else now
+        with suppress(StorageError):
+            self._check()
+            write_progress(self._path, self._said(phase))
 
 
 def read_progress(path: Path) -> Progress | None:
@@ -103,5 +144,7 @@ def _is_progress(content: Any) -> bool:
     if not isinstance(content, dict):
         return False
     numbers = all(isinstance(content.get(name), int | float) for name in _NUMBERS)
-    headline = isinstance(content.get("headline", ""), int | float | None)
-    return numbers and headline and isinstance(content.get("headline_name"), str)
+    perhaps = all(
+        isinstance(content.get(name, ""), int | float | None) for name in ("loss", "headline")
+    )
+    return numbers and perhaps and isinstance(content.get("headline_name"), str)

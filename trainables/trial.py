@@ -4,7 +4,6 @@ Nothing here knows of Ray: ``run_trial`` is what the command line calls, and the
 drives the same ``Trial`` in slices.
 """
 
-import math
 import platform
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +20,7 @@ from trainables.inputs import load_data
 from trainables.models.encoder import load_tokenizer
 from trainables.models.saved import save_classifier
 from trainables.predictions import write_predictions
-from trainables.progress import Progress, progress_of, write_progress
+from trainables.progress import Phase, Progress, Reporter, progress_of
 from trainables.record import RunLayout, TrialRecord, read_kills, write_record
 from trainables.retention import conclude
 from trainables.storage import Storage
@@ -37,9 +36,6 @@ from trainables.training.device import (
 from trainables.training.loop import TrainingLoop
 from trainables.training.memory import does_not_fit, held_to, too_large
 from trainables.training.restore import load_checkpoint, load_newest
-
-PROGRESS_SECONDS = 1.0
-"""Least time between two progress reports of a trial."""
 
 
 class Trial:
@@ -59,6 +55,8 @@ class Trial:
         self.note = ""
         self.checkpoints_failed = 0
         self._trackers: list[Tracker] = []
+        word = self.layout.progress(config.key)
+        self._report = Reporter(word, self.progress, self.storage.check)
 
     def run(self) -> Iterator[Progress]:
         """Prepare, train and evaluate; yields after each optimiser step.
@@ -72,13 +70,14 @@ class Trial:
         with held_to(self.runtime.memory if on_cpu else None):
             # Without the run directory there would seem to be no checkpoint to go on from.
             yield from self._kept("checkpoints", lambda: None)
+            self._report("preparing")
             yield from self._run(self._prepare())
 
     def _run(self, loop: TrainingLoop) -> Iterator[Progress]:
         self.loop = loop
         self._trackers = make_trackers(self.config, self.runtime)
+        loop.evaluates = lambda: self._report("evaluating")
         saved = time.monotonic()
-        reported = -math.inf
         logged = len(loop.state.history)
         for _ in loop.run():
             for epoch in loop.state.history[logged:]:
@@ -90,19 +89,15 @@ class Trial:
             if every and now - saved >= every and not loop.done:
                 self._checkpoint(loop)
                 saved = time.monotonic()
-            if now - reported >= PROGRESS_SECONDS:
-                with suppress(StorageError):
-                    self.storage.check()
-                    write_progress(self.layout.progress(self.config.key), self.progress())
-                reported = now
+            self._report("training")
             yield self.progress()
         if self.config.goes_on:
             self._checkpoint(loop)
         yield from self._finish(loop)
 
-    def progress(self) -> Progress:
+    def progress(self, phase: Phase = "training") -> Progress:
         """Where training stands."""
-        return progress_of(self.loop, self.config, self.note)
+        return progress_of(self.loop, self.config, self.note, phase)
 
     def failing(self, error: Exception) -> Iterator[Progress]:
         """Keep the record of this trial after ``error`` ended it; yields as ``run`` does.

@@ -127,7 +127,7 @@ class Ledger:
         events = []
         for number, line in enumerate(content.split(b"\n")[:-1], start=1):
             try:
-                events.append(_read(line, number))
+                events.append(read_event(line, number))
             except (ValueError, RecursionError) as error:
                 raise RunDirectoryError(
                     f"{self.path}: line {number} is damaged; choose another directory with "
@@ -198,7 +198,13 @@ class Ledger:
         self._whole = None
 
 
-def _read(line: bytes, number: int) -> Event:
+def read_event(line: bytes, number: int) -> Event:
+    """The event of one line, counted from 1.
+
+    Raises:
+        ValueError: the line is damaged.
+        RecursionError: the same.
+    """
     content = json.loads(line)
     written = content.pop("sha256", None) if isinstance(content, dict) else None
     if written != checksum(content) or content.pop("line", None) != number:

@@ -1,6 +1,7 @@
 """Runs a search with Ray Tune: proposals one by one, a scheduler per group, nothing but records."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +151,9 @@ class ForecastOfParts:
         for one in due:
             part, group = one.segment, self._state.groups[one.segment.group]
             title = f"{part.group} #{part.member}, part {part.generation + 1}"
-            known.append(Expected(part.key, title, group.model, one.examples, one.before))
+            known.append(
+                Expected(part.key, title, group.model, one.examples, one.before, group.name)
+            )
         there = {(one.segment.group, one.segment.generation) for one in due}
         for place in [p for p in self._placeholders if (p[0], p[2]) in there]:
             instead.append(self._placeholders.pop(place).key)
@@ -167,7 +170,8 @@ class ForecastOfParts:
             group, last = self._state.groups[event.group], self._state.line(event)[-1]
             for generation in range(last.generation + 1, parts):
                 key = f"{event.key}/{generation}"
-                one = Expected(key, group.name, group.model, max(1, event.examples // parts))
+                examples = max(1, event.examples // parts)
+                one = Expected(key, group.name, group.model, examples, group=group.name)
                 self._placeholders[event.group, event.number, generation] = one
         self._view.expect(self._placeholders.values())
 
@@ -191,7 +195,9 @@ class Forecast:
         if tune.max_trials is not None:
             budgets = budgets[: max(0, tune.max_trials - len(state.proposed))]
         self._placeholders = [
-            Expected(f"{group.name}#{number}", group.name, group.model, group.budget)
+            Expected(
+                f"{group.name}#{number}", group.name, group.model, group.budget, group=group.name
+            )
             for group, number in budgets
         ]
         view.expect(self._placeholders)
@@ -200,7 +206,9 @@ class Forecast:
         """A trial has become known."""
         placeholder = f"{event.group}#{event.number}"
         title = f"{event.group} #{event.number}"
-        known = Expected(event.key, title, trial.config.model_name, trial.expected_examples)
+        known = Expected(
+            event.key, title, trial.config.model_name, trial.expected_examples, group=event.group
+        )
         self._view.expect([known], [placeholder])
         self._placeholders = [one for one in self._placeholders if one.key != placeholder]
         self._rescale()
@@ -220,7 +228,6 @@ class Forecast:
             return
         share = sum(one.examples for one in ended) / sum(one.full for one in ended)
         scaled = [
-            Expected(one.key, one.title, one.model, max(1, round(share * one.examples)))
-            for one in self._placeholders
+            replace(one, examples=max(1, round(share * one.examples))) for one in self._placeholders
         ]
         self._view.expect(scaled, [one.key for one in self._placeholders])

@@ -192,14 +192,64 @@ def test_the_view_has_a_line_per_running_trial() -> None:
     view.start("k1")
     view.update("k1", said(400, 10.0, headline=0.8125, examples_per_second=40.0))
     console = Console(file=io.StringIO(), width=80, record=True)
-    console.print(view.render())
+    console.print(view)
     text = console.export_text()
     assert "trial 0" in text
-    assert "starting" in text
+    assert "starts" in text
     line = next(line for line in text.splitlines() if "trial 1" in line)
-    for word in ("epoch 1.3/3", "loss 0.500", "macro=0.812", "40 ex/s"):
+    for word in ("1.3/3", "0.500", "0.812", " 40 "):
         assert word in line
     assert "trial 2" not in text
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (80, 12), (200, 50)])
+def test_thousands_of_trials_fit_the_terminal(width: int, height: int) -> None:
+    names = [f"shared_encoder_with_a_long_name_{i % 90} minilm-l6" for i in range(2000)]
+    grid = GridProgress(
+        [
+            Expected(f"k{i}", f"{name} seed {i}", "a", 1000, group=name)
+            for i, name in enumerate(names)
+        ]
+    )
+    for i in range(64):
+        grid.update(f"k{i}", said(400, 10.0, headline=0.8125, examples_per_second=40.0))
+    grid.finish("k0", TrialState.FINISHED, 10.0)
+    file = io.StringIO()
+    console = Console(file=file, width=width, height=height, force_terminal=True, color_system=None)
+    console.print(LiveView(grid, now=Clock()))
+    lines = file.getvalue().splitlines()
+    assert len(lines) <= height
+    assert max(map(len, lines)) <= width
+    text = file.getvalue()
+    assert "more groups" in text
+    assert "more that run" in text
+    assert " 0.812 " in text
+
+
+def test_a_group_is_counted_with_its_latest_scores() -> None:
+    cells = [("k0", "a x"), ("k1", "a x"), ("k2", "b x"), ("k3", "a x")]
+    grid = GridProgress([Expected(key, key, "m", 1000, group=group) for key, group in cells])
+    for key, headline in (("k0", 0.5), ("k1", 0.75), ("k2", None)):
+        grid.update(key, said(500, 1.0, headline=headline))
+    grid.finish("k1", TrialState.FINISHED, 2.0)
+    a, b = grid.groups()
+    assert (a.name, b.name) == ("a x", "b x")
+    assert (a.counts[TrialState.RUNNING], a.counts[TrialState.FINISHED]) == (1, 1)
+    assert a.headlines == [0.5, 0.75]
+    assert a.share == pytest.approx(0.5)
+    assert (b.headlines, b.share) == ([], 0.5)
+
+
+def test_a_remark_stays_in_view_and_is_one_line_of_a_log() -> None:
+    file = io.StringIO()
+    with LiveView(planned(1), Console(file=file, width=300), now=Clock()) as view:
+        for text in ("silent", "silent", "", "silent"):
+            view.remark(text)
+        console = Console(file=io.StringIO(), width=80, record=True)
+        console.print(view)
+    assert "silent" in console.export_text()
+    assert file.getvalue().splitlines()[:2] == ["silent", "silent"]
+    assert file.getvalue().count("silent") == 2
 
 
 def test_a_pickled_copy_keeps_the_numbers_and_shows_nothing() -> None:

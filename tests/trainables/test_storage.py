@@ -90,7 +90,7 @@ def test_a_trial_waits_for_its_run_directory_and_loses_nothing(
     gone: str, at: str, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The directory is away at the given time, and back after the trial has waited a little."""
-    monkeypatch.setattr(trial, "PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr("trainables.progress.PROGRESS_SECONDS", 0.0)
     config = trial_config("single_task", tiny_bert)
     whole = finished(config, tmp_path / "whole")
     values = runtime(tmp_path, checkpoint_every=1e-9)

@@ -1,5 +1,6 @@
 """Whole-split evaluation, never averaged over batches."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -45,12 +46,14 @@ def evaluate_task(
     batch_size: int,
     device: torch.device,
     precision: str,
+    evaluates: Callable[[], None] = lambda: None,
 ) -> Evaluation:
     """Evaluate ``model`` on all of one task's ``split``, in evaluation mode.
 
     A batch that does not fit into memory is cut in half, and so are those after it. The logits do
     not depend on that but for rounding (a smaller batch may be padded less and summed in another
     order), so a prediction can differ only where two classes are equally likely to the last digits.
+    ``evaluates`` is called after every batch.
 
     Raises:
         TrialError: not even one example at a time fits.
@@ -82,6 +85,7 @@ def evaluate_task(
             batch_size = -(-len(indices) // 2)
             continue
         order = order[batch_size:]
+        evaluates()
         logits[indices] = strategy.own_logits(task, raw)
         predictions[indices] = strategy.predictions(task, raw)
         metric.add_batch(predictions=predictions[indices], references=labels[indices])

@@ -6,7 +6,7 @@ it (a Tune Trainable, the command line, a debugger) may report, save or stop bet
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -86,6 +86,7 @@ class TrainingLoop:
         self.state = LoopState(running=self._no_counts())
         self.best_weights: dict[str, torch.Tensor] | None = None
         self.loss = math.nan
+        self.evaluates: Callable[[], None] = lambda: None  # after every batch of an evaluation
         self._evaluations: Evaluations = {}
         self._evaluated_epoch = 0
 
@@ -280,9 +281,8 @@ class TrainingLoop:
     def _evaluate(self, names: tuple[str, ...]) -> Evaluations:
         evaluations: Evaluations = {}
         for split in names:
-            for index, (task, splits) in enumerate(
-                zip(self.strategy.tasks, self.splits, strict=True)
-            ):
+            tasks = zip(self.strategy.tasks, self.splits, strict=True)
+            for index, (task, splits) in enumerate(tasks):
                 if split in splits:
                     evaluations.setdefault(split, {})[task.name] = evaluate_task(
                         self.evaluated,
@@ -292,6 +292,7 @@ class TrainingLoop:
                         batch_size=self.training.eval_batch_size,
                         device=self.device,
                         precision=self.precision,
+                        evaluates=self.evaluates,
                     )
         return evaluations
 
