@@ -35,6 +35,9 @@ Preset = Annotated[str, typer.Argument(help="demo, quick, full ... or a .yaml fi
 Overrides = Annotated[
     list[str] | None, typer.Argument(help="key=value, for example training.epochs=4 seeds=[1,2]")
 ]
+Dashboard = Annotated[
+    bool, typer.Option("--dashboard", help="start Ray's dashboard (ray.dashboard=true)")
+]
 RunDir = Annotated[Path | None, typer.Option(help="run directory (default: runs/PRESET)")]
 
 
@@ -95,9 +98,7 @@ def run(
     preset: Preset,
     overrides: Overrides = None,
     run_dir: RunDir = None,
-    dashboard: Annotated[
-        bool, typer.Option("--dashboard", help="start Ray's dashboard (ray.dashboard=true)")
-    ] = False,
+    dashboard: Dashboard = False,
 ) -> None:
     """Run a preset's trials with Ray Tune, then print the comparison table."""
     from orchestrator.config import load_experiment
@@ -130,6 +131,7 @@ def tune(
     warm_start: Annotated[
         Path | None, typer.Option(help="run directory of an earlier search that counts")
     ] = None,
+    dashboard: Dashboard = False,
     show: Annotated[
         bool, typer.Option("--plan", help="print what would be searched; nothing runs")
     ] = False,
@@ -137,7 +139,7 @@ def tune(
     """Search good settings for every arm on equal budgets, then compare the arms with them."""
     from orchestrator.search.config import load_tuned_experiment
 
-    overrides = list(overrides or [])
+    overrides = [*(overrides or []), *(["ray.dashboard=true"] if dashboard else [])]
     options = {"max_hours": max_hours, "max_trials": max_trials, "warm_start": warm_start}
     for name, value in options.items():
         if value is not None:

@@ -102,6 +102,11 @@ class RayConfig(Settings):
     dashboard: bool = Field(
         default=False, description="of a Ray on this machine; a cluster has its own"
     )
+    reuse: bool | Literal["auto"] = Field(
+        default="auto",
+        description="trials share processes, which saves each seconds of starting; a dashboard "
+        "then cannot tell them apart; auto: where no dashboard is shown",
+    )
 
     @model_validator(mode="after")
     def _dashboard_is_ours(self) -> Self:

@@ -35,16 +35,19 @@ from ray._private.authentication.authentication_utils import is_token_auth_enabl
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 from ray.core.generated import gcs_service_pb2, gcs_service_pb2_grpc
 from ray.exceptions import AuthenticationError
+from ray.job_config import JobConfig
 from ray.tune.execution import class_cache
 
 import orchestrator
 import search_spaces
 import trainables
 from orchestrator.config import ExperimentConfig
+from orchestrator.environment import git_commit
 from orchestrator.private import secure_token, session_folder, token_place
 from orchestrator.ray_death import watched
 from orchestrator.resources import Node, this_machine
 from orchestrator.signals import Stop, interrupt, signals
+from trainables.config import CODE_SCHEMA
 from trainables.errors import ResourceError
 
 # Tune would send the shell's AWS keys to all workers, and Ray would write them into its logs.
@@ -57,10 +60,13 @@ ANSWER_SECONDS = 5.0
 
 
 @contextmanager
-def connected(experiment: ExperimentConfig) -> Iterator[list[Node]]:
+def connected(experiment: ExperimentConfig, run_dir: Path | None = None) -> Iterator[list[Node]]:
     """Ray, started on this machine or joined at ``ray.address``; gives the nodes with CPUs.
 
     A Ray that is started here listens on the loopback interface alone and asks for a token.
+
+    Args:
+        run_dir: what Ray's dashboard and job list name as the run directory; none: no run.
 
     Raises:
         ResourceError: the cluster cannot be reached, asks for another token, or has no such node.
@@ -69,6 +75,7 @@ def connected(experiment: ExperimentConfig) -> Iterator[list[Node]]:
     address = experiment.ray.address
     # What goes wrong is told by the trials' records and the live view.
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    options["job_config"] = JobConfig(metadata=job_metadata(experiment, run_dir))
     if address is None:
         node = this_machine()
         # Without "local", RAY_ADDRESS or a Ray that runs here already would be joined.
@@ -122,6 +129,17 @@ def dashboard() -> str | None:
     return (
         f"Ray dashboard: http://{url} (log in with the token in {token_place()})" if url else None
     )
+
+
+def job_metadata(experiment: ExperimentConfig, run_dir: Path | None) -> dict[str, str]:
+    """What Ray's list of jobs says of this one."""
+    found = {
+        "experiment": experiment.name,
+        "run_directory": run_dir and str(run_dir.resolve()),
+        "commit": git_commit(),
+        "code_schema": str(CODE_SCHEMA),
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 @contextmanager

@@ -98,7 +98,7 @@ def run_experiment(
         if waiting or not layout.plan.exists():
             from orchestrator.connection import connected, dashboard
 
-            with connected(experiment) as nodes:
+            with connected(experiment, layout.root) as nodes:
                 if experiment.ray.dashboard:
                     console.print(dashboard(), markup=False, soft_wrap=True)
                 resources = feasible(experiment, nodes, len(plan.trials))

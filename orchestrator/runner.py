@@ -16,6 +16,7 @@ from ray import tune
 from orchestrator.config import ExperimentConfig
 from orchestrator.live import LiveView
 from orchestrator.plan import PlannedTrial
+from orchestrator.processes import Scheduler, process_of, reuses
 from orchestrator.progress import TrialState
 from orchestrator.resources import TrialResources
 from orchestrator.schedule import Leaves, failed
@@ -26,7 +27,7 @@ from trainables.record import RunLayout, TrialRecord, read_kills, write_record
 from trainables.secrets import redacted
 from trainables.training.checkpoint import checkpoints
 from trainables.training.memory import GB
-from trainables.tune import TrialTrainable
+from trainables.tune import TrialTrainable, register
 
 RETRY_SECONDS = 2.0
 """Between two attempts to write records while the storage is away."""
@@ -78,6 +79,7 @@ def cells(
             "trial": trial.config.model_dump(mode="json"),
             "runtime": runtime | {"leaves": leaves.get(trial.key, ())},
             "resources": bundle,
+            "process": process_of(trial.config.arm.strategy, experiment.ray),
         }
 
     return cell
@@ -89,6 +91,7 @@ def fit(
     resources: TrialResources,
     *,
     param_space: dict[str, Any] | None = None,
+    scheduler: Scheduler | None = None,
     **options: Any,
 ) -> None:
     """Let Tune run trials; ``options`` are its own (``tune.TuneConfig``).
@@ -96,12 +99,14 @@ def fit(
     Raises:
         KeyboardInterrupt: Ctrl-C or SIGTERM; finished records are kept.
     """
+    register()
     with _storage() as storage:
         tuner = tune.Tuner(
             TrialTrainable,
             param_space=param_space,
             tune_config=tune.TuneConfig(
-                reuse_actors=True,
+                reuse_actors=reuses(experiment.ray),
+                scheduler=scheduler or Scheduler(),
                 max_concurrent_trials=resources.slots,
                 trial_name_creator=lambda trial: trial.config["cell"]["key"],
                 trial_dirname_creator=lambda trial: trial.config["cell"]["key"],

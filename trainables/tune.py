@@ -8,6 +8,7 @@ import torch
 from ray import tune
 
 from trainables.config import Runtime, TrialConfig
+from trainables.metrics import TrialMetrics
 from trainables.progress import Progress
 from trainables.training.memory import does_not_fit, release_memory
 from trainables.trial import Trial
@@ -56,6 +57,7 @@ class TrialTrainable(tune.Trainable):
             TrialConfig.model_validate(cell["trial"]), Runtime.model_validate(cell["runtime"])
         )
         self._events: Iterator[Progress] = self._trial.run()
+        self._metrics = TrialMetrics(self._trial.config)
 
     def step(self) -> dict[str, Any]:
         """Train for a slice; ``status`` is in the result when the trial has ended.
@@ -63,6 +65,11 @@ class TrialTrainable(tune.Trainable):
         Raises:
             torch.AcceleratorError: nothing can be computed on the GPU in this process any more.
         """
+        result = self._slice()
+        self._metrics.show(result)
+        return result
+
+    def _slice(self) -> dict[str, Any]:
         trial = self._trial
         assert trial is not None, "a trial that has ended is not stepped again"
         deadline = time.monotonic() + SLICE_SECONDS
@@ -97,4 +104,54 @@ class TrialTrainable(tune.Trainable):
         release_memory()
 
     def __repr__(self) -> str:
+        # Ray asks once per process. This one takes trials of any kind, one after another.
         return type(self).__name__
+
+
+class _NamedTrial(TrialTrainable):
+    """A process for one trial alone, which is called by that trial's name.
+
+    What follows differs in nothing but the name: Ray's dashboard shows an actor's class.
+    """
+
+    def __repr__(self) -> str:
+        return self._name
+
+    def _begin(self, config: dict[str, Any]) -> None:
+        super()._begin(config)
+        self._name = "{arm} {model} {task} seed {seed} ({trial})".format(**self._metrics.tags)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Never another trial: Ray cannot rename an actor."""
+        raise NotImplementedError(f"{self!r}: this process is for one trial alone")
+
+
+class SingleTaskTrial(_NamedTrial):
+    """A trial of ``single_task``."""
+
+
+class NaiveConcatTrial(_NamedTrial):
+    """A trial of ``naive_concat``."""
+
+
+class SharedEncoderTrial(_NamedTrial):
+    """A trial of ``shared_encoder``."""
+
+
+NAMED: dict[str, type[TrialTrainable]] = {
+    "single_task": SingleTaskTrial,
+    "naive_concat": NaiveConcatTrial,
+    "shared_encoder": SharedEncoderTrial,
+}
+"""Strategy -> the class of its trials where each has a process of its own."""
+
+
+def trainable_of(strategy: str, *, reuse: bool) -> str:
+    """Name of the class that runs a trial; ``reuse``: its process runs others before and after."""
+    return (TrialTrainable if reuse else NAMED[strategy]).__name__
+
+
+def register() -> None:
+    """Make the classes known to Tune by their names; needs a connected Ray."""
+    for trainable in (TrialTrainable, *NAMED.values()):
+        tune.register_trainable(trainable.__name__, trainable)

@@ -1,6 +1,7 @@
 """Ray, connected when the first trials are to run and only then."""
 
 from contextlib import ExitStack
+from pathlib import Path
 
 from rich.console import Console
 
@@ -12,9 +13,14 @@ class Cluster:
     """Ray, connected when the first trials are to run and only then."""
 
     def __init__(
-        self, experiment: TunedExperimentConfig, stack: ExitStack, console: Console
+        self,
+        experiment: TunedExperimentConfig,
+        run_dir: Path,
+        stack: ExitStack,
+        console: Console,
     ) -> None:
         self._experiment = experiment
+        self._run_dir = run_dir
         self._stack = stack
         self._console = console
         self._nodes: list[Node] | None = None
@@ -24,7 +30,7 @@ class Cluster:
         from orchestrator.connection import connected, dashboard
 
         if self._nodes is None:
-            self._nodes = self._stack.enter_context(connected(self._experiment))
+            self._nodes = self._stack.enter_context(connected(self._experiment, self._run_dir))
             if self._experiment.ray.dashboard:
                 self._console.print(dashboard(), markup=False, soft_wrap=True)
         return feasible(self._experiment, self._nodes, trials)

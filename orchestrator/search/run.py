@@ -102,7 +102,7 @@ def run_tuning(
     console = console or Console()
     with taken(layout, experiment, None, console) as records, ExitStack() as stack:
         write_config(layout, experiment)
-        cluster = Cluster(experiment, stack, console)
+        cluster = Cluster(experiment, layout.root, stack, console)
         search = RunLayout(layout.root / "search")
         search.root.mkdir(exist_ok=True)
         state = search_groups(plan, search, earlier, cluster, console)

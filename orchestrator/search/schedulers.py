@@ -20,6 +20,7 @@ from ray.tune.schedulers import (
 )
 
 from orchestrator.live import LiveView
+from orchestrator.processes import Scheduler
 from orchestrator.progress import TrialState
 from orchestrator.search.config import TuneConfig
 from orchestrator.search.ending import Ending
@@ -43,7 +44,7 @@ class Named:
     trial_id: str
 
 
-class PerGroup(FIFOScheduler):
+class PerGroup(Scheduler):
     """Asks the group's own scheduler about every measurement, and keeps what it decides.
 
     What was measured before an interruption is told to the schedulers again in the order in which
@@ -94,6 +95,7 @@ class PerGroup(FIFOScheduler):
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         """See ``TrialScheduler``."""
+        super().on_trial_add(tune_controller, trial)
         self._add(_key(trial))
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
@@ -141,7 +143,7 @@ def time_of(tune: TuneConfig, rung: int) -> float:
     return float(rung) if tune.scheduler == "median" else tune.reduction ** (rung - 1)
 
 
-class ToTheEnd(FIFOScheduler):
+class ToTheEnd(Scheduler):
     """Lets every trial end, unless the search is to end before its time.
 
     Args:

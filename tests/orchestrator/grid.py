@@ -1,6 +1,7 @@
 """A small grid, run by the real command line in a process of its own, and what Ray leaves of it."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -140,7 +141,8 @@ def assert_nothing_left(session: int, seconds: float = 5) -> None:
 
 
 def workers(session: int) -> list[int]:
-    return [p for p, name in session_processes(session).items() if "ray::TrialTrainable" in name]
+    """Processes that run trials, whether one each or many."""
+    return [p for p, name in session_processes(session).items() if re.match(r"ray::\w*Trial", name)]
 
 
 def measured(record: TrialRecord) -> dict:

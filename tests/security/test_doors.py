@@ -76,7 +76,7 @@ def test_everything_listens_on_the_loopback_interface(running: Running) -> None:
     assert workers(running.process.pid)
     addresses = running.listening()
     names = " ".join(addresses.values())
-    for server in ("gcs_server", "raylet", "dashboard.py", "DashboardAgent", "TrialTrainable"):
+    for server in ("gcs_server", "raylet", "dashboard.py", "DashboardAgent", "Trial.train"):
         assert server in names
     assert {str(address) for address, _ in addresses} == {"127.0.0.1"}
 

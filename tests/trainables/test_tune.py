@@ -11,7 +11,7 @@ from tests.trials import runtime, trial_config
 from trainables import tune
 from trainables.record import RunLayout, TrialRecord, read_record
 from trainables.trial import Trial, run_trial
-from trainables.tune import TrialTrainable
+from trainables.tune import NAMED, TrialTrainable, trainable_of
 
 
 def cell(folder: Path, encoder: Path, arm: str = "single_task", **settings: Any) -> dict[str, Any]:
@@ -108,3 +108,28 @@ def test_an_unusable_gpu_ends_the_process_and_not_the_trial(
 def test_tune_reserves_what_the_trial_was_given(resources: dict[str, float]) -> None:
     request = TrialTrainable.default_resource_request({"cell": {"resources": resources}})
     assert request.bundles == [resources]
+
+
+@pytest.mark.parametrize(
+    ("arm", "name", "task"),
+    [
+        ("single_task", "SingleTaskTrial", "acceptability"),
+        ("naive_concat", "NaiveConcatTrial", "acceptability+sentiment+paraphrase"),
+        ("shared_encoder", "SharedEncoderTrial", "acceptability+sentiment+paraphrase"),
+    ],
+)
+def test_a_process_for_one_trial_is_called_by_it(
+    arm: str, name: str, task: str, tiny_bert: Path, tmp_path: Path
+) -> None:
+    config = cell(tmp_path, tiny_bert, arm)
+    key = config["cell"]["key"]
+    assert trainable_of(arm, reuse=False) == name
+    trainable = NAMED[arm](config)
+    assert repr(trainable) == f"{arm} tiny {task} seed 41 ({key})"
+    with pytest.raises(NotImplementedError, match=f"{key}.*for one trial alone"):
+        trainable.reset_config(config)
+
+
+def test_a_process_for_many_trials_has_the_name_of_none(tiny_bert: Path, tmp_path: Path) -> None:
+    assert trainable_of("single_task", reuse=True) == "TrialTrainable"
+    assert repr(TrialTrainable(cell(tmp_path, tiny_bert))) == "TrialTrainable"

@@ -1,0 +1,32 @@
+"""Which trials share processes, and the class in which a trial is started."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from orchestrator.config import RayConfig
+from orchestrator.processes import Scheduler, process_of, reuses
+
+
+@pytest.mark.parametrize(
+    ("settings", "shared"),
+    [
+        ({}, True),
+        ({"dashboard": True}, False),
+        ({"address": "head:6379"}, False),
+        ({"dashboard": True, "reuse": True}, True),
+        ({"address": "head:6379", "reuse": True}, True),
+        ({"reuse": False}, False),
+    ],
+)
+def test_trials_share_processes_where_nobody_looks(settings: dict[str, Any], shared: bool) -> None:
+    ray = RayConfig(**settings)
+    assert reuses(ray) is shared
+    assert process_of("naive_concat", ray) == ("TrialTrainable" if shared else "NaiveConcatTrial")
+
+
+def test_a_trial_is_started_in_the_class_of_its_cell() -> None:
+    trial = SimpleNamespace(trainable_name="T", config={"cell": {"process": "SharedEncoderTrial"}})
+    Scheduler().on_trial_add(None, trial)
+    assert trial.trainable_name == "SharedEncoderTrial"
