@@ -17,14 +17,14 @@ from orchestrator.store_lock import StoreLock
 from trainables.errors import RunDirectoryError
 from trainables.mirror import copy_of, is_copy
 from trainables.record import RunLayout
-from trainables.store import Seen, Store, is_url
+from trainables.store import Seen, Store, below, is_url
 
 Where = RunLayout | Path | str
 """A run directory: opened, as a path, or as a URL."""
 
-OF_TRIALS = re.compile(r"(search/)?(records|progress)/[^/]+")
+OF_TRIALS = re.compile(r"(records|progress)/[^/]+")
 OF_COMMANDS = re.compile(
-    r"(config\.yaml|plan\.json|environment\.json|search/search\.json|search/ledger\.jsonl)"
+    r"config\.yaml|plan\.json|environment\.json|(search/)?(search\.json|ledger\.jsonl)"
 )
 AT_ONCE = 8
 """Objects that are fetched at the same time."""
@@ -45,7 +45,7 @@ class Mirror(RunLayout):
         there: what was in the store when it was looked at last.
     """
 
-    def __init__(self, store: Store, root: Path, *, alone: bool = False) -> None:
+    def __init__(self, store: Store, root: Path, alone: bool = False) -> None:
         super().__init__(root)
         root.mkdir(parents=True, exist_ok=True)
         self.url = store.url
@@ -54,18 +54,16 @@ class Mirror(RunLayout):
         self._store = store
         self._alone = alone
         self._fetched = False
-        self._folder = ""
 
     def search_folder(self) -> "Mirror":
         """The part of it that ``tune`` searches in."""
-        inner = Mirror(self._store, self.root / "search", alone=self._alone)
-        inner._folder, inner._fetched = "search/", self._fetched
-        inner.there, inner.patience = self.there, self.patience
+        inner = Mirror(Store(below(self.url or "", "search")), self.root / "search", self._alone)
+        inner.patience = self.patience
         return inner
 
     def shown(self, path: Path) -> str:
         """See ``Place.shown``."""
-        return f"{self.url}/{self._name(path)}"
+        return below(self.url or "", self._name(path))
 
     def refresh(self) -> None:
         """See ``Place.refresh``.
@@ -124,27 +122,24 @@ class Mirror(RunLayout):
         return max(self._store.folders(self._name(self.checkpoints(key))), default="")
 
     def _refresh(self) -> None:
-        listed = self._store.files(self._folder.rstrip("/"))
-        for name in [name for name in self.there if name.startswith(self._folder)]:
-            del self.there[name]
-        self.there |= listed
+        self.there = self._store.files()
         # What commands write only this one writes, once it has begun.
         begins = not (self._alone and self._fetched)
         wanted = {
             name: seen
-            for name, seen in listed.items()
+            for name, seen in self.there.items()
             if OF_TRIALS.fullmatch(name) or (begins and OF_COMMANDS.fullmatch(name))
         }
-        top = self.root if not self._folder else self.root.parent
         for path in self.root.rglob("*"):
-            name = path.relative_to(top).as_posix()
+            name = self._name(path)
             theirs = OF_TRIALS.fullmatch(name) or (begins and OF_COMMANDS.fullmatch(name))
-            theirs = theirs or (begins and self._alone and name not in (LOCK, GUARD))
+            left = begins and self._alone and not name.startswith("search/")
+            theirs = theirs or (left and name not in (LOCK, GUARD))
             if path.is_file() and theirs and name not in wanted:
                 path.unlink(missing_ok=True)
-        stale = [name for name, seen in wanted.items() if not is_copy(top / name, seen)]
+        stale = [name for name, seen in wanted.items() if not is_copy(self.root / name, seen)]
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(lambda n: self._store.download(n, top / n, wanted[n]), stale))
+            list(pool.map(lambda n: self._store.download(n, self.root / n, wanted[n]), stale))
         self._fetched = True
 
     def _fetch(self, path: Path, name: str) -> None:
@@ -153,7 +148,7 @@ class Mirror(RunLayout):
             self._store.download(name, path, seen)
 
     def _name(self, path: Path) -> str:
-        return self._folder + path.relative_to(self.root).as_posix()
+        return path.relative_to(self.root).as_posix()
 
     def _patiently(self, ask: Callable[[], None]) -> None:
         end = time.monotonic() + self.patience

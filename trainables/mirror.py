@@ -30,7 +30,7 @@ MANIFEST = "manifest.json"
 
 def copy_of(url: str, who: str, cache_dir: str | None = None) -> Path:
     """This machine's folder for the run directory ``url``; each of those who use it has its own."""
-    name = hashlib.sha256(url.rstrip("/").encode()).hexdigest()[:16]
+    name = hashlib.sha256(url.encode()).hexdigest()[:16]
     return (Path(cache_dir) if cache_dir else default_cache_dir()) / "runs" / name / who
 
 
@@ -109,10 +109,7 @@ class TrialLayout(RunLayout):
         here = {self._name(path) for path in saved}
         if self.memory_kills(key).exists():
             here.add(self._name(self.memory_kills(key)))
-        gone = self._there - here
-        for name in sorted(gone, key=lambda name: not name.endswith(MANIFEST)):
-            self._store.remove(name)
-        self._there -= gone
+        self._remove(self._there - here)
         if record.is_file():
             # What comes after it are other trials, perhaps on other machines.
             for path in (record, self.predictions(key), self.progress(key)):
@@ -148,6 +145,18 @@ class TrialLayout(RunLayout):
         self._sent[name] = state
         if path.is_relative_to(self.checkpoints(self._config.key)):
             self._there.add(name)
+
+    def _remove(self, gone: set[str]) -> None:
+        """Remove objects; a checkpoint's manifest first, so that what is left is none."""
+        for name in sorted(gone, key=lambda name: not name.endswith(MANIFEST)):
+            self._store.remove(name)
+            self._there.discard(name)
+        for folder in {name.rpartition("/")[0] for name in gone if "/step-" in name}:
+            if not any(name.startswith(f"{folder}/") for name in self._there):
+                self._store.remove_folder(folder)
+        folder = self._name(self.checkpoints(self._config.key))
+        if gone and not any(name.startswith(f"{folder}/") for name in self._there):
+            self._store.remove_folder(folder)
 
     def _whole(self, folder: Path) -> list[Path]:
         return sorted(path for path in folder.rglob("*") if path.is_file())

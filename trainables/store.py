@@ -41,6 +41,12 @@ def is_url(place: object) -> bool:
     return isinstance(place, str) and re.match(r"[a-z][a-z0-9+.-]*://", place) is not None
 
 
+def below(url: str, name: str) -> str:
+    """The URL of what is called ``name`` in the folder ``url``."""
+    folder, mark, options = url.partition("?")
+    return f"{folder.rstrip('/')}/{name}{mark}{options}"
+
+
 @dataclass(frozen=True)
 class Seen:
     """An object as a listing shows it: bytes, and Unix seconds of its last change."""
@@ -60,7 +66,7 @@ class Store:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
+        self.url = below(url, "").replace("/?", "?").rstrip("/")
         scheme = urlsplit(url).scheme
         if re.match(r"[^/?]*@", url.partition("://")[2]) and scheme in ("s3", "gs", "gcs"):
             raise RunDirectoryError(
