@@ -101,10 +101,10 @@ class Mirror(RunLayout):
         """
         name = self._name(path)
         known = {n for n in self.there if n == name or n.startswith(f"{name}/")}
-        if name in known or not listed:
-            self._store.remove(name)
-        if known - {name} or not listed:
-            self._store.remove_folder(name)
+        if known or not listed:
+            # Files have endings, folders have none.
+            remove = self._store.remove if path.suffix else self._store.remove_folder
+            remove(name)
         for gone in known:
             del self.there[gone]
 

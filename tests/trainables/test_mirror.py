@@ -123,8 +123,7 @@ def test_a_trial_goes_on_on_another_machine(
                 before = []
             if progress["step"] >= until:
                 break
-        steps.close()
-        before = steps_of(there, key)
+            before = steps_of(there, key)
         assert len(before) == 2
         for step in before:
             verify(RunLayout(there).checkpoints(key) / step, key)
@@ -143,8 +142,7 @@ def test_what_is_here_already_is_not_fetched_again(
         steps = Trial(config, runtime(tmp_path)).run()
         while next(steps)["step"] < 3:
             pass
-        steps.close()
-    assert not [line for line in journal.lines if line.startswith("<")]
+        assert not [line for line in journal.lines if line.startswith("<")]
 
 
 @pytest.mark.parametrize("damage", ["truncated", "no manifest", "gone"])
@@ -155,7 +153,6 @@ def test_a_checkpoint_that_is_no_whole_one_there_costs_the_work_since_the_one_be
     steps = Trial(config, runtime(tmp_path, "one")).run()
     while next(steps)["step"] < 4:
         pass
-    steps.close()
     older, newest = (
         tmp_path / "there" / "checkpoints" / config.key / name
         for name in steps_of(tmp_path / "there", config.key)
