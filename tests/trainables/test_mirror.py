@@ -123,7 +123,7 @@ def test_a_trial_goes_on_on_another_machine(
                 before = []
             if progress["step"] >= until:
                 break
-            before = steps_of(there, key)
+        before = steps_of(there, key)
         assert len(before) == 2
         for step in before:
             verify(RunLayout(there).checkpoints(key) / step, key)
