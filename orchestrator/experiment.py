@@ -20,6 +20,7 @@ from orchestrator.report.table import Table, comparison
 from orchestrator.resources import TrialResources, feasible, this_machine
 from orchestrator.run_directory import describe, read_plan, taken
 from orchestrator.schedule import clear_leaves, failed, leaves_of, unfinished, what_it_lacks
+from orchestrator.shared import check_nodes
 from orchestrator.stages import stages
 from trainables.data.token_cache import check_cache_dir
 from trainables.errors import RunDirectoryError
@@ -108,6 +109,9 @@ def run_experiment(
                     console.print(dashboard(), markup=False, soft_wrap=True)
                 resources = feasible(experiment, nodes, len(plan.trials))
                 if not here:
+                    from orchestrator.nodes import on_every_node
+
+                    check_nodes(on_every_node, layout, waiting, plan.glue_dir)
                     check_room(layout, disk_use(experiment, plan, waiting, resources.slots))
                 describe(layout, experiment, plan, resources)
                 if waiting:

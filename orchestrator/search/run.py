@@ -132,6 +132,7 @@ def _compare(
     keys = {trial.key for trial in plan.trials}
     if waiting or not layout.plan.exists() or {t.key for t in read_plan(layout)} != keys:
         resources = cluster.resources(len(plan.trials))
+        cluster.check(layout, plan)
         check_room(layout, disk_use(experiment, plan, waiting, resources.slots))
         describe(layout, experiment, plan, resources)
         if waiting:

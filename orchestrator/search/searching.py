@@ -69,6 +69,7 @@ def search_groups(
     ended = {key: record for key, record in records.items() if key in known}
     waiting = unfinished(layout, whole.trials, ended)
     needed = [trial for trial in waiting if trial.key in known]
+    cluster.check(layout, whole)
     staying = 0
     if evolution is not None:
         staying = waiting_checkpoints(tune, groups, resources.slots, keep=keep)
