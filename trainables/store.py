@@ -25,7 +25,7 @@ from trainables.errors import RunDirectoryError
 CONNECT_SECONDS, ANSWER_SECONDS, ATTEMPTS = 5.0, 20.0, 3
 """How long a store may take to answer; whoever asks decides whether to ask again."""
 
-GCS_SECONDS = 15
+GCS_SECONDS = 5
 """Google's library tries again for so long by itself; without a limit for 15 minutes."""
 
 CHUNK = 1 << 23
