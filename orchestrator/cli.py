@@ -38,7 +38,9 @@ Overrides = Annotated[
 Dashboard = Annotated[
     bool, typer.Option("--dashboard", help="start Ray's dashboard (ray.dashboard=true)")
 ]
-RunDir = Annotated[Path | None, typer.Option(help="run directory (default: runs/PRESET)")]
+RunDir = Annotated[
+    str | None, typer.Option(help="run directory, or its URL (default: runs/PRESET)")
+]
 
 
 @app.command()
@@ -120,7 +122,7 @@ def tune(
     space: Annotated[str, typer.Argument(help="small, bert, methods ... or a .yaml file")],
     overrides: Overrides = None,
     run_dir: Annotated[
-        Path | None, typer.Option(help="run directory (default: runs/PRESET-SPACE)")
+        str | None, typer.Option(help="run directory, or its URL (default: runs/PRESET-SPACE)")
     ] = None,
     max_hours: Annotated[
         float | None, typer.Option(help="end the search then, with the best so far")
@@ -162,28 +164,32 @@ def tune(
 
 @app.command()
 def report(
-    run_dir: Annotated[Path, typer.Argument(help="a run directory")],
+    run_dir: Annotated[str, typer.Argument(help="a run directory, or its URL")],
 ) -> None:
     """Make the table of a run directory anew from its records and print it."""
     from orchestrator.experiment import report as make_report
+    from orchestrator.mirror import layout_at
     from orchestrator.search.outcome import has_search, report_tuning
 
     console = make_console()
-    if has_search(run_dir):
-        _conclude_tuning(console, run_dir, report_tuning(run_dir))
+    layout = layout_at(run_dir)
+    if has_search(layout):
+        _conclude_tuning(console, run_dir, report_tuning(layout))
     else:
-        _conclude(console, run_dir, make_report(run_dir))
+        _conclude(console, run_dir, make_report(layout))
 
 
 @app.command()
 def watch(
-    run_dir: Annotated[Path, typer.Argument(help="a run directory, here or mounted")],
+    run_dir: Annotated[str, typer.Argument(help="a run directory, here or mounted, or its URL")],
     once: Annotated[bool, typer.Option("--once", help="show how it stands now, and end")] = False,
 ) -> None:
     """Follow an experiment from another terminal or machine; writes nothing."""
+    from orchestrator.mirror import followed
     from orchestrator.watch import follow
 
-    raise typer.Exit(follow(run_dir, make_console(), once=once))
+    folder, fetch = followed(run_dir)
+    raise typer.Exit(follow(folder, make_console(), once=once, fetch=fetch, where=run_dir))
 
 
 @app.command()
@@ -191,13 +197,13 @@ def train(
     arm: Annotated[str, typer.Argument(help="single_task, naive_concat, shared_encoder ...")],
     overrides: Overrides = None,
     run_dir: Annotated[
-        Path | None, typer.Option(help="where to leave it (default: runs/train/KEY)")
+        str | None, typer.Option(help="folder or URL to leave it in (default: runs/train/KEY)")
     ] = None,
 ) -> None:
     """Train ONE trial in this process, without Ray."""
     from orchestrator.config import load_single_trial
 
-    load_single_trial(arm, overrides or [])
+    single = load_single_trial(arm, overrides or [])
     from orchestrator.single import train as train_one
 
     console = make_console()
@@ -206,9 +212,10 @@ def train(
     except KeyboardInterrupt:
         _say("interrupted")
         raise typer.Exit(130) from None
-    console.print(f"record {layout.record(record.key)}", markup=False, soft_wrap=True)
-    if layout.model(record.key).is_dir():
-        console.print(f"model  {layout.model(record.key)}", markup=False, soft_wrap=True)
+    console.print(f"record {layout.shown(layout.record(record.key))}", markup=False, soft_wrap=True)
+    if single.save_model:
+        model = layout.shown(layout.model(record.key))
+        console.print(f"model  {model}", markup=False, soft_wrap=True)
 
 
 app.command()(submit)
@@ -221,7 +228,7 @@ def make_console() -> Console:
 
 
 @contextmanager
-def _told_how_to_continue(where: Path) -> Iterator[None]:
+def _told_how_to_continue(where: Path | str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
@@ -232,7 +239,7 @@ def _told_how_to_continue(where: Path) -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def _conclude_tuning(console: Console, where: Path, outcome: "TuningOutcome") -> None:
+def _conclude_tuning(console: Console, where: Path | str, outcome: "TuningOutcome") -> None:
     from orchestrator.experiment import shown
     from orchestrator.report.tuning import print_tuning
 
@@ -241,6 +248,8 @@ def _conclude_tuning(console: Console, where: Path, outcome: "TuningOutcome") ->
         _say(f"{record.status}: trial {record.key} of the search: {record.error}")
     for line in outcome.damaged:
         _say(f"damaged: {one_line(line)}")
+    for line in outcome.warnings:
+        _say(f"warning: {line}")
     if outcome.compared is not None:
         console.print()
         _conclude(console, where, outcome.compared)
@@ -250,7 +259,7 @@ def _conclude_tuning(console: Console, where: Path, outcome: "TuningOutcome") ->
         raise typer.Exit(1)
 
 
-def _conclude(console: Console, where: Path, outcome: "Outcome") -> None:
+def _conclude(console: Console, where: Path | str, outcome: "Outcome") -> None:
     from orchestrator.experiment import shown
     from orchestrator.report.render import print_table
 

@@ -60,7 +60,7 @@ ANSWER_SECONDS = 5.0
 
 
 @contextmanager
-def connected(experiment: ExperimentConfig, run_dir: Path | None = None) -> Iterator[list[Node]]:
+def connected(experiment: ExperimentConfig, run_dir: str | None = None) -> Iterator[list[Node]]:
     """Ray, started on this machine or joined at ``ray.address``; gives the nodes with CPUs.
 
     A Ray that is started here listens on the loopback interface alone and asks for a token.
@@ -131,11 +131,11 @@ def dashboard() -> str | None:
     )
 
 
-def job_metadata(experiment: ExperimentConfig, run_dir: Path | None) -> dict[str, str]:
+def job_metadata(experiment: ExperimentConfig, run_dir: str | None) -> dict[str, str]:
     """What Ray's list of jobs says of this one."""
     found = {
         "experiment": experiment.name,
-        "run_directory": run_dir and str(run_dir.resolve()),
+        "run_directory": run_dir,
         "commit": git_commit(),
         "code_schema": str(CODE_SCHEMA),
     }

@@ -11,19 +11,22 @@ from rich.console import Console
 from orchestrator.config import ExperimentConfig, load_experiment
 from orchestrator.disk import check_room, disk_use
 from orchestrator.live import LiveView
+from orchestrator.mirror import Where, layout_at, opened
 from orchestrator.plan import Plan, PlannedTrial, make_plan
 from orchestrator.progress import Expected, GridProgress, TrialState, cell_name
-from orchestrator.report.render import write_tables
+from orchestrator.report.render import FORMATS, write_tables
 from orchestrator.report.results import write_results
 from orchestrator.report.table import Table, comparison
 from orchestrator.resources import TrialResources, feasible, this_machine
 from orchestrator.run_directory import describe, read_plan, taken
 from orchestrator.schedule import clear_leaves, failed, leaves_of, unfinished, what_it_lacks
+from orchestrator.shared import check_nodes
 from orchestrator.stages import stages
 from trainables.data.token_cache import check_cache_dir
 from trainables.errors import RunDirectoryError
 from trainables.progress import read_progress
 from trainables.record import RunLayout, TrialRecord, read_records, write_record
+from trainables.store import is_url
 from trainables.tracking import check_trackers
 
 
@@ -72,7 +75,7 @@ def plan_experiment(
 def run_experiment(
     preset: str,
     overrides: list[str],
-    run_dir: Path | None = None,
+    run_dir: Path | str | None = None,
     console: Console | None = None,
 ) -> Outcome:
     """Run what is not finished of a grid and compare.
@@ -84,32 +87,38 @@ def run_experiment(
     experiment = load_experiment(preset, overrides)
     check_trackers(experiment.tracking)
     plan = make_plan(experiment)
-    layout = RunLayout(run_dir or default_run_dir(experiment))
     here = experiment.ray.address is None
     if here:
         # Before Ray starts, which takes seconds.
         resources = feasible(experiment, [this_machine()], len(plan.trials))
         check_cache_dir(experiment.data.cache_dir)
     console = console or Console()
-    with taken(layout, experiment, plan, console) as records:
+    where, patience = run_dir or default_run_dir(experiment), experiment.checkpoint.patience
+    with (
+        opened(where, patience) as layout,
+        taken(layout, experiment, plan, console) as records,
+    ):
         waiting = unfinished(layout, plan.longest_first(), records)
         if here:
             check_room(layout, disk_use(experiment, plan, waiting, resources.slots))
         if waiting or not layout.plan.exists():
             from orchestrator.connection import connected, dashboard
 
-            with connected(experiment, layout.root) as nodes:
+            with connected(experiment, layout.where) as nodes:
                 if experiment.ray.dashboard:
                     console.print(dashboard(), markup=False, soft_wrap=True)
                 resources = feasible(experiment, nodes, len(plan.trials))
                 if not here:
+                    from orchestrator.nodes import on_every_node
+
+                    check_nodes(on_every_node, layout, waiting, plan.glue_dir)
                     check_room(layout, disk_use(experiment, plan, waiting, resources.slots))
                 describe(layout, experiment, plan, resources)
                 if waiting:
                     run_stages(waiting, experiment, plan, layout, resources, console)
         if not experiment.checkpoint.keep:
             clear_leaves(layout, plan.trials, read_records(layout, {}))
-        return replace(report(layout.root), trained=len(waiting))
+        return replace(report(layout), trained=len(waiting))
 
 
 def run_stages(
@@ -135,6 +144,7 @@ def run_stages(
                     ready.append(trial)
                     continue
                 write_record(layout, failed(trial, reason))
+                layout.publish(layout.record(trial.key))
                 view.finish(trial.key, TrialState.FAILED, reason)
             if ready:
                 run_trials(ready, experiment, layout, resources, plan.glue_dir, leaves, view)
@@ -147,30 +157,41 @@ def expected_of(trial: PlannedTrial) -> Expected:
     return Expected(trial.key, config.title, config.model_name, trial.expected_examples, group=cell)
 
 
-def report(run_dir: Path) -> Outcome:
+def report(run_dir: Where) -> Outcome:
     """Make results and tables anew from a run directory's records alone.
 
     Raises:
         RunDirectoryError: there is no plan, or it is damaged.
     """
-    layout = RunLayout(run_dir)
+    layout = layout_at(run_dir)
     if not layout.plan.is_file():
-        raise RunDirectoryError(f"{run_dir}: no run directory (plan.json is missing)")
+        where = layout.url or layout.root
+        raise RunDirectoryError(f"{where}: no run directory (plan.json is missing)")
     trials = read_plan(layout)
     damaged: dict[Path, RunDirectoryError] = {}
     records = read_records(layout, damaged)
     table = comparison(trials, records)
     write_results(layout, records)
     write_tables(layout, table)
+    warnings = published(layout, layout.results, *map(layout.table, FORMATS))
     known = [records[trial.key] for trial in trials if trial.key in records]
     return Outcome(
         table=table,
         failed=tuple(record for record in known if record.status != "finished"),
         missing=tuple(_unfinished(layout, trial) for trial in trials if trial.key not in records),
         damaged=tuple(map(str, damaged.values())),
-        warnings=tuple(_without_predictions(layout, known)),
+        warnings=(*_without_predictions(layout, known), *warnings),
         trained=0,
     )
+
+
+def published(layout: RunLayout, *paths: Path) -> list[str]:
+    """Hand reports over to an object store; gives at most one line that says why it cannot be."""
+    try:
+        layout.publish(*paths)
+    except OSError as error:
+        return [f"the reports are in {layout.root} alone: {error.strerror or error}"]
+    return []
 
 
 def _without_predictions(layout: RunLayout, records: list[TrialRecord]) -> list[str]:
@@ -178,7 +199,7 @@ def _without_predictions(layout: RunLayout, records: list[TrialRecord]) -> list[
     keys = [
         record.key
         for record in records
-        if record.status == "finished" and not _readable(layout.predictions(record.key))
+        if record.status == "finished" and not _readable(layout, layout.predictions(record.key))
     ]
     if not keys:
         return []
@@ -189,8 +210,10 @@ def _without_predictions(layout: RunLayout, records: list[TrialRecord]) -> list[
     ]
 
 
-def _readable(predictions: Path) -> bool:
+def _readable(layout: RunLayout, predictions: Path) -> bool:
     """Whether a predictions file ends as a whole one does."""
+    if (there := layout.has(predictions)) is not None:
+        return there
     try:
         pq.read_metadata(predictions)
     except (OSError, pa.ArrowException):
@@ -210,8 +233,10 @@ def default_run_dir(experiment: ExperimentConfig) -> Path:
     return Path("runs") / experiment.name
 
 
-def shown(path: Path) -> str:
+def shown(path: Path | str) -> str:
     """A path as a user would type it: relative to the working directory where it is inside."""
     with suppress(ValueError):
-        return str(path.resolve().relative_to(Path.cwd()))
+        if is_url(path):
+            return str(path)
+        return str(Path(path).resolve().relative_to(Path.cwd()))
     return str(path)

@@ -6,25 +6,20 @@ Elsewhere the file's time tells: the holder renews it every few seconds, and it 
 time of a new file in the same folder, so computers whose clocks differ agree.
 """
 
-import hashlib
 import os
-import platform
-import shlex
 import signal
-import sys
 import tempfile
 import threading
-import uuid
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 import filelock
 from pydantic import ValidationError
 
+from orchestrator.holder import Holder, this_process
 from trainables.errors import LockLostError, RunDirectoryError
-from trainables.settings import Settings
 
 LOCK = "lock.json"
 GUARD = ".lock.guard"
@@ -39,46 +34,6 @@ STALE_SECONDS = 60.0
 """Without a sign of life for so long, a holder on another computer is dead."""
 
 GUARD_SECONDS = 30.0
-
-COMMAND = 4000
-"""Characters of its command that a holder tells of at most."""
-
-
-class Holder(Settings):
-    """The content of a lock file: who holds it."""
-
-    token: str
-    host: str
-    computer: str
-    boot: str
-    namespace: str
-    pid: int
-    started: int | None
-    since: str
-    command: str
-
-    def lives(self) -> bool | None:
-        """Whether that process is there; none: it cannot be known from here."""
-        if not self.boot:
-            return None
-        if self.boot != _boot():
-            same = (self.host, self.computer) == (platform.node(), _computer())
-            return False if same and self.computer else None
-        if self.namespace != _namespace():
-            return None
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        except OSError:
-            pass
-        state, started = _process(self.pid)
-        if started is None or self.started is None:
-            return None
-        return started == self.started and state not in "ZX"
-
-    def __str__(self) -> str:
-        return f"process {self.pid} on {self.host} since {self.since} ({self.command[:300]})"
 
 
 @contextmanager
@@ -95,14 +50,20 @@ def held(root: Path) -> Iterator[None]:
         LockLostError: it was taken over.
         OSError: the folder cannot be written.
     """
-    lock = _Lock(root)
+    with holding(_Lock(root)):
+        yield
+
+
+@contextmanager
+def holding(lock: "Lock") -> Iterator[None]:
+    """Hold a lock, whatever it is made of; see ``held``."""
     try:
         lock.acquire()
         yield
     except KeyboardInterrupt:
         if lock.lost is not None:
             raise LockLostError(
-                f"{root}: taken over by {lock.lost} while this process did not run; "
+                f"{lock.where}: taken over by {lock.lost} while this process did not run; "
                 "what is finished is kept and the other goes on with it"
             ) from None
         raise
@@ -110,27 +71,83 @@ def held(root: Path) -> Iterator[None]:
         lock.release()
 
 
-class _Lock:
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.path = root / LOCK
+class Lock(ABC):
+    """What locks have in common: a holder who says every few seconds that it lives.
+
+    Args:
+        where: the run directory, for messages.
+    """
+
+    def __init__(self, where: Path | str) -> None:
+        self.where = where
         self.lost: Holder | None = None
-        self.holder = Holder(
-            token=uuid.uuid4().hex,
-            host=platform.node(),
-            computer=_computer(),
-            boot=_boot(),
-            namespace=_namespace(),
-            pid=os.getpid(),
-            started=_process(os.getpid())[1],
-            since=datetime.now(UTC).isoformat(timespec="seconds"),
-            command=shlex.join(sys.orig_argv)[:COMMAND],
-        )
+        self.holder = this_process()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._renew, name="run directory", daemon=True)
         self._interrupts = threading.current_thread() is threading.main_thread()
 
     def acquire(self) -> None:
+        """Take it, and renew it from now on.
+
+        Raises:
+            RunDirectoryError: somebody holds it.
+        """
+        self._take()
+        self._thread.start()
+
+    def release(self) -> None:
+        """Give it back, where it is held."""
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join(BEAT_SECONDS)
+        self._give_back()
+
+    @abstractmethod
+    def _take(self) -> None: ...
+
+    @abstractmethod
+    def _give_back(self) -> None: ...
+
+    @abstractmethod
+    def _renew_once(self) -> None: ...
+
+    def _refuse(self, holder: Holder | None, silent: Callable[[], float]) -> None:
+        """Refuse to take a lock whose holder lives, or has been ``silent`` for few seconds."""
+        lives = holder.lives() if holder is not None else None
+        known = ""
+        if lives is None:
+            lives = silent() < STALE_SECONDS
+            known = f"; if that computer is gone, try again in {STALE_SECONDS:.0f} s"
+        if lives:
+            raise RunDirectoryError(
+                f"{self.where}: in use by {holder or f'somebody ({LOCK} cannot be read)'}; wait "
+                f"for it, end it or choose another directory with --run-dir{known}"
+            )
+
+    def _renew(self) -> None:
+        while not self._ended.wait(BEAT_SECONDS):
+            # Storage that is away for a while must not end the run.
+            with suppress(OSError):
+                self._renew_once()
+
+    def _lose(self, holder: Holder) -> None:
+        """Somebody else holds it now."""
+        if self.lost is None:
+            self.lost = holder
+            if self._interrupts:
+                # As Ctrl-C does it, so that what waits ends waiting.
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+
+class _Lock(Lock):
+    """A file."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.root = root
+        self.path = root / LOCK
+
+    def _take(self) -> None:
         try:
             with self._guard():
                 self._refuse_if_held()
@@ -146,12 +163,8 @@ class _Lock:
                 f"{self.root}: another command took it at this moment; wait for it or choose "
                 "another directory with --run-dir"
             ) from error
-        self._thread.start()
 
-    def release(self) -> None:
-        self._ended.set()
-        if self._thread.is_alive():
-            self._thread.join(BEAT_SECONDS)
+    def _give_back(self) -> None:
         if not self.root.is_dir():
             return  # The storage is away. What stays there is a dead process's lock: taken over.
         with suppress(OSError, filelock.Timeout), self._guard():
@@ -172,23 +185,7 @@ class _Lock:
             holder, renewed = read_lock(self.path)
         except FileNotFoundError:
             return
-        lives = holder.lives() if holder is not None else None
-        if lives is None:
-            lives = storage_time(self.root) - renewed < STALE_SECONDS
-            known = f"; if that computer is gone, try again in {STALE_SECONDS:.0f} s"
-        else:
-            known = ""
-        if lives:
-            raise RunDirectoryError(
-                f"{self.root}: in use by {holder or f'somebody ({LOCK} cannot be read)'}; wait for "
-                f"it, end it or choose another directory with --run-dir{known}"
-            )
-
-    def _renew(self) -> None:
-        while not self._ended.wait(BEAT_SECONDS):
-            # Storage that is away for a while must not end the run.
-            with suppress(OSError):
-                self._renew_once()
+        self._refuse(holder, lambda: storage_time(self.root) - renewed)
 
     def _renew_once(self) -> None:
         try:
@@ -201,11 +198,8 @@ class _Lock:
             return
         if holder.token == self.holder.token:
             os.utime(self.path)
-        elif self.lost is None:
-            self.lost = holder
-            if self._interrupts:
-                # As Ctrl-C does it, so that what waits ends waiting.
-                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        else:
+            self._lose(holder)
 
 
 def storage_time(folder: Path) -> float:
@@ -226,36 +220,3 @@ def read_lock(path: Path) -> tuple[Holder | None, float]:
             return Holder.model_validate_json(file.read()), renewed
         except ValidationError:
             return None, renewed
-
-
-def _process(pid: int) -> tuple[str, int | None]:
-    """State of a process and its start in ticks since the computer's; none: not known."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-        return fields[0], int(fields[19])
-    except (OSError, ValueError, IndexError):
-        return "", None
-
-
-def _boot() -> str:
-    """Differs between computers and after each start of one."""
-    return _text("/proc/sys/kernel/random/boot_id")
-
-
-def _computer() -> str:
-    """Stays through restarts. Its source is not for other computers' eyes, so it is hashed."""
-    number = _text("/etc/machine-id")
-    return hashlib.sha256(number.encode()).hexdigest()[:16] if number else ""
-
-
-def _namespace() -> str:
-    """Containers on one computer have process numbers of their own."""
-    with suppress(OSError):
-        return str(Path("/proc/self/ns/pid").readlink())
-    return ""
-
-
-def _text(path: str) -> str:
-    with suppress(OSError):
-        return Path(path).read_text(encoding="utf-8").strip()
-    return ""

@@ -120,11 +120,13 @@ def describe(
     write_text(layout.plan, json.dumps(content, indent=1) + "\n")
     environment = json.dumps(describe_environment(), indent=1)
     write_text(layout.environment, environment + "\n")
+    layout.publish(layout.plan, layout.environment)
 
 
 def write_config(layout: RunLayout, config: Config) -> None:
     """Write the resolved config, which makes the directory this configuration's."""
     write_text(layout.config, OmegaConf.to_yaml(config.model_dump(mode="json")))
+    layout.publish(layout.config)
 
 
 def read_plan(layout: RunLayout) -> list[PlannedTrial]:
@@ -181,7 +183,10 @@ def _set_aside(layout: RunLayout, path: Path) -> Path:
     while target.exists():
         number += 1
         target = layout.damaged / f"{path.stem}.{number}{path.suffix}"
-    return path.rename(target)
+    path.rename(target)
+    layout.publish(target)
+    layout.removed(path)
+    return target
 
 
 def _ours(layout: RunLayout, config: Config) -> None:

@@ -148,6 +148,7 @@ def runtime_of(
     cache = experiment.data.cache_dir
     return Runtime(
         output_dir=str(layout.root.resolve()),
+        store=layout.url,
         device="cuda" if resources.gpu else "cpu",
         threads=resources.cpu,
         glue_dir=glue,
@@ -189,7 +190,9 @@ class Follow(tune.Callback):
             OSError: they still cannot.
         """
         while self._waiting:
-            write_record(self._layout, self._waiting[0])
+            record = self._waiting[0]
+            write_record(self._layout, record)
+            self._layout.publish(self._layout.record(record.key), wait=False)
             del self._waiting[0]
 
     def _try_to_write(self) -> None:
@@ -227,14 +230,18 @@ class Follow(tune.Callback):
         key = trial.config["cell"]["key"]
         if took_too_much_memory(trial):
             with suppress(OSError):
-                kills = read_kills(self._layout, key) + 1
-                write_text(self._layout.memory_kills(key), f"{min(kills, 99)}\n")
+                kills, path = read_kills(self._layout, key) + 1, self._layout.memory_kills(key)
+                write_text(path, f"{min(kills, 99)}\n")
+                self._layout.publish(path, wait=False)
         self._at_death[key] = self._newest(key)
         self._view.restart(key, why(trial))
 
     def _newest(self, key: str) -> str | None:
         """Name of a trial's newest checkpoint; none: it has none."""
-        return next((path.name for path in checkpoints(self._layout.checkpoints(key))), None)
+        here = (path.name for path in checkpoints(self._layout.checkpoints(key)))
+        with suppress(OSError):
+            return self._layout.newest_checkpoint(key) or next(here, None)
+        return None
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The trial's process died more often than ``retries`` allows."""

@@ -84,3 +84,4 @@ def clear_leaves(
         for path in (layout.teaching(key), layout.weights(key)):
             with suppress(OSError):
                 path.unlink(missing_ok=True)
+                layout.removed(path)

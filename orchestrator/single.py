@@ -12,6 +12,7 @@ from orchestrator.disk import check_room, disk_use
 from orchestrator.environment import describe_environment
 from orchestrator.grid import Grid
 from orchestrator.log_file import append_row, check_log_file, log_row
+from orchestrator.mirror import opened
 from orchestrator.plan import Plan, check_model, plan_trial
 from orchestrator.run_directory import taken
 from orchestrator.stages import forerunners
@@ -28,7 +29,7 @@ from trainables.trial import Trial, run_trial
 
 
 def train(
-    arm: str, overrides: list[str], run_dir: Path | None, console: Console
+    arm: str, overrides: list[str], run_dir: Path | str | None, console: Console
 ) -> tuple[TrialRecord, RunLayout]:
     """Run one trial of ``arm`` in this process; prints an epoch a line.
 
@@ -42,14 +43,19 @@ def train(
     precision = resolve_precision(single.training.precision, device)
     plan = single_trial(arm, single)
     config = plan.trials[0].config
-    layout = RunLayout(run_dir or Path("runs") / "train" / config.key)
     check(single, plan)
-    with taken(layout, single, plan, console):
+    where = run_dir or Path("runs") / "train" / config.key
+    with (
+        opened(where, single.checkpoint.patience) as layout,
+        taken(layout, single, plan, console),
+    ):
         check_room(layout, disk_use(single, plan, plan.trials, 1))
         write_text(layout.config, OmegaConf.to_yaml(single.model_dump(mode="json")))
         write_text(layout.environment, json.dumps(describe_environment(), indent=1) + "\n")
         console.print(f"{config.title} ({config.key}), {device}, {precision}", markup=False)
+        layout.publish(layout.config, layout.environment)
         _run(config, runtime_of(single, layout, plan), console)
+        layout.fetch(layout.record(config.key))
     record = read_record(layout.record(config.key))
     if single.log_file is not None:
         append_row(Path(single.log_file), log_row(record))
@@ -60,6 +66,7 @@ def runtime_of(single: SingleTrialConfig, layout: RunLayout, plan: Plan) -> Runt
     """Where the trial runs."""
     return Runtime(
         output_dir=str(layout.root.resolve()),
+        store=layout.url,
         device=single.device,
         threads=single.threads or len(os.sched_getaffinity(0)),
         glue_dir=plan.glue_dir,

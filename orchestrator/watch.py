@@ -11,8 +11,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from orchestrator.holder import COMMAND, Holder
 from orchestrator.live import LiveView
-from orchestrator.lock import BEAT_SECONDS, COMMAND, LOCK, STALE_SECONDS, Holder, read_lock
+from orchestrator.lock import BEAT_SECONDS, LOCK, STALE_SECONDS, read_lock
 from orchestrator.observed import Observed
 from orchestrator.progress import GridProgress, TrialState
 from orchestrator.report.formats import plain
@@ -84,7 +85,7 @@ class Watch:
     """The state of an experiment, look by look.
 
     Args:
-        root: the run directory.
+        root: the run directory, or the copy of one in an object store.
     """
 
     def __init__(self, root: Path) -> None:
@@ -169,14 +170,16 @@ def follow(
     *,
     once: bool = False,
     fetch: Callable[[], None] = lambda: None,
+    where: str | None = None,
 ) -> int:
     """Show how the trials of a run directory stand until all have ended or nobody runs them.
 
     Args:
-        run_dir: a local folder; it may be mounted read-only.
+        run_dir: a folder of this machine; it may be mounted read-only.
         console: where to show it: a live view on a terminal, else plain lines.
         once: show how they stand now, and return.
-        fetch: called before each look; may bring ``run_dir`` up to date from elsewhere.
+        fetch: called before each look; brings a copy of what lies elsewhere up to date.
+        where: what that is called; none: ``run_dir``.
 
     Returns:
         The exit code: 0, or 1 if a trial has failed or nobody runs what has not ended.
@@ -184,9 +187,10 @@ def follow(
     Raises:
         RunDirectoryError: it is no run directory of an experiment.
     """
+    where = where or str(run_dir)
     fetch()
     if not RunLayout(run_dir).config.exists():
-        raise RunDirectoryError(f"{run_dir}: no run directory (config.yaml is missing)")
+        raise RunDirectoryError(f"{where}: no run directory (config.yaml is missing)")
     watch = Watch(run_dir)
     view = LiveView(GridProgress([]), console, now=watch.now)
     # What has happened before is not told line by line.
@@ -201,14 +205,14 @@ def follow(
         console.print(view)
     else:
         with view:
-            lives = _until_the_end(watch, view, fetch)
+            lives = _until_the_end(watch, view, where, fetch)
     if not lives and not watch.ended(view):
         console.print(Text(plain(redacted(watch.abandoned()))), soft_wrap=True)
         return 1
     return int(watch.failed(view))
 
 
-def _until_the_end(watch: Watch, view: LiveView, fetch: Callable[[], None]) -> bool:
+def _until_the_end(watch: Watch, view: LiveView, where: str, fetch: Callable[[], None]) -> bool:
     """Show what happens until nobody runs the experiment."""
     looks = 0
     while looks < 2:
@@ -220,7 +224,7 @@ def _until_the_end(watch: Watch, view: LiveView, fetch: Callable[[], None]) -> b
             looks = looks + 1 if lives is False else 0
             view.remark(watch.remark(lives))
         except OSError as error:
-            view.remark(f"{watch.root}: cannot be read ({error.strerror}); waiting for it")
+            view.remark(f"{where}: cannot be read ({error.strerror or error}); waiting for it")
         view.tick()
         time.sleep(LOOK_SECONDS)
     watch.look(view)

@@ -8,7 +8,7 @@ import torch
 
 PROJECT = Path(__file__).resolve().parents[1]
 
-pytest_plugins = ["tests.fuzz.totals"]
+pytest_plugins = ["tests.fuzz.totals", "tests.object_store"]
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Two workers that each take all cores would be slower than one.

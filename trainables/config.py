@@ -252,6 +252,9 @@ class Runtime(Settings):
     """Where a trial runs and what it leaves behind; changes nothing that is measured."""
 
     output_dir: str = Field(description="the run directory")
+    store: str | None = Field(
+        default=None, description="its URL where it is an object store; output_dir is then a copy"
+    )
     device: str = Field(default="auto", description="auto, cpu, mps, cuda or cuda:N")
     threads: PositiveInt = Field(default=1, description="CPU threads")
     glue_dir: str | None = None

@@ -110,14 +110,20 @@ class Reporter:
         path: of the progress file.
         said: where the trial stands.
         check: raises ``StorageError`` where the run directory is gone.
+        push: hands the file over where the run directory is an object store.
     """
 
     def __init__(
-        self, path: Path, said: Callable[[Phase], Progress], check: Callable[[], None]
+        self,
+        path: Path,
+        said: Callable[[Phase], Progress],
+        check: Callable[[], None],
+        push: Callable[[], None],
     ) -> None:
         self._path = path
         self._said = said
         self._check = check
+        self._push = push
         self._last = -math.inf
 
     def __call__(self, phase: Phase) -> None:
@@ -129,6 +135,7 @@ class Reporter:
         with suppress(StorageError):
             self._check()
             write_progress(self._path, self._said(phase))
+            self._push()
 
 
 def read_progress(path: Path) -> Progress | None:

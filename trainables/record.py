@@ -19,6 +19,7 @@ from trainables.atomic import read_whole, write_text
 from trainables.config import TrialConfig
 from trainables.data.task import TaskConfig
 from trainables.errors import RunDirectoryError
+from trainables.place import Place
 from trainables.secrets import redacted
 from trainables.settings import Settings
 from trainables.training.metrics import macro, pooled, scores
@@ -151,7 +152,7 @@ def measured(
     return metrics | {"macro": {"headline": headline}, "pooled": together or {}}
 
 
-class RunLayout:
+class RunLayout(Place):
     """Every path inside a run directory."""
 
     def __init__(self, root: Path | str) -> None:
@@ -163,6 +164,11 @@ class RunLayout:
         self.records = self.root / "records"
         self.progress_folder = self.root / "progress"
         self.damaged = self.root / "damaged"
+
+    @property
+    def where(self) -> str:
+        """Where it lies, for whoever is somewhere else: a URL, or a path from ``/``."""
+        return self.url or str(self.root.resolve())
 
     def record(self, key: str) -> Path:
         """The record of a trial."""
@@ -284,6 +290,7 @@ def read_records(
         RunDirectoryError: a record cannot be read and ``damaged`` is not given, or they lie in no
             folder.
     """
+    layout.refresh()
     if layout.records.exists() and not layout.records.is_dir():
         raise RunDirectoryError(f"{layout.records}: not a folder; delete it")
     records: dict[str, TrialRecord] = {}

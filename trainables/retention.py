@@ -39,21 +39,22 @@ UNFINISHED = (
 
 
 def conclude(layout: RunLayout, record: TrialRecord, *, keep: bool) -> None:
-    """Remove the checkpoints that a trial whose record is on the disk needs no more."""
+    """Remove what a trial whose record is on the disk needs no more: above all its checkpoints."""
+    if record.status == "finished":
+        _removed(layout, layout.memory_kills(record.key))
     if record.status == "failed" or keep:
         return
     if record.status == "finished" and record.config.goes_on:
         for old in checkpoints(layout.checkpoints(record.key))[1:]:
             shutil.rmtree(old, ignore_errors=True)
     else:
-        shutil.rmtree(layout.checkpoints(record.key), ignore_errors=True)
+        _removed(layout, layout.checkpoints(record.key))
 
 
 def discard(layout: RunLayout, key: str) -> None:
     """Remove the checkpoints and the progress of a trial that nobody goes on with."""
-    shutil.rmtree(layout.checkpoints(key), ignore_errors=True)
-    with suppress(OSError):
-        layout.progress(key).unlink(missing_ok=True)
+    for path in (layout.checkpoints(key), layout.progress(key)):
+        _removed(layout, path, listed=False)
 
 
 def tidy(layout: RunLayout, records: Iterable[TrialRecord], *, keep: bool, now: float) -> None:
@@ -68,12 +69,17 @@ def tidy(layout: RunLayout, records: Iterable[TrialRecord], *, keep: bool, now: 
     for record in records:
         conclude(layout, record, keep=keep)
         if record.status != "failed":
-            with suppress(OSError):
-                layout.progress(record.key).unlink(missing_ok=True)
+            _removed(layout, layout.progress(record.key))
     for pattern in UNFINISHED:
         for path in layout.root.glob(pattern):
             if now - _written(path) > LEFT_SECONDS:
                 _remove(path)
+
+
+def _removed(layout: RunLayout, path: Path, *, listed: bool = True) -> None:
+    _remove(path)
+    with suppress(OSError):
+        layout.removed(path, listed=listed)
 
 
 def _written(path: Path) -> float:
@@ -87,6 +93,6 @@ def _written(path: Path) -> float:
 def _remove(path: Path) -> None:
     with suppress(OSError):
         if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
+            shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink()

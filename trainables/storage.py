@@ -47,7 +47,7 @@ class Storage:
     """
 
     def __init__(self, layout: RunLayout, patience: float) -> None:
-        self._root = layout.root
+        self._layout, self._root = layout, layout.root
         self._patience = patience
         # An unmounted disk leaves an empty folder behind: the directory is known by its content.
         self._mark = layout.config if layout.config.exists() else layout.root
@@ -87,6 +87,7 @@ class Storage:
             try:
                 self.check()
                 write()
+                self._layout.push()
                 return
             except Exception as error:
                 reason = self._passing(error)
@@ -104,6 +105,20 @@ class Storage:
                 yield f"waiting for storage: {reason}"
                 time.sleep(min(rest, WORD_SECONDS))
 
+    def once(self, write: Callable[[], object]) -> None:
+        """Do ``write`` without waiting.
+
+        Raises:
+            StorageError: the run directory is gone, or its object store is.
+            Exception: what ``write`` raised.
+        """
+        self.check()
+        write()
+        try:
+            self._layout.push()
+        except OSError as error:
+            raise StorageError(error.strerror or str(error)) from error
+
     def _passing(self, error: Exception) -> str | None:
         """Why the storage does not take it now; none: it never will."""
         try:
@@ -111,6 +126,8 @@ class Storage:
         except StorageError as gone:
             return str(gone)
         code = error_number(error)
+        if code == errno.EHOSTDOWN and isinstance(error, OSError):
+            return error.strerror
         return os.strerror(code) if code in PASSING else None
 
 

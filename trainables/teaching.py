@@ -100,11 +100,14 @@ def has_left(layout: RunLayout, key: str, leaves: Iterable[str]) -> bool:
 
 
 def _whole(layout: RunLayout, key: str, name: str) -> bool:
+    path = layout.teaching(key) if name == "teaching" else layout.weights(key)
+    if (there := layout.has(path)) is not None:
+        return there
     try:
         if name == "teaching":
-            pq.read_metadata(layout.teaching(key))
+            pq.read_metadata(path)
         else:
-            with safe_open(layout.weights(key), framework="pt"):
+            with safe_open(path, framework="pt"):
                 pass
     except (OSError, pa.ArrowException, SafetensorError):
         return False

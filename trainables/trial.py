@@ -7,7 +7,6 @@ drives the same ``Trial`` in slices.
 import platform
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,12 @@ from trainables.config import Runtime, TrialConfig
 from trainables.data.task import TaskData
 from trainables.errors import CheckpointError, DivergedError, OneOrManyError, StorageError
 from trainables.inputs import load_data
+from trainables.mirror import at_hand, layout_of
 from trainables.models.encoder import load_tokenizer
 from trainables.models.saved import save_classifier
 from trainables.predictions import write_predictions
 from trainables.progress import Phase, Progress, Reporter, progress_of
-from trainables.record import RunLayout, TrialRecord, read_kills, write_record
+from trainables.record import TrialRecord, read_kills, write_record
 from trainables.retention import conclude
 from trainables.storage import Storage
 from trainables.teaching import write_teaching, write_weights
@@ -43,8 +43,8 @@ class Trial:
 
     def __init__(self, config: TrialConfig, runtime: Runtime) -> None:
         self.config = config
-        self.runtime = runtime
-        self.layout = RunLayout(runtime.output_dir)
+        self.runtime = runtime = at_hand(runtime)
+        self.layout = layout_of(config, runtime)
         self.started = datetime.now(UTC)
         self.storage = Storage(self.layout, runtime.patience)
         self.loop: TrainingLoop | None = None
@@ -55,8 +55,12 @@ class Trial:
         self.note = ""
         self.checkpoints_failed = 0
         self._trackers: list[Tracker] = []
-        word = self.layout.progress(config.key)
-        self._report = Reporter(word, self.progress, self.storage.check)
+        self._report = Reporter(
+            self.layout.progress(config.key),
+            self.progress,
+            self.storage.check,
+            self.layout.push_progress,
+        )
 
     def run(self) -> Iterator[Progress]:
         """Prepare, train and evaluate; yields after each optimiser step.
@@ -69,7 +73,7 @@ class Trial:
         on_cpu = resolve_device(self.runtime.device).type == "cpu"
         with held_to(self.runtime.memory if on_cpu else None):
             # Without the run directory there would seem to be no checkpoint to go on from.
-            yield from self._kept("checkpoints", lambda: None)
+            yield from self._kept("checkpoints", self.layout.pull)
             self._report("preparing")
             yield from self._run(self._prepare())
 
@@ -148,8 +152,8 @@ class Trial:
     def _checkpoint(self, loop: TrainingLoop) -> None:
         """Save; where that is impossible, training goes on and tries again the next time."""
         try:
-            self.storage.check()
-            save_checkpoint(self.layout.checkpoints(self.config.key), self.config.key, loop)
+            folder, key = self.layout.checkpoints(self.config.key), self.config.key
+            self.storage.once(lambda: save_checkpoint(folder, key, loop))
             self.note = ""
         except (CheckpointError, StorageError) as error:
             self.checkpoints_failed += 1
@@ -210,8 +214,6 @@ class Trial:
             stop_reason="early_stopping" if loop.state.stopped_early else "budget",
         )
         yield from self._kept("its record", lambda: self._conclude(record))
-        with suppress(OSError):
-            self.layout.memory_kills(self.config.key).unlink(missing_ok=True)
         self._ended(record)
 
     def _leave(self, loop: TrainingLoop) -> Iterator[Progress]:

@@ -17,16 +17,13 @@ from orchestrator.report.views import compact, detailed, difference, learning, m
 from trainables.atomic import write_text
 from trainables.record import RunLayout
 
-__all__ = ["print_table", "table_csv", "table_html", "table_json", "write_tables"]
+__all__ = ["FORMATS", "print_table", "table_csv", "table_html", "table_json", "write_tables"]
 
 
 def write_tables(layout: RunLayout, table: Table) -> None:
     """Write ``table.md``, ``.csv``, ``.json``, ``.html`` and ``.tex``, each one atomically."""
-    write_text(layout.table("md"), markdown(table))
-    write_text(layout.table("csv"), table_csv(table))
-    write_text(layout.table("json"), table_json(table))
-    write_text(layout.table("html"), table_html(table))
-    write_text(layout.table("tex"), latex(table))
+    for ending, make in FORMATS.items():
+        write_text(layout.table(ending), make(table))
 
 
 def table_json(table: Table) -> str:
@@ -111,3 +108,13 @@ def table_html(table: Table) -> str:
             legend=LEGEND,
         )
     )
+
+
+FORMATS = {
+    "md": markdown,
+    "csv": table_csv,
+    "json": table_json,
+    "html": table_html,
+    "tex": latex,
+}
+"""Ending of the table's file -> what makes it."""

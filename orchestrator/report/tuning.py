@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -37,8 +38,8 @@ COLUMNS = ("group", "index", "key", "status", "reason", "score", "examples", "fu
 
 def write_tuning(
     layout: RunLayout, summary: SearchSummary, groups: Sequence[CellGroup] = ()
-) -> None:
-    """Write ``tuning.md``, ``.csv``, ``.json`` and ``.html``, each one atomically.
+) -> list[Path]:
+    """Write ``tuning.md``, ``.csv``, ``.json`` and ``.html``, each one atomically; gives them.
 
     Args:
         layout: the run directory.
@@ -47,10 +48,15 @@ def write_tuning(
             tuning changes the answer.
     """
     gained = changes(groups)
-    write_text(layout.tuning("md"), tuning_markdown(summary, gained))
-    write_text(layout.tuning("csv"), tuning_csv(summary))
-    write_text(layout.tuning("json"), tuning_json(summary, gained))
-    write_text(layout.tuning("html"), tuning_html(summary, gained))
+    contents = {
+        "md": tuning_markdown(summary, gained),
+        "csv": tuning_csv(summary),
+        "json": tuning_json(summary, gained),
+        "html": tuning_html(summary, gained),
+    }
+    for ending, content in contents.items():
+        write_text(layout.tuning(ending), content)
+    return [layout.tuning(ending) for ending in contents]
 
 
 def print_tuning(

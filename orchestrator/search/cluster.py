@@ -1,12 +1,14 @@
 """Ray, connected when the first trials are to run and only then."""
 
 from contextlib import ExitStack
-from pathlib import Path
 
 from rich.console import Console
 
+from orchestrator.plan import Plan
 from orchestrator.resources import Node, TrialResources, feasible
 from orchestrator.search.config import TunedExperimentConfig
+from orchestrator.shared import check_nodes
+from trainables.record import RunLayout
 
 
 class Cluster:
@@ -15,7 +17,7 @@ class Cluster:
     def __init__(
         self,
         experiment: TunedExperimentConfig,
-        run_dir: Path,
+        run_dir: str,
         stack: ExitStack,
         console: Console,
     ) -> None:
@@ -34,3 +36,14 @@ class Cluster:
             if self._experiment.ray.dashboard:
                 self._console.print(dashboard(), markup=False, soft_wrap=True)
         return feasible(self._experiment, self._nodes, trials)
+
+    def check(self, layout: RunLayout, plan: Plan) -> None:
+        """Ask the nodes of a joined cluster for what the trials of ``plan`` need.
+
+        Raises:
+            InputError: one of them lacks it; see ``check_nodes``.
+        """
+        from orchestrator.nodes import on_every_node
+
+        if self._experiment.ray.address is not None:
+            check_nodes(on_every_node, layout, plan.trials, plan.glue_dir)

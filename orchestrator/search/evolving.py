@@ -115,6 +115,7 @@ class Evolution:
     def ended(self, key: str) -> None:
         """A trial has ended, for whatever reason; it may have left a record."""
         path = self._layout.record(key)
+        self._layout.fetch(path)
         if path.is_file():
             self._state.records[key] = read_record(path)
             self.clear()

@@ -9,6 +9,7 @@ import errno
 import json
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
@@ -104,11 +105,15 @@ class Ledger:
     Args:
         path: the file, which need not be there.
         patience: seconds that a line waits for storage that is away or full.
+        sent: hands the file over where it must be elsewhere too; raises ``OSError``.
     """
 
-    def __init__(self, path: Path, patience: float = 0.0) -> None:
+    def __init__(
+        self, path: Path, patience: float = 0.0, sent: Callable[[], None] | None = None
+    ) -> None:
         self.path = path
         self._patience = patience
+        self._sent = sent
         self._whole: int | None = None
         self._lines: int | None = None
 
@@ -189,6 +194,8 @@ class Ledger:
                 if file.write(line) != len(line):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
                 os.fsync(file.fileno())
+                if self._sent is not None:
+                    self._sent()
             except OSError:
                 with suppress(OSError):
                     os.ftruncate(file.fileno(), self._whole)

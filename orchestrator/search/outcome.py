@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.experiment import Outcome, report
+from orchestrator.experiment import Outcome, published, report
+from orchestrator.mirror import Where, layout_at, search_of
 from orchestrator.report.cells import CellGroup, cell_groups
 from orchestrator.report.tuning import write_tuning
 from orchestrator.run_directory import read_plan
@@ -24,6 +25,7 @@ class TuningOutcome:
         failed: records of trials of the search that failed.
         damaged: files among the records of the search that are no readable record, and why.
         trained: how many trials of the comparison this call trained.
+        warnings: what else is not as it should be.
     """
 
     summary: SearchSummary
@@ -32,23 +34,24 @@ class TuningOutcome:
     failed: tuple[TrialRecord, ...]
     damaged: tuple[str, ...]
     trained: int
+    warnings: tuple[str, ...]
 
 
-def report_tuning(run_dir: Path) -> TuningOutcome:
+def report_tuning(run_dir: Where) -> TuningOutcome:
     """Make the reports of a search and of its comparison anew from the files that it left.
 
     Raises:
         RunDirectoryError: there is no search, or a file of it is damaged.
     """
-    layout = RunLayout(run_dir)
+    layout = layout_at(run_dir)
     damaged: dict[Path, RunDirectoryError] = {}
-    state = read_search(RunLayout(run_dir / "search"), damaged)
+    state = read_search(search_of(layout), damaged)
     summary = state.summary()
-    compared = report(run_dir) if layout.plan.is_file() else None
+    compared = report(layout) if layout.plan.is_file() else None
     rows: tuple[CellGroup, ...] = ()
     if compared is not None:
         rows = cell_groups(read_plan(layout), read_records(layout, {}), "validation")
-    write_tuning(layout, summary, rows)
+    warnings = published(layout, *write_tuning(layout, summary, rows))
     return TuningOutcome(
         summary=summary,
         rows=rows,
@@ -56,12 +59,13 @@ def report_tuning(run_dir: Path) -> TuningOutcome:
         failed=state.failed,
         damaged=tuple(map(str, damaged.values())),
         trained=0,
+        warnings=tuple(warnings),
     )
 
 
-def has_search(run_dir: Path) -> bool:
+def has_search(layout: RunLayout) -> bool:
     """Whether a run directory is one of the command ``tune``."""
-    return RunLayout(run_dir / "search").search.is_file()
+    return search_of(layout).search.is_file()
 
 
 def warm_start(run_dir: str | None) -> dict[str, GroupSummary]:
@@ -73,7 +77,7 @@ def warm_start(run_dir: str | None) -> dict[str, GroupSummary]:
     if run_dir is None:
         return {}
     try:
-        state = read_search(RunLayout(Path(run_dir) / "search"))
+        state = read_search(search_of(layout_at(run_dir)))
     except RunDirectoryError as error:
         raise ConfigError(f"tune.warm_start={run_dir}: {error}") from error
     return dict(zip(state.groups, state.summary().groups, strict=True))

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from orchestrator.disk import check_room, disk_use
 from orchestrator.experiment import run_stages
+from orchestrator.mirror import opened, search_of
 from orchestrator.plan import Plan
 from orchestrator.resources import TrialResources, feasible, this_machine
 from orchestrator.run_directory import describe, read_plan, taken, write_config
@@ -78,7 +79,7 @@ def run_tuning(
     preset: str,
     space: str | Space,
     overrides: list[str],
-    run_dir: Path | None = None,
+    run_dir: Path | str | None = None,
     console: Console | None = None,
 ) -> TuningOutcome:
     """Search good settings for every group, then compare the arms with them.
@@ -94,16 +95,20 @@ def run_tuning(
     plan = _checked(load_tuned_experiment(preset, space, overrides))
     experiment = plan.experiment
     earlier = warm_start(experiment.tune.warm_start)
-    layout = RunLayout(run_dir or default_run_dir(experiment))
     if experiment.ray.address is None:
         # Before Ray starts, which takes seconds.
         feasible(experiment, [this_machine()], len(plan.groups) * experiment.tune.trials)
         check_cache_dir(experiment.data.cache_dir)
     console = console or Console()
-    with taken(layout, experiment, None, console) as records, ExitStack() as stack:
+    where, patience = run_dir or default_run_dir(experiment), experiment.checkpoint.patience
+    with (
+        opened(where, patience) as layout,
+        taken(layout, experiment, None, console) as records,
+        ExitStack() as stack,
+    ):
         write_config(layout, experiment)
-        cluster = Cluster(experiment, layout.root, stack, console)
-        search = RunLayout(layout.root / "search")
+        cluster = Cluster(experiment, layout.where, stack, console)
+        search = search_of(layout)
         search.root.mkdir(exist_ok=True)
         state = search_groups(plan, search, earlier, cluster, console)
         chosen = state.chosen()
@@ -111,7 +116,7 @@ def run_tuning(
         if experiment.tune.refit:
             _check_chosen(state, chosen)
             trained = _compare(plan.refit(chosen), experiment, layout, records, cluster, console)
-        return replace(report_tuning(layout.root), trained=trained)
+        return replace(report_tuning(layout), trained=trained)
 
 
 def _compare(
@@ -127,6 +132,7 @@ def _compare(
     keys = {trial.key for trial in plan.trials}
     if waiting or not layout.plan.exists() or {t.key for t in read_plan(layout)} != keys:
         resources = cluster.resources(len(plan.trials))
+        cluster.check(layout, plan)
         check_room(layout, disk_use(experiment, plan, waiting, resources.slots))
         describe(layout, experiment, plan, resources)
         if waiting:

@@ -130,6 +130,7 @@ class PerGroup(Scheduler):
         """A trial has ended by itself; whoever proposes the next one is to know."""
         key = _key(trial)
         path = self._layout.record(key)
+        self._layout.fetch(path)
         if path.is_file():
             self._state.records[key] = read_record(path)
 

@@ -35,7 +35,11 @@ def search_groups(
     experiment = plan.experiment
     keep = experiment.checkpoint.keep
     records = sound_records(layout, console, keep=keep)
-    ledger = Ledger(layout.ledger, experiment.checkpoint.patience)
+    ledger = Ledger(
+        layout.ledger,
+        experiment.checkpoint.patience,
+        lambda: layout.publish(layout.ledger, wait=False),
+    )
     ledger.mend()
     # First what is there is looked at; only then is the new description written.
     there = read_search(layout) if layout.search.exists() else None
@@ -65,6 +69,7 @@ def search_groups(
     ended = {key: record for key, record in records.items() if key in known}
     waiting = unfinished(layout, whole.trials, ended)
     needed = [trial for trial in waiting if trial.key in known]
+    cluster.check(layout, whole)
     staying = 0
     if evolution is not None:
         staying = waiting_checkpoints(tune, groups, resources.slots, keep=keep)
@@ -125,3 +130,4 @@ def _clear(whole: Plan, layout: RunLayout) -> None:
     for key in leaves_of(whole.trials):
         for path in (layout.teaching(key), layout.weights(key)):
             path.unlink(missing_ok=True)
+            layout.removed(path)

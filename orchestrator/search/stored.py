@@ -22,6 +22,7 @@ def describe_search(
     content = description.model_dump(mode="json")
     content["sha256"] = checksum(content)
     write_text(layout.search, json.dumps(content, indent=1) + "\n")
+    layout.publish(layout.search)
     return description
 
 

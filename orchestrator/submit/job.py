@@ -54,18 +54,21 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
-def results(run_dir: Path, code: int) -> dict[str, str]:
+def results(run_dir: str, code: int) -> dict[str, str]:
     """The tables of what there is; of a grid that did not come to its end they are made now."""
     from orchestrator.experiment import report
+    from orchestrator.mirror import layout_at
     from orchestrator.search.outcome import has_search, report_tuning
     from trainables.errors import OneOrManyError
 
-    if code != 0:
-        try:
-            (report_tuning if has_search(run_dir) else report)(run_dir)
-        except (OneOrManyError, OSError):
-            return {}
-    return read_results(run_dir)
+    try:
+        layout = layout_at(run_dir)
+        # Of a run directory in an object store the reports are made, not fetched.
+        if code != 0 or layout.url is not None:
+            (report_tuning if has_search(layout) else report)(layout)
+    except (OneOrManyError, OSError):
+        return {}
+    return read_results(layout.root)
 
 
 def main(arguments: list[str]) -> int:
@@ -85,7 +88,7 @@ def main(arguments: list[str]) -> int:
     sys.argv = ["orchestrator", *sender["command"]]
     code = run(arguments)
     if code != 2:
-        found = results(Path(arguments[arguments.index("--run-dir") + 1]), code)
+        found = results(arguments[arguments.index("--run-dir") + 1], code)
         if found:
             print(packed(found), end="", flush=True)
     return code

@@ -22,7 +22,7 @@ class Grid:
     folder: Path
     encoder: Path
     settings: tuple[str, ...] = ()
-    command: tuple[str, ...] = ("run", "demo")
+    url: str | None = None
     sessions: list[int] = field(default_factory=list)
     command: tuple[str, ...] = ("run", "demo")
 
@@ -54,7 +54,7 @@ class Grid:
         cache = cache or self.folder / "cache"
         command = [sys.executable, "-m", "orchestrator", *self.command, *self.overrides(), *more]
         process = subprocess.Popen(
-            [*command, "--run-dir", str(self.layout.root)],
+            [*command, "--run-dir", self.url or str(self.layout.root)],
             cwd=PROJECT,
             env=os.environ
             | {"ONE_OR_MANY_CACHE": str(cache), "RAY_ADDRESS": "127.0.0.1:1"}

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from orchestrator import lock
+from orchestrator.holder import process
 from orchestrator.lock import LOCK, Holder, held
 from trainables.errors import LockLostError, RunDirectoryError
 
@@ -175,7 +176,7 @@ STALE: dict[str, tuple[float, Callable[[], dict[str, Any]]]] = {
 }
 HELD: dict[str, tuple[float, Callable[[], dict[str, Any]]]] = {
     "its process is suspended": (7000, dict),
-    "its process is another user's": (7000, lambda: {"pid": 1, "started": lock._process(1)[1]}),
+    "its process is another user's": (7000, lambda: {"pid": 1, "started": process(1)[1]}),
     "another computer renewed it": (50, lambda: AFAR),
     "another container renewed it": (50, lambda: {"namespace": "pid:[1]"}),
     "a computer that tells nothing of itself renewed it": (50, lambda: {"boot": "", "pid": 2**22}),

@@ -28,7 +28,7 @@ def grid(tiny_bert: Path, tmp_path: Path) -> Iterator[Grid]:
             "tune={trials: 4, reduction: 2, grace: 0.4, defaults: false}",
             "checkpoint.every=0.2",
         ),
-        ("tune", "demo", "quick"),
+        command=("tune", "demo", "quick"),
     )
     yield grid
     grid.end()

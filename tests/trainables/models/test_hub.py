@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -177,3 +178,19 @@ def test_model_is_fetched_once_and_then_needs_no_hub(
     asked.clear()
     assert run(CHECK, tmp_path, bert, HF_ENDPOINT=address)[0] == ["Hub tiny/bert True 102"]
     assert asked == []
+
+
+def test_of_processes_that_start_at_once_one_fetches_the_weights(
+    tmp_path: Path, hub: tuple[str, list[str]]
+) -> None:
+    """The trials of a machine share the Hub's cache, and its locks."""
+    address, asked = hub
+    script = LOCATE.replace("download_weights=False", "download_weights=True")
+    model = {"encoder": "tiny/bert", "max_length": 32}
+    with ThreadPoolExecutor(4) as pool:
+        ends = [pool.submit(run, script, tmp_path, model, HF_ENDPOINT=address) for _ in range(4)]
+        [lines] = {tuple(end.result()[0]) for end in ends}
+    assert "repository='tiny/bert'" in lines[0]
+    for name in ("model.safetensors", "tokenizer.json", "config.json"):
+        fetched = [line for line in asked if line.startswith("GET ") and line.endswith(f"/{name}")]
+        assert len(fetched) == 1, asked

@@ -1,0 +1,76 @@
+"""A grid whose run directory is an object store, killed, and continued on an empty machine."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.lock import LOCK
+from tests.conftest import PROJECT
+from tests.faults.undisturbed import Undisturbed
+from tests.object_store import NewBucket, fetch_all
+from tests.orchestrator.grid import Grid, assert_nothing_left, ended, until
+from trainables.record import RunLayout, read_records
+from trainables.store import Store
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.fixture
+def stored(undisturbed: Undisturbed, s3: NewBucket, tmp_path: Path) -> Iterator[Grid]:
+    """The grid of the other fault tests, with a bucket for a run directory."""
+    grid = dataclasses.replace(undisturbed.grid, folder=tmp_path, url=s3())
+    yield grid
+    grid.end()
+
+
+def test_a_killed_grid_goes_on_from_an_empty_machine(
+    stored: Grid, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    store = Store(stored.url or "")
+
+    def midway() -> bool:
+        """A trial has ended, and another one that has not has a whole checkpoint."""
+        names = store.files()
+        ended_ones = {Path(name).stem for name in names if name.startswith("records/")}
+        saved = {name.split("/")[1] for name in names if name.endswith("/manifest.json")}
+        return bool(ended_ones and saved - ended_ones)
+
+    process = stored.start(cache=tmp_path / "one")
+    until(midway, process)
+    stored.end()
+    ended(process)
+    assert_nothing_left(process.pid)
+    before = {Path(name).stem for name in store.files("records")}
+    # Another machine: nothing of the first one's disk.
+    run = ended(stored.start(cache=tmp_path / "two"))
+    assert run.code == 0, run
+    assert run.err == ""
+    assert f"run directory: {stored.url}" in run.out
+
+    names = store.files()
+    assert not [name for name in names if name.startswith("checkpoints/")]
+    assert LOCK not in names
+    copy = RunLayout(fetch_all(store.url, tmp_path / "copy"))
+    undisturbed.assert_same(copy)
+    records = read_records(copy)
+    assert any(record.interruptions for record in records.values()), (
+        "none went on from where it was"
+    )
+    assert all(not records[key].interruptions for key in before)
+
+    # A third machine, with the records alone.
+    shown = subprocess.run(
+        [sys.executable, "-m", "orchestrator", "report", store.url],
+        cwd=PROJECT,
+        env=os.environ | {"ONE_OR_MANY_CACHE": str(tmp_path / "three")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert run.out.partition("tasks:")[2].rpartition("run directory")[0] in shown.stdout
