@@ -83,7 +83,7 @@ start() { # NODE OPTIONS...: a Ray node, in the background
 
 start "$head" --head --node-ip-address="$ip" --port="$port" --temp-dir="$base/ray" \
     --dashboard-host=127.0.0.1 --dashboard-port=$((port + 1)) \
-    --ray-client-server-port=$((port + 2))
+    --ray-client-server-port=$((port + 2)) --dashboard-agent-listen-port=$((port + 3))
 # A worker that starts before its head gives up.
 until "${step[@]}" --nodelist="$head" ray health-check --address "$address" > /dev/null 2>&1; do
     if ! kill -0 "${pids[0]}" 2> /dev/null || [ "$SECONDS" -gt 300 ]; then

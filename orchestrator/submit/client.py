@@ -26,6 +26,11 @@ AWAY = (OSError, TimeoutError, requests.RequestException, aiohttp.ClientError)
 
 ADVICE = "set RAY_AUTH_MODE=token and its token in RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
 
+NO_AGENT = (
+    "its head node takes no jobs: it has just started, or has no ray[default], or another Ray has "
+    "its port 52365 (ray start --dashboard-agent-listen-port)"
+)
+
 # Ray's client tells of every step, on standard error, and so would the job's own output be torn.
 for _name in ("dashboard.modules.dashboard_sdk", "dashboard.modules.job.sdk"):
     logging.getLogger(f"ray.{_name}").setLevel(logging.CRITICAL)
@@ -141,6 +146,8 @@ class JobServer:
                 raise ResourceError(
                     f"{self.address}: what answers there is no job server of Ray (404)"
                 ) from error
+            if "No available agent" in told:
+                raise ClusterLostError(f"{self.address}: {NO_AGENT}") from error
             what = "the connection broke" if told.startswith("WebSocket") else _first(error)
             raise ClusterLostError(f"{self.address}: {what}") from error
 

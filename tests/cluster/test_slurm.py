@@ -113,7 +113,7 @@ def test_a_grid_runs_on_all_nodes_and_nothing_stays_behind(
     assert token is not None
     assert stat.S_IMODE(token.parent.stat().st_mode) == 0o700
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 0, (out, err)
     assert "run directory: runs/demo" in out
     assert (tmp_path / "runs" / "demo" / "table.md").is_file()

@@ -19,7 +19,11 @@ from ray.cluster_utils import Cluster
 cluster = Cluster(
     initialize_head=True,
     head_node_args={
-        "num_cpus": 0, "include_dashboard": True, "dashboard_port": int(sys.argv[1])
+        "num_cpus": 0,
+        "include_dashboard": True,
+        "dashboard_port": int(sys.argv[1]),
+        # Any other Ray of this machine has the usual one.
+        "dashboard_agent_listen_port": int(sys.argv[2]),
     },
 )
 nodes = [cluster.add_node(wait=False, num_cpus=1) for _ in range(2)]
@@ -59,12 +63,15 @@ class JobCluster:
 @contextmanager
 def job_cluster(folder: Path) -> Iterator[JobCluster]:
     """A cluster whose working directory and token cache are in ``folder``."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    with (
+        socket.create_server(("127.0.0.1", 0)) as one,
+        socket.create_server(("127.0.0.1", 0)) as other,
+    ):
+        port, agent = one.getsockname()[1], other.getsockname()[1]
     # The environment of a shell in which it was activated; nothing of this one's for tokens.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     process = subprocess.Popen(
-        [sys.executable, "-c", _CLUSTER, str(port)],
+        [sys.executable, "-c", _CLUSTER, str(port), str(agent)],
         cwd=folder,
         env=kept
         | {

@@ -111,6 +111,9 @@ def test_questions_that_get_no_use_out_of_a_server_are_told(web: Web) -> None:
     web.answers["/api/jobs/x"] = (404, "Job x does not exist")
     with pytest.raises(ResourceError, match="does not know the job any more"):
         server.job("x")
+    web.answers["/api/jobs/x"] = (500, "No available agent to submit job, please try again later")
+    with pytest.raises(ClusterLostError, match=r"takes no jobs: .*ray\[default\].* 52365"):
+        server.job("x")
     web.answers["/api/jobs/x"] = (500, "Traceback\n  page\nValueError: no agent on the head")
     with pytest.raises(ClusterLostError, match=r"ValueError: no agent on the head$"):
         server.job("x")
