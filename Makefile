@@ -24,9 +24,9 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
 	$(PIP) -r requirements-dev.txt
 	@touch $@
 
-install: $(VENV)/.installed ## make the virtual environment with all that the main job and the tests need
+install: $(VENV)/.installed ## make the virtual environment with all that the main job needs
 
-install-dev: $(VENV)/.installed-dev ## add the developer tools (format, lint, types, import contract)
+install-dev: $(VENV)/.installed-dev ## add the developer tools (tests, format, lint, types, import contract)
 
 run: install ## run the demo: 20 trials, then the comparison table (ARGS="key=value ..." overrides)
 	$(BIN)/python -m orchestrator run demo $(ARGS)
@@ -38,11 +38,11 @@ report: install ## print the demo's table again from its records
 	$(BIN)/python -m orchestrator report runs/demo
 
 # Exit code 5 of pytest: nothing was selected of one of the two parts.
-test: install ## run the tests, two at once and then those that must be alone (ARGS="-k name" selects)
+test: install-dev ## run the tests, two at once and then those that must be alone (ARGS="-k name" selects)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not ray and not serial" $(ARGS) || test $$? -eq 5
 	$(BIN)/python -m pytest -m "ray or serial" $(ARGS) || test $$? -eq 5
 
-soak: install ## run the fault tests at full size and print what was measured (30 minutes)
+soak: install-dev ## run the fault tests at full size and print what was measured (30 minutes)
 	$(BIN)/python -m pytest tests/faults --soak -v -s --durations=0 $(ARGS)
 
 check: install-dev ## check format, lint, types and the import contract

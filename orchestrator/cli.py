@@ -15,6 +15,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from orchestrator.submit.cli import submit
 from trainables.errors import InputError, OneOrManyError
 from trainables.secrets import redacted
 
@@ -199,6 +200,9 @@ def train(
         console.print(f"model  {layout.model(record.key)}", markup=False, soft_wrap=True)
 
 
+app.command()(submit)
+
+
 def make_console() -> Console:
     """Standard output; a pipe or file gets lines of a width that shows the table whole."""
     asked = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
@@ -266,10 +270,10 @@ def one_line(message: object) -> str:
     return shown if len(shown) <= 1000 else shown[:997] + "..."
 
 
-def main() -> None:
-    """Run the command line; every expected error is one line."""
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line (``sys.argv`` where none is given); every expected error is one line."""
     try:
-        app()
+        app(arguments)
     except InputError as error:
         _say(f"error: {one_line(error)}")
         sys.exit(2)

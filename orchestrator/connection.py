@@ -20,6 +20,8 @@ os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 # Each trial writes its own record and progress; Tune's loggers would write them again.
 os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
 os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
+# In a Ray job this shell's settings come on top of the job's; Ray would refuse one that both have.
+os.environ["RAY_OVERRIDE_JOB_RUNTIME_ENV"] = "1"
 # Ctrl-C is ours: Tune's own handler makes ``fit`` return as if all were done.
 os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
 
@@ -50,6 +52,8 @@ from trainables.errors import ResourceError
 
 # Tune would send the shell's AWS keys to all workers, and Ray would write them into its logs.
 class_cache.ENV_VARS_TO_PROPAGATE -= {n for n in class_cache.ENV_VARS_TO_PROPAGATE if "AWS_" in n}
+
+CODE = (orchestrator, search_spaces, trainables)
 
 ANSWER_SECONDS = 5.0
 """How long a cluster may take to answer a question."""
@@ -237,7 +241,7 @@ def runtime_environment() -> dict[str, Any]:
     """The project's code and the settings of this shell that trials on other machines need."""
     settings = ("HF_HUB_OFFLINE", "ONE_OR_MANY_CACHE", "WANDB_MODE", "RAY_CHDIR_TO_TRIAL_DIR")
     return {
-        "py_modules": [orchestrator, search_spaces, trainables],
+        "py_modules": [str(Path(str(module.__file__)).parent) for module in CODE],
         "env_vars": {name: os.environ[name] for name in settings if name in os.environ},
     }
 

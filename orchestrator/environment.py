@@ -43,10 +43,11 @@ def describe_environment() -> dict[str, Any]:
 
 
 def git_commit() -> str | None:
-    """The project's commit, with ``+changes`` where the tree differs; none outside a checkout."""
+    """The project's commit, with ``+changes`` where the tree differs; none: not known."""
     folder = Path(__file__).resolve().parents[1]
     if not (folder / ".git").exists():
-        return None
+        # On a cluster, to which ``submit`` has sent a checkout.
+        return os.environ.get("ONE_OR_MANY_COMMIT") or None
     try:
         commit = _git(folder, "rev-parse", "HEAD")
         return commit + ("+changes" if _git(folder, "status", "--porcelain") else "")

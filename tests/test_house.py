@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.conftest import PROJECT
 
-TOP = ("benchmarks", "orchestrator", "search_spaces", "trainables")
+TOP = ("benchmarks", "cluster", "orchestrator", "search_spaces", "trainables")
 
 
 def tree() -> list[str]:
@@ -31,7 +31,8 @@ def test_the_readme_names_every_file_once() -> None:
         path.relative_to(PROJECT).as_posix()
         for top in TOP
         for path in (PROJECT / top).rglob("*")
-        if path.suffix in (".py", ".yaml", ".j2") and path.name != "__init__.py"
+        if path.suffix in (".py", ".yaml", ".j2", ".sh") or path.name == "Dockerfile"
+        if path.name != "__init__.py"
     }
     named = tree()
     assert len(named) == len(set(named))

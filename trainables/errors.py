@@ -8,6 +8,7 @@
     │   ├── ResourceError        more CPUs, GPUs, memory or disk than there are
     │   └── RunDirectoryError    a run directory that cannot be used
     ├── RayLostError             Ray died under a running grid: exit code 1
+    ├── ClusterLostError         a cluster that gives ``submit`` no answer: exit code 1
     ├── LockLostError            another command took the run directory over: exit code 1
     └── TrialError               one trial failed: exit code 1, the grid goes on
         ├── DivergedError        the loss, the gradients or the weights became NaN or infinite
@@ -48,6 +49,10 @@ class RunDirectoryError(InputError):
 
 class RayLostError(OneOrManyError):
     """Ray died while a grid ran; what it had finished is kept."""
+
+
+class ClusterLostError(OneOrManyError):
+    """A cluster that gives no answer any more; a job on it goes on."""
 
 
 class LockLostError(OneOrManyError):

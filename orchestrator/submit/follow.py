@@ -1,0 +1,121 @@
+"""Follows a job's log to its end, through lost connections, and shows it."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import aclosing, contextmanager
+
+from rich.console import Console
+from rich.text import Text
+
+from orchestrator.report.formats import plain
+from orchestrator.submit.client import JobDetails, JobServer
+from orchestrator.submit.results import BEGIN, END
+from trainables.errors import ClusterLostError
+
+SILENCE_SECONDS = 45.0
+"""A job says something every 30 s; after more the connection is made anew, for it may be dead."""
+
+PATIENCE_SECONDS = 900.0
+"""How long a cluster may give no answer."""
+
+RETRY_SECONDS = 2.0
+
+Show = Callable[[str], None]
+"""Takes what a job prints, in pieces of any length."""
+
+
+@contextmanager
+def showing(console: Console) -> Iterator[Show]:
+    """Print a job's lines as they come, without the block that holds its results."""
+    rest = ""
+    hidden = False
+
+    def show(piece: str) -> None:
+        nonlocal rest, hidden
+        *lines, rest = (rest + piece).split("\n")
+        for line in lines:
+            hidden = hidden or line.startswith(BEGIN)
+            if not hidden:
+                # Whatever a job prints moves no cursor and rings no bell here.
+                shown = line if line.isprintable() else plain(line)
+                console.print(Text(shown), soft_wrap=True, highlight=False)
+            hidden = hidden and line != END
+
+    yield show
+    if rest and not hidden:
+        show("\n")
+
+
+def follow(
+    server: JobServer,
+    submission_id: str,
+    show: Show,
+    say: Callable[[str], None],
+    sleep: Callable[[float], None] = time.sleep,
+    now: Callable[[], float] = time.monotonic,
+) -> JobDetails:
+    """Show a job's log from its beginning to its end; gives how it ended.
+
+    Args:
+        server: where the job is.
+        submission_id: its id.
+        show: is given what it prints, every character once.
+        say: is told when the connection is lost and when it is back.
+        sleep: waits so many seconds.
+        now: gives seconds.
+
+    Raises:
+        ClusterLostError: no answer for ``PATIENCE_SECONDS``.
+        ResourceError: the cluster does not know the job.
+    """
+    reader = _Reader(server, submission_id, show)
+    heard = now()
+    lost = False
+    while True:
+        try:
+            job = server.job(submission_id)
+            if lost:
+                say("connected again")
+            heard, lost = now(), False
+            asyncio.run(reader.read())
+            if job.status.is_terminal():
+                return job
+        except TimeoutError:
+            continue
+        except ClusterLostError as error:
+            if now() - heard > PATIENCE_SECONDS:
+                raise
+            if not lost:
+                say(f"{error}; the job goes on, trying again")
+            lost = True
+            sleep(RETRY_SECONDS)
+
+
+class _Reader:
+    """Reads a log again and again from its beginning; shows of it what was not shown before."""
+
+    def __init__(self, server: JobServer, submission_id: str, show: Show) -> None:
+        self._server = server
+        self._id = submission_id
+        self._show = show
+        self._seen = 0
+
+    async def read(self) -> None:
+        """Until the log ends.
+
+        Raises:
+            ClusterLostError: it was lost.
+            TimeoutError: nothing came for ``SILENCE_SECONDS``.
+        """
+        at = 0
+        async with aclosing(self._server.tail(self._id)) as pieces:
+            while True:
+                try:
+                    piece = await asyncio.wait_for(anext(pieces), SILENCE_SECONDS)
+                except StopAsyncIteration:
+                    return
+                at += len(piece)
+                if at > self._seen:
+                    self._show(piece[self._seen - at :])
+                    self._seen = at

@@ -1,0 +1,188 @@
+"""What is sent to the cluster: the code, the user's own files, and the command that runs there."""
+
+import hashlib
+import json
+import os
+import platform
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import orchestrator
+import search_spaces
+import trainables
+from orchestrator.config import ExperimentConfig, load_experiment
+from orchestrator.environment import git_commit
+from trainables.errors import ConfigError
+
+SHARED = "/shared"
+"""Where the files in ``cluster/`` mount what all nodes share."""
+
+SENT = "one_or_many_sent"
+"""Folder with the user's own preset and space."""
+
+SENDER = "ONE_OR_MANY_SENDER"
+"""Variable with what the job is told about where it comes from, as JSON."""
+
+SETTINGS = ("HF_HUB_OFFLINE", "WANDB_MODE")
+"""Variables of this shell that count on the cluster too. Nothing secret."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A grid as a job.
+
+    Attributes:
+        arguments: of ``python -m orchestrator`` on the cluster.
+        run_dir: where it lives on the cluster; a path or URL.
+        files: of the user, to be sent: place below ``SENT`` -> file.
+        command: what was typed, from which it can be typed again.
+    """
+
+    arguments: tuple[str, ...]
+    run_dir: str
+    files: dict[str, Path]
+    command: tuple[str, ...]
+
+    @property
+    def entrypoint(self) -> str:
+        """The shell command of the job."""
+        return shlex.join(["python", "-m", "orchestrator.submit.job", *self.arguments])
+
+    @property
+    def prefix(self) -> str:
+        """What the ids of all jobs on this run directory begin with; a counter follows."""
+        name = re.sub(r"[^A-Za-z0-9_.-]", "-", PurePosixPath(self.run_dir).name)[:40]
+        return f"{name}-{hashlib.sha256(self.run_dir.encode()).hexdigest()[:10]}-"
+
+    @property
+    def digest(self) -> str:
+        """Differs where another grid is asked for."""
+        return hashlib.sha256(json.dumps(self.arguments).encode()).hexdigest()
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What the job API and the dashboard show of the job."""
+        return {"run_dir": self.run_dir, "digest": self.digest, "commit": git_commit() or ""}
+
+    def runtime_env(self, folders: list[str]) -> dict[str, Any]:
+        """The job's environment; ``folders`` are what ``packaged`` gave.
+
+        They go as ``py_modules``: a ``working_dir`` is unpacked anew by every node, and nodes that
+        share a machine would take it from under each other's feet.
+        """
+        sender = {
+            "python": platform.python_version(),
+            "ray": version("ray"),
+            "command": self.command,
+        }
+        variables = {name: os.environ[name] for name in SETTINGS if name in os.environ}
+        variables |= {
+            SENDER: json.dumps(sender),
+            "ONE_OR_MANY_COMMIT": git_commit() or "",
+            # What was sent comes before a copy of the project in which Ray may have been started.
+            "PYTHONSAFEPATH": "1",
+            # A grid that is stopped writes what it has.
+            "RAY_JOB_STOP_WAIT_TIME_S": "60",
+        }
+        return {"py_modules": folders, "env_vars": variables}
+
+
+def load(preset: str, space: str | None, overrides: list[str]) -> ExperimentConfig:
+    """The configuration, checked before anything is sent.
+
+    Raises:
+        ConfigError: the first thing that is wrong.
+    """
+    if space is None:
+        return load_experiment(preset, overrides)
+    from orchestrator.search.config import load_tuned_experiment
+
+    return load_tuned_experiment(preset, space, overrides)
+
+
+def make_request(
+    experiment: ExperimentConfig,
+    preset: str,
+    overrides: list[str],
+    space: str | None,
+    run_dir: str | None,
+    command: list[str],
+) -> Request:
+    """What is to be sent for a configuration that has been found good.
+
+    Raises:
+        ConfigError: a key or run directory that makes no sense on a cluster.
+    """
+    if experiment.ray.address is not None or experiment.ray.dashboard:
+        raise ConfigError("ray: a submitted grid runs on the cluster of --address; leave it out")
+    _shared_by_all(experiment)
+    name = experiment.name if space is None else f"{experiment.name}-{Path(space).stem}"
+    where = run_dir or f"{SHARED}/runs/{name}"
+    if not where.startswith("/") and "://" not in where:
+        raise ConfigError(
+            f"--run-dir {where}: give a path from / or a URL that all nodes of the cluster share; "
+            "the cluster does not know this folder"
+        )
+    files: dict[str, Path] = {}
+    arguments = ["run" if space is None else "tune"]
+    for given in (preset, space):
+        if given is not None and given.endswith((".yaml", ".yml")):
+            place = f"{len(files)}/{Path(given).name}"
+            files[place] = Path(given)
+            given = place
+        arguments += [] if given is None else [given]
+    arguments += [*overrides, "ray.address=auto", "--run-dir", where]
+    return Request(tuple(arguments), where, files, tuple(command))
+
+
+def _shared_by_all(experiment: ExperimentConfig) -> None:
+    """Refuse files and folders of this machine, which are given relative to where we are.
+
+    Raises:
+        ConfigError: names the key.
+    """
+    given = {
+        f"define.tasks.{name}.files.{split}": path
+        for name, task in experiment.task_configs().items()
+        for split, path in (task.files.model_dump() if task.files else {}).items()
+        if path is not None
+    }
+    for name in experiment.models:
+        encoder = experiment.model_config_of(name).encoder
+        if Path(encoder).is_dir():
+            given[f"define.models.{name}.encoder"] = encoder
+    if experiment.data.glue_dir is not None:
+        given["data.glue_dir"] = experiment.data.glue_dir
+    for key, path in given.items():
+        if not path.startswith("/"):
+            raise ConfigError(
+                f"{key}={path}: the cluster does not have this machine's files; put it where all "
+                f"nodes share it, and give its path from / (for example {SHARED}/...)"
+            )
+
+
+@contextmanager
+def packaged(request: Request) -> Iterator[list[str]]:
+    """Folders with exactly what is sent: the three packages and the user's own YAML files."""
+    with TemporaryDirectory(prefix="one-or-many-") as temporary:
+        root = Path(temporary)
+        folders = []
+        for module in (orchestrator, search_spaces, trainables):
+            source = Path(str(module.__file__)).parent
+            ignored = shutil.ignore_patterns("__pycache__", ".*")
+            folders.append(shutil.copytree(source, root / source.name, ignore=ignored))
+        if request.files:
+            folders.append(root / SENT)
+        for place, path in request.files.items():
+            target = root / SENT / place
+            target.parent.mkdir(parents=True)
+            shutil.copyfile(path, target)
+        yield [str(folder) for folder in folders]

@@ -1,0 +1,186 @@
+"""The Slurm script, with stand-ins for Slurm's commands that run everything on this machine."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from tests.conftest import PROJECT
+from tests.orchestrator.command import small_grid
+from tests.orchestrator.grid import assert_nothing_left
+
+SCRIPT = PROJECT / "cluster" / "slurm.sh"
+STUBS = PROJECT / "tests" / "cluster" / "slurm"
+
+FAKE_RAY = """#!/usr/bin/env bash
+case $1 in
+    start) {start} ;;
+    health-check) exit {health} ;;
+esac
+"""
+
+FAKE_PYTHON = """#!/usr/bin/env bash
+case "$*" in
+    -c*) exec {python} "$@" ;;
+    "- "*) cat > /dev/null ;;
+    *) {run} ;;
+esac
+"""
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def ray_tmp() -> Iterator[Path]:
+    """A folder with a name that is short enough for Ray's sockets; empty in the end."""
+    with TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
+        assert not list(Path(folder).iterdir())
+
+
+@pytest.fixture
+def start(tmp_path: Path, ray_tmp: Path) -> Start:
+    """Start the script as Slurm would, in ``tmp_path``, where the project is."""
+    for name in ("orchestrator", "search_spaces", "trainables"):
+        (tmp_path / name).symlink_to(PROJECT / name)
+
+    def start(*arguments: str, venv: Path = Path(sys.prefix)) -> subprocess.Popen[str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+        return subprocess.Popen(
+            ["bash", str(SCRIPT), *arguments],
+            env=kept
+            | {
+                "PATH": f"{STUBS}:{os.environ['PATH']}",
+                "STUB_LOG": str(tmp_path / "calls"),
+                "SLURM_JOB_ID": "12345",
+                "SLURM_JOB_NODELIST": "node[1-2]",
+                "SLURM_SUBMIT_DIR": str(tmp_path),
+                "SLURM_CPUS_PER_TASK": "1",
+                "RAY_TMPDIR": str(ray_tmp),
+                "ONE_OR_MANY_CACHE": str(tmp_path / "cache"),
+                "VENV": str(venv),
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    return start
+
+
+def fake(folder: Path, **programs: str) -> Path:
+    """An environment in which ``ray`` and ``python`` are these shell scripts."""
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin" / "activate").write_text(f'PATH="{folder}/bin:$PATH"\n')
+    for name, text in programs.items():
+        (folder / "bin" / name).write_text(text)
+        (folder / "bin" / name).chmod(0o755)
+    return folder
+
+
+def fakes(folder: Path, ray: str = "exec sleep 600", health: int = 0, run: str = "exit 0") -> Path:
+    """The same, for what a test says of them."""
+    return fake(
+        folder / "venv",
+        ray=FAKE_RAY.format(start=ray, health=health),
+        python=FAKE_PYTHON.format(python=sys.executable, run=run),
+    )
+
+
+def assert_clean(folder: Path, session: int) -> None:
+    """No process and no token is left; ``ray_tmp`` looks for Ray's own files."""
+    assert_nothing_left(session, seconds=15)
+    assert not list(folder.glob(".ray-*"))
+
+
+@pytest.mark.ray
+def test_a_grid_runs_on_all_nodes_and_nothing_stays_behind(
+    start: Start, tmp_path: Path, tiny_bert: Path
+) -> None:
+    process = start(*small_grid(tiny_bert, "arms=[single_task]", "resources.cpu=1"))
+    token = None
+    while token is None and process.poll() is None:
+        token = next(tmp_path.glob(".ray-12345-*/token"), None)
+        time.sleep(0.01)
+    assert token is not None
+    assert stat.S_IMODE(token.parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, (out, err)
+    assert "run directory: runs/demo" in out
+    assert (tmp_path / "runs" / "demo" / "table.md").is_file()
+    assert "2 of 2 done" in out
+    # A core on each of two nodes: both trials at once.
+    assert out.rindex("started ") < out.index("finished ")
+    calls = (tmp_path / "calls").read_text()
+    for node in ("node1", "node2"):
+        assert f"--cpus-per-task=1 --nodelist={node} bash -c" in calls
+    assert_clean(tmp_path, process.pid)
+
+
+def test_the_exit_code_is_the_grid_s(start: Start, tmp_path: Path) -> None:
+    process = start("demo", venv=fakes(tmp_path, run='echo "ran $*"; exit 3'))
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (3, "")
+    assert out == "ran -m orchestrator run demo ray.address=127.0.0.1:69380\n".replace(
+        "69380", str(20000 + 12345 % 10000 * 4)
+    )
+    assert_clean(tmp_path, process.pid)
+
+
+def test_a_head_that_does_not_start_ends_the_job(start: Start, tmp_path: Path) -> None:
+    process = start("demo", venv=fakes(tmp_path, ray="echo no port; exit 1", health=1))
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (1, "")
+    assert err == "no port\nerror: Ray's head node does not start on node1\n"
+    assert_clean(tmp_path, process.pid)
+
+
+def test_the_end_of_its_time_is_told_to_the_grid(start: Start, tmp_path: Path) -> None:
+    """It keeps what it has and gives its exit code; then all else ends."""
+    grid = "trap 'sleep 1; echo kept; exit 130' TERM; echo running; while :; do sleep 0.1; done"
+    process = start("demo", venv=fakes(tmp_path, run=grid))
+    assert process.stdout is not None
+    assert process.stdout.readline() == "running\n"
+    # Slurm signals the batch shell alone.
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "kept\n")
+    assert_clean(tmp_path, process.pid)
+
+
+def test_a_driver_that_is_killed_leaves_nothing(start: Start, tmp_path: Path) -> None:
+    process = start("demo", venv=fakes(tmp_path, run="echo $$; exec sleep 500"))
+    assert process.stdout is not None
+    os.kill(int(process.stdout.readline()), signal.SIGKILL)
+    process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGKILL
+    assert_clean(tmp_path, process.pid)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [((), "usage: sbatch cluster/slurm.sh PRESET"), (("demo",), "error: no /nowhere here")],
+)
+def test_a_wrong_call_is_one_line(start: Start, arguments: tuple[str, ...], message: str) -> None:
+    process = start(*arguments, venv=Path("/nowhere"))
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (2, "")
+    assert err.startswith(message)
+    assert err.count("\n") == 1
+
+
+def test_the_script_is_well_written() -> None:
+    for script in (SCRIPT, *STUBS.iterdir()):
+        subprocess.run(["bash", "-n", str(script)], check=True)
+        shellcheck = Path(sys.prefix) / "bin" / "shellcheck"
+        done = subprocess.run([shellcheck, str(script)], capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (0, "")
