@@ -31,7 +31,7 @@ def test_the_readme_names_every_file_once() -> None:
         path.relative_to(PROJECT).as_posix()
         for top in TOP
         for path in (PROJECT / top).rglob("*")
-        if path.suffix in (".py", ".yaml", ".j2", ".sh") or path.name == "Dockerfile"
+        if path.suffix in (".py", ".yaml", ".j2", ".sh", ".json") or path.name == "Dockerfile"
         if path.name != "__init__.py"
     }
     named = tree()
