@@ -4,6 +4,8 @@ import errno
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -95,6 +97,25 @@ def test_a_missing_bucket_is_said(s3: NewBucket) -> None:
     missing = Store(s3().replace("s3://bucket", "s3://missing"))
     with pytest.raises(OSError, match="NO_SUCH_BUCKET The specified bucket does not exist"):
         missing.write("x", b"1")
+
+
+def test_keys_that_are_refused_are_said(s3: NewBucket) -> None:
+    url = s3()
+    server = dict(parse_qsl(urlsplit(url).query))["endpoint_override"]
+
+    def allow(actions: bytes) -> None:
+        """Let the server answer so many questions of whoever asks; then keys count."""
+        asked = Request(f"http://{server}/moto-api/reset-auth", data=actions)
+        asked.add_header("Content-Type", "application/octet-stream")
+        urlopen(asked).close()
+
+    allow(b"0")
+    try:
+        with pytest.raises(OSError, match=r"ACCESS_KEY|ACCESS_DENIED") as refused:
+            Store(url).write("x", b"1")
+    finally:
+        allow(b"1e12")
+    assert refused.value.errno == errno.EHOSTDOWN
 
 
 @pytest.mark.parametrize(
