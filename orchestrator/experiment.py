@@ -20,11 +20,11 @@ from orchestrator.resources import TrialResources, feasible, this_machine
 from orchestrator.run_directory import describe, read_plan, taken
 from orchestrator.schedule import clear_leaves, failed, leaves_of, unfinished, what_it_lacks
 from orchestrator.stages import stages
+from orchestrator.tracking import publish_report, tracked
 from trainables.data.token_cache import check_cache_dir
 from trainables.errors import RunDirectoryError
 from trainables.progress import read_progress
 from trainables.record import RunLayout, TrialRecord, read_records, write_record
-from trainables.tracking import check_trackers
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,6 @@ def plan_experiment(
         InputError: anything that would keep the grid from running.
     """
     experiment = load_experiment(preset, overrides)
-    check_trackers(experiment.tracking)
     plan = make_plan(experiment)
     if experiment.ray.address is None:
         resources = feasible(experiment, [this_machine()], len(plan.trials))
@@ -82,7 +81,6 @@ def run_experiment(
         KeyboardInterrupt: interrupted; finished trials are kept.
     """
     experiment = load_experiment(preset, overrides)
-    check_trackers(experiment.tracking)
     plan = make_plan(experiment)
     layout = RunLayout(run_dir or default_run_dir(experiment))
     here = experiment.ray.address is None
@@ -91,7 +89,10 @@ def run_experiment(
         resources = feasible(experiment, [this_machine()], len(plan.trials))
         check_cache_dir(experiment.data.cache_dir)
     console = console or Console()
-    with taken(layout, experiment, plan, console) as records:
+    with (
+        tracked(experiment, layout.root, console) as experiment,
+        taken(layout, experiment, plan, console) as records,
+    ):
         waiting = unfinished(layout, plan.longest_first(), records)
         if here:
             check_room(layout, disk_use(experiment, plan, waiting, resources.slots))
@@ -109,7 +110,9 @@ def run_experiment(
                     run_stages(waiting, experiment, plan, layout, resources, console)
         if not experiment.checkpoint.keep:
             clear_leaves(layout, plan.trials, read_records(layout, {}))
-        return replace(report(layout.root), trained=len(waiting))
+        outcome = report(layout.root)
+        publish_report(experiment, layout, console)
+        return replace(outcome, trained=len(waiting))
 
 
 def run_stages(
