@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run plan report test soak check format clean
+.PHONY: help install install-dev install-trackers run plan report test soak check format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,9 +24,15 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
 	$(PIP) -r requirements-dev.txt
 	@touch $@
 
+$(VENV)/.installed-trackers: $(VENV)/.installed requirements-trackers.txt
+	$(PIP) -r requirements-trackers.txt
+	@touch $@
+
 install: $(VENV)/.installed ## make the virtual environment with all that the main job needs
 
 install-dev: $(VENV)/.installed-dev ## add the developer tools (tests, format, lint, types, import contract)
+
+install-trackers: $(VENV)/.installed-trackers ## add TensorBoard and MLflow, for tracking=[tensorboard,mlflow]
 
 run: install ## run the demo: 20 trials, then the comparison table (ARGS="key=value ..." overrides)
 	$(BIN)/python -m orchestrator run demo $(ARGS)
@@ -38,14 +44,14 @@ report: install ## print the demo's table again from its records
 	$(BIN)/python -m orchestrator report runs/demo
 
 # Exit code 5 of pytest: nothing was selected of one of the two parts.
-test: install-dev ## run the tests, two at once and then those that must be alone (ARGS="-k name" selects)
+test: install-dev install-trackers ## run the tests, two at once and then those that must be alone (ARGS="-k name" selects)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not ray and not serial" $(ARGS) || test $$? -eq 5
 	$(BIN)/python -m pytest -m "ray or serial" $(ARGS) || test $$? -eq 5
 
-soak: install-dev ## run the fault tests at full size and print what was measured (30 minutes)
+soak: install-dev install-trackers ## run the fault tests at full size and print what was measured (30 minutes)
 	$(BIN)/python -m pytest tests/faults --soak -v -s --durations=0 $(ARGS)
 
-check: install-dev ## check format, lint, types and the import contract
+check: install-dev install-trackers ## check format, lint, types and the import contract
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright --pythonpath $(BIN)/python

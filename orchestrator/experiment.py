@@ -22,12 +22,12 @@ from orchestrator.run_directory import describe, read_plan, taken
 from orchestrator.schedule import clear_leaves, failed, leaves_of, unfinished, what_it_lacks
 from orchestrator.shared import check_nodes
 from orchestrator.stages import stages
+from orchestrator.tracking import publish_report, tracked
 from trainables.data.token_cache import check_cache_dir
 from trainables.errors import RunDirectoryError
 from trainables.progress import read_progress
 from trainables.record import RunLayout, TrialRecord, read_records, write_record
 from trainables.store import is_url
-from trainables.tracking import check_trackers
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,6 @@ def plan_experiment(
         InputError: anything that would keep the grid from running.
     """
     experiment = load_experiment(preset, overrides)
-    check_trackers(experiment.tracking)
     plan = make_plan(experiment)
     if experiment.ray.address is None:
         resources = feasible(experiment, [this_machine()], len(plan.trials))
@@ -85,7 +84,6 @@ def run_experiment(
         KeyboardInterrupt: interrupted; finished trials are kept.
     """
     experiment = load_experiment(preset, overrides)
-    check_trackers(experiment.tracking)
     plan = make_plan(experiment)
     here = experiment.ray.address is None
     if here:
@@ -96,6 +94,7 @@ def run_experiment(
     where, patience = run_dir or default_run_dir(experiment), experiment.checkpoint.patience
     with (
         opened(where, patience) as layout,
+        tracked(experiment, layout.root, console) as experiment,
         taken(layout, experiment, plan, console) as records,
     ):
         waiting = unfinished(layout, plan.longest_first(), records)
@@ -118,7 +117,9 @@ def run_experiment(
                     run_stages(waiting, experiment, plan, layout, resources, console)
         if not experiment.checkpoint.keep:
             clear_leaves(layout, plan.trials, read_records(layout, {}))
-        return replace(report(layout), trained=len(waiting))
+        outcome = report(layout)
+        publish_report(experiment, layout, console)
+        return replace(outcome, trained=len(waiting))
 
 
 def run_stages(

@@ -51,7 +51,7 @@ def taken(
     _ours(layout, config)
     with held(layout.root):
         for line in take(layout, config, plan):
-            _warn(console, line)
+            warn(console, line)
         # A checkpoint that the user names may lie here.
         keep = config.checkpoint.keep or getattr(config, "resume_from", None) is not None
         yield sound_records(layout, console, keep=keep)
@@ -72,12 +72,13 @@ def sound_records(layout: RunLayout, console: Console, *, keep: bool) -> dict[st
     for path, error in damaged.items():
         reason = str(error).rpartition("; ")[0]
         moved = _set_aside(layout, path)
-        _warn(console, f"{reason}; moved to {moved}, its trial is trained again")
+        warn(console, f"{reason}; moved to {moved}, its trial is trained again")
     tidy(layout, records.values(), keep=keep, now=storage_time(layout.root))
     return records
 
 
-def _warn(console: Console, line: str) -> None:
+def warn(console: Console, line: str) -> None:
+    """Print what is not as it should be, as one line."""
     console.print(f"warning: {plain(line)}", markup=False, highlight=False, soft_wrap=True)
 
 

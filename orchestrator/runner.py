@@ -155,6 +155,7 @@ def runtime_of(
         cache_dir=str(Path(cache).expanduser().resolve()) if cache else None,
         tracking=experiment.tracking,
         wandb=experiment.wandb,
+        mlflow=experiment.mlflow,
         save_model=experiment.save_models,
         keep_checkpoints=experiment.checkpoint.keep,
         checkpoint_every=experiment.checkpoint.every,

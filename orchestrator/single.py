@@ -14,15 +14,15 @@ from orchestrator.grid import Grid
 from orchestrator.log_file import append_row, check_log_file, log_row
 from orchestrator.mirror import opened
 from orchestrator.plan import Plan, check_model, plan_trial
-from orchestrator.run_directory import taken
+from orchestrator.run_directory import taken, warn
 from orchestrator.stages import forerunners
+from orchestrator.tracking import tracked
 from trainables.atomic import write_text
 from trainables.config import Runtime, TrialConfig
 from trainables.data.token_cache import check_cache_dir
 from trainables.errors import CheckpointError, ConfigError, OneOrManyError, TrialError
 from trainables.progress import Progress
 from trainables.record import EpochResult, RunLayout, TrialRecord, measured, read_record
-from trainables.tracking import check_trackers
 from trainables.training.checkpoint import verify
 from trainables.training.device import resolve_device, resolve_precision
 from trainables.trial import Trial, run_trial
@@ -38,7 +38,6 @@ def train(
         TrialError: the trial failed; its record says so.
     """
     single = load_single_trial(arm, overrides)
-    check_trackers(single.tracking)
     device = resolve_device(single.device)
     precision = resolve_precision(single.training.precision, device)
     plan = single_trial(arm, single)
@@ -47,6 +46,7 @@ def train(
     where = run_dir or Path("runs") / "train" / config.key
     with (
         opened(where, single.checkpoint.patience) as layout,
+        tracked(single, layout.root, console) as single,
         taken(layout, single, plan, console),
     ):
         check_room(layout, disk_use(single, plan, plan.trials, 1))
@@ -73,6 +73,7 @@ def runtime_of(single: SingleTrialConfig, layout: RunLayout, plan: Plan) -> Runt
         cache_dir=single.data.cache_dir,
         tracking=single.tracking,
         wandb=single.wandb,
+        mlflow=single.mlflow,
         resume_from=single.resume_from,
         save_model=single.save_model,
         checkpoint_every=single.checkpoint.every,
@@ -99,12 +100,14 @@ def _run(config: TrialConfig, runtime: Runtime, console: Console) -> None:
             )
 
         try:
-            run_trial(config, runtime, report)
+            trial = run_trial(config, runtime, report)
         except OneOrManyError:
             raise
         except Exception as error:
             reason = " ".join(str(error).split())
             raise TrialError(f"{config.title}: {type(error).__name__}: {reason}") from error
+    if note := trial.progress()["note"]:
+        warn(console, note)
 
 
 def single_trial(arm: str, single: SingleTrialConfig) -> Plan:

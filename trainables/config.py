@@ -21,6 +21,7 @@ from trainables.arms import ArmConfig
 from trainables.changes import Change, Segment
 from trainables.data.task import TaskConfig
 from trainables.settings import Settings
+from trainables.tracking.config import MlflowConfig, TrackerName, WandbConfig
 
 CODE_SCHEMA = 2
 """Raised whenever a change of the code changes the numbers that a trial gives."""
@@ -241,13 +242,6 @@ class TrialConfig(Settings):
         return f"{self.arm_name}{tuned} {self.model_name}{task} seed {self.seed}"
 
 
-class WandbConfig(Settings):
-    """Weights & Biases."""
-
-    project: str = "one-model-or-many"
-    entity: str | None = None
-
-
 class Runtime(Settings):
     """Where a trial runs and what it leaves behind; changes nothing that is measured."""
 
@@ -261,8 +255,9 @@ class Runtime(Settings):
     cache_dir: str | None = Field(
         default=None, description="token cache; none: the user's cache folder"
     )
-    tracking: tuple[Literal["wandb"], ...] = ()
+    tracking: tuple[TrackerName, ...] = ()
     wandb: WandbConfig = WandbConfig()
+    mlflow: MlflowConfig = MlflowConfig()
     resume_from: str | None = Field(default=None, description="a checkpoint folder")
     save_model: bool = False
     leaves: tuple[Literal["teaching", "weights"], ...] = Field(

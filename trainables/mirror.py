@@ -100,7 +100,7 @@ class TrialLayout(RunLayout):
         key = self._config.key
         record = self.record(key)
         saved = [p for p in self._whole(self.checkpoints(key)) if not _half(p)]
-        left = [self.predictions(key), self.teaching(key), self.weights(key)]
+        left = [self.predictions(key), self.teaching(key), self.weights(key), self.curves(key)]
         left = [path for path in left if path.is_file()] + self._whole(self.model(key))
         for path in sorted(saved, key=lambda p: (p.parent, p.name == MANIFEST)) + left:
             self._send(path)
@@ -112,7 +112,7 @@ class TrialLayout(RunLayout):
         self._remove(self._there - here)
         if record.is_file():
             # What comes after it are other trials, perhaps on other machines.
-            for path in (record, self.predictions(key), self.progress(key)):
+            for path in (record, self.predictions(key), self.curves(key), self.progress(key)):
                 path.unlink(missing_ok=True)
             shutil.rmtree(self.model(key), ignore_errors=True)
 

@@ -131,7 +131,6 @@ def mean_loss(results: Iterable[TaskResult]) -> float:
 
 
 MAX_LOSS = 100.0
-
 TOGETHER = ("macro", "pooled")
 """What ``measured`` calls the summaries over tasks; no task may be called so."""
 
@@ -177,6 +176,10 @@ class RunLayout(Place):
     def predictions(self, key: str) -> Path:
         """Per-example predictions of a trial (Parquet)."""
         return self.root / "predictions" / f"{key}.parquet"
+
+    def curves(self, key: str) -> Path:
+        """A trial's numbers, an epoch a row (CSV)."""
+        return self.root / "curves" / f"{key}.csv"
 
     def checkpoints(self, key: str) -> Path:
         """Folder of the checkpoints of a trial."""

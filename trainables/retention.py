@@ -23,6 +23,7 @@ UNFINISHED = (
     "models/.*.old",
     "records/.*.json.*.tmp",
     "progress/.*.json.*.tmp",
+    "curves/.*.csv.*.tmp",
     "predictions/.*.parquet.*.tmp",
     "teaching/.*.parquet.*.tmp",
     "weights/.*.safetensors.*.tmp",

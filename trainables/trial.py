@@ -25,7 +25,7 @@ from trainables.record import TrialRecord, read_kills, write_record
 from trainables.retention import conclude
 from trainables.storage import Storage
 from trainables.teaching import write_teaching, write_weights
-from trainables.tracking import Tracker, make_trackers
+from trainables.tracking.follow import Tracking
 from trainables.training.checkpoint import save_checkpoint
 from trainables.training.device import (
     deterministic,
@@ -54,7 +54,7 @@ class Trial:
         self.precision = "fp32"
         self.note = ""
         self.checkpoints_failed = 0
-        self._trackers: list[Tracker] = []
+        self._tracking = Tracking(config, runtime, self.storage)
         self._report = Reporter(
             self.layout.progress(config.key),
             self.progress,
@@ -79,15 +79,11 @@ class Trial:
 
     def _run(self, loop: TrainingLoop) -> Iterator[Progress]:
         self.loop = loop
-        self._trackers = make_trackers(self.config, self.runtime)
+        self._tracking.begin(loop.state.history)
         loop.evaluates = lambda: self._report("evaluating")
         saved = time.monotonic()
-        logged = len(loop.state.history)
         for _ in loop.run():
-            for epoch in loop.state.history[logged:]:
-                for tracker in self._trackers:
-                    tracker.log(epoch)
-            logged = len(loop.state.history)
+            self._tracking.follow(loop.state.history)
             now = time.monotonic()
             every = self.runtime.checkpoint_every
             if every and now - saved >= every and not loop.done:
@@ -95,13 +91,15 @@ class Trial:
                 saved = time.monotonic()
             self._report("training")
             yield self.progress()
+        self._tracking.follow(loop.state.history)
         if self.config.goes_on:
             self._checkpoint(loop)
         yield from self._finish(loop)
 
     def progress(self, phase: Phase = "training") -> Progress:
         """Where training stands."""
-        return progress_of(self.loop, self.config, self.note, phase)
+        note = self._tracking.noted(self.note)
+        return progress_of(self.loop, self.config, note, phase)
 
     def failing(self, error: Exception) -> Iterator[Progress]:
         """Keep the record of this trial after ``error`` ended it; yields as ``run`` does.
@@ -124,21 +122,17 @@ class Trial:
         self._ended(record)
 
     def _conclude(self, record: TrialRecord) -> None:
+        self._tracking.keep(record.history)
         write_record(self.layout, record)
         conclude(self.layout, record, keep=self.runtime.keep_checkpoints)
 
     def stop(self) -> None:
         """Say that a scheduler ended this trial before its time; it is not gone on with."""
-        self._track("stopped")
+        self._tracking.finish("stopped")
 
     def _ended(self, record: TrialRecord) -> None:
         self.record = record
-        self._track(record.status)
-
-    def _track(self, status: str) -> None:
-        for tracker in self._trackers:
-            tracker.finish(status)
-        self._trackers = []
+        self._tracking.finish(record.status)
 
     def _kept(
         self, what: str, write: Callable[[], object], patience: float | None = None

@@ -22,11 +22,11 @@ from orchestrator.search.outcome import TuningOutcome, report_tuning, warm_start
 from orchestrator.search.proposing import check_proposals
 from orchestrator.search.searching import search_groups
 from orchestrator.search.state import SearchState
+from orchestrator.tracking import publish_report, tracked
 from search_spaces.space import Space
 from trainables.data.token_cache import check_cache_dir
 from trainables.errors import ConfigError, TrialError
 from trainables.record import RunLayout, TrialRecord, read_records
-from trainables.tracking import check_trackers
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,6 @@ def plan_search(preset: str, space: str | Space, overrides: list[str]) -> Search
 
 
 def _checked(experiment: TunedExperimentConfig) -> SearchPlan:
-    check_trackers(experiment.tracking)
     plan = SearchPlan(experiment)
     check_proposals(plan)
     tune, groups = experiment.tune, len(plan.groups)
@@ -92,20 +91,24 @@ def run_tuning(
         TrialError: no trial of a group has a score, so there is nothing to choose.
         KeyboardInterrupt: interrupted; the same command goes on.
     """
-    plan = _checked(load_tuned_experiment(preset, space, overrides))
+    console = console or Console()
+    experiment = load_tuned_experiment(preset, space, overrides)
+    where, patience = run_dir or default_run_dir(experiment), experiment.checkpoint.patience
+    with (
+        opened(where, patience) as layout,
+        tracked(experiment, layout.root, console) as experiment,
+    ):
+        return _run(_checked(experiment), layout, console)
+
+
+def _run(plan: SearchPlan, layout: RunLayout, console: Console) -> TuningOutcome:
     experiment = plan.experiment
     earlier = warm_start(experiment.tune.warm_start)
     if experiment.ray.address is None:
         # Before Ray starts, which takes seconds.
         feasible(experiment, [this_machine()], len(plan.groups) * experiment.tune.trials)
         check_cache_dir(experiment.data.cache_dir)
-    console = console or Console()
-    where, patience = run_dir or default_run_dir(experiment), experiment.checkpoint.patience
-    with (
-        opened(where, patience) as layout,
-        taken(layout, experiment, None, console) as records,
-        ExitStack() as stack,
-    ):
+    with taken(layout, experiment, None, console) as records, ExitStack() as stack:
         write_config(layout, experiment)
         cluster = Cluster(experiment, layout.where, stack, console)
         search = search_of(layout)
@@ -116,7 +119,9 @@ def run_tuning(
         if experiment.tune.refit:
             _check_chosen(state, chosen)
             trained = _compare(plan.refit(chosen), experiment, layout, records, cluster, console)
-        return replace(report_tuning(layout), trained=trained)
+        outcome = report_tuning(layout)
+        publish_report(experiment, layout, console)
+        return replace(outcome, trained=trained)
 
 
 def _compare(

@@ -37,6 +37,7 @@ SPECIAL = {
     "resources.cpu": "3",
     "resources.gpu": "0.5",
     "tracking": "[wandb]",
+    "mlflow.tracking_uri": "http://127.0.0.1:5000",
 }
 """Values for keys whose type alone does not tell a good one."""
 
@@ -186,7 +187,12 @@ BAD = [
     (["resources.gpu=-1"], "resources.gpu: input should be greater than or equal to 0"),
     (["selection.enabled=never", "training.keep=best"], "selection.enabled=never: training.keep"),
     (["name=../x"], "name: string should match pattern"),
-    (["tracking=[wandbb]"], "tracking.0: input should be 'wandb'"),
+    (
+        ["tracking=[wandbb]"],
+        "tracking.0: input should be 'wandb', 'tensorboard' or 'mlflow', not 'wandbb'",
+    ),
+    (["tracking=[wandb,wandb]"], "tracking: wandb is there twice"),
+    (["mlflow.tracking_uri=file:///tmp/runs"], "mlflow.tracking_uri: MLflow keeps no"),
     (
         ["define.arms.shared_encoder.weighting.name=gradnorm"],
         "define.arms.shared_encoder: weighting.name=gradnorm compares all tasks in every step, "

@@ -1,5 +1,6 @@
 """Trials of a search: measured at their rungs on selection alone, and stopped in between."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,10 @@ import torch
 
 from tests.trainables.test_tune import end
 from tests.trials import finished, runtime, trial_config
-from trainables import tracking, tune
+from trainables import tune
 from trainables.config import Runtime, SearchConfig, SelectionConfig, TrialConfig
 from trainables.record import EpochResult, RunLayout, read_record
+from trainables.tracking import registry
 from trainables.training.loop import TrainingLoop
 from trainables.trial import Trial
 from trainables.tune import TrialTrainable
@@ -133,7 +135,8 @@ class Followed:
 def test_a_stopped_trials_tracker_is_ended_and_its_actor_takes_the_next_trial(
     tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(tracking.TRACKERS, "wandb", Followed)
+    kind = replace(registry.TRACKERS["wandb"], track=Followed)
+    monkeypatch.setitem(registry.TRACKERS, "wandb", kind)
     monkeypatch.setattr(tune, "SLICE_SECONDS", 0.0)
     monkeypatch.setattr(Followed, "told", ())
     one, two, three = (searched(tiny_bert, seed=seed) for seed in (1, 2, 3))

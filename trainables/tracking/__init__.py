@@ -1,0 +1,1 @@
+"""Experiment trackers; none of them can make a trial fail or wait."""

@@ -1,0 +1,180 @@
+"""MLflow: a run per trial, in a SQLite file of the run directory or wherever a URI says.
+
+A trial's run is found again by its key, so a trial that goes on after an interruption goes on in
+the same run.
+"""
+
+import logging
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from trainables.config import Runtime, TrialConfig
+from trainables.record import EpochResult
+from trainables.secrets import redacted
+from trainables.tracking.base import Report, cell_of, tags_of, values_of
+from trainables.tracking.config import MLFLOW_STORES
+from trainables.tracking.reach import unreachable
+
+SQLITE = "sqlite:///"
+ENDINGS = {"finished": "FINISHED", "stopped": "KILLED"}
+"""MLflow's word for a trial's end; all others failed."""
+
+MOST_PARAMETERS, LONGEST_VALUE = 100, 6000
+"""That MLflow takes at once; characters."""
+
+
+class MlflowTracker:
+    """See the module."""
+
+    def __init__(self, config: TrialConfig, runtime: Runtime) -> None:
+        self._config = config
+        self._store = _Store(runtime)
+        with self._store.alone():
+            self._run = self._store.run(
+                config.key,
+                config.title,
+                {
+                    "cell": cell_of(config),
+                    "strategy": config.arm.strategy,
+                    "model": config.model_name,
+                    "tasks": ", ".join(config.tasks),
+                    "seed": str(config.seed),
+                    "tags": ", ".join(tags_of(config)),
+                },
+            )
+            self._store.parameters(self._run, config.model_dump(mode="json"))
+            there = self._store.client.get_metric_history(self._run, "epoch")
+        self._there = {metric.step for metric in there}
+
+    def log(self, epoch: EpochResult) -> None:
+        """See ``Tracker.log``."""
+        from mlflow.entities import Metric
+
+        if epoch.step in self._there:
+            return
+        now = int(time.time() * 1000)
+        values = values_of(epoch, self._config)
+        metrics = [Metric(_name(key), value, now, epoch.step) for key, value in values.items()]
+        with self._store.alone():
+            self._store.client.log_batch(self._run, metrics=metrics)
+
+    def finish(self, status: str) -> None:
+        """See ``Tracker.finish``."""
+        with self._store.alone():
+            self._store.client.set_tag(self._run, "status", status)
+            self._store.client.set_terminated(self._run, ENDINGS.get(status, "FAILED"))
+
+
+class _Store:
+    """Where MLflow keeps its runs."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        _quiet()
+        from mlflow import MlflowClient
+
+        self._uri = uri_of(runtime)
+        with self.alone():
+            self.client = MlflowClient(self._uri)
+            self._experiment = self._experiment_of(runtime)
+
+    def alone(self) -> AbstractContextManager[Any]:
+        """Several trials at once write to one file, where SQLite gives up after some seconds."""
+        if not self._uri.startswith(SQLITE):
+            return nullcontext()
+        return FileLock(self._uri.removeprefix(SQLITE) + ".lock")
+
+    def _experiment_of(self, runtime: Runtime) -> str:
+        found = self.client.get_experiment_by_name(runtime.mlflow.experiment)
+        if found is not None:
+            return found.experiment_id
+        folder = Path(runtime.output_dir).resolve() / "mlartifacts"
+        return self.client.create_experiment(
+            runtime.mlflow.experiment,
+            # Files of a server are the server's.
+            artifact_location=folder.as_uri() if self._uri.startswith(SQLITE) else None,
+        )
+
+    def run(self, key: str, title: str, tags: dict[str, str]) -> str:
+        """The id of the run of a key, which goes on where it is there."""
+        known = self.client.search_runs([self._experiment], f"tags.`key` = '{key}'", max_results=1)
+        if known:
+            run = known[0].info.run_id
+            self.client.update_run(run, status="RUNNING")
+            return run
+        tags = {"key": key} | tags
+        return self.client.create_run(self._experiment, run_name=title, tags=tags).info.run_id
+
+    def parameters(self, run: str, values: dict[str, Any]) -> None:
+        """Keep a configuration under its dotted keys."""
+        from mlflow.entities import Param
+
+        found = [Param(name, str(value)[:LONGEST_VALUE]) for name, value in _leaves(values)]
+        for first in range(0, len(found), MOST_PARAMETERS):
+            self.client.log_batch(run, params=found[first : first + MOST_PARAMETERS])
+
+
+def _quiet() -> None:
+    """No word of MLflow to its makers, none of its database to the terminal; no endless patience.
+
+    A user's own settings stay.
+    """
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+    for name in ("alembic", "mlflow"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _leaves(values: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        name = f"{before}{_part(key)}"
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, f"{name}.")
+        elif value is not None:
+            yield name, value
+
+
+def _part(text: str) -> str:
+    return re.sub(r"[^\w :-]", "_", text, flags=re.ASCII) or "_"
+
+
+def _name(key: str) -> str:
+    """A metric's name in the characters that MLflow takes; no part of it is a path."""
+    return "/".join(map(_part, key.split("/")))
+
+
+def uri_of(runtime: Runtime) -> str:
+    """Where the runs are kept: as configured, else as the environment says, else in a file."""
+    given = runtime.mlflow.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+    return given or f"{SQLITE}{Path(runtime.output_dir).resolve() / 'mlflow.db'}"
+
+
+def publish(report: Report, runtime: Runtime) -> None:
+    """Keep a grid's table and report as artifacts of a run of their own."""
+    store = _Store(runtime)
+    with store.alone():
+        run = store.run(report.key, report.title, {"tags": "report"})
+        for file in report.files:
+            store.client.log_artifact(run, str(file))
+        store.client.set_terminated(run, "FINISHED")
+
+
+def missing(runtime: Runtime) -> str:
+    """A server that does not answer, or a place where MLflow keeps nothing."""
+    uri = uri_of(runtime)
+    if uri.startswith(("http://", "https://")):
+        reason = unreachable(uri.rstrip("/") + "/health")
+        advice = "start the server, or leave mlflow.tracking_uri out for a SQLite file"
+        return redacted(f"{uri}: {reason}; {advice}") if reason else ""
+    if not uri.startswith(MLFLOW_STORES):
+        stores = ", ".join(MLFLOW_STORES)
+        return redacted(f"MLFLOW_TRACKING_URI={uri}: MLflow keeps no runs there, but at {stores}")
+    return ""
