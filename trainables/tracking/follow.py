@@ -40,19 +40,14 @@ class Tracking:
             for tracker in self._trackers:
                 tracker.log(epoch)
         self._told = len(history)
-        # Where it cannot be written, it is with the next epoch or the record.
-        with suppress(OSError, StorageError):
-            self._storage.check()
-            self.keep(history)
+        self.keep(history)
 
     def keep(self, history: Sequence[EpochResult]) -> None:
-        """Write the curves as CSV.
-
-        Raises:
-            OSError: that is impossible.
-        """
+        """Write the curves as CSV; where that is impossible, the next call may."""
         if history:
-            write_curves(self._layout, self._config, history)
+            with suppress(OSError, StorageError):
+                self._storage.check()
+                write_curves(self._layout, self._config, history)
 
     def finish(self, status: str) -> None:
         """See ``Tracker.finish``."""

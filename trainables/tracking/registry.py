@@ -14,7 +14,7 @@ from trainables.tracking import mlflow, tensorboard, wandb
 from trainables.tracking.background import Background
 from trainables.tracking.base import Report, Tracker
 
-FINISH_SECONDS = 30.0
+FINISH_SECONDS = 60.0
 """Longest wait for the trackers at the end of a trial, all of them together."""
 
 INSTALL = "`make install-trackers` or `pip install -r requirements-trackers.txt` installs it"

@@ -1,0 +1,1 @@
+"""Trackers, tested against the real packages."""
