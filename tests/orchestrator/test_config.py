@@ -193,6 +193,7 @@ BAD = [
     ),
     (["tracking=[wandb,wandb]"], "tracking: wandb is there twice"),
     (["mlflow.tracking_uri=file:///tmp/runs"], "mlflow.tracking_uri: MLflow keeps no"),
+    (["mlflow.tracking_uri=http://me:hidden@127.0.0.1"], "mlflow.tracking_uri: has a password"),
     (
         ["define.arms.shared_encoder.weighting.name=gradnorm"],
         "define.arms.shared_encoder: weighting.name=gradnorm compares all tasks in every step, "

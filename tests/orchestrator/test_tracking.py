@@ -5,11 +5,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from orchestrator.tracking import sync_hint
+from orchestrator.config import load_experiment
+from orchestrator.tracking import sync_hint, tracked
 from tests.conftest import PROJECT
 from tests.orchestrator.command import Command, small_grid
 from tests.orchestrator.grid import Ended, Grid, ended, until
@@ -119,6 +122,18 @@ def test_the_printed_command_finds_every_offline_run(continued: tuple[Grid, Ende
             ["tracking=[mlflow]", "mlflow.tracking_uri=http://127.0.0.1:9"],
             "http://127.0.0.1:9: no answer (Connection refused); start the server",
         ),
+        (
+            ["tracking=[mlflow]", "mlflow.tracking_uri=mssql+absent://127.0.0.1/runs"],
+            "mssql+absent://127.0.0.1/runs: no address of a database",
+        ),
+        (
+            ["tracking=[mlflow]", f"mlflow.tracking_uri=sqlite:///{__file__}/runs.db"],
+            f"sqlite:///{__file__}/runs.db: {__file__} is no folder that can be written to",
+        ),
+        (
+            ["tracking=[mlflow]", "mlflow.tracking_uri=postgresql+asyncpg://127.0.0.1/runs"],
+            "postgresql+asyncpg://127.0.0.1/runs: its driver is missing (",
+        ),
     ],
 )
 def test_what_is_missing_is_one_warning(
@@ -137,3 +152,18 @@ def test_what_is_missing_is_one_warning(
     [line] = [line for line in ending.out.splitlines() if line.startswith("warning: ")]
     assert line.startswith(f"warning: tracking=[{settings[0][10:-1]}]: {reason}")
     assert line.endswith("; goes on without it")
+
+
+def test_the_sync_command_is_printed_after_ctrl_c_until_all_is_sent(tmp_path: Path) -> None:
+    file = tmp_path / "wandb" / "offline-run-1-key" / "run-key.wandb"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    printed = StringIO()
+    console = Console(file=printed)
+    with pytest.raises(KeyboardInterrupt), tracked(load_experiment("demo", []), tmp_path, console):
+        raise KeyboardInterrupt
+    assert printed.getvalue() == (
+        f"send the offline runs to W&B with: wandb sync {tmp_path}/wandb/offline-run-*\n"
+    )
+    file.with_name("run-key.wandb.synced").touch()
+    assert sync_hint(tmp_path) == ""

@@ -1,6 +1,7 @@
 """Which trackers there are, and where they keep their runs."""
 
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
@@ -35,4 +36,7 @@ class MlflowConfig(Settings):
     def _is_kept(cls, uri: str | None) -> str | None:
         if uri is not None and not uri.startswith(MLFLOW_STORES):
             raise ValueError(f"MLflow keeps no runs there; give one of {', '.join(MLFLOW_STORES)}")
+        if uri is not None and urlsplit(uri).password:
+            # Every setting is written to the run directory.
+            raise ValueError("has a password; give the address by MLFLOW_TRACKING_URI instead")
         return uri

@@ -7,6 +7,7 @@ the same run.
 import logging
 import os
 import re
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -20,7 +21,7 @@ from trainables.record import EpochResult
 from trainables.secrets import redacted
 from trainables.tracking.base import Report, cell_of, tags_of, values_of
 from trainables.tracking.config import MLFLOW_STORES
-from trainables.tracking.reach import unreachable
+from trainables.tracking.reach import SECONDS, unreachable
 
 SQLITE = "sqlite:///"
 ENDINGS = {"finished": "FINISHED", "stopped": "KILLED"}
@@ -177,4 +178,30 @@ def missing(runtime: Runtime) -> str:
     if not uri.startswith(MLFLOW_STORES):
         stores = ", ".join(MLFLOW_STORES)
         return redacted(f"MLFLOW_TRACKING_URI={uri}: MLflow keeps no runs there, but at {stores}")
+    if uri.startswith("databricks"):
+        return ""
+    reason = _no_database(uri)
+    return redacted(f"{uri.partition('?')[0]}: {reason}") if reason else ""
+
+
+def _no_database(uri: str) -> str:
+    """Why a database cannot be used; empty: its driver is there and somebody answers."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+    try:
+        url = make_url(uri)
+        url.get_dialect().import_dbapi()
+        if url.host and url.port:
+            socket.create_connection((url.host, url.port), SECONDS).close()
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        return "no address of a database"
+    except ImportError as error:
+        return f"its driver is missing ({error}); install the package"
+    except OSError as error:
+        return f"no answer ({error.strerror or error}); start the database"
+    file = Path(url.database or "").absolute()
+    folder = next(place for place in file.parents if place.exists())
+    if not url.host and not (folder.is_dir() and os.access(folder, os.W_OK)):
+        return f"{folder} is no folder that can be written to"
     return ""
