@@ -9,6 +9,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,10 @@ os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 # Each trial writes its own record and progress; Tune's loggers would write them again.
 os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
 os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
+# A trial sees the GPU that it was given and no other; without this, one that was given none sees
+# all of them.
+os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "1"
+os.environ["RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES"] = "0"
 # Ctrl-C is ours: Tune's own handler makes ``fit`` return as if all were done.
 os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
 
@@ -39,6 +44,7 @@ import orchestrator
 import search_spaces
 import trainables
 from orchestrator.config import ExperimentConfig
+from orchestrator.gpu_memory import gpu_memory
 from orchestrator.private import secure_token, session_folder, token_place
 from orchestrator.resources import Node, this_machine
 from orchestrator.signals import Stop, interrupt, signals
@@ -64,11 +70,12 @@ def connected(experiment: ExperimentConfig) -> Iterator[list[Node]]:
     """
     address = experiment.ray.address
     # What goes wrong is told by the trials' records and the live view.
+    here: Node | None = None
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
     if address is None:
-        node = this_machine()
+        here = this_machine()
         # Without "local", RAY_ADDRESS or a Ray that runs here already would be joined.
-        options |= {"address": "local", "num_cpus": node.cpus, "num_gpus": node.gpus}
+        options |= {"address": "local", "num_cpus": here.cpus, "num_gpus": here.gpus}
         options |= {"include_dashboard": experiment.ray.dashboard, "dashboard_host": "127.0.0.1"}
         options["_temp_dir"] = str(session_folder(Path(get_default_system_temp_dir())))
         secure_token()
@@ -94,15 +101,20 @@ def connected(experiment: ExperimentConfig) -> Iterator[list[Node]]:
                 if address is None:
                     raise ResourceError(f"Ray cannot be started: {reason}") from error
                 raise ResourceError(f"ray.address={address}: cannot be joined: {reason}") from error
-            nodes = [
-                Node(
+            found = {
+                node["NodeID"]: Node(
                     int(node["Resources"]["CPU"]),
                     int(node["Resources"].get("GPU", 0)),
                     node["Resources"].get("memory", 0) / 1e9,
+                    None if here is None else here.gpu_memory,
                 )
                 for node in ray.nodes()
                 if node["Alive"] and node["Resources"].get("CPU", 0) >= 1
-            ]
+            }
+            nodes = list(found.values())
+            if here is None and experiment.resources.gpu == "auto":
+                memory = gpu_memory([name for name, node in found.items() if node.gpus])
+                nodes = [replace(n, gpu_memory=memory.get(name)) for name, n in found.items()]
             if not nodes:
                 raise ResourceError(f"ray.address={address}: the cluster has no node with CPUs")
             with watched(worker._global_node):
@@ -217,7 +229,14 @@ def _lets_in(address: str, token: str | None) -> bool:
 
 def runtime_environment() -> dict[str, Any]:
     """The project's code and the settings of this shell that trials on other machines need."""
-    settings = ("HF_HUB_OFFLINE", "ONE_OR_MANY_CACHE", "WANDB_MODE", "RAY_CHDIR_TO_TRIAL_DIR")
+    settings = (
+        "HF_HUB_OFFLINE",
+        "ONE_OR_MANY_CACHE",
+        "WANDB_MODE",
+        "RAY_CHDIR_TO_TRIAL_DIR",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO",
+        "RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES",
+    )
     return {
         "py_modules": [orchestrator, search_spaces, trainables],
         "env_vars": {name: os.environ[name] for name in settings if name in os.environ},

@@ -145,6 +145,7 @@ def runtime_of(
         output_dir=str(layout.root.resolve()),
         device="cuda" if resources.gpu else "cpu",
         threads=resources.cpu,
+        gpu=resources.gpu,
         glue_dir=glue,
         cache_dir=str(Path(cache).expanduser().resolve()) if cache else None,
         tracking=experiment.tracking,
