@@ -68,13 +68,15 @@ def plan(
     ]
     disk = disk_use(experiment, planned, planned.trials, resources.slots)
     if as_json:
-        print(json.dumps({"trials": described, "disk": asdict(disk)}, indent=1))
+        shown = {"trials": described, "disk": asdict(disk), "gpu": resources.why}
+        print(json.dumps(shown, indent=1))
         return
     table = RichTable(
         title=f"tasks: {', '.join(planned.tasks)}",
         caption=f"{len(described)} trials, the longest first, {resources.slots} at once\n"
         + ("a stage starts when those before it have ended\n" if len(staged) > 1 else "")
-        + f"disk: {disk.describe(resources.slots)}",
+        + f"disk: {disk.describe(resources.slots)}"
+        + (f"\n{resources.why}" if resources.why else ""),
         box=SIMPLE_HEAD,
     )
     for column in ("key", "arm", "model", "task", "seed", "each gets"):

@@ -82,8 +82,8 @@ class ResourcesConfig(Settings):
     )
     gpu: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] = Field(
         default="auto",
-        description="one GPU or a share of it, since a trial computes on one; "
-        "auto: one where there are any",
+        description="one GPU or a share of it, since a trial computes on one; auto: a GPU where "
+        "there are any, divided by the memory that the largest trial needs",
     )
     memory: PositiveFloat | None = Field(
         default=None,

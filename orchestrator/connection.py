@@ -9,6 +9,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,10 @@ os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
 os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
 # In a Ray job this shell's settings come on top of the job's; Ray would refuse one that both have.
 os.environ["RAY_OVERRIDE_JOB_RUNTIME_ENV"] = "1"
+# A trial sees the GPU that it was given and no other; without this, one that was given none sees
+# all of them.
+os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "1"
+os.environ["RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES"] = "0"
 # Ctrl-C is ours: Tune's own handler makes ``fit`` return as if all were done.
 os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
 
@@ -43,6 +48,7 @@ import search_spaces
 import trainables
 from orchestrator.config import ExperimentConfig
 from orchestrator.environment import git_commit
+from orchestrator.gpu_memory import gpu_memory
 from orchestrator.private import secure_token, session_folder, token_place
 from orchestrator.ray_death import watched
 from orchestrator.resources import Node, this_machine
@@ -74,12 +80,13 @@ def connected(experiment: ExperimentConfig, run_dir: str | None = None) -> Itera
     """
     address = experiment.ray.address
     # What goes wrong is told by the trials' records and the live view.
+    here: Node | None = None
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
     options["job_config"] = JobConfig(metadata=job_metadata(experiment, run_dir))
     if address is None:
-        node = this_machine()
+        here = this_machine()
         # Without "local", RAY_ADDRESS or a Ray that runs here already would be joined.
-        options |= {"address": "local", "num_cpus": node.cpus, "num_gpus": node.gpus}
+        options |= {"address": "local", "num_cpus": here.cpus, "num_gpus": here.gpus}
         options |= {"include_dashboard": experiment.ray.dashboard, "dashboard_host": "127.0.0.1"}
         options["_temp_dir"] = str(session_folder(Path(get_default_system_temp_dir())))
         secure_token()
@@ -105,15 +112,20 @@ def connected(experiment: ExperimentConfig, run_dir: str | None = None) -> Itera
                 if address is None:
                     raise ResourceError(f"Ray cannot be started: {reason}") from error
                 raise ResourceError(f"ray.address={address}: cannot be joined: {reason}") from error
-            nodes = [
-                Node(
+            found = {
+                node["NodeID"]: Node(
                     int(node["Resources"]["CPU"]),
                     int(node["Resources"].get("GPU", 0)),
                     node["Resources"].get("memory", 0) / 1e9,
+                    None if here is None else here.gpu_memory,
                 )
                 for node in ray.nodes()
                 if node["Alive"] and node["Resources"].get("CPU", 0) >= 1
-            ]
+            }
+            nodes = list(found.values())
+            if here is None and experiment.resources.gpu == "auto":
+                memory = gpu_memory([name for name, node in found.items() if node.gpus])
+                nodes = [replace(n, gpu_memory=memory.get(name)) for name, n in found.items()]
             if not nodes:
                 raise ResourceError(f"ray.address={address}: the cluster has no node with CPUs")
             with watched(worker._global_node):
@@ -239,7 +251,14 @@ def _lets_in(address: str, token: str | None) -> bool:
 
 def runtime_environment() -> dict[str, Any]:
     """The project's code and the settings of this shell that trials on other machines need."""
-    settings = ("HF_HUB_OFFLINE", "ONE_OR_MANY_CACHE", "WANDB_MODE", "RAY_CHDIR_TO_TRIAL_DIR")
+    settings = (
+        "HF_HUB_OFFLINE",
+        "ONE_OR_MANY_CACHE",
+        "WANDB_MODE",
+        "RAY_CHDIR_TO_TRIAL_DIR",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO",
+        "RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES",
+    )
     return {
         "py_modules": [str(Path(str(module.__file__)).parent) for module in CODE],
         "env_vars": {name: os.environ[name] for name in settings if name in os.environ},

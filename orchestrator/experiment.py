@@ -10,6 +10,7 @@ from rich.console import Console
 
 from orchestrator.config import ExperimentConfig, load_experiment
 from orchestrator.disk import check_room, disk_use
+from orchestrator.footprints import largest
 from orchestrator.live import LiveView
 from orchestrator.mirror import Where, layout_at, opened
 from orchestrator.plan import Plan, PlannedTrial, make_plan
@@ -17,7 +18,7 @@ from orchestrator.progress import Expected, GridProgress, TrialState, cell_name
 from orchestrator.report.render import FORMATS, write_tables
 from orchestrator.report.results import write_results
 from orchestrator.report.table import Table, comparison
-from orchestrator.resources import TrialResources, feasible, this_machine
+from orchestrator.resources import Node, TrialResources, feasible, this_machine
 from orchestrator.run_directory import describe, read_plan, taken
 from orchestrator.schedule import clear_leaves, failed, leaves_of, unfinished, what_it_lacks
 from orchestrator.shared import check_nodes
@@ -62,13 +63,17 @@ def plan_experiment(
     experiment = load_experiment(preset, overrides)
     plan = make_plan(experiment)
     if experiment.ray.address is None:
-        resources = feasible(experiment, [this_machine()], len(plan.trials))
+        resources = _resources(experiment, plan, [this_machine()])
     else:
         from orchestrator.connection import connected
 
         with connected(experiment) as nodes:
-            resources = feasible(experiment, nodes, len(plan.trials))
+            resources = _resources(experiment, plan, nodes)
     return experiment, plan, resources
+
+
+def _resources(experiment: ExperimentConfig, plan: Plan, nodes: list[Node]) -> TrialResources:
+    return feasible(experiment, nodes, len(plan.trials), lambda: largest(plan))
 
 
 def run_experiment(
@@ -88,7 +93,7 @@ def run_experiment(
     here = experiment.ray.address is None
     if here:
         # Before Ray starts, which takes seconds.
-        resources = feasible(experiment, [this_machine()], len(plan.trials))
+        resources = _resources(experiment, plan, [this_machine()])
         check_cache_dir(experiment.data.cache_dir)
     console = console or Console()
     where, patience = run_dir or default_run_dir(experiment), experiment.checkpoint.patience
@@ -106,7 +111,7 @@ def run_experiment(
             with connected(experiment, layout.where) as nodes:
                 if experiment.ray.dashboard:
                     console.print(dashboard(), markup=False, soft_wrap=True)
-                resources = feasible(experiment, nodes, len(plan.trials))
+                resources = _resources(experiment, plan, nodes)
                 if not here:
                     from orchestrator.nodes import on_every_node
 

@@ -151,6 +151,7 @@ def runtime_of(
         store=layout.url,
         device="cuda" if resources.gpu else "cpu",
         threads=resources.cpu,
+        gpu=resources.gpu,
         glue_dir=glue,
         cache_dir=str(Path(cache).expanduser().resolve()) if cache else None,
         tracking=experiment.tracking,

@@ -268,6 +268,9 @@ class Runtime(Settings):
     patience: NonNegativeFloat = Field(
         default=600.0, description="seconds to wait for a run directory that is gone or full"
     )
+    gpu: NonNegativeFloat = Field(
+        default=1.0, description="share of its GPU that a GPU trial is held to"
+    )
     memory: PositiveFloat | None = Field(
         default=None, description="GB of host memory that a CPU trial is held to; none: no limit"
     )

@@ -29,6 +29,7 @@ from trainables.tracking.follow import Tracking
 from trainables.training.checkpoint import save_checkpoint
 from trainables.training.device import (
     deterministic,
+    hold_to_share,
     resolve_device,
     resolve_precision,
     use_threads,
@@ -157,10 +158,9 @@ class Trial:
         config, runtime = self.config, self.runtime
         device = resolve_device(runtime.device)
         deterministic(device)
-        self.device, self.precision = (
-            str(device),
-            resolve_precision(config.training.precision, device),
-        )
+        hold_to_share(device, runtime.gpu)
+        self.device = str(device)
+        self.precision = resolve_precision(config.training.precision, device)
         self.tasks = load_data(config, runtime.glue_dir)
         loop = assemble(config, runtime, self.tasks, device, self.precision)
         if runtime.resume_from is not None:

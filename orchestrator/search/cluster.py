@@ -1,11 +1,12 @@
 """Ray, connected when the first trials are to run and only then."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 
 from rich.console import Console
 
 from orchestrator.plan import Plan
-from orchestrator.resources import Node, TrialResources, feasible
+from orchestrator.resources import Need, Node, TrialResources, feasible
 from orchestrator.search.config import TunedExperimentConfig
 from orchestrator.shared import check_nodes
 from trainables.record import RunLayout
@@ -27,15 +28,15 @@ class Cluster:
         self._console = console
         self._nodes: list[Node] | None = None
 
-    def resources(self, trials: int) -> TrialResources:
-        """What each of so many trials gets."""
+    def resources(self, trials: int, need: Callable[[], Need]) -> TrialResources:
+        """What each of so many trials gets, of which the largest needs that much of a GPU."""
         from orchestrator.connection import connected, dashboard
 
         if self._nodes is None:
             self._nodes = self._stack.enter_context(connected(self._experiment, self._run_dir))
             if self._experiment.ray.dashboard:
                 self._console.print(dashboard(), markup=False, soft_wrap=True)
-        return feasible(self._experiment, self._nodes, trials)
+        return feasible(self._experiment, self._nodes, trials, need)
 
     def check(self, layout: RunLayout, plan: Plan) -> None:
         """Ask the nodes of a joined cluster for what the trials of ``plan`` need.

@@ -171,6 +171,20 @@ class SearchPlan:
                 ]
         return Plan(tuple(trials), grid.tasks, self.encoders, grid.glue_dir)
 
+    @property
+    def largest(self) -> Plan:
+        """The forerunners, and a trial of each group at the largest batch that its space gives."""
+        keys = {"training.batch_size", "training.eval_batch_size", "model.max_length"}
+        parameters = self.experiment.space.parameters
+        trials = list(self.forerunners)
+        for group in self.groups:
+            most = {}
+            for key in keys.intersection(self.experiment.space.keys_for(group.facts)):
+                values = parameters[key].examples()
+                most[key] = max(n for n in values if isinstance(n, int | float))
+            trials.append(self.trial(group, most))
+        return self.plan_of(tuple(trials))
+
     def plan_of(self, trials: tuple[PlannedTrial, ...]) -> Plan:
         """Trials of the search as a plan, for what is asked about disk and resources."""
         return Plan(trials, self._grid.tasks, self.encoders, self.glue_dir)

@@ -17,6 +17,8 @@ def print_preview(console: Console, preview: SearchPreview) -> None:
         f"scheduler {tune.scheduler}; each trial gets {preview.resources.describe()}",
         f"{preview.resources.slots} trials at once; examples are the most that one trial sees",
     ]
+    if preview.resources.why:
+        lines.append(preview.resources.why)
     if plan.forerunners:
         lines.append(f"before the search: {len(plan.forerunners)} trials that others need")
     table = Table(title="groups", caption="\n".join(lines), box=SIMPLE_HEAD)

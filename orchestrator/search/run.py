@@ -9,9 +9,10 @@ from rich.console import Console
 
 from orchestrator.disk import check_room, disk_use
 from orchestrator.experiment import run_stages
+from orchestrator.footprints import largest
 from orchestrator.mirror import opened, search_of
 from orchestrator.plan import Plan
-from orchestrator.resources import TrialResources, feasible, this_machine
+from orchestrator.resources import Node, TrialResources, feasible, this_machine
 from orchestrator.run_directory import describe, read_plan, taken, write_config
 from orchestrator.schedule import clear_leaves, unfinished
 from orchestrator.search.choice import Chosen
@@ -53,13 +54,17 @@ def plan_search(preset: str, space: str | Space, overrides: list[str]) -> Search
     plan = _checked(load_tuned_experiment(preset, space, overrides))
     experiment = plan.experiment
     warm_start(experiment.tune.warm_start)
-    number = len(plan.groups) * experiment.tune.trials
     if experiment.ray.address is None:
-        return SearchPreview(experiment, plan, feasible(experiment, [this_machine()], number))
+        return SearchPreview(experiment, plan, _resources(plan, [this_machine()]))
     from orchestrator.connection import connected
 
     with connected(experiment) as nodes:
-        return SearchPreview(experiment, plan, feasible(experiment, nodes, number))
+        return SearchPreview(experiment, plan, _resources(plan, nodes))
+
+
+def _resources(plan: SearchPlan, nodes: list[Node]) -> TrialResources:
+    trials = len(plan.groups) * plan.experiment.tune.trials
+    return feasible(plan.experiment, nodes, trials, lambda: largest(plan.largest))
 
 
 def _checked(experiment: TunedExperimentConfig) -> SearchPlan:
@@ -106,7 +111,7 @@ def _run(plan: SearchPlan, layout: RunLayout, console: Console) -> TuningOutcome
     earlier = warm_start(experiment.tune.warm_start)
     if experiment.ray.address is None:
         # Before Ray starts, which takes seconds.
-        feasible(experiment, [this_machine()], len(plan.groups) * experiment.tune.trials)
+        _resources(plan, [this_machine()])
         check_cache_dir(experiment.data.cache_dir)
     with taken(layout, experiment, None, console) as records, ExitStack() as stack:
         write_config(layout, experiment)
@@ -136,7 +141,7 @@ def _compare(
     waiting = unfinished(layout, plan.longest_first(), records)
     keys = {trial.key for trial in plan.trials}
     if waiting or not layout.plan.exists() or {t.key for t in read_plan(layout)} != keys:
-        resources = cluster.resources(len(plan.trials))
+        resources = cluster.resources(len(plan.trials), lambda: largest(plan))
         cluster.check(layout, plan)
         check_room(layout, disk_use(experiment, plan, waiting, resources.slots))
         describe(layout, experiment, plan, resources)

@@ -6,6 +6,7 @@ from rich.console import Console
 
 from orchestrator.disk import check_room, disk_use
 from orchestrator.experiment import run_stages
+from orchestrator.footprints import largest
 from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.run_directory import sound_records
 from orchestrator.schedule import leaves_of, unfinished
@@ -60,7 +61,7 @@ def search_groups(
     if not (evolution or proposing).more():
         return state
     tune, groups = experiment.tune, len(plan.groups)
-    resources = cluster.resources(groups * tune.trials)
+    resources = cluster.resources(groups * tune.trials, lambda: largest(plan.largest))
     known = {trial.key for trial in plan.forerunners}
     some = [plan.trial(group, {}) for group in plan.groups]
     parts = 1 if evolution is None else tune.generations

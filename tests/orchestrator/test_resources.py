@@ -3,7 +3,7 @@
 import pytest
 
 from orchestrator.config import ResourcesConfig
-from orchestrator.resources import Node, TrialResources, share_out
+from orchestrator.resources import Need, Node, TrialResources, share_out
 from trainables.errors import ResourceError
 
 LAPTOP = Node(cpus=2, gpus=0)
@@ -16,18 +16,27 @@ SERVER = Node(cpus=32, gpus=4)
         ({}, [LAPTOP], 20, TrialResources(1, 0, 2)),
         ({}, [LAPTOP], 1, TrialResources(2, 0, 1)),
         ({}, [Node(8, 0)], 3, TrialResources(2, 0, 3)),
-        ({}, [SERVER], 20, TrialResources(8, 1, 4)),
+        ({"gpu": 1}, [SERVER], 20, TrialResources(8, 1, 4)),
         ({"gpu": 0.5}, [SERVER], 20, TrialResources(4, 0.5, 8)),
         ({"gpu": 0}, [SERVER], 64, TrialResources(1, 0, 32)),
         ({"gpu": 1, "cpu": 4}, [SERVER, SERVER], 20, TrialResources(4, 1, 8)),
         ({"gpu": 0.4}, [SERVER], 20, TrialResources(4, 0.4, 8)),
         ({"cpu": 2}, [LAPTOP], 20, TrialResources(2, 0, 1)),
         ({"max_concurrent": 1, "cpu": 1}, [LAPTOP], 20, TrialResources(1, 0, 1)),
-        ({}, [LAPTOP, SERVER], 20, TrialResources(8, 1, 4)),
+        ({"gpu": 1}, [LAPTOP, SERVER], 20, TrialResources(8, 1, 4)),
         ({"memory": 4}, [Node(8, 0, 16.0)], 20, TrialResources(2, 0, 4, 4)),
         ({"memory": 16}, [Node(8, 0, 16.0), Node(8, 0, 15.0)], 20, TrialResources(8, 0, 1, 16)),
         ({"memory": 4, "cpu": 1}, [Node(2, 0, 16.0)], 20, TrialResources(1, 0, 2, 4)),
-        ({"memory": 4}, [Node(8, 2, 64.0)], 20, TrialResources(4, 1, 2, 4)),
+        ({"memory": 4, "gpu": 1}, [Node(8, 2, 64.0)], 20, TrialResources(4, 1, 2, 4)),
+        # Nodes that differ: each fills its GPUs, and those without any have no trials.
+        ({"gpu": 1}, [Node(32, 4), Node(4, 4), Node(64, 0)], 20, TrialResources(1, 1, 8)),
+        ({"gpu": 0.5}, [Node(12, 1), Node(12, 2)], 20, TrialResources(3, 0.5, 6)),
+        ({"gpu": 1}, [Node(2, 4)], 20, TrialResources(1, 1, 2)),
+        ({"gpu": 1, "cpu": 8}, [Node(32, 2), Node(4, 4)], 20, TrialResources(8, 1, 2)),
+        # What Ray makes of shares: ten-thousandths, and never two GPUs' rests together.
+        ({"gpu": 1 / 3}, [Node(32, 2)], 20, TrialResources(5, 0.3333, 6)),
+        ({"gpu": 1 / 6}, [Node(12, 1)], 20, TrialResources(2, 0.1666, 6)),
+        ({"gpu": 0.6}, [Node(8, 3)], 20, TrialResources(2, 0.6, 3)),
     ],
 )
 def test_auto_divides_what_there_is(
@@ -67,3 +76,48 @@ def test_running_trials_never_use_more_cores_than_there_are(
     shared = share_out(ResourcesConfig.model_validate({"gpu": gpu}), nodes, trials)
     assert shared.slots * shared.cpu <= sum(node.cpus for node in nodes)
     assert 1 <= shared.slots <= trials
+
+
+@pytest.mark.parametrize(
+    ("nodes", "trials", "gigabytes", "gpu", "slots"),
+    [
+        ([Node(32, 1, gpu_memory=24.0)], 100, 5.1, 0.25, 4),
+        # The GPU with the least memory counts, wherever it is.
+        ([Node(32, 1, gpu_memory=80.0), Node(32, 1, gpu_memory=16.0)], 100, 5.1, 0.3333, 6),
+        # A core for each, eight at most, and no GPU without a trial where there are few.
+        ([Node(4, 2, gpu_memory=80.0)], 100, 1.0, 0.5, 4),
+        ([Node(64, 1, gpu_memory=80.0)], 100, 1.0, 0.125, 8),
+        ([Node(32, 4, gpu_memory=80.0)], 5, 1.0, 0.5, 5),
+        ([Node(32, 4, gpu_memory=80.0)], 4, 1.0, 1, 4),
+        ([Node(32, 2, gpu_memory=24.0)], 100, 30.0, 1, 2),
+        ([Node(32, 2, gpu_memory=24.0), Node(64, 0)], 100, 11.9, 0.5, 4),
+    ],
+)
+def test_auto_divides_a_gpu_by_what_the_largest_trial_needs(
+    nodes: list[Node], trials: int, gigabytes: float, gpu: float, slots: int
+) -> None:
+    need = Need("shared_encoder bert-base", gigabytes)
+    shared = share_out(ResourcesConfig(), nodes, trials, lambda: need)
+    assert (shared.gpu, shared.slots) == (gpu, slots)
+    smallest = min(node.gpu_memory for node in nodes if node.gpu_memory)
+    each = "one GPU" if gpu == 1 else f"1/{int(1 / gpu)} GPU"
+    said = f"auto: {each} each; the largest trial (shared_encoder bert-base) needs about "
+    assert shared.why.startswith(f"{said}{gigabytes:.1f} GB of {smallest:.1f} GB")
+    assert ("smaller parts" in shared.why) == (gigabytes > smallest)
+
+
+@pytest.mark.parametrize(
+    ("settings", "nodes"),
+    [({}, [LAPTOP]), ({"gpu": 0}, [SERVER]), ({"gpu": 0.5}, [SERVER]), ({}, [SERVER, SERVER])],
+)
+def test_nothing_is_counted_where_no_gpu_is_to_be_divided(
+    settings: dict, nodes: list[Node]
+) -> None:
+    def need() -> Need:
+        raise AssertionError("counted")
+
+    shared = share_out(ResourcesConfig.model_validate(settings), nodes, 20, need)
+    known = settings or not nodes[0].gpus
+    assert shared.why == (
+        "" if known else "auto: one GPU each; how much memory the GPUs have is not known"
+    )

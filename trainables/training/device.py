@@ -8,6 +8,9 @@ import torch
 
 from trainables.errors import ResourceError
 
+CONTEXT = 600_000_000
+"""Bytes that CUDA, its libraries and their kernels take of a GPU in each process; an assumption."""
+
 
 def resolve_device(name: str) -> torch.device:
     """The device called ``name``; ``auto`` is the first GPU if there is one, else the CPU.
@@ -80,4 +83,29 @@ def deterministic(device: torch.device) -> None:
         # Without a workspace of fixed size cuBLAS may choose another algorithm each time.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.backends.cudnn.benchmark = False
+        # Under ``warn_only`` the backward passes of the fused attentions add up in any order.
+        torch.backends.cuda.enable_flash_sdp(False)
+        torch.backends.cuda.enable_mem_efficient_sdp(False)
+        torch.backends.cuda.enable_cudnn_sdp(False)
         torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def hold_to_share(device: torch.device, share: float) -> None:
+    """Let this process allocate no more than its share of a GPU's memory.
+
+    What is beyond it does not fit, whatever the other trials on that GPU leave: how a trial cuts
+    its batches must not depend on its neighbours.
+    """
+    if device.type == "cuda":
+        total = torch.cuda.get_device_properties(device).total_memory
+        own = total if share >= 1 else max(share * total - CONTEXT, share * total / 2)
+        torch.cuda.set_per_process_memory_fraction(own / total, device)
+
+
+def smallest_gpu() -> float | None:
+    """GB of memory of the smallest GPU that this process sees; none: there is none to be asked."""
+    try:
+        seen = map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
+        return min((gpu.total_memory for gpu in seen), default=0) / 1e9 or None
+    except RuntimeError:
+        return None

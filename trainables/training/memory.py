@@ -50,7 +50,7 @@ def too_large(what: str) -> TrialError:
     return TrialError(
         f"{what} does not fit into memory, not even one example at a time: lower "
         "training.batch_size or model.max_length, take a smaller model, or give each trial more "
-        "(resources.memory, resources.max_concurrent)"
+        "(resources.gpu, resources.memory, resources.max_concurrent)"
     )
 
 
