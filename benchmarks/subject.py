@@ -16,8 +16,8 @@ from orchestrator.grid import Grid, glue_folder
 from trainables.assembly import assemble
 from trainables.config import ModelConfig, Runtime, TrialConfig
 from trainables.inputs import load_data
+from trainables.layout import RunLayout
 from trainables.models.source import locate
-from trainables.record import RunLayout
 from trainables.teaching import write_teaching
 from trainables.training.device import resolve_device, resolve_precision, use_threads
 from trainables.training.loop import TrainingLoop

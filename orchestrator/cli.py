@@ -2,10 +2,7 @@
 
 import json
 import os
-import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,13 +12,12 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from orchestrator.conclusion import conclude, conclude_tuning, one_line, say, told_how_to_continue
 from orchestrator.submit.cli import submit
 from trainables.errors import InputError, OneOrManyError
-from trainables.secrets import redacted
 
 if TYPE_CHECKING:
-    from orchestrator.experiment import Outcome
-    from orchestrator.search.outcome import TuningOutcome
+    pass
 
 app = typer.Typer(
     help="Can one multi-task model replace many single-task ones? "
@@ -117,9 +113,9 @@ def run(
 
     console = make_console()
     where = run_dir or default_run_dir(experiment)
-    with _told_how_to_continue(where):
+    with told_how_to_continue(where):
         outcome = run_experiment(preset, overrides, where, console)
-    _conclude(console, where, outcome)
+    conclude(console, where, outcome)
 
 
 @app.command()
@@ -163,9 +159,9 @@ def tune(
         print_preview(console, plan_search(preset, space, overrides))
         return
     where = run_dir or default_run_dir(experiment)
-    with _told_how_to_continue(where):
+    with told_how_to_continue(where):
         outcome = run_tuning(preset, space, overrides, where, console)
-    _conclude_tuning(console, where, outcome)
+    conclude_tuning(console, where, outcome)
 
 
 @app.command()
@@ -180,9 +176,9 @@ def report(
     console = make_console()
     layout = layout_at(run_dir)
     if has_search(layout):
-        _conclude_tuning(console, run_dir, report_tuning(layout))
+        conclude_tuning(console, run_dir, report_tuning(layout))
     else:
-        _conclude(console, run_dir, make_report(layout))
+        conclude(console, run_dir, make_report(layout))
 
 
 @app.command()
@@ -216,7 +212,7 @@ def train(
     try:
         record, layout = train_one(arm, overrides or [], run_dir, console)
     except KeyboardInterrupt:
-        _say("interrupted")
+        say("interrupted")
         raise typer.Exit(130) from None
     console.print(f"record {layout.shown(layout.record(record.key))}", markup=False, soft_wrap=True)
     if single.save_model:
@@ -233,85 +229,22 @@ def make_console() -> Console:
     return Console(width=None if asked else 120)
 
 
-@contextmanager
-def _told_how_to_continue(where: Path | str) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        _say(
-            f"interrupted; finished trials are kept in {where}\n"
-            f"continue with: python -m orchestrator {shlex.join(sys.argv[1:])}"
-        )
-        raise typer.Exit(130) from None
-
-
-def _conclude_tuning(console: Console, where: Path | str, outcome: "TuningOutcome") -> None:
-    from orchestrator.experiment import shown
-    from orchestrator.report.tuning import print_tuning
-
-    print_tuning(console, outcome.summary, outcome.rows)
-    for record in outcome.failed:
-        _say(f"{record.status}: trial {record.key} of the search: {record.error}")
-    for line in outcome.damaged:
-        _say(f"damaged: {one_line(line)}")
-    for line in outcome.warnings:
-        _say(f"warning: {line}")
-    if outcome.compared is not None:
-        console.print()
-        _conclude(console, where, outcome.compared)
-    else:
-        console.print(f"run directory: {shown(where)}", markup=False, soft_wrap=True)
-    if outcome.failed or outcome.damaged:
-        raise typer.Exit(1)
-
-
-def _conclude(console: Console, where: Path | str, outcome: "Outcome") -> None:
-    from orchestrator.experiment import shown
-    from orchestrator.report.render import print_table
-
-    print_table(console, outcome.table)
-    for record in outcome.failed:
-        _say(f"{record.status}: {record.title}: {record.error}")
-    for line in outcome.missing:
-        _say(f"no result: {line}")
-    for line in outcome.damaged:
-        _say(f"damaged: {one_line(line)}")
-    for line in outcome.warnings:
-        _say(f"warning: {line}")
-    console.print(f"run directory: {shown(where)}", markup=False, soft_wrap=True)
-    if outcome.failed or outcome.missing or outcome.damaged:
-        raise typer.Exit(1)
-
-
-def _say(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
-
-
-def one_line(message: object) -> str:
-    """A message with line ends and other control characters, which users' values may hold, shown.
-
-    Secrets of the environment are left out; what is longer than 1,000 characters is cut.
-    """
-    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in redacted(str(message)))
-    return shown if len(shown) <= 1000 else shown[:997] + "..."
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line (``sys.argv`` where none is given); every expected error is one line."""
     try:
         app(arguments)
     except InputError as error:
-        _say(f"error: {one_line(error)}")
+        say(f"error: {one_line(error)}")
         sys.exit(2)
     except OneOrManyError as error:
-        _say(f"error: {one_line(error)}")
+        say(f"error: {one_line(error)}")
         sys.exit(1)
     except OSError as error:
         # A renamed temporary file comes first, the file that was meant second.
         name = error.filename2 or error.filename
         name = f"{name}: " if name else ""
-        _say(f"error: {one_line(f'{name}{error.strerror or error}')}")
+        say(f"error: {one_line(f'{name}{error.strerror or error}')}")
         sys.exit(1)
     except KeyboardInterrupt:
-        _say("interrupted")
+        say("interrupted")
         sys.exit(130)

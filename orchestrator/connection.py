@@ -48,7 +48,7 @@ import search_spaces
 import trainables
 from orchestrator.config import ExperimentConfig
 from orchestrator.environment import git_commit
-from orchestrator.gpu_memory import gpu_memory
+from orchestrator.nodes import gpu_memory
 from orchestrator.private import secure_token, session_folder, token_place
 from orchestrator.ray_death import watched
 from orchestrator.resources import Node, this_machine

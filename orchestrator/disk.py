@@ -12,7 +12,7 @@ from orchestrator.report.formats import size
 from orchestrator.schedule import leaves_of
 from trainables.config import TrialConfig
 from trainables.errors import RunDirectoryError
-from trainables.record import RunLayout
+from trainables.layout import RunLayout
 from trainables.training.checkpoint import KEPT
 
 BYTES_PER_TENSOR = 2000

@@ -26,8 +26,9 @@ from orchestrator.stages import stages
 from orchestrator.tracking import publish_report, tracked
 from trainables.data.token_cache import check_cache_dir
 from trainables.errors import RunDirectoryError
+from trainables.layout import RunLayout
 from trainables.progress import read_progress
-from trainables.record import RunLayout, TrialRecord, read_records, write_record
+from trainables.record import TrialRecord, read_records, write_record
 from trainables.store import is_url
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from orchestrator.lock import GUARD, LOCK, PROBE, holding
 from orchestrator.store_lock import StoreLock
 from trainables.errors import RunDirectoryError
+from trainables.layout import RunLayout
 from trainables.mirror import copy_of, is_copy
-from trainables.record import RunLayout
 from trainables.store import Seen, Store, below, is_url
 
 Where = RunLayout | Path | str

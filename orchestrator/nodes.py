@@ -1,6 +1,7 @@
-"""Asks every node of a joined Ray cluster something, in a process of that node."""
+"""Asks the nodes of a running Ray cluster something, in a process of each."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import ray
@@ -8,9 +9,13 @@ from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from trainables.errors import ResourceError
+from trainables.training.device import smallest_gpu
 
 ANSWER_SECONDS = 120.0
 """A node's first process may have to fetch the project's code."""
+
+GPU_SECONDS = 60.0
+"""The same, where no answer is one too."""
 
 Question = TypeVar("Question")
 
@@ -45,3 +50,26 @@ def on_every_node(
             reason = " ".join(str(error).split())[-200:] or type(error).__name__
             raise ResourceError(f"ray.address: node {name} runs nothing: {reason}") from error
     return answers
+
+
+def gpu_memory(
+    nodes: list[str], asked: Callable[[], float | None] = smallest_gpu
+) -> dict[str, float | None]:
+    """GB of the smallest GPU of each node, by the node's id; none: it does not answer in time.
+
+    The question takes no GPU, so it is answered while others compute there, and sees all that the
+    node's Ray sees. The process that answers ends: no trial takes it over.
+    """
+    environment = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+    task = ray.remote(num_cpus=0, max_calls=1, runtime_env={"env_vars": environment})(asked)
+    answers = {}
+    for node in nodes:
+        there = NodeAffinitySchedulingStrategy(node, soft=False)
+        answers[task.options(scheduling_strategy=there).remote()] = node
+    memory: dict[str, float | None] = dict.fromkeys(nodes)
+    if answers:
+        done, _ = ray.wait(list(answers), num_returns=len(answers), timeout=GPU_SECONDS)
+        for answer in done:
+            with suppress(RayError):
+                memory[answers[answer]] = ray.get(answer)
+    return memory

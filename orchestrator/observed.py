@@ -16,8 +16,9 @@ import numpy as np
 from orchestrator.live import LiveView
 from orchestrator.progress import Expected, TrialState, cell_name
 from trainables.atomic import read_whole
+from trainables.layout import RunLayout
 from trainables.progress import Progress, read_progress
-from trainables.record import RunLayout, checksum
+from trainables.record import checksum
 from trainables.training.metrics import macro, scores
 
 Stamp = tuple[int, int]

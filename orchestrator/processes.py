@@ -4,7 +4,7 @@ from typing import Any
 
 from ray.tune.schedulers import FIFOScheduler
 
-from orchestrator.config import RayConfig
+from orchestrator.surroundings import RayConfig
 from trainables.tune import trainable_of
 
 

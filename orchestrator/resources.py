@@ -7,7 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.config import ExperimentConfig, ResourcesConfig
+from orchestrator.config import ExperimentConfig
+from orchestrator.surroundings import ResourcesConfig
 from trainables.errors import ResourceError
 
 MOST_SHARES = 8

@@ -23,7 +23,8 @@ from search_spaces.reading import read_yaml
 from trainables.atomic import read_whole, write_text
 from trainables.config import TrialConfig
 from trainables.errors import ConfigError, RunDirectoryError
-from trainables.record import RunLayout, TrialRecord, read_records
+from trainables.layout import RunLayout
+from trainables.record import TrialRecord, read_records
 from trainables.retention import tidy
 
 PLAN_SCHEMA = 1

@@ -23,7 +23,8 @@ from orchestrator.schedule import Leaves, failed
 from orchestrator.signals import Stop, signals
 from trainables.atomic import write_text
 from trainables.config import Runtime
-from trainables.record import RunLayout, TrialRecord, read_kills, write_record
+from trainables.layout import RunLayout
+from trainables.record import TrialRecord, read_kills, write_record
 from trainables.secrets import redacted
 from trainables.training.checkpoint import checkpoints
 from trainables.training.memory import GB

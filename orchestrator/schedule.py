@@ -5,7 +5,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from orchestrator.plan import PlannedTrial
-from trainables.record import RunLayout, TrialRecord
+from trainables.layout import RunLayout
+from trainables.record import TrialRecord
 from trainables.teaching import has_left
 
 Leaves = Mapping[str, tuple[str, ...]]

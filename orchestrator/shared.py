@@ -13,7 +13,7 @@ from pathlib import Path
 from orchestrator.lock import PROBE
 from orchestrator.plan import PlannedTrial
 from trainables.errors import DataError, EncoderError, InputError, RunDirectoryError
-from trainables.record import RunLayout
+from trainables.layout import RunLayout
 from trainables.sight import Wanted, known, look, read, write
 from trainables.store import Store
 

@@ -21,8 +21,9 @@ from trainables.atomic import write_text
 from trainables.config import Runtime, TrialConfig
 from trainables.data.token_cache import check_cache_dir
 from trainables.errors import CheckpointError, ConfigError, OneOrManyError, TrialError
+from trainables.layout import RunLayout
 from trainables.progress import Progress
-from trainables.record import EpochResult, RunLayout, TrialRecord, measured, read_record
+from trainables.record import EpochResult, TrialRecord, measured, read_record
 from trainables.training.checkpoint import verify
 from trainables.training.device import resolve_device, resolve_precision
 from trainables.trial import Trial, run_trial

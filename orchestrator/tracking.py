@@ -12,7 +12,7 @@ from rich.console import Console
 from orchestrator.config import ExperimentConfig, SingleTrialConfig
 from orchestrator.run_directory import read_plan, warn
 from trainables.config import Runtime
-from trainables.record import RunLayout
+from trainables.layout import RunLayout
 from trainables.tracking.base import Report
 from trainables.tracking.mlflow import SQLITE, uri_of
 from trainables.tracking.registry import publish, unusable

@@ -20,7 +20,7 @@ from orchestrator.report.formats import plain
 from orchestrator.screen import SILENT_SECONDS
 from orchestrator.search.observed import ObservedSearch
 from trainables.errors import RunDirectoryError
-from trainables.record import RunLayout
+from trainables.layout import RunLayout
 from trainables.secrets import redacted
 
 LOOK_SECONDS = 1.0

@@ -5,10 +5,10 @@ import torch
 from trainables.config import Runtime, TrialConfig
 from trainables.data.task import TaskData
 from trainables.inputs import load_tokens
+from trainables.layout import RunLayout
 from trainables.models.adapter import add_adapter
 from trainables.models.classifier import Classifier
 from trainables.models.encoder import load_encoder
-from trainables.record import RunLayout
 from trainables.strategies import Strategy, TrainTask, make_strategy
 from trainables.teaching import load_teachers, load_weights
 from trainables.training.loop import TrainingLoop

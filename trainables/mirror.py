@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from trainables.config import Runtime, TrialConfig
 from trainables.data.token_cache import default_cache_dir
-from trainables.record import RunLayout
+from trainables.layout import RunLayout
 from trainables.store import Seen, Store
 
 PROGRESS_SECONDS, AFTER_FAILURE = 10.0, 60.0

@@ -19,7 +19,7 @@ from trainables.atomic import read_whole, write_text
 from trainables.config import TrialConfig
 from trainables.data.task import TaskConfig
 from trainables.errors import RunDirectoryError
-from trainables.place import Place
+from trainables.layout import RunLayout
 from trainables.secrets import redacted
 from trainables.settings import Settings
 from trainables.training.metrics import macro, pooled, scores
@@ -149,79 +149,6 @@ def measured(
     headline = macro([metrics[task][tasks[task].headline] for task in results])
     together = pooled([result.confusion for result in results.values()])
     return metrics | {"macro": {"headline": headline}, "pooled": together or {}}
-
-
-class RunLayout(Place):
-    """Every path inside a run directory."""
-
-    def __init__(self, root: Path | str) -> None:
-        self.root = Path(root)
-        self.config = self.root / "config.yaml"
-        self.plan = self.root / "plan.json"
-        self.environment = self.root / "environment.json"
-        self.results = self.root / "results.csv"
-        self.records = self.root / "records"
-        self.progress_folder = self.root / "progress"
-        self.damaged = self.root / "damaged"
-
-    @property
-    def where(self) -> str:
-        """Where it lies, for whoever is somewhere else: a URL, or a path from ``/``."""
-        return self.url or str(self.root.resolve())
-
-    def record(self, key: str) -> Path:
-        """The record of a trial."""
-        return self.records / f"{key}.json"
-
-    def predictions(self, key: str) -> Path:
-        """Per-example predictions of a trial (Parquet)."""
-        return self.root / "predictions" / f"{key}.parquet"
-
-    def curves(self, key: str) -> Path:
-        """A trial's numbers, an epoch a row (CSV)."""
-        return self.root / "curves" / f"{key}.csv"
-
-    def checkpoints(self, key: str) -> Path:
-        """Folder of the checkpoints of a trial."""
-        return self.root / "checkpoints" / key
-
-    def teaching(self, key: str) -> Path:
-        """A teacher's logits on its training set, for its students (Parquet)."""
-        return self.root / "teaching" / f"{key}.parquet"
-
-    def weights(self, key: str) -> Path:
-        """A trial's final weights, for trials that start from them (safetensors)."""
-        return self.root / "weights" / f"{key}.safetensors"
-
-    def model(self, key: str) -> Path:
-        """Folder of the final model of a trial."""
-        return self.root / "models" / key
-
-    def progress(self, key: str) -> Path:
-        """What a running trial said last (JSON)."""
-        return self.progress_folder / f"{key}.json"
-
-    def memory_kills(self, key: str) -> Path:
-        """How many times the processes of a trial were killed for their memory (a number)."""
-        return self.progress_folder / f"{key}.kills"
-
-    def table(self, ending: str) -> Path:
-        """The comparison table: ``md``, ``csv``, ``json``, ``html`` or ``tex``."""
-        return self.root / f"table.{ending}"
-
-    @property
-    def search(self) -> Path:
-        """What is searched and how, in the folder of a search's trials."""
-        return self.root / "search.json"
-
-    @property
-    def ledger(self) -> Path:
-        """What a search has proposed, measured and decided, in the folder of its trials."""
-        return self.root / "ledger.jsonl"
-
-    def tuning(self, ending: str) -> Path:
-        """The report of a hyperparameter search: ``md``, ``csv``, ``json`` or ``html``."""
-        return self.root / f"tuning.{ending}"
 
 
 def write_record(layout: RunLayout, record: TrialRecord) -> None:

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from trainables.record import RunLayout, TrialRecord
+from trainables.layout import RunLayout
+from trainables.record import TrialRecord
 from trainables.training.checkpoint import checkpoints
 
 LEFT_SECONDS = 60.0

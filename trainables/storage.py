@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from safetensors import SafetensorError
 
 from trainables.errors import StorageError
-from trainables.record import RunLayout
+from trainables.layout import RunLayout
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 """Seconds between two attempts; each pause is twice the one before."""

@@ -17,8 +17,8 @@ from safetensors.torch import load_file, save_file
 from trainables.atomic import replacing
 from trainables.config import TrialConfig
 from trainables.errors import TrialError
+from trainables.layout import RunLayout
 from trainables.models.classifier import Classifier
-from trainables.record import RunLayout
 
 ADVICE = "delete it and run the same command again"
 

@@ -15,7 +15,7 @@ from orchestrator.report.table import Row, Table
 from orchestrator.report.terminal import print_table
 from orchestrator.report.views import compact, detailed, difference, learning, marks, methods
 from trainables.atomic import write_text
-from trainables.record import RunLayout
+from trainables.layout import RunLayout
 
 __all__ = ["FORMATS", "print_table", "table_csv", "table_html", "table_json", "write_tables"]
 

@@ -11,7 +11,8 @@ import pandas as pd
 
 from orchestrator.report.formats import csv_text
 from trainables.atomic import replacing
-from trainables.record import RunLayout, TaskResult, TrialRecord, measured
+from trainables.layout import RunLayout
+from trainables.record import TaskResult, TrialRecord, measured
 
 COLUMNS = (
     "key",

@@ -28,7 +28,7 @@ from orchestrator.report.tuning_views import (
 )
 from orchestrator.search.summary import GroupSummary, SearchSummary, Spent
 from trainables.atomic import write_text
-from trainables.record import RunLayout
+from trainables.layout import RunLayout
 
 TUNING_SCHEMA = 1
 

@@ -9,7 +9,7 @@ from orchestrator.plan import Plan
 from orchestrator.resources import Need, Node, TrialResources, feasible
 from orchestrator.search.config import TunedExperimentConfig
 from orchestrator.shared import check_nodes
-from trainables.record import RunLayout
+from trainables.layout import RunLayout
 
 
 class Cluster:

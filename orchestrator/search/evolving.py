@@ -17,7 +17,8 @@ from orchestrator.search.ledger import Continued
 from orchestrator.search.population import Population, in_force
 from orchestrator.search.proposing import Proposing
 from trainables.changes import Change
-from trainables.record import RunLayout, read_record
+from trainables.layout import RunLayout
+from trainables.record import read_record
 from trainables.retention import discard
 
 

@@ -8,7 +8,8 @@ from orchestrator.observed import Observed
 from orchestrator.progress import Expected, TrialState
 from orchestrator.search.ledger import Continued, Event, Measured, read_event
 from trainables.atomic import read_whole
-from trainables.record import RunLayout, checksum
+from trainables.layout import RunLayout
+from trainables.record import checksum
 
 Place = tuple[str, int, int]
 """Group, number of the trial in it and, of a population, number of the part of training."""

@@ -11,7 +11,8 @@ from orchestrator.run_directory import read_plan
 from orchestrator.search.stored import read_search
 from orchestrator.search.summary import GroupSummary, SearchSummary
 from trainables.errors import ConfigError, RunDirectoryError
-from trainables.record import RunLayout, TrialRecord, read_records
+from trainables.layout import RunLayout
+from trainables.record import TrialRecord, read_records
 
 
 @dataclass(frozen=True)

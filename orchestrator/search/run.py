@@ -27,7 +27,8 @@ from orchestrator.tracking import publish_report, tracked
 from search_spaces.space import Space
 from trainables.data.token_cache import check_cache_dir
 from trainables.errors import ConfigError, TrialError
-from trainables.record import RunLayout, TrialRecord, read_records
+from trainables.layout import RunLayout
+from trainables.record import TrialRecord, read_records
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ from orchestrator.search.ending import Ending
 from orchestrator.search.groups import Group
 from orchestrator.search.ledger import Measured
 from orchestrator.search.state import SearchState
-from trainables.record import RunLayout, read_record
+from trainables.layout import RunLayout
+from trainables.record import read_record
 from trainables.retention import discard
 from trainables.seeding import derive_seed
 

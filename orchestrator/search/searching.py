@@ -21,7 +21,8 @@ from orchestrator.search.state import SearchState
 from orchestrator.search.stored import describe_search, read_search, state_of
 from orchestrator.search.summary import GroupSummary
 from trainables.errors import RunDirectoryError, TrialError
-from trainables.record import RunLayout, read_records
+from trainables.layout import RunLayout
+from trainables.record import read_records
 from trainables.retention import discard
 
 

@@ -11,7 +11,8 @@ from orchestrator.search.population import Population
 from orchestrator.search.state import Description, SearchState
 from trainables.atomic import read_whole, write_text
 from trainables.errors import ConfigError, RunDirectoryError
-from trainables.record import RunLayout, TrialRecord, checksum, read_records
+from trainables.layout import RunLayout
+from trainables.record import TrialRecord, checksum, read_records
 
 
 def describe_search(

@@ -21,7 +21,7 @@ from orchestrator.search.population import Population
 from orchestrator.search.proposing import Proposing
 from orchestrator.search.schedulers import PerGroup, ToTheEnd
 from orchestrator.search.state import SearchState
-from trainables.record import RunLayout
+from trainables.layout import RunLayout
 
 
 def run_search(

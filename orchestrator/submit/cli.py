@@ -38,13 +38,9 @@ def submit(
     experiment = load(preset, space, overrides)
     request = make_request(experiment, preset, overrides, space, run_dir, sys.argv[1:])
     from orchestrator.cli import make_console
+    from orchestrator.conclusion import one_line, say
     from orchestrator.submit.command import submit as send
 
-    raise typer.Exit(send(address, request, to, stop, make_console(), say))
-
-
-def say(line: str) -> None:
-    """A line on standard error, which leaves standard output to the job."""
-    from orchestrator.cli import one_line
-
-    print(one_line(line), file=sys.stderr, flush=True)
+    raise typer.Exit(
+        send(address, request, to, stop, make_console(), lambda line: say(one_line(line)))
+    )

@@ -12,7 +12,8 @@ from orchestrator.report.render import table_json
 from tests.faults.undisturbed import Undisturbed
 from tests.object_store import NewBucket, fetch_all
 from tests.orchestrator.grid import Grid, assert_nothing_left, ended, until
-from trainables.record import RunLayout, read_records
+from trainables.layout import RunLayout
+from trainables.record import read_records
 from trainables.store import Store
 
 pytestmark = pytest.mark.ray

@@ -13,7 +13,8 @@ from orchestrator.resources import TrialResources
 from orchestrator.run_directory import describe, take
 from tests.orchestrator.grid import Grid, measured_all
 from trainables.config import Runtime
-from trainables.record import RunLayout, read_records
+from trainables.layout import RunLayout
+from trainables.record import read_records
 from trainables.trial import Trial, run_trial
 
 

@@ -12,8 +12,9 @@ from tests.fuzz.campaign import Campaign, accepted
 from tests.fuzz.damage import REPLACED, damaged, damaged_json, remove, replace
 from tests.orchestrator.command import Command, small_grid
 from tests.records import Trial, record
+from trainables.layout import RunLayout
 from trainables.progress import read_progress, write_progress
-from trainables.record import RunLayout, read_record, write_record
+from trainables.record import read_record, write_record
 
 TABLES = ("md", "csv", "json", "html", "tex")
 PROGRESS = {

@@ -18,7 +18,8 @@ from tests.fuzz.campaign import Campaign, accepted
 from tests.fuzz.damage import REPLACED, damaged, damaged_json, remove, replace
 from tests.orchestrator.command import Command, small_grid
 from tests.records import Trial, record, right
-from trainables.record import RunLayout, write_record
+from trainables.layout import RunLayout
+from trainables.record import write_record
 
 REPORTS = ("md", "csv", "json")
 

@@ -10,8 +10,9 @@ from orchestrator.lock import LOCK
 from orchestrator.plan import PlannedTrial
 from orchestrator.resources import TrialResources
 from tests.records import Trial, record, trial
+from trainables.layout import RunLayout
 from trainables.progress import write_progress
-from trainables.record import RunLayout, write_record
+from trainables.record import write_record
 
 EXAMPLES = 1000
 

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from orchestrator import experiment
-from orchestrator.cli import one_line
+from orchestrator.conclusion import one_line
 from orchestrator.experiment import plan_experiment
 from orchestrator.run_directory import describe
 from tests.orchestrator.command import SMALL, Command, small_grid
 from tests.records import Trial, record
+from trainables.layout import RunLayout
 from trainables.models import source
-from trainables.record import RunLayout, write_record
+from trainables.record import write_record
 
 PLAN = ["plan", "demo"]
 TRAIN = ["train", "single_task", "task=sentiment", *SMALL]

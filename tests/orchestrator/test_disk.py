@@ -14,7 +14,7 @@ from orchestrator.run_directory import describe
 from tests.orchestrator.command import Command, small_grid, tiny
 from tests.trials import runtime
 from trainables.errors import RunDirectoryError
-from trainables.record import RunLayout
+from trainables.layout import RunLayout
 from trainables.training import checkpoint
 from trainables.training.checkpoint import KEPT
 from trainables.trial import run_trial

@@ -15,7 +15,8 @@ from orchestrator.plan import PlannedTrial
 from orchestrator.progress import Expected, GridProgress
 from orchestrator.runner import Follow
 from tests.records import trial
-from trainables.record import RunLayout, read_kills, read_record
+from trainables.layout import RunLayout
+from trainables.record import read_kills, read_record
 
 PLANNED = trial()
 KEY = PLANNED.key

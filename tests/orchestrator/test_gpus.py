@@ -23,14 +23,15 @@ from rich.console import Console
 from orchestrator import runner
 from orchestrator.config import ExperimentConfig, load_experiment
 from orchestrator.connection import connected
-from orchestrator.gpu_memory import gpu_memory
 from orchestrator.live import LiveView
+from orchestrator.nodes import gpu_memory
 from orchestrator.plan import PlannedTrial
 from orchestrator.progress import Expected, GridProgress
 from orchestrator.resources import Node, feasible
 from orchestrator.runner import run_trials
 from tests.trials import trial_config
-from trainables.record import RunLayout, read_records
+from trainables.layout import RunLayout
+from trainables.record import read_records
 from trainables.tune import TrialTrainable
 
 pytestmark = [

@@ -18,8 +18,9 @@ from orchestrator.search.outcome import has_search
 from tests.object_store import NewBucket
 from tests.orchestrator.command import SMALL, Command, small_grid, tiny
 from tests.records import Trial, record
+from trainables.layout import RunLayout
 from trainables.mirror import copy_of
-from trainables.record import RunLayout, read_record, write_record
+from trainables.record import read_record, write_record
 from trainables.retention import discard
 from trainables.store import Store
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.config import RayConfig
 from orchestrator.processes import Scheduler, process_of, reuses
+from orchestrator.surroundings import RayConfig
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from orchestrator.config import ResourcesConfig
 from orchestrator.resources import Need, Node, TrialResources, share_out
+from orchestrator.surroundings import ResourcesConfig
 from trainables.errors import ResourceError
 
 LAPTOP = Node(cpus=2, gpus=0)

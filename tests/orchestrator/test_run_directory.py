@@ -22,7 +22,8 @@ from tests.orchestrator.command import Command, small_grid, tiny
 from tests.records import Trial, record
 from trainables.atomic import replacing
 from trainables.errors import RunDirectoryError
-from trainables.record import RunLayout, read_record, read_records, write_record
+from trainables.layout import RunLayout
+from trainables.record import read_record, read_records, write_record
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from orchestrator.runner import Follow, why
 from tests import records
 from tests.orchestrator.grid import Grid
 from trainables.errors import ResourceError
-from trainables.record import RunLayout, read_record
+from trainables.layout import RunLayout
+from trainables.record import read_record
 
 
 def test_retries_count_deaths_in_a_row_without_a_checkpoint_between_them(tmp_path: Path) -> None:

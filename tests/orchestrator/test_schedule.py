@@ -14,7 +14,8 @@ from tests.faults.undisturbed import begin
 from tests.orchestrator.command import small_grid
 from tests.orchestrator.grid import Grid, ended
 from tests.orchestrator.test_stages import DEFINED
-from trainables.record import RunLayout, TrialRecord, read_records
+from trainables.layout import RunLayout
+from trainables.record import TrialRecord, read_records
 
 SETTINGS = (*DEFINED, "arms=[bam,tuned]", "tasks=[acceptability,sentiment]", "training.epochs=2")
 

@@ -20,7 +20,7 @@ from tests.object_store import NewBucket
 from tests.orchestrator.command import Command, small_grid
 from trainables import sight
 from trainables.errors import DataError, EncoderError, InputError, RunDirectoryError
-from trainables.record import RunLayout
+from trainables.layout import RunLayout
 from trainables.sight import Wanted, look
 
 Look = Callable[[Wanted, str], dict[str, str]]

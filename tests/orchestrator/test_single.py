@@ -12,8 +12,9 @@ import wandb
 from orchestrator import single
 from orchestrator.log_file import append_row
 from tests.orchestrator.command import SMALL, Command, tiny
+from trainables.layout import RunLayout
 from trainables.models.saved import load_classifier
-from trainables.record import RunLayout, read_records
+from trainables.record import read_records
 from trainables.tracking.wandb_files import records_in
 from trainables.trial import Trial
 

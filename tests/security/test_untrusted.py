@@ -20,7 +20,8 @@ from tests.records import record, trial
 from tests.trials import runtime, trial_config
 from trainables.config import Runtime
 from trainables.errors import CheckpointError, ConfigError, RunDirectoryError
-from trainables.record import RunLayout, read_records, write_record
+from trainables.layout import RunLayout
+from trainables.record import read_records, write_record
 from trainables.training.checkpoint import checkpoints, save_checkpoint, verify
 from trainables.training.restore import load_newest
 from trainables.trial import Trial, run_trial

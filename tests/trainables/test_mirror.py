@@ -12,8 +12,9 @@ from tests.object_store import fetch_all
 from tests.trials import assert_same, finished, trial_config
 from trainables import mirror, trial
 from trainables.config import Runtime, TrialConfig
+from trainables.layout import RunLayout
 from trainables.mirror import TrialLayout, at_hand, layout_of
-from trainables.record import RunLayout, read_record
+from trainables.record import read_record
 from trainables.store import Store
 from trainables.training.checkpoint import verify
 from trainables.trial import Trial, run_trial

@@ -13,7 +13,8 @@ from benchmarks.subject import write_encoder
 from tests.conftest import PROJECT
 from tests.trials import assert_same, finished, runtime, trial_config
 from trainables.config import TrialConfig
-from trainables.record import RunLayout, read_record
+from trainables.layout import RunLayout
+from trainables.record import read_record
 from trainables.training import device
 from trainables.training.footprint import CONTEXT, footprint
 from trainables.training.memory import release_memory

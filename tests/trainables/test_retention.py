@@ -10,7 +10,7 @@ from tests.records import Trial, record, trial
 from tests.trials import runtime, trial_config
 from trainables.config import Runtime
 from trainables.errors import DivergedError
-from trainables.record import RunLayout
+from trainables.layout import RunLayout
 from trainables.retention import LEFT_SECONDS, tidy
 from trainables.training.checkpoint import checkpoints
 from trainables.trial import run_trial

@@ -11,7 +11,8 @@ from tests.trainables.test_tune import end
 from tests.trials import finished, runtime, trial_config
 from trainables import tune
 from trainables.config import Runtime, SearchConfig, SelectionConfig, TrialConfig
-from trainables.record import EpochResult, RunLayout, read_record
+from trainables.layout import RunLayout
+from trainables.record import EpochResult, read_record
 from trainables.tracking import registry
 from trainables.training.loop import TrainingLoop
 from trainables.trial import Trial

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from tests.trials import METHODS, assert_same, finished, runtime, trial_config, weights
 from trainables.changes import CHANGEABLE, Change, Segment
 from trainables.config import LimitsConfig, SearchConfig, SelectionConfig, TrialConfig
-from trainables.record import RunLayout, TrialRecord
+from trainables.layout import RunLayout
+from trainables.record import TrialRecord
 from trainables.training.checkpoint import checkpoints
 from trainables.trial import Trial
 

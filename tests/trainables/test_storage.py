@@ -12,7 +12,8 @@ from safetensors import SafetensorError
 from tests.trials import assert_same, finished, runtime, trial_config
 from trainables import storage, trial, tune
 from trainables.errors import StorageError
-from trainables.record import RunLayout, read_record
+from trainables.layout import RunLayout
+from trainables.record import read_record
 from trainables.storage import Storage
 from trainables.trial import Trial
 from trainables.tune import TrialTrainable

@@ -22,8 +22,9 @@ from trainables.config import LimitsConfig, SelectionConfig, TrialConfig
 from trainables.data.sources import load_task
 from trainables.data.task import TaskConfig
 from trainables.errors import CheckpointError, DataError, DivergedError
+from trainables.layout import RunLayout
 from trainables.models.saved import load_classifier
-from trainables.record import RunLayout, read_record
+from trainables.record import read_record
 from trainables.training.checkpoint import checkpoints, save_checkpoint
 from trainables.training.metrics import scores
 from trainables.training.restore import load_newest

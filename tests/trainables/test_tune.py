@@ -9,7 +9,8 @@ import torch
 
 from tests.trials import runtime, trial_config
 from trainables import tune
-from trainables.record import RunLayout, TrialRecord, read_record
+from trainables.layout import RunLayout
+from trainables.record import TrialRecord, read_record
 from trainables.trial import Trial, run_trial
 from trainables.tune import NAMED, TrialTrainable, trainable_of
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from trainables.atomic import write_text
 from trainables.config import TrialConfig
-from trainables.record import EpochResult, RunLayout
+from trainables.layout import RunLayout
+from trainables.record import EpochResult
 from trainables.tracking.base import values_of
 
 

@@ -5,7 +5,8 @@ from contextlib import suppress
 
 from trainables.config import Runtime, TrialConfig
 from trainables.errors import StorageError
-from trainables.record import EpochResult, RunLayout
+from trainables.layout import RunLayout
+from trainables.record import EpochResult
 from trainables.storage import Storage
 from trainables.tracking.background import Background
 from trainables.tracking.curves import write_curves

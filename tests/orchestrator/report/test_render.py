@@ -16,7 +16,8 @@ from orchestrator.report.results import write_results
 from orchestrator.report.table import Table, comparison
 from tests.pages import HOSTILE, Tags
 from tests.records import TASKS, Trial, by_key, record, right, trial
-from trainables.record import RunLayout, TrialRecord
+from trainables.layout import RunLayout
+from trainables.record import TrialRecord
 
 
 def grid(

@@ -5,7 +5,7 @@ import pytest
 
 from orchestrator.report.results import COLUMNS, results_frame, write_results
 from tests.records import by_key, record, right, trial
-from trainables.record import RunLayout
+from trainables.layout import RunLayout
 
 
 def test_one_row_per_task_split_and_metric() -> None:

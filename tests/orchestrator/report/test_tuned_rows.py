@@ -12,7 +12,8 @@ from orchestrator.report.results import write_results
 from orchestrator.report.table import Table, comparison
 from orchestrator.report.verdict import Difference
 from tests.records import Trial, by_key, record, right, trial
-from trainables.record import RunLayout, TrialRecord
+from trainables.layout import RunLayout
+from trainables.record import TrialRecord
 
 approx = pytest.approx
 RATES = {"default": {}, "tuned": {"tuned": True, "training": {"learning_rate": 3e-4}}}

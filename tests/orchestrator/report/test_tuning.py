@@ -37,7 +37,7 @@ from orchestrator.search.summary import GroupSummary, SearchSummary
 from tests.pages import HOSTILE, Tags
 from tests.records import by_key, record, right, trial
 from tests.searches import group, realistic, search, tried
-from trainables.record import RunLayout
+from trainables.layout import RunLayout
 
 approx = pytest.approx
 ENDINGS = ("md", "csv", "json", "html")

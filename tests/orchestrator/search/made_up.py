@@ -18,7 +18,7 @@ from orchestrator.search.schedulers import PerGroup
 from orchestrator.search.state import Description, SearchState
 from search_spaces.parameters import LogUniform
 from search_spaces.space import Space
-from trainables.record import RunLayout
+from trainables.layout import RunLayout
 
 SPACE = Space(name="s", parameters={"training.learning_rate": LogUniform(low=1e-5, high=1e-3)})
 BUDGET = 1600

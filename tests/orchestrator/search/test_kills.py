@@ -10,7 +10,7 @@ import pytest
 
 from tests.orchestrator.grid import Grid, assert_nothing_left, ended, until, workers
 from tests.orchestrator.search.without_ray import WithoutRay, compared, decided, reported
-from trainables.record import RunLayout
+from trainables.layout import RunLayout
 
 pytestmark = pytest.mark.ray
 

@@ -29,7 +29,8 @@ from search_spaces.space import Space
 from tests.orchestrator.grid import Grid, ended, session_processes, until
 from tests.trials import runtime
 from trainables.errors import ConfigError, DivergedError
-from trainables.record import RunLayout, read_record, read_records, write_record
+from trainables.layout import RunLayout
+from trainables.record import read_record, read_records, write_record
 from trainables.trial import Trial, run_trial
 
 RATE = "training.learning_rate"

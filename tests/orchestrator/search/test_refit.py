@@ -9,7 +9,8 @@ from orchestrator.search.ending import Ending
 from tests.orchestrator.command import Command
 from tests.orchestrator.search.without_ray import WithoutRay, overrides, reported, space_file
 from trainables.errors import ConfigError, TrialError
-from trainables.record import RunLayout, read_records
+from trainables.layout import RunLayout
+from trainables.record import read_records
 
 STUDENT = "define.arms.student={strategy: shared_encoder, distillation: {teachers: single_task}}"
 SECOND = "define.arms.second={strategy: single_task, start_from: shared_encoder}"

@@ -15,7 +15,8 @@ from tests.orchestrator.search.without_ray import (
     reported,
     space_file,
 )
-from trainables.record import RunLayout, read_records
+from trainables.layout import RunLayout
+from trainables.record import read_records
 from trainables.trial import Trial
 
 HALVING = ("tune.reduction=2", "tune.grace=0.2")

@@ -13,8 +13,9 @@ from orchestrator.search.state import Description
 from orchestrator.watch import follow
 from tests.orchestrator.run_folders import RunFolder
 from tests.orchestrator.search.made_up import SPACE, group, proposed
+from trainables.layout import RunLayout
 from trainables.progress import write_progress
-from trainables.record import RunLayout, checksum
+from trainables.record import checksum
 
 
 @pytest.fixture(autouse=True)

@@ -27,7 +27,7 @@ from orchestrator.stages import stages
 from trainables import tune
 from trainables.config import Runtime
 from trainables.errors import TrialError
-from trainables.record import RunLayout
+from trainables.layout import RunLayout
 from trainables.trial import run_trial
 from trainables.tune import TrialTrainable
 

@@ -16,7 +16,7 @@ from orchestrator.run_directory import describe, take
 from orchestrator.submit import job
 from orchestrator.submit.results import BEGIN, unpacked
 from tests.orchestrator.command import small_grid
-from trainables.record import RunLayout
+from trainables.layout import RunLayout
 
 HERE = {"python": platform.python_version(), "ray": version("ray")}
 

@@ -10,7 +10,8 @@ import torch
 from tests.trials import runtime, trial_config
 from trainables import trial as trial_module
 from trainables.errors import DivergedError
-from trainables.record import RunLayout, read_record
+from trainables.layout import RunLayout
+from trainables.record import read_record
 from trainables.training.divergence import check_finite, check_weights
 from trainables.training.gradients import Seen, StepGradients
 from trainables.trial import run_trial
