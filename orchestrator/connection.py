@@ -53,10 +53,11 @@ ANSWER_SECONDS = 5.0
 
 
 @contextmanager
-def connected(experiment: ExperimentConfig) -> Iterator[list[Node]]:
+def connected(experiment: ExperimentConfig, machine: Node | None = None) -> Iterator[list[Node]]:
     """Ray, started on this machine or joined at ``ray.address``; gives the nodes with CPUs.
 
-    A Ray that is started here listens on the loopback interface alone and asks for a token.
+    A Ray that is started here listens on the loopback interface alone and asks for a token. It is
+    told that this machine is ``machine``, if that is given.
 
     Raises:
         ResourceError: the cluster cannot be reached, asks for another token, or has no such node.
@@ -66,7 +67,7 @@ def connected(experiment: ExperimentConfig) -> Iterator[list[Node]]:
     # What goes wrong is told by the trials' records and the live view.
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
     if address is None:
-        node = this_machine()
+        node = machine or this_machine()
         # Without "local", RAY_ADDRESS or a Ray that runs here already would be joined.
         options |= {"address": "local", "num_cpus": node.cpus, "num_gpus": node.gpus}
         options |= {"include_dashboard": experiment.ray.dashboard, "dashboard_host": "127.0.0.1"}

@@ -43,11 +43,13 @@ def run_trials(
     glue_dir: str | None,
     leaves: Leaves,
     view: LiveView,
+    trainable: type[tune.Trainable] = TrialTrainable,
 ) -> None:
     """Run ``trials``, started in this order; needs a connected Ray and an entered view.
 
     Every trial leaves a record, also one that failed. Ctrl-C and SIGTERM raise
-    ``KeyboardInterrupt`` with the finished records kept.
+    ``KeyboardInterrupt`` with the finished records kept. ``trainable`` is what trains a cell (see
+    ``cells``).
     """
     cell = cells(experiment, layout, resources, glue_dir, leaves)
     follow = Follow(view, {trial.key: trial for trial in trials}, layout)
@@ -55,6 +57,7 @@ def run_trials(
         follow,
         experiment,
         resources,
+        trainable=trainable,
         param_space={"cell": tune.grid_search([cell(trial) for trial in trials])},
     )
 
@@ -88,6 +91,7 @@ def fit(
     experiment: ExperimentConfig,
     resources: TrialResources,
     *,
+    trainable: type[tune.Trainable] = TrialTrainable,
     param_space: dict[str, Any] | None = None,
     **options: Any,
 ) -> None:
@@ -98,7 +102,7 @@ def fit(
     """
     with _storage() as storage:
         tuner = tune.Tuner(
-            TrialTrainable,
+            trainable,
             param_space=param_space,
             tune_config=tune.TuneConfig(
                 reuse_actors=True,
