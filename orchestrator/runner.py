@@ -17,6 +17,7 @@ from orchestrator.config import ExperimentConfig
 from orchestrator.live import LiveView
 from orchestrator.plan import PlannedTrial
 from orchestrator.progress import TrialState
+from orchestrator.proposals import Proposals
 from orchestrator.resources import TrialResources
 from orchestrator.schedule import Leaves, failed
 from orchestrator.signals import Stop, signals
@@ -53,13 +54,13 @@ def run_trials(
     """
     cell = cells(experiment, layout, resources, glue_dir, leaves)
     follow = Follow(view, {trial.key: trial for trial in trials}, layout)
-    fit(
-        follow,
-        experiment,
-        resources,
-        trainable=trainable,
-        param_space={"cell": tune.grid_search([cell(trial) for trial in trials])},
-    )
+    waiting = iter(trials)
+
+    def next_cell() -> dict[str, Any] | None:
+        trial = next(waiting, None)
+        return None if trial is None else {"cell": cell(trial)}
+
+    fit(follow, experiment, resources, trainable=trainable, search_alg=Proposals(next_cell))
 
 
 def cells(
@@ -92,7 +93,7 @@ def fit(
     resources: TrialResources,
     *,
     trainable: type[tune.Trainable] = TrialTrainable,
-    param_space: dict[str, Any] | None = None,
+    search_alg: Proposals,
     **options: Any,
 ) -> None:
     """Let Tune run trials; ``options`` are its own (``tune.TuneConfig``).
@@ -103,8 +104,9 @@ def fit(
     with _storage() as storage:
         tuner = tune.Tuner(
             trainable,
-            param_space=param_space,
             tune_config=tune.TuneConfig(
+                search_alg=search_alg,
+                num_samples=2**31,
                 reuse_actors=True,
                 max_concurrent_trials=resources.slots,
                 trial_name_creator=lambda trial: trial.config["cell"]["key"],
