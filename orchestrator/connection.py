@@ -66,13 +66,16 @@ ANSWER_SECONDS = 5.0
 
 
 @contextmanager
-def connected(experiment: ExperimentConfig, run_dir: str | None = None) -> Iterator[list[Node]]:
+def connected(
+    experiment: ExperimentConfig, run_dir: str | None = None, machine: Node | None = None
+) -> Iterator[list[Node]]:
     """Ray, started on this machine or joined at ``ray.address``; gives the nodes with CPUs.
 
     A Ray that is started here listens on the loopback interface alone and asks for a token.
 
     Args:
         run_dir: what Ray's dashboard and job list name as the run directory; none: no run.
+        machine: what a Ray that is started here is told of this machine; none: what there is.
 
     Raises:
         ResourceError: the cluster cannot be reached, asks for another token, or has no such node.
@@ -84,7 +87,7 @@ def connected(experiment: ExperimentConfig, run_dir: str | None = None) -> Itera
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
     options["job_config"] = JobConfig(metadata=job_metadata(experiment, run_dir))
     if address is None:
-        here = this_machine()
+        here = machine or this_machine()
         # Without "local", RAY_ADDRESS or a Ray that runs here already would be joined.
         options |= {"address": "local", "num_cpus": here.cpus, "num_gpus": here.gpus}
         options |= {"include_dashboard": experiment.ray.dashboard, "dashboard_host": "127.0.0.1"}

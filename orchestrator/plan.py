@@ -4,9 +4,8 @@ Planning reads all data and looks at every encoder, so bad input is found before
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
-
-import numpy as np
 
 from orchestrator.config import ExperimentConfig
 from orchestrator.grid import Config, Grid
@@ -35,6 +34,10 @@ class PlannedTrial:
     @property
     def key(self) -> str:
         """See ``TrialConfig.key``."""
+        return self._key
+
+    @cached_property
+    def _key(self) -> str:
         return self.config.key
 
     def describe(self, resources: TrialResources) -> dict[str, Any]:
@@ -113,11 +116,6 @@ def plan_trial(
         per_pass = sum(-(-size // training.batch_size) for size in sizes.values())
         passes = config.total_steps / per_pass
     # Work grows with the text's length and with the encoder's layers and squared width.
-    work = sum(size * _mean_length(tasks[name]) for name, size in sizes.items())
+    work = sum(size * tasks[name].splits["train"].mean_length for name, size in sizes.items())
     cost = passes * work * encoder.num_layers * encoder.hidden_size**2
     return PlannedTrial(config, round(passes * sum(sizes.values())), cost)
-
-
-def _mean_length(task: TaskData) -> float:
-    texts = task.splits["train"].texts
-    return float(np.mean([sum(map(len, text)) for text in texts]))

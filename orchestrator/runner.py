@@ -14,10 +14,12 @@ from typing import Any
 from ray import tune
 
 from orchestrator.config import ExperimentConfig
+from orchestrator.deaths import took_too_much_memory, why
 from orchestrator.live import LiveView
 from orchestrator.plan import PlannedTrial
 from orchestrator.processes import Scheduler, process_of, reuses
 from orchestrator.progress import TrialState
+from orchestrator.proposals import Proposals
 from orchestrator.resources import TrialResources
 from orchestrator.schedule import Leaves, failed
 from orchestrator.signals import Stop, signals
@@ -25,16 +27,12 @@ from trainables.atomic import write_text
 from trainables.config import Runtime
 from trainables.layout import RunLayout
 from trainables.record import TrialRecord, read_kills, write_record
-from trainables.secrets import redacted
 from trainables.training.checkpoint import checkpoints
 from trainables.training.memory import GB
 from trainables.tune import TrialTrainable, register
 
 RETRY_SECONDS = 2.0
 """Between two attempts to write records while the storage is away."""
-
-LOW_MEMORY = "due to the node running low on memory"
-"""What Ray says of a process that its memory monitor killed."""
 
 
 def run_trials(
@@ -45,20 +43,28 @@ def run_trials(
     glue_dir: str | None,
     leaves: Leaves,
     view: LiveView,
+    trainable: type[tune.Trainable] | None = None,
 ) -> None:
     """Run ``trials``, started in this order; needs a connected Ray and an entered view.
 
     Every trial leaves a record, also one that failed. Ctrl-C and SIGTERM raise
-    ``KeyboardInterrupt`` with the finished records kept.
+    ``KeyboardInterrupt`` with the finished records kept. ``trainable`` is what trains a cell (see
+    ``cells``), in place of the classes of ``trainables/tune.py``.
     """
     cell = cells(experiment, layout, resources, glue_dir, leaves)
     follow = Follow(view, {trial.key: trial for trial in trials}, layout)
-    fit(
-        follow,
-        experiment,
-        resources,
-        param_space={"cell": tune.grid_search([cell(trial) for trial in trials])},
-    )
+    waiting = iter(trials)
+
+    def next_cell() -> dict[str, Any] | None:
+        trial = next(waiting, None)
+        if trial is None:
+            return None
+        other = {} if trainable is None else {"process": trainable.__name__}
+        return {"cell": cell(trial) | other}
+
+    if trainable is not None:
+        tune.register_trainable(trainable.__name__, trainable)
+    fit(follow, experiment, resources, search_alg=Proposals(next_cell))
 
 
 def cells(
@@ -91,7 +97,7 @@ def fit(
     experiment: ExperimentConfig,
     resources: TrialResources,
     *,
-    param_space: dict[str, Any] | None = None,
+    search_alg: Proposals,
     scheduler: Scheduler | None = None,
     **options: Any,
 ) -> None:
@@ -104,8 +110,9 @@ def fit(
     with _storage() as storage:
         tuner = tune.Tuner(
             TrialTrainable,
-            param_space=param_space,
             tune_config=tune.TuneConfig(
+                search_alg=search_alg,
+                num_samples=2**31,
                 reuse_actors=reuses(experiment.ray),
                 scheduler=scheduler or Scheduler(),
                 max_concurrent_trials=resources.slots,
@@ -255,39 +262,3 @@ class Follow(tune.Callback):
         self._waiting.append(failed(self._trials[key], reason))
         self._try_to_write()
         self._view.finish(key, TrialState.FAILED, reason)
-
-
-def took_too_much_memory(trial: Any) -> bool:
-    """Whether Ray killed a trial's process because its machine was running out of memory."""
-    return LOW_MEMORY in _told(trial)
-
-
-def why(trial: Any) -> str:
-    """One line about why Tune gave a trial up."""
-    told = _told(trial)
-    if not told:
-        return "its process died"
-    if LOW_MEMORY in told:
-        return (
-            "its machine ran out of memory and Ray killed its process: lower training.batch_size, "
-            "model.max_length or resources.max_concurrent, or set resources.memory"
-        )
-    if told.startswith("ray::"):
-        # A traceback; its last line is the error.
-        return redacted(" ".join(told.splitlines()[-1].split()))[:500]
-    # Ray says a page about it; what differs stands after this and before general advice.
-    reason = redacted(" ".join(told.split()))
-    detail = reason.rpartition("exit detail: ")[2].partition(" Some common causes")[0]
-    return f"its process was killed or crashed: {detail}"[:300]
-
-
-def _told(trial: Any) -> str:
-    """What Tune was told of the trial's last end; empty where that is not to be found."""
-    # Not the error itself, which Tune pickles into a folder that others may write: reading it would
-    # run what they put there.
-    try:
-        told = Path(trial.error_file).read_text(encoding="utf-8", errors="replace")
-    except (OSError, TypeError):
-        return ""
-    # One file has all the attempts; each begins with a line of Tune's own.
-    return told.rpartition("Failure # ")[2].partition("\n")[2].strip()

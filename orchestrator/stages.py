@@ -96,7 +96,8 @@ def stages(trials: Iterable[T]) -> list[list[T]]:
     while waiting:
         stage = [t for t in waiting.values() if not t.config.needs & waiting.keys()]
         result.append(stage)
-        waiting = {key: t for key, t in waiting.items() if t not in stage}
+        for trial in stage:
+            del waiting[trial.key]
     return result
 
 

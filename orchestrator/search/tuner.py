@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
-
-from ray.tune.search import Searcher
 
 from orchestrator.live import LiveView
 from orchestrator.plan import PlannedTrial
 from orchestrator.progress import Expected, GridProgress
+from orchestrator.proposals import Proposals
 from orchestrator.resources import TrialResources
 from orchestrator.runner import Follow, cells, fit
 from orchestrator.schedule import leaves_of
@@ -64,7 +62,6 @@ def run_search(
             resources,
             search_alg=Proposals(next_cell),
             scheduler=PerGroup(state, layout, view, ending),
-            num_samples=2**31,
         )
         follow.write_waiting()
 
@@ -101,38 +98,8 @@ def run_evolution(
                 resources,
                 search_alg=Proposals(next_cell),
                 scheduler=ToTheEnd(evolution.ended, ending),
-                num_samples=2**31,
             )
         forecast.clear()
-
-
-class Proposals(Searcher):
-    """What Tune asks for the next trial."""
-
-    def __init__(self, next_cell: Any) -> None:
-        super().__init__()
-        self._next_cell = next_cell
-
-    def set_search_properties(self, *properties: Any, **spec: Any) -> bool:
-        """Nothing of Tune's own notion of metric and space is used."""
-        return True
-
-    def suggest(self, trial_id: str) -> Any:
-        """The next trial's configuration."""
-        return self._next_cell() or self.FINISHED
-
-    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
-        """The scheduler and the records tell how trials end."""
-
-    def save(self, checkpoint_path: str) -> None:
-        """The ledger keeps all; Tune wants a file."""
-        Path(checkpoint_path).touch()
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Nothing is restored from Tune's files."""
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {}
 
 
 class ForecastOfParts:

@@ -4,6 +4,7 @@ The built-in tasks are plain values in ``search_spaces/catalogue.yaml``.
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -96,6 +97,11 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    @cached_property
+    def mean_length(self) -> float:
+        """Characters of an example, on average."""
+        return float(np.mean([sum(map(len, text)) for text in self.texts]))
 
     def take(self, indices: np.ndarray) -> "Split":
         """The examples at ``indices``, in that order."""

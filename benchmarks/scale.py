@@ -1,0 +1,209 @@
+"""What the driver costs when a grid is large: thousands of trials on many GPUs, all simulated.
+
+    python -m benchmarks.scale [--trials 2000] [--gpus 64] [--median 10]
+
+Ray is told that this machine has so many GPUs, and the project's own runner schedules a real plan
+over them; only what a trial computes is left out (``benchmarks/stub.py``): it waits for some
+seconds and speaks once a second as a real one does. Real trials take minutes to hours, so here
+trials start and end far more often than on a cluster. Printed are, as Markdown: the share of the
+time in which the slots were busy from when the last one had its first trial to when no trial was
+left to start, the time between a trial's end and the next one's start in the same slot, and the
+driver's memory and CPU time. The live view is drawn as on a terminal.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import psutil
+from rich.console import Console
+
+from benchmarks import stub
+from orchestrator.config import load_experiment
+from orchestrator.experiment import expected_of, report
+from orchestrator.live import LiveView
+from orchestrator.plan import make_plan
+from orchestrator.progress import GridProgress
+from orchestrator.resources import Node, feasible
+from orchestrator.run_directory import describe, taken
+from orchestrator.schedule import leaves_of
+from trainables.record import RunLayout, read_records
+
+PER_SEED = 5
+"""Trials of the preset ``demo`` with one model and one seed."""
+
+
+@dataclass
+class Samples:
+    """The driver's memory while it runs: trials that have ended, and MB."""
+
+    ended: list[int] = field(default_factory=list)
+    megabytes: list[float] = field(default_factory=list)
+
+    @property
+    def kilobytes_per_trial(self) -> float:
+        """Slope of a straight line through all samples after the first tenth of the trials."""
+        first = max(self.ended) // 10
+        kept = [(n, mb) for n, mb in zip(self.ended, self.megabytes, strict=True) if n >= first]
+        ended, megabytes = np.array(kept).T
+        return 1000 * float(np.polyfit(ended, megabytes, 1)[0])
+
+
+@dataclass(frozen=True)
+class Slots:
+    """What the slots did.
+
+    Attributes:
+        first: Unix seconds of the first start of a trial.
+        full: when the last slot had its first trial.
+        last: the last start of a trial; from then on slots have nothing to do.
+        busy: share of the slots' time between ``full`` and ``last`` in which a trial ran.
+        gaps: seconds between a trial's end and the next one's start in the same slot.
+    """
+
+    first: float
+    full: float
+    last: float
+    busy: float
+    gaps: np.ndarray
+
+
+def slots(lines: Sequence[str]) -> Slots:
+    """What the lines of ``stub.slots_file`` come to.
+
+    Raises:
+        ValueError: no slot had a second trial.
+    """
+    runs: dict[int, list[tuple[float, float]]] = {}
+    for line in map(json.loads, lines):
+        runs.setdefault(line["slot"], []).append((line["began"], line["ended"]))
+    gaps: list[float] = []
+    for one in runs.values():
+        one.sort()
+        gaps += [after[0] - before[1] for before, after in pairwise(one)]
+    if not gaps:
+        raise ValueError("give more trials than GPUs: no slot had a second one")
+    full = max(one[0][0] for one in runs.values())
+    last = max(began for one in runs.values() for began, _ in one)
+    spans = [
+        max(0.0, min(ended, last) - max(began, full))
+        for one in runs.values()
+        for began, ended in one
+    ]
+    first = min(one[0][0] for one in runs.values())
+    return Slots(first, full, last, sum(spans) / (len(runs) * (last - full)), np.array(gaps))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the simulation and print what it cost."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--trials", type=int, default=2000)
+    parser.add_argument("--gpus", type=int, default=64)
+    parser.add_argument("--median", type=float, default=10.0, help="seconds of a trial")
+    parser.add_argument("--run-dir", type=Path, help="kept there, which must be new")
+    given = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        root = given.run_dir or Path(folder) / "run"
+        print("\n".join(measure(given.trials, given.gpus, given.median, RunLayout(root))))
+
+
+def measure(trials: int, gpus: int, median: float, layout: RunLayout) -> list[str]:
+    """Run ``trials`` trials (in steps of five) and give the lines of the table."""
+    from orchestrator.connection import connected
+    from orchestrator.runner import run_trials
+
+    os.environ[stub.MEDIAN] = str(median)
+    began = time.perf_counter()
+    experiment = load_experiment(
+        "demo",
+        [
+            f"seeds={list(range(max(1, trials // PER_SEED)))}",
+            "models=[minilm-l6]",
+            "resources={cpu: 1, gpu: 1}",
+        ],
+    )
+    plan = make_plan(experiment)
+    planned = time.perf_counter() - began
+    samples = Samples()
+    with ExitStack() as stack:
+        nowhere = stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
+        console = Console(file=nowhere, force_terminal=True, width=100, height=50)
+        stack.enter_context(taken(layout, experiment, plan, console))
+        with connected(experiment, machine=Node(gpus, gpus)) as nodes:
+            resources = feasible(experiment, nodes, len(plan.trials))
+            describe(layout, experiment, plan, resources)
+            progress = GridProgress(map(expected_of, plan.longest_first()), resources.slots)
+            ready, cpu = time.time(), time.process_time()
+            with LiveView(progress, console) as view, _sampled(progress, samples):
+                run_trials(
+                    plan.longest_first(),
+                    experiment,
+                    layout,
+                    resources,
+                    plan.glue_dir,
+                    leaves_of(plan.trials),
+                    view,
+                    trainable=stub.StubTrial,
+                )
+            took, cpu = time.time() - ready, time.process_time() - cpu
+        reporting = time.perf_counter()
+        report(layout.root)
+        reporting = time.perf_counter() - reporting
+    assert len(read_records(layout)) == len(plan.trials)
+    found = slots(stub.slots_file(layout.root).read_text(encoding="utf-8").splitlines())
+    seconds = [stub.duration(trial.key, median) for trial in plan.trials]
+    rows = {
+        "trials, simulated GPUs": f"{len(plan.trials):,}, {gpus}",
+        "seconds of a trial: median, longest": f"{np.median(seconds):.1f}, {max(seconds):.1f}",
+        "planning": f"{planned:.1f} s",
+        "from a running Ray to the first trial, to a trial in every slot": (
+            f"{found.first - ready:.1f} s, {found.full - ready:.1f} s"
+        ),
+        "all trials": f"{took:.0f} s",
+        "slots busy, from all filled to the last start": f"{100 * found.busy:.1f} %",
+        "from a trial's end to the next start: median, 95th percentile": (
+            f"{1000 * np.median(found.gaps):.0f} ms, {1000 * np.quantile(found.gaps, 0.95):.0f} ms"
+        ),
+        "driver's CPU time per trial": f"{1000 * cpu / len(plan.trials):.0f} ms",
+        "driver's share of a core": f"{100 * cpu / took:.0f} %",
+        "driver's peak memory": f"{max(samples.megabytes):.0f} MB",
+        "of it, growth per trial": f"{samples.kilobytes_per_trial:.0f} kB",
+        "table and report": f"{reporting:.1f} s",
+    }
+    return ["| | |", "|---|--:|", *(f"| {name} | {value} |" for name, value in rows.items())]
+
+
+@contextmanager
+def _sampled(progress: GridProgress, samples: Samples) -> Iterator[None]:
+    """Note this process's memory twice a second while the block runs."""
+    ended = threading.Event()
+    process = psutil.Process()
+
+    def sample() -> None:
+        while True:
+            counts = progress.counts()
+            samples.ended.append(sum(n for state, n in counts.items() if state.is_finished))
+            samples.megabytes.append(process.memory_info().rss / 1e6)
+            if ended.wait(0.5):
+                return
+
+    thread = threading.Thread(target=sample, name="memory", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""A trial that trains nothing: it waits, speaks and leaves a record as a real one does.
+
+It imports neither torch nor transformers, so that many of its processes fit on one machine.
+"""
+
+import json
+import math
+import os
+import time
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from ray import tune
+
+from trainables.config import TrialConfig
+from trainables.progress import write_progress
+from trainables.record import RunLayout, TrialRecord, write_record
+from trainables.seeding import derive_seed
+
+SLICE_SECONDS = 1.0
+"""As ``trainables/tune.py`` has it."""
+
+MEDIAN = "STUB_MEDIAN_SECONDS"
+"""The variable that says how long half of the trials take at least."""
+
+SPREAD = 0.5
+"""Standard deviation of the logarithm of a trial's seconds."""
+
+
+class StubTrial(tune.Trainable):
+    """Takes the place of ``TrialTrainable``; ``config["cell"]`` is the same.
+
+    How long it takes is drawn by its key from a lognormal distribution.
+    """
+
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        """What Tune reserves for a trial."""
+        return tune.PlacementGroupFactory([config["cell"]["resources"]])
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Called once per actor."""
+        self._began = time.time()
+        cell = config["cell"]
+        self._trial = TrialConfig.model_validate(cell["trial"])
+        self._layout = RunLayout(cell["runtime"]["output_dir"])
+        self._key = cell["key"]
+        self._seconds = duration(self._key, float(os.environ[MEDIAN]))
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Called in place of ``setup`` when the actor takes another trial."""
+        self.setup(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Wait for a slice; the last one leaves the record."""
+        left = self._began + self._seconds - time.time()
+        time.sleep(max(0.0, min(SLICE_SECONDS, left)))
+        share = min(1.0, (time.time() - self._began) / self._seconds)
+        said = self._said(share)
+        if share < 1.0:
+            write_progress(self._layout.progress(self._key), said)
+            return {**said, "done": False}
+        write_record(self._layout, self._record())
+        self._log()
+        return {**said, "done": True, "status": "finished", "error": ""}
+
+    def _said(self, share: float) -> dict[str, Any]:
+        epochs = self._trial.training.epochs
+        examples = round(share * 1000)
+        return {
+            "epoch": share * epochs,
+            "epochs": epochs,
+            "step": examples,
+            "total_steps": 1000,
+            "examples": examples,
+            "loss": 1.0 - share / 2,
+            "headline": share if share > 1 / epochs else None,
+            "headline_name": "macro",
+            "examples_per_second": 1000 / self._seconds,
+            "time": time.time(),
+            "note": "",
+            "rungs": [],
+            "phase": "training",
+        }
+
+    def _record(self) -> TrialRecord:
+        result = {task: {"confusion": [[8, 2], [2, 8]]} for task in self._trial.tasks}
+        return TrialRecord.model_validate(
+            {
+                "key": self._key,
+                "title": self._trial.title,
+                "status": "finished",
+                "config": self._trial.model_dump(),
+                "labels": dict.fromkeys(self._trial.tasks, ("no", "yes")),
+                "results": {"validation": result},
+                "examples": 1000,
+                "train_seconds": self._seconds,
+            }
+        )
+
+    def _log(self) -> None:
+        line = {"slot": os.getpid(), "key": self._key, "began": self._began, "ended": time.time()}
+        with slots_file(self._layout.root).open("a", encoding="utf-8") as file:
+            # One write of a short line, which files that are appended to take whole.
+            file.write(json.dumps(line) + "\n")
+
+
+def slots_file(root: Path) -> Path:
+    """Which process ran which trial from when to when, a line each (JSON, Unix seconds)."""
+    return root / "slots.jsonl"
+
+
+def duration(key: str, median: float) -> float:
+    """Seconds of a trial, the same in every run."""
+    return Random(derive_seed(0, "stub", key)).lognormvariate(math.log(median), SPREAD)
