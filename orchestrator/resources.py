@@ -100,6 +100,11 @@ def share_out(
     if config.gpu != "auto":
         # Ray counts in ten-thousandths, rounded: three times 0.33334 would be too much.
         gpu = math.floor(config.gpu * 10_000 + 1e-6) / 10_000
+        if config.gpu and not gpu:
+            raise ResourceError(
+                f"resources.gpu={config.gpu:g}: Ray counts GPUs in ten-thousandths; "
+                "use 0 or at least 0.0001"
+            )
     elif most_gpus:
         gpu, why = divide([node for node in nodes if node.gpus], trials, need)
     else:

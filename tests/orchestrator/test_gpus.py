@@ -129,7 +129,7 @@ def joined(
     cluster: Cluster, tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Connected]:
     folder = tmp_path_factory.mktemp("gpus")
-    settings = ["resources={cpu: 1, gpu: 1}", f"data.cache_dir={folder / 'cache'}"]
+    settings = ["resources={cpu: 1, gpu: auto}", f"data.cache_dir={folder / 'cache'}"]
     experiment = load_experiment("demo", [f"ray.address={cluster.address}", *settings])
     with pytest.MonkeyPatch.context() as patch, connected(experiment) as nodes:
         cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -165,8 +165,14 @@ def test_shares_are_of_one_gpu(joined: Connected) -> None:
 
 
 def test_trials_without_gpus_see_none(joined: Connected) -> None:
-    notes = joined.run("none", trials=2, gpu=0.0)
-    assert [(note["seen"], note["given"]) for note in notes] == [("", []), ("", [])]
+    notes = joined.run("none", trials=1, gpu=0.0)
+    assert [(note["seen"], note["given"]) for note in notes] == [("", [])]
+
+
+def test_a_gpu_whose_memory_nobody_knows_is_not_divided(joined: Connected) -> None:
+    given = feasible(joined.experiment, joined.nodes, 10)
+    assert (given.gpu, given.slots) == (1.0, 3)
+    assert given.why == "auto: one GPU each; how much memory the GPUs have is not known"
 
 
 def test_each_node_is_asked_for_its_gpus_while_they_are_taken(joined: Connected) -> None:

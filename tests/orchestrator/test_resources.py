@@ -49,6 +49,7 @@ def test_auto_divides_what_there_is(
     ("settings", "nodes", "message"),
     [
         ({"gpu": 1}, [LAPTOP], r"resources\.gpu=1: this machine has no GPU"),
+        ({"gpu": 0.00005}, [SERVER], r"resources\.gpu=5e-05: Ray counts GPUs in ten-thousandths"),
         ({"gpu": 0.5}, [LAPTOP, LAPTOP], r"resources\.gpu=0\.5: this cluster has no GPU"),
         ({"cpu": 3}, [LAPTOP], r"resources\.cpu=3: this machine has at most 2 cores"),
         (

@@ -14,7 +14,8 @@ from orchestrator.live import LiveView
 from orchestrator.plan import PlannedTrial
 from orchestrator.progress import Expected, GridProgress
 from orchestrator.resources import Node, feasible
-from orchestrator.runner import Follow, why
+from orchestrator.deaths import why
+from orchestrator.runner import Follow
 from tests import records
 from tests.orchestrator.grid import Grid
 from trainables.errors import ResourceError

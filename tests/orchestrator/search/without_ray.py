@@ -61,7 +61,7 @@ class WithoutRay:
         monkeypatch.setattr(tuner, "run_search", self._run_search)
         monkeypatch.setattr(run, "run_stages", self._run_stages)
         monkeypatch.setattr(searching, "run_stages", self._run_stages)
-        monkeypatch.setattr(cluster.Cluster, "resources", lambda self, trials: RESOURCES)
+        monkeypatch.setattr(cluster.Cluster, "resources", lambda self, trials, need: RESOURCES)
 
     def tune(
         self, folder: Path, space: str, overrides: list[str], kill_at: int | None = None
