@@ -26,17 +26,27 @@ from trainables.tracking.wandb_files import records_in
 def continued(
     tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Grid, Ended]]:
-    """A grid whose driver was killed when a trial had a checkpoint, and run again."""
-    settings = ("arms=[single_task]", "tracking=[wandb,tensorboard,mlflow]")
+    """A grid whose driver was killed when its trials were with all trackers, and run again."""
+    settings = (
+        "arms=[single_task]",
+        "training.epochs=20",
+        "tracking=[wandb,tensorboard,mlflow]",
+    )
     grid = Grid(tmp_path_factory.mktemp("tracked"), tiny_bert, settings)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WANDB_MODE", "offline")
         killed = grid.start()
-        until(grid.checkpointed, killed)
+        until(lambda: grid.checkpointed() and begun(grid), killed)
         os.kill(killed.pid, signal.SIGKILL)
         killed.communicate(timeout=60)
         yield grid, ended(grid.start())
     grid.end()
+
+
+def begun(grid: Grid) -> bool:
+    root = grid.layout.root
+    kinds = ("wandb/offline-run-*/*.wandb", "tensorboard/*/events.*", "mlflow.db", "curves/*.csv")
+    return all(any(root.glob(kind)) for kind in kinds)
 
 
 @pytest.mark.ray
@@ -110,7 +120,8 @@ def test_the_printed_command_finds_every_offline_run(continued: tuple[Grid, Ende
     )
     there = [path.name for path in grid.layout.root.glob("wandb/offline-run-*")]
     said = asked.stdout + asked.stderr
-    assert len(there) >= 3
+    # The report, the two trials, and what one of them had before it was killed.
+    assert len(there) >= 4
     assert f"{len(there)} run(s)" in said or all(name in said for name in there)
 
 
