@@ -10,11 +10,11 @@ from rich.console import Console
 
 from orchestrator import runner
 from orchestrator.config import load_experiment
+from orchestrator.deaths import why
 from orchestrator.live import LiveView
 from orchestrator.plan import PlannedTrial
 from orchestrator.progress import Expected, GridProgress
 from orchestrator.resources import Node, feasible
-from orchestrator.deaths import why
 from orchestrator.runner import Follow
 from tests import records
 from tests.orchestrator.grid import Grid
