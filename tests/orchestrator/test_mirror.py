@@ -125,7 +125,7 @@ def test_a_damaged_record_is_set_aside_there(
 class _no_ray:  # noqa: N801
     """Stands for a connection to a Ray of this machine."""
 
-    def __init__(self, experiment: object) -> None:
+    def __init__(self, experiment: object, run_dir: str) -> None:
         pass
 
     def __enter__(self) -> list:

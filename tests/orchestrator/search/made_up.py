@@ -112,4 +112,4 @@ class MadeUp:
 
 
 def _trial(key: str) -> SimpleNamespace:
-    return SimpleNamespace(config={"cell": {"key": key}})
+    return SimpleNamespace(config={"cell": {"key": key, "process": "TrialTrainable"}})
