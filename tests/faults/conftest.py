@@ -32,6 +32,8 @@ class Size:
             "training.learning_rate=0.002",
             # Deaths of a trial's process are what most of these tests are about.
             "retries=100",
+            # On clusters too: starting processes is most of the time of trials as small as these.
+            "ray.reuse=true",
         )
 
 
