@@ -36,6 +36,8 @@ def test_what_it_copies_is_there_and_let_through(text: str) -> None:
     copied = [
         name for line in re.findall(r"^COPY (.+) \S+$", text, re.MULTILINE) for name in line.split()
     ]
+    project = (PROJECT / "pyproject.toml").read_text(encoding="utf-8")
+    assert set(re.findall(r'file = \["(.+)"\]', project)) <= set(copied)
     for name in copied:
         assert (PROJECT / name).exists()
         assert f"!{name}" in ignored.splitlines()

@@ -168,6 +168,7 @@ def test_the_longest_trials_start_first_and_nothing_of_tune_remains(
     assert set(started[:2]) <= first
     assert {path.name for path in story.grid.layout.root.iterdir() if path.is_dir()} == {
         "checkpoints",
+        "curves",
         "damaged",
         "predictions",
         "progress",
