@@ -20,7 +20,6 @@ from ray import cloudpickle
 from ray.cluster_utils import Cluster
 from rich.console import Console
 
-from orchestrator import runner
 from orchestrator.config import ExperimentConfig, load_experiment
 from orchestrator.connection import connected
 from orchestrator.live import LiveView
@@ -106,7 +105,7 @@ class Connected:
         expected = [Expected(t.key, t.config.title, "tiny", 40) for t in planned]
         view = LiveView(GridProgress(expected, given.slots), Console(file=io.StringIO()))
         with view:
-            run_trials(planned, experiment, layout, given, None, {}, view)
+            run_trials(planned, experiment, layout, given, None, {}, view, Noting)
         assert {r.status for r in read_records(layout, {}).values()} == {"finished"}
         found = [json.loads(path.read_text()) for path in notes.glob("*.json")]
         assert len(found) == trials
@@ -129,11 +128,14 @@ def joined(
     cluster: Cluster, tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Connected]:
     folder = tmp_path_factory.mktemp("gpus")
-    settings = ["resources={cpu: 1, gpu: auto}", f"data.cache_dir={folder / 'cache'}"]
+    settings = [
+        "ray.reuse=true",
+        "resources={cpu: 1, gpu: auto}",
+        f"data.cache_dir={folder / 'cache'}",
+    ]
     experiment = load_experiment("demo", [f"ray.address={cluster.address}", *settings])
-    with pytest.MonkeyPatch.context() as patch, connected(experiment) as nodes:
+    with connected(experiment) as nodes:
         cloudpickle.register_pickle_by_value(sys.modules[__name__])
-        patch.setattr(runner, "TrialTrainable", Noting)
         yield Connected(experiment, nodes, tiny_bert, folder)
 
 
