@@ -13,6 +13,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
 
+from orchestrator.pictures import asked_for, line_of
 from orchestrator.progress import Expected, GridProgress, TrialProgress, TrialState
 from orchestrator.report.formats import clock, plain
 from orchestrator.screen import drawn
@@ -23,8 +24,9 @@ class LiveView:
     """Follows a grid from ``with`` to the end of its block; told of every trial's fate.
 
     On a terminal it redraws itself; elsewhere (CI, a file) it prints a line when a trial starts or
-    ends and a summary about every ``every`` seconds, without escape codes. Trials may speak from
-    any thread. A pickled copy keeps the numbers and shows nothing, unless it is entered itself.
+    ends and a summary about every ``every`` seconds, without escape codes, besides pictures where
+    they are asked for (``orchestrator/pictures.py``). Trials may speak from any thread. A pickled
+    copy keeps the numbers and shows nothing, unless it is entered itself.
 
     Args:
         progress: the grid's bookkeeping; its ``start``, ``update`` and ``finish`` are called here.
@@ -53,7 +55,8 @@ class LiveView:
         self._lock = RLock()
         self._remark = ""
         self.began: float | None = None
-        self._said = now()
+        self._said = self._pictured = now()
+        self._pictures = asked_for()
 
     def __getstate__(self) -> dict[str, Any]:
         passive = {"_console": None, "_live": None, "_plain": False, "_lock": None}
@@ -145,6 +148,8 @@ class LiveView:
             if self._plain and self.now() - self._said >= self._every:
                 self._say(self.summary())
                 self._said = self.now()
+            if self._pictures and self.now() - self._pictured >= self._pictures:
+                self._picture()
 
     def summary(self) -> str:
         """How far the grid is, in one line."""
@@ -168,6 +173,12 @@ class LiveView:
         with self._lock:
             parts = drawn(self.progress, self.now(), [self.summary(), self._remark], options)
         yield from parts
+
+    def _picture(self) -> None:
+        """Print the live view as a line; only in a log."""
+        self._pictured = self.now()
+        if self._plain and self._console is not None:
+            self._console.print(Text(line_of(self)), soft_wrap=True)
 
     def _say(self, line: str, always: bool = False) -> None:
         """Print a line in a log; above the live view only what is important ``always``."""

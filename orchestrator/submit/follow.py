@@ -3,11 +3,13 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, nullcontext
 
 from rich.console import Console
+from rich.live import Live
 from rich.text import Text
 
+from orchestrator.pictures import is_picture, picture_in
 from orchestrator.report.formats import plain
 from orchestrator.submit.client import JobDetails, JobServer
 from orchestrator.submit.results import BEGIN, END
@@ -27,24 +29,33 @@ Show = Callable[[str], None]
 
 @contextmanager
 def showing(console: Console) -> Iterator[Show]:
-    """Print a job's lines as they come, without the block that holds its results."""
+    """Print a job's lines as they come, without the block that holds its results.
+
+    On a terminal the job's live view stands below them, as it was when the job drew it last.
+    """
     rest = ""
     hidden = False
+    live = Live(console=console, auto_refresh=False, transient=True)
 
     def show(piece: str) -> None:
         nonlocal rest, hidden
         *lines, rest = (rest + piece).split("\n")
         for line in lines:
             hidden = hidden or line.startswith(BEGIN)
-            if not hidden:
+            if is_picture(line):
+                picture = picture_in(line)
+                if picture is not None and console.is_terminal:
+                    live.update(picture, refresh=True)
+            elif not hidden:
                 # Whatever a job prints moves no cursor and rings no bell here.
                 shown = line if line.isprintable() else plain(line)
                 console.print(Text(shown), soft_wrap=True, highlight=False)
             hidden = hidden and line != END
 
-    yield show
-    if rest and not hidden:
-        show("\n")
+    with live if console.is_terminal else nullcontext():
+        yield show
+        if rest and not hidden:
+            show("\n")
 
 
 def follow(

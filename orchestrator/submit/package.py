@@ -20,6 +20,7 @@ import search_spaces
 import trainables
 from orchestrator.config import ExperimentConfig, load_experiment
 from orchestrator.environment import git_commit
+from orchestrator.pictures import SECONDS as PICTURES
 from trainables.errors import ConfigError
 
 SHARED = "/shared"
@@ -89,6 +90,8 @@ class Request:
             "ONE_OR_MANY_COMMIT": git_commit() or "",
             # What was sent comes before a copy of the project in which Ray may have been started.
             "PYTHONSAFEPATH": "1",
+            # For the terminal of whoever follows the log.
+            PICTURES: "10",
             # A grid that is stopped writes what it has.
             "RAY_JOB_STOP_WAIT_TIME_S": "60",
         }

@@ -1,0 +1,70 @@
+"""A live view as a line of a log."""
+
+import base64
+import gzip
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+from rich.text import Text
+
+from orchestrator import pictures
+from orchestrator.live import LiveView
+from orchestrator.pictures import is_picture, line_of, picture_in
+from orchestrator.progress import Expected, GridProgress
+
+
+def test_a_line_is_drawn_as_what_it_was_made_of() -> None:
+    line = line_of(Text("loss 0.5 \u2581\u2588", style="red"))
+    assert is_picture(line)
+    assert line.isascii()
+    assert "\n" not in line
+    drawn = picture_in(line)
+    assert drawn is not None
+    assert drawn.plain == "loss 0.5 \u2581\u2588"
+    assert [str(span.style) for span in drawn.spans] == ["color(1)"]
+
+
+def test_a_picture_moves_no_cursor() -> None:
+    evil = "a\x1b[2Jb\x1b]0;title\x07c\rd\x1b[1me"
+    data = base64.b64encode(gzip.compress(evil.encode())).decode()
+    drawn = picture_in(f"-----LIVE {data}-----")
+    assert drawn is not None
+    assert drawn.plain == "a[2Jb]0;titlecde"
+
+
+@given(cut=st.integers(1, 200), at=st.integers(0, 200), other=st.characters())
+def test_a_damaged_line_is_nothing_or_text(cut: int, at: int, other: str) -> None:
+    line = line_of("some text " * 9)
+    assert picture_in(line[:-cut]) is None
+    changed = picture_in(line[:at] + other + line[at + 1 :])
+    assert changed is None or changed.plain.split() == ["some", "text"] * 9
+
+
+def test_a_picture_that_unpacks_to_very_much_is_cut() -> None:
+    data = base64.b64encode(gzip.compress(b"x" * 10**7)).decode()
+    drawn = picture_in(f"-----LIVE {data}-----")
+    assert drawn is not None
+    assert len(drawn.plain) == pictures.LARGEST
+
+
+@pytest.mark.parametrize(("asked", "expected"), [("10", 2), ("", 0), ("soon", 0)])
+def test_a_log_has_pictures_where_they_are_asked_for(
+    asked: str, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(pictures.SECONDS, asked)
+    clock = [0.0]
+    file = io.StringIO()
+    progress = GridProgress([Expected("a", "single_task tiny", "tiny", 100)])
+    with LiveView(progress, Console(file=file, width=80), lambda: clock[0]) as view:
+        view.start("a")
+        for clock[0] in (5.0, 10.0, 12.0, 20.0):
+            view.tick()
+    lines = [line for line in file.getvalue().splitlines() if is_picture(line)]
+    assert len(lines) == expected
+    for line in lines:
+        drawn = picture_in(line)
+        assert drawn is not None
+        assert "0 of 1 done" in drawn.plain
