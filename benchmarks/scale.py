@@ -36,7 +36,8 @@ from orchestrator.progress import GridProgress
 from orchestrator.resources import Node, feasible
 from orchestrator.run_directory import describe, taken
 from orchestrator.schedule import leaves_of
-from trainables.record import RunLayout, read_records
+from trainables.layout import RunLayout
+from trainables.record import read_records
 
 PER_SEED = 5
 """Trials of the preset ``demo`` with one model and one seed."""

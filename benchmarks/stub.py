@@ -14,8 +14,9 @@ from typing import Any
 from ray import tune
 
 from trainables.config import TrialConfig
+from trainables.layout import RunLayout
 from trainables.progress import write_progress
-from trainables.record import RunLayout, TrialRecord, write_record
+from trainables.record import TrialRecord, write_record
 from trainables.seeding import derive_seed
 
 SLICE_SECONDS = 1.0

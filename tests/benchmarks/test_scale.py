@@ -13,7 +13,8 @@ import pytest
 from benchmarks import stub
 from benchmarks.scale import Samples, measure, slots
 from tests.conftest import PROJECT
-from trainables.record import RunLayout, read_records
+from trainables.layout import RunLayout
+from trainables.record import read_records
 
 
 def line(slot: int, began: float, ended: float) -> str:
