@@ -8,7 +8,7 @@ ARGS ?=
 .PHONY: help install install-dev install-trackers run plan report test soak check format clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 

@@ -214,9 +214,11 @@ def test_grafana_asks_for_what_is_there(query: str, legend: list[str], running: 
     filled = query.replace("$model", "tiny|another").replace("$arm", ".*").replace("$task", ".*")
     parser.walk(parser.parse(filled), visit)
     assert selectors
-    samples = running.scraped()
     for selector in selectors:
-        found = matching(selector, samples)
+        # What Ray tells of a node it tells every few seconds, and here it forgets after two.
+        found, deadline = [], time.monotonic() + 30
+        while not found and time.monotonic() < deadline:
+            found = matching(selector, running.scraped())
         assert found, f"nothing matches {selector.name}{selector.matchers}"
         assert labels <= set(found[0].labels)
 
