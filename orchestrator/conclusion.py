@@ -38,10 +38,7 @@ def conclude_tuning(console: Console, where: Path | str, outcome: "TuningOutcome
     print_tuning(console, outcome.summary, outcome.rows)
     for record in outcome.failed:
         say(f"{record.status}: trial {record.key} of the search: {record.error}")
-    for line in outcome.damaged:
-        say(f"damaged: {one_line(line)}")
-    for line in outcome.warnings:
-        say(f"warning: {line}")
+    _tell_what_is_wrong(outcome)
     if outcome.compared is not None:
         console.print()
         conclude(console, where, outcome.compared)
@@ -61,13 +58,17 @@ def conclude(console: Console, where: Path | str, outcome: "Outcome") -> None:
         say(f"{record.status}: {record.title}: {record.error}")
     for line in outcome.missing:
         say(f"no result: {line}")
+    _tell_what_is_wrong(outcome)
+    console.print(f"run directory: {shown(where)}", markup=False, soft_wrap=True)
+    if outcome.failed or outcome.missing or outcome.damaged:
+        raise typer.Exit(1)
+
+
+def _tell_what_is_wrong(outcome: "Outcome | TuningOutcome") -> None:
     for line in outcome.damaged:
         say(f"damaged: {one_line(line)}")
     for line in outcome.warnings:
         say(f"warning: {line}")
-    console.print(f"run directory: {shown(where)}", markup=False, soft_wrap=True)
-    if outcome.failed or outcome.missing or outcome.damaged:
-        raise typer.Exit(1)
 
 
 def say(message: str) -> None:

@@ -123,7 +123,7 @@ class _NamedTrial(TrialTrainable):
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Never another trial: Ray cannot rename an actor."""
-        raise NotImplementedError(f"{self!r}: this process is for one trial alone")
+        raise RuntimeError(f"{self!r}: this process is for one trial alone")
 
 
 class SingleTaskTrial(_NamedTrial):

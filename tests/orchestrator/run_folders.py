@@ -1,4 +1,4 @@
-"""Run directories as the command watch finds them, made by hand: nothing is trained."""
+"""Run directories that are made by hand: nothing is trained."""
 
 import json
 import os
@@ -6,9 +6,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from orchestrator.experiment import plan_experiment
 from orchestrator.lock import LOCK
 from orchestrator.plan import PlannedTrial
 from orchestrator.resources import TrialResources
+from orchestrator.run_directory import describe, take
+from tests.orchestrator.command import small_grid
 from tests.records import Trial, record, trial
 from trainables.layout import RunLayout
 from trainables.progress import write_progress
@@ -24,6 +27,18 @@ def word(examples: int = 400, **changes: Any) -> dict[str, Any]:
         "examples": examples, "loss": 0.5, "headline": 0.75, "headline_name": "macro",
         "examples_per_second": 40.0, "time": 1.0, "note": "", "rungs": [], "phase": "training",
     } | changes  # fmt: skip
+
+
+def finished_grid(root: Path, encoder: Path) -> RunLayout:
+    """A run directory of the small grid in which every trial has finished."""
+    preset, *overrides = small_grid(encoder)
+    experiment, plan, resources = plan_experiment(preset, overrides)
+    layout = RunLayout(root)
+    take(layout, experiment, plan)
+    describe(layout, experiment, plan, resources)
+    for planned in plan.trials:
+        write_record(layout, record(Trial(planned.key, planned.config)))
+    return layout
 
 
 class RunFolder:

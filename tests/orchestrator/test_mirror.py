@@ -17,10 +17,10 @@ from orchestrator.run_directory import describe, take
 from orchestrator.search.outcome import has_search
 from tests.object_store import NewBucket
 from tests.orchestrator.command import SMALL, Command, small_grid, tiny
-from tests.records import Trial, record
+from tests.orchestrator.run_folders import finished_grid
 from trainables.layout import RunLayout
 from trainables.mirror import copy_of
-from trainables.record import read_record, write_record
+from trainables.record import read_record
 from trainables.retention import discard
 from trainables.store import Store
 
@@ -34,15 +34,10 @@ def settle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def there(tmp_path: Path, tiny_bert: Path) -> RunLayout:
     """A run directory, at ``url``, of the small grid in which every trial has finished."""
-    preset, *overrides = small_grid(tiny_bert)
-    experiment, plan, resources = plan_experiment(preset, overrides)
-    layout = RunLayout(tmp_path / "there")
-    take(layout, experiment, plan)
-    describe(layout, experiment, plan, resources)
-    for trial in plan.trials:
-        write_record(layout, record(Trial(trial.key, trial.config)))
-        layout.predictions(trial.key).parent.mkdir(exist_ok=True)
-        layout.predictions(trial.key).write_bytes(b"rows")
+    layout = finished_grid(tmp_path / "there", tiny_bert)
+    for key in keys(layout):
+        layout.predictions(key).parent.mkdir(exist_ok=True)
+        layout.predictions(key).write_bytes(b"rows")
     return layout
 
 

@@ -19,7 +19,7 @@ from orchestrator.experiment import plan_experiment
 from orchestrator.lock import GUARD, LOCK, held
 from orchestrator.run_directory import describe, read_plan, take, taken
 from tests.orchestrator.command import Command, small_grid, tiny
-from tests.records import Trial, record
+from tests.orchestrator.run_folders import finished_grid
 from trainables.atomic import replacing
 from trainables.errors import RunDirectoryError
 from trainables.layout import RunLayout
@@ -43,14 +43,7 @@ def said(console: Console) -> list[str]:
 @pytest.fixture
 def run(tmp_path: Path, tiny_bert: Path) -> RunLayout:
     """A run directory of the small grid in which every trial has finished."""
-    preset, *overrides = small_grid(tiny_bert)
-    experiment, plan, resources = plan_experiment(preset, overrides)
-    layout = RunLayout(tmp_path / "run")
-    take(layout, experiment, plan)
-    describe(layout, experiment, plan, resources)
-    for trial in plan.trials:
-        write_record(layout, record(Trial(trial.key, trial.config)))
-    return layout
+    return finished_grid(tmp_path / "run", tiny_bert)
 
 
 def test_a_plan_is_read_as_it_was_written(run: RunLayout, tiny_bert: Path) -> None:

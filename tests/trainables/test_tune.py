@@ -127,7 +127,7 @@ def test_a_process_for_one_trial_is_called_by_it(
     assert trainable_of(arm, reuse=False) == name
     trainable = NAMED[arm](config)
     assert repr(trainable) == f"{arm} tiny {task} seed 41 ({key})"
-    with pytest.raises(NotImplementedError, match=f"{key}.*for one trial alone"):
+    with pytest.raises(RuntimeError, match=f"{key}.*for one trial alone"):
         trainable.reset_config(config)
 
 
