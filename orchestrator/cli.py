@@ -1,11 +1,12 @@
 """The command line: ``python -m orchestrator COMMAND``."""
 
+import io
 import json
 import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -15,9 +16,6 @@ from rich.table import Table as RichTable
 from orchestrator.conclusion import conclude, conclude_tuning, one_line, say, told_how_to_continue
 from orchestrator.submit.cli import submit
 from trainables.errors import InputError, OneOrManyError
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(
     help="Can one multi-task model replace many single-task ones? "
@@ -231,6 +229,10 @@ def make_console() -> Console:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line (``sys.argv`` where none is given); every expected error is one line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that does not know a character shows another one; no work ends for that.
+            stream.reconfigure(errors="replace")
     try:
         app(arguments)
     except InputError as error:

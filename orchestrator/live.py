@@ -4,7 +4,7 @@
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from threading import RLock
 from types import TracebackType
 from typing import Any
@@ -74,6 +74,8 @@ class LiveView:
         if not self._plain:
             self._live = Live(self, console=console, refresh_per_second=2)
             self._live.start()
+        for line in self.noted():
+            self._say(line, always=True)
         return self
 
     def __exit__(
@@ -97,14 +99,13 @@ class LiveView:
         """A trial begins to run, now or ``at`` a time."""
         with self._lock:
             self.progress.start(key, self.now() if at is None else at)
-            self._say(f"started {self.progress.trials[key].expected.title}")
+        self._say(f"started {self._title(key)}")
 
     def restart(self, key: str, reason: str) -> None:
         """A trial's process has died and the trial will run again."""
         with self._lock:
             self.progress.start(key, self.now())
-            title = self.progress.trials[key].expected.title
-            self._say(f"restarting {title}: {reason}", always=True)
+        self._say(f"restarting {self._title(key)}: {reason}", always=True)
 
     def update(self, key: str, progress: Mapping[str, Any] | None) -> None:
         """Take what a trial says of itself (``trainables/progress.py``)."""
@@ -115,32 +116,54 @@ class LiveView:
     def note(self, key: str, text: str) -> None:
         """What does not go as planned in a trial, in its own words; empty: nothing."""
         with self._lock:
-            if text and text != self._notes.get(key):
-                self._say(f"{self.progress.trials[key].expected.title}: {text}", always=True)
+            new = text and text != self._notes.get(key)
             self._notes[key] = text
+        if new:
+            self._say(f"{self._title(key)}: {text}", always=True)
 
-    def interrupt(self) -> None:
-        """Nothing runs any more."""
+    def interrupt(self, keys: Collection[str] | None = None) -> None:
+        """Nothing runs any more, or none of these trials does."""
         with self._lock:
             for trial in self.progress.running():
-                self.progress.interrupt(trial.expected.key)
+                if keys is None or trial.expected.key in keys:
+                    self.progress.interrupt(trial.expected.key)
+
+    def noted(self) -> list[str]:
+        """What does not go as planned in the trials that run, a line each."""
+        with self._lock:
+            notes = ((t.expected, self._notes.get(t.expected.key)) for t in self.progress.running())
+            return [f"{expected.title}: {text}" for expected, text in notes if text]
 
     def remark(self, text: str) -> None:
         """What is to be known of the whole; it stays in view until there is another, or none."""
         with self._lock:
-            if text and text != self._remark and self._plain:
-                self._say(text)
+            new = text and text != self._remark
             self._remark = text
+        if new:
+            self._say(text)
 
     def finish(
-        self, key: str, state: TrialState, reason: str = "", at: float | None = None
+        self,
+        key: str,
+        state: TrialState,
+        reason: str = "",
+        at: float | None = None,
+        took: float | None = None,
     ) -> None:
-        """A trial has ended, now or ``at`` a time; ``reason`` says why it failed."""
+        """A trial has ended.
+
+        Args:
+            key: which.
+            state: how.
+            reason: why it failed.
+            at: when; none: now.
+            took: seconds since its start, where that was not seen.
+        """
         with self._lock:
             self.progress.finish(key, state, self.now() if at is None else at)
             trial = self.progress.trials[key]
-            line = f"{state.value} {trial.expected.title}{_ending(trial, reason)}"
-            self._say(line, always=state in (TrialState.FAILED, TrialState.DIVERGED))
+        line = f"{state.value} {trial.expected.title}{_ending(trial, reason, took)}"
+        self._say(line, always=state in (TrialState.FAILED, TrialState.DIVERGED))
 
     def tick(self) -> None:
         """Print a summary line where one is due; the live view redraws by itself."""
@@ -174,6 +197,9 @@ class LiveView:
             parts = drawn(self.progress, self.now(), [self.summary(), self._remark], options)
         yield from parts
 
+    def _title(self, key: str) -> str:
+        return self.progress.trials[key].expected.title
+
     def _picture(self) -> None:
         """Print the live view as a line; only in a log."""
         self._pictured = self.now()
@@ -181,7 +207,11 @@ class LiveView:
             self._console.print(Text(line_of(self)), soft_wrap=True)
 
     def _say(self, line: str, always: bool = False) -> None:
-        """Print a line in a log; above the live view only what is important ``always``."""
+        """Print a line in a log; above the live view only what is important ``always``.
+
+        Never called with the view's lock held on a terminal: the thread that redraws holds the
+        console's own lock when it asks for this one.
+        """
         line = redacted(line)
         if always and self._live is not None:
             self._live.console.print(Text(plain(line), overflow="fold"))
@@ -195,10 +225,12 @@ def _headline(last: Mapping[str, Any]) -> str:
     return f"{plain(last['headline_name'])}={last['headline']:.3f}"
 
 
-def _ending(trial: TrialProgress, reason: str) -> str:
+def _ending(trial: TrialProgress, reason: str, took: float | None) -> str:
     headline = "" if trial.last is None else _headline(trial.last)
     parts = [reason or headline]
-    if trial.started is not None and trial.ended is not None:
-        parts.append(f"{clock(trial.ended - trial.started)} after its start")
+    if took is None and trial.started is not None and trial.ended is not None:
+        took = trial.ended - trial.started
+    if took is not None:
+        parts.append(f"{clock(took)} after its start")
     text = ", ".join(part for part in parts if part)
     return f": {text}" if text else ""

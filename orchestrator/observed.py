@@ -66,9 +66,14 @@ class Observed:
         self.began = self._stamps[path][0] / 1e9
         try:
             expected = {one.key: one for one in map(_expected, _json(path)["trials"])}
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except OSError as error:
+            self.unread(path, error)
+            return
+        except (ValueError, KeyError, TypeError, RecursionError):
             self.damaged[path] = "no plan can be read from it"
             return
+        # What ran under the command before this one runs no more, or speaks again.
+        view.interrupt(self.keys)
         view.expect(expected.values(), self.keys - expected.keys())
         self.keys = set(expected)
 
@@ -77,9 +82,10 @@ class Observed:
         for path in self._files(self.layout.progress_folder):
             trial = view.progress.trials.get(path.stem)
             again = trial is not None and trial.state is TrialState.FAILED
-            if trial is None or (trial.state.is_finished and not again):
+            if trial is not None and trial.state.is_finished and not again:
                 continue
-            if not self.changed(path):
+            # Also what nobody asks for is heard: it is no silence.
+            if not self.changed(path) or trial is None:
                 continue
             written = self._stamps[path][0] / 1e9
             record = self._stamps.get(self.layout.record(path.stem), (0, 0))[0] / 1e9
@@ -115,7 +121,9 @@ class Observed:
                 _ended(view, path.stem, record)
             except FileNotFoundError:
                 continue
-            except (OSError, ValueError, KeyError, TypeError, RecursionError, IndexError):
+            except OSError as error:
+                self.unread(path, error)
+            except (ValueError, KeyError, TypeError, RecursionError, IndexError):
                 self.damaged[path] = "no record can be read from it"
 
     def changed(self, path: Path) -> bool:
@@ -131,6 +139,11 @@ class Observed:
         self.damaged.pop(path, None)
         self.newest = max(self.newest, stat.st_mtime)
         return True
+
+    def unread(self, path: Path, error: OSError) -> None:
+        """A changed file could not be read this time; the next look tries again."""
+        self._stamps.pop(path, None)
+        self.damaged[path] = error.strerror or str(error)
 
     def _files(self, folder: Path) -> list[Path]:
         try:
@@ -160,16 +173,15 @@ def _expected(trial: Mapping[str, Any]) -> Expected:
 
 
 def _ended(view: LiveView, key: str, record: Mapping[str, Any]) -> None:
-    """Tell how a trial ended; one that was not seen to run is told with its record's own times."""
+    """Tell how a trial ended, with its record's own times: its start was perhaps not seen."""
     state, reason = TrialState(record["status"]), str(record["error"] or "")
     trial = view.progress.trials[key]
-    took = None
+    trained = took = float(record["train_seconds"]) + float(record["eval_seconds"])
+    with suppress(ValueError, TypeError):
+        began, ended = (datetime.fromisoformat(record[n]) for n in ("started", "finished"))
+        took = max(trained, (ended - began).total_seconds())
+    unseen = trial.last is None
     if trial.last is None:
-        trained = float(record["train_seconds"]) + float(record["eval_seconds"])
-        took = trained
-        with suppress(ValueError, TypeError):
-            began, ended = (datetime.fromisoformat(record[n]) for n in ("started", "finished"))
-            took = max(trained, (ended - began).total_seconds())
         word = _word(record)
         view.start(key, at=0.0)
         if trained > 0:
@@ -177,7 +189,7 @@ def _ended(view: LiveView, key: str, record: Mapping[str, Any]) -> None:
         view.update(key, {**word, "time": trained})
     elif (headline := _headline(record)) is not None:
         view.update(key, {**trial.last, "headline": headline})
-    view.finish(key, state, reason, at=took)
+    view.finish(key, state, reason, at=took if unseen else None, took=took)
 
 
 def _word(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from orchestrator.signals import Stop, signals
 from trainables.atomic import write_text
 from trainables.config import Runtime
 from trainables.layout import RunLayout
+from trainables.progress import read_progress
 from trainables.record import TrialRecord, read_kills, write_record
 from trainables.training.checkpoint import checkpoints
 from trainables.training.memory import GB
@@ -33,6 +34,9 @@ from trainables.tune import TrialTrainable, register
 
 RETRY_SECONDS = 2.0
 """Between two attempts to write records while the storage is away."""
+
+QUIET_SECONDS = 20.0
+"""After so long without a result the file is read in which a trial says that it evaluates."""
 
 
 def run_trials(
@@ -186,12 +190,33 @@ class Follow(tune.Callback):
         self._at_death: dict[str, str | None] = {}
         self._waiting: list[TrialRecord] = []
         self._tried = 0.0
+        self._heard: dict[str, float] = {}
+        self._listened = time.monotonic()
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """See ``tune.Callback``; Tune comes here several times a second."""
         self.stop.check()
         if self._waiting and time.monotonic() - self._tried >= RETRY_SECONDS:
             self._try_to_write()
+        if time.monotonic() - self._listened >= QUIET_SECONDS / 2:
+            self._listen()
+
+    def _listen(self) -> None:
+        """Hear the trials that are in a long evaluation: until it is over they give no result.
+
+        They write of it where this process can read it, unless that is on another machine.
+        """
+        self._listened = time.monotonic()
+        for trial in self._view.progress.running():
+            key, now = trial.expected.key, self._view.now()
+            if trial.last is None or now - trial.last["time"] < QUIET_SECONDS:
+                continue
+            word = read_progress(self._layout.progress(key))
+            if word is None or word["phase"] != "evaluating":
+                continue
+            if self._heard.get(key) != word["time"]:
+                self._heard[key] = word["time"]
+                self._view.update(key, {**word, "time": now})
 
     def write_waiting(self) -> None:
         """Write the records that could not be written before.

@@ -6,6 +6,7 @@ lock's file, how its trials stand by records, progress files and, of a search, i
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -19,7 +20,8 @@ from orchestrator.progress import GridProgress, TrialState
 from orchestrator.report.formats import plain
 from orchestrator.screen import SILENT_SECONDS
 from orchestrator.search.observed import ObservedSearch
-from trainables.errors import RunDirectoryError
+from search_spaces.reading import read_yaml
+from trainables.errors import ConfigError, RunDirectoryError
 from trainables.layout import RunLayout
 from trainables.secrets import redacted
 
@@ -189,8 +191,7 @@ def follow(
     """
     where = where or str(run_dir)
     fetch()
-    if not RunLayout(run_dir).config.exists():
-        raise RunDirectoryError(f"{where}: no run directory (config.yaml is missing)")
+    _check(RunLayout(run_dir).config, where)
     watch = Watch(run_dir)
     view = LiveView(GridProgress([]), console, now=watch.now)
     # What has happened before is not told line by line.
@@ -199,9 +200,12 @@ def follow(
     if once:
         while (lives := watch.runner.lives()) is None:
             time.sleep(LOOK_SECONDS)
+            fetch()
         if not lives:
             view.interrupt()
         view.remark(watch.remark(lives))
+        for line in view.noted():
+            console.print(Text(plain(redacted(line))), soft_wrap=True)
         console.print(view)
     else:
         with view:
@@ -212,14 +216,28 @@ def follow(
     return int(watch.failed(view))
 
 
+def _check(config: Path, where: str) -> None:
+    if not config.exists():
+        raise RunDirectoryError(f"{where}: no run directory (config.yaml is missing)")
+    single = False
+    with suppress(ConfigError):
+        single = "seed" in read_yaml(config)
+    if single:
+        raise RunDirectoryError(
+            f"{where}: one trial of `train`, which shows itself how it stands; "
+            "watch follows what `run` and `tune` do"
+        )
+
+
 def _until_the_end(watch: Watch, view: LiveView, where: str, fetch: Callable[[], None]) -> bool:
     """Show what happens until nobody runs the experiment."""
     looks = 0
     while looks < 2:
         try:
             fetch()
-            watch.look(view)
             lives = watch.runner.lives()
+            # After that: whoever was there may have left a record before leaving.
+            watch.look(view)
             # Twice: between two commands the lock may be away for a moment.
             looks = looks + 1 if lives is False else 0
             view.remark(watch.remark(lives))
@@ -227,6 +245,5 @@ def _until_the_end(watch: Watch, view: LiveView, where: str, fetch: Callable[[],
             view.remark(f"{where}: cannot be read ({error.strerror or error}); waiting for it")
         view.tick()
         time.sleep(LOOK_SECONDS)
-    watch.look(view)
     view.interrupt()
     return False

@@ -36,12 +36,15 @@ class ObservedSearch(Observed):
         path = self.layout.search
         if self.changed(path):
             self.began = self._stamps[path][0] / 1e9
+            view.interrupt(self.keys)
             try:
                 content = json.loads(read_whole(path))
                 if content.pop("sha256", None) != checksum(content):
                     raise ValueError("not what was written")
                 self._describe(content, view)
-            except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            except OSError as error:
+                self.unread(path, error)
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 self.damaged[path] = "no search can be read from it"
         if self._groups and self.changed(self.layout.ledger):
             self._follow_ledger(view)
@@ -84,7 +87,9 @@ class ObservedSearch(Observed):
                 self._take(read_event(line, self._lines + 1), view)
                 self._lines += 1
                 self._read += len(line) + 1
-        except (OSError, ValueError, KeyError, RecursionError):
+        except OSError as error:
+            self.unread(path, error)
+        except (ValueError, KeyError, RecursionError):
             self.damaged[path] = f"line {self._lines + 1} cannot be read"
 
     def _take(self, event: Event, view: LiveView) -> None:

@@ -1,19 +1,23 @@
 """The command line: exit codes, and one clear line for every bad input."""
 
 import errno
+import io
 import json
 import os
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
 from orchestrator import experiment
+from orchestrator.cli import main
 from orchestrator.conclusion import one_line
 from orchestrator.experiment import plan_experiment
 from orchestrator.run_directory import describe
 from tests.orchestrator.command import SMALL, Command, small_grid
+from tests.orchestrator.run_folders import finished_grid
 from tests.records import Trial, record
 from trainables.layout import RunLayout
 from trainables.models import source
@@ -272,6 +276,21 @@ def test_report_tells_missing_and_failed_trials(
     [warning] = ended.err.splitlines()  # These records were written without any predictions.
     assert re.match(r"warning: run/predictions/\w+\.parquet \(and 2 more\): missing", warning)
     assert "run directory: run" in ended.out
+
+
+def test_a_terminal_that_knows_few_characters_ends_no_command(
+    tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = finished_grid(tmp_path / "run", tiny_bert).root
+    screen = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", screen)
+    with pytest.raises(SystemExit) as ending:
+        main(["report", str(root)])
+    screen.flush()
+    shown = screen.buffer.getvalue().decode("ascii")
+    assert ending.value.code == 0
+    assert "single_task" in shown
+    assert "?" in shown
 
 
 def test_a_disk_that_fills_up_later_is_one_line_and_exit_code_1(

@@ -14,8 +14,10 @@ from orchestrator.live import LiveView
 from orchestrator.plan import PlannedTrial
 from orchestrator.progress import Expected, GridProgress
 from orchestrator.runner import Follow
+from tests.orchestrator.run_folders import word
 from tests.records import trial
 from trainables.layout import RunLayout
+from trainables.progress import write_progress
 from trainables.record import read_kills, read_record
 
 PLANNED = trial()
@@ -125,3 +127,33 @@ def test_a_trials_own_clock_may_jump(follower: Follower) -> None:
     assert rate > 0
     assert eta is not None
     assert 0 <= eta < 1000
+
+
+def test_a_long_evaluation_is_heard_from_the_trials_file(
+    follower: Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.runner.QUIET_SECONDS", 0.0)
+    trial, path = follower.view.progress.trials, follower.layout.progress(KEY)
+    write_progress(path, word(examples=10, phase="evaluating"))
+    follower.follow.on_step_begin(0, [])
+    assert trial[KEY].last is None, "one that gave no result yet starts"
+    follower.view.update(KEY, word(examples=10, time=-100.0))
+    for time, phase, heard in [
+        (1.0, "training", False),
+        (2.0, "evaluating", True),
+        (2.0, "evaluating", False),
+        (3.0, "evaluating", True),
+    ]:
+        write_progress(path, word(examples=10, time=time, phase=phase))
+        before = trial[KEY].last
+        follower.follow.on_step_begin(0, [])
+        last = trial[KEY].last
+        assert (last is not before) == heard
+        if heard:
+            assert last is not None
+            assert abs(last["time"] - follower.view.now()) < 60, "by the view's clock"
+    console = Console(file=io.StringIO(), width=120, record=True)
+    console.print(follower.view)
+    assert "evaluates" in console.export_text()
+    path.unlink()
+    follower.follow.on_step_begin(0, [])

@@ -2,6 +2,8 @@
 
 import io
 import pickle
+import threading
+from collections.abc import Callable
 
 import pytest
 from rich.console import Console
@@ -184,6 +186,64 @@ def test_a_terminal_gets_a_live_view_that_ends_with_the_whole() -> None:
     assert "\x1b[" in text
     assert "failed trial 1: [red]out of memory" in text
     assert "2 of 2 done" in text.split("100 %")[-1]
+
+
+class Beside(io.StringIO):
+    """A terminal that, whatever is written to it, lets another thread draw the view first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.view: LiveView | None = None
+        self.waited = 0
+
+    def write(self, text: str) -> int:
+        view, self.view = self.view, None
+        if view is not None:
+            console = Console(file=io.StringIO(), width=80)
+            thread = threading.Thread(target=console.print, args=[view], daemon=True)
+            thread.start()
+            thread.join(10)
+            self.waited += thread.is_alive()
+        return super().write(text)
+
+
+@pytest.mark.parametrize(
+    "tell",
+    [
+        lambda view: view.restart("k0", "its process died"),
+        lambda view: view.note("k0", "not saved"),
+        lambda view: view.remark("damaged"),
+        lambda view: view.finish("k0", TrialState.FAILED, "out of memory"),
+    ],
+    ids=["restart", "note", "remark", "finish"],
+)
+def test_nobody_waits_for_a_lock_while_a_line_is_written(
+    tell: Callable[[LiveView], None],
+) -> None:
+    terminal = Beside()
+    console = Console(file=terminal, width=100, force_terminal=True)
+    view = LiveView(planned(2), console, now=Clock())
+    view.progress.start("k0", 0.0)
+    view.__enter__()
+    # Nothing but what is told here draws: the view's own thread would hold the console.
+    assert view._live is not None
+    view._live.stop()
+    terminal.view = view
+    tell(view)
+    assert terminal.waited == 0
+
+
+def test_what_was_noted_before_a_view_is_shown_is_told_in_it() -> None:
+    file = io.StringIO()
+    view = LiveView(planned(3), Console(file=file, width=100), now=Clock())
+    for key in ("k0", "k1"):
+        view.start(key)
+        view.note(key, f"not saved {key}")
+    view.note("k1", "")
+    assert file.getvalue() == ""
+    with view:
+        view.note("k0", "not saved k0")
+    assert file.getvalue().splitlines()[:-1] == ["trial 0: not saved k0"]
 
 
 def test_the_view_has_a_line_per_running_trial() -> None:

@@ -1,5 +1,6 @@
 """Watching a run directory that is damaged, or that must not be written to."""
 
+import errno
 import io
 import os
 from pathlib import Path
@@ -7,10 +8,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from orchestrator import watch
+from orchestrator import observed, watch
+from orchestrator.live import LiveView
 from orchestrator.lock import GUARD, LOCK
+from orchestrator.progress import GridProgress, TrialState
 from orchestrator.watch import follow
 from tests.orchestrator.run_folders import RunFolder
+from trainables.atomic import read_whole
 
 DAMAGES = {
     "empty": b"",
@@ -59,6 +63,32 @@ def test_damage_is_named_in_one_line_and_the_rest_is_shown(
     assert line.startswith(f"damaged: {path}: no {which} can be read from it")
     left = {"plan": "0 of 0 done", "record": "1 of 4 done", "progress": "2 of 4 done"}[which]
     assert left in text
+
+
+@pytest.mark.parametrize("which", ["plan", "record"])
+def test_what_the_storage_does_not_give_once_is_read_again(
+    folder: RunFolder, which: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder.layout.plan if which == "plan" else folder.layout.record(folder.trials[0].key)
+    reads: list[Path] = []
+
+    def stale(asked: Path) -> bytes:
+        reads.append(asked)
+        if asked == path and reads.count(path) == 1:
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return read_whole(asked)
+
+    monkeypatch.setattr(observed, "read_whole", stale)
+    view = LiveView(GridProgress([]), Console(file=io.StringIO()))
+    looking = watch.Watch(folder.layout.root)
+    looking.look(view)
+    assert looking.remark(lives=True) == f"damaged: {path}: Stale file handle"
+    looking.look(view)
+    assert looking.remark(lives=True) == ""
+    counts = view.progress.counts()
+    assert [counts[state] for state in (TrialState.FINISHED, TrialState.FAILED)] == [1, 1]
+    looking.look(view)
+    assert reads.count(path) == 2
 
 
 def test_damage_that_is_mended_is_forgotten(folder: RunFolder) -> None:

@@ -10,10 +10,13 @@ import pytest
 from rich.console import Console
 
 from orchestrator import watch
+from orchestrator.live import LiveView
 from orchestrator.lock import held
+from orchestrator.progress import GridProgress
 from orchestrator.watch import follow
-from tests.orchestrator.run_folders import RunFolder, aged
+from tests.orchestrator.run_folders import RunFolder, aged, word
 from trainables.errors import RunDirectoryError
+from trainables.progress import write_progress
 
 
 @pytest.fixture(autouse=True)
@@ -167,6 +170,65 @@ def test_clocks_that_differ_are_no_death_and_no_silence(folder: RunFolder, clock
     assert "silent" not in text
 
 
+@pytest.mark.parametrize("once", [True, False])
+def test_what_does_not_go_as_planned_is_told_to_whoever_comes_later(
+    folder: RunFolder, once: bool
+) -> None:
+    folder.held_elsewhere()
+    folder.says(0, note="not saved, trying again in 60 s: no space left")
+    folder.says(1, note="wandb was dropped")
+    folder.ends(1)
+    gone = threading.Timer(0.2, lambda: None if once else folder.let_go())
+    gone.start()
+    _, text = shown(folder, once, width=200)
+    gone.join()
+    assert text.count("shared_encoder tiny seed 1: not saved, trying again in 60 s: no space") == 1
+    assert "wandb" not in text, "that trial has ended"
+
+
+def test_how_long_a_trial_took_is_not_counted_from_when_it_was_first_seen(
+    folder: RunFolder,
+) -> None:
+    folder.held_elsewhere()
+    folder.says(0)
+
+    def ends() -> None:
+        folder.ends(0, train_seconds=3000.0, eval_seconds=600.0)
+        time.sleep(0.1)
+        folder.let_go()
+
+    later = threading.Timer(0.2, ends)
+    later.start()
+    _, text = shown(folder, once=False, width=200)
+    later.join()
+    [line] = [line for line in text.splitlines() if line.startswith("finished ")]
+    assert line.endswith(", 1:00:00 after its start")
+
+
+def test_trials_of_a_command_that_died_do_not_run_under_the_next_one(folder: RunFolder) -> None:
+    folder.held_elsewhere()
+    folder.says(0, age=10)
+    folder.says(1, age=10)
+    aged(folder.layout.plan, 20)
+    view = LiveView(GridProgress([]), Console(file=io.StringIO()))
+    looking = watch.Watch(folder.layout.root)
+    looking.look(view)
+    assert len(view.progress.running()) == 2
+    folder.plan()
+    folder.says(1)
+    looking.look(view)
+    assert [one.expected.title[-6:] for one in view.progress.running()] == ["seed 2"]
+
+
+def test_trials_that_nobody_expects_are_no_silence(folder: RunFolder) -> None:
+    """A search trains what its trials need before it proposes the first of them."""
+    for path in (folder.layout.plan, folder.says(0)):
+        aged(path, 100)
+    folder.held_elsewhere()
+    write_progress(folder.layout.progress("0" * 12), word())
+    assert "silent for more than" not in shown(folder)[1]
+
+
 def test_an_experiment_without_a_word_for_long_is_silent_not_dead(folder: RunFolder) -> None:
     for path in (folder.layout.plan, folder.says(0), folder.says(1)):
         aged(path, 100)
@@ -175,6 +237,13 @@ def test_an_experiment_without_a_word_for_long_is_silent_not_dead(folder: RunFol
     assert code == 0
     assert "silent for more than 60 s; run by process 4242 on elsewhere" in " ".join(text.split())
     assert "silent" in next(line for line in text.splitlines() if "seed 2" in line)
+
+
+def test_one_trial_without_a_grid_is_refused(folder: RunFolder) -> None:
+    folder.layout.plan.unlink()
+    folder.layout.config.write_text("name: mine\nseed: 41\n")
+    with pytest.raises(RunDirectoryError, match=r"run: one trial of `train`, which shows itself"):
+        shown(folder)
 
 
 def test_what_is_no_run_directory_is_refused(tmp_path: Path) -> None:
