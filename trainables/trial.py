@@ -113,6 +113,9 @@ class Trial:
         message = " ".join(str(error).split()) or type(error).__name__
         if not isinstance(error, OneOrManyError):
             message = f"{type(error).__name__}: {message}"
+        if self.loop is None:
+            # Trackers show also what failed before its first step.
+            self._tracking.begin(())
         record = self._record(status=status, error=message)
         patience = 0.0 if isinstance(error, StorageError) else None
         try:

@@ -193,7 +193,14 @@ BAD = [
     ),
     (["tracking=[wandb,wandb]"], "tracking: wandb is there twice"),
     (["mlflow.tracking_uri=file:///tmp/runs"], "mlflow.tracking_uri: MLflow keeps no"),
-    (["mlflow.tracking_uri=http://me:hidden@127.0.0.1"], "mlflow.tracking_uri: has a password"),
+    *(
+        ([f"mlflow.tracking_uri={uri}"], "mlflow.tracking_uri: has a user, password or token")
+        for uri in (
+            "http://me:hidden@127.0.0.1",
+            "https://dapi0123456789@host",
+            "postgresql://host/runs?user=me&password=hidden",
+        )
+    ),
     (
         ["define.arms.shared_encoder.weighting.name=gradnorm"],
         "define.arms.shared_encoder: weighting.name=gradnorm compares all tasks in every step, "

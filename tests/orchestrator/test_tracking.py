@@ -134,6 +134,10 @@ def test_the_printed_command_finds_every_offline_run(continued: tuple[Grid, Ende
             "http://127.0.0.1:9: no answer (Connection refused); start the server",
         ),
         (
+            ["tracking=[mlflow]", "mlflow.tracking_uri=http://127.0.0.1:PORT"],
+            "http://127.0.0.1:PORT: no answer (nonnumeric port: 'PORT'); start the server",
+        ),
+        (
             ["tracking=[mlflow]", "mlflow.tracking_uri=mssql+absent://127.0.0.1/runs"],
             "mssql+absent://127.0.0.1/runs: no address of a database",
         ),

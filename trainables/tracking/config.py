@@ -1,7 +1,7 @@
 """Which trackers there are, and where they keep their runs."""
 
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import Field, field_validator
 
@@ -20,6 +20,15 @@ class WandbConfig(Settings):
 MLFLOW_STORES = ("http://", "https://", "sqlite:///", "postgresql", "mysql", "mssql", "databricks")
 """How a place begins where MLflow keeps runs; folders it has given up."""
 
+_SECRET_WORDS = ("pass", "pwd", "token", "secret", "key")
+
+
+def has_credentials(uri: str) -> bool:
+    """Whether an address says who asks: before the host, or as a parameter of a database."""
+    parts = urlsplit(uri)
+    names = [name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
+    return "@" in parts.netloc or any(word in name for name in names for word in _SECRET_WORDS)
+
 
 class MlflowConfig(Settings):
     """MLflow."""
@@ -36,7 +45,9 @@ class MlflowConfig(Settings):
     def _is_kept(cls, uri: str | None) -> str | None:
         if uri is not None and not uri.startswith(MLFLOW_STORES):
             raise ValueError(f"MLflow keeps no runs there; give one of {', '.join(MLFLOW_STORES)}")
-        if uri is not None and urlsplit(uri).password:
+        if uri is not None and has_credentials(uri):
             # Every setting is written to the run directory.
-            raise ValueError("has a password; give the address by MLFLOW_TRACKING_URI instead")
+            raise ValueError(
+                "has a user, password or token; give the address by MLFLOW_TRACKING_URI instead"
+            )
         return uri

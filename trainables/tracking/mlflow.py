@@ -92,15 +92,24 @@ class _Store:
         return FileLock(self._uri.removeprefix(SQLITE) + ".lock")
 
     def _experiment_of(self, runtime: Runtime) -> str:
+        from mlflow.exceptions import MlflowException
+
         found = self.client.get_experiment_by_name(runtime.mlflow.experiment)
         if found is not None:
             return found.experiment_id
         folder = Path(runtime.output_dir).resolve() / "mlartifacts"
-        return self.client.create_experiment(
-            runtime.mlflow.experiment,
-            # Files of a server are the server's.
-            artifact_location=folder.as_uri() if self._uri.startswith(SQLITE) else None,
-        )
+        try:
+            return self.client.create_experiment(
+                runtime.mlflow.experiment,
+                # Files of a server are the server's.
+                artifact_location=folder.as_uri() if self._uri.startswith(SQLITE) else None,
+            )
+        except MlflowException:
+            # Another trial was faster.
+            found = self.client.get_experiment_by_name(runtime.mlflow.experiment)
+            if found is None:
+                raise
+            return found.experiment_id
 
     def run(self, key: str, title: str, tags: dict[str, str]) -> str:
         """The id of the run of a key, which goes on where it is there."""
@@ -113,10 +122,19 @@ class _Store:
         return self.client.create_run(self._experiment, run_name=title, tags=tags).info.run_id
 
     def parameters(self, run: str, values: dict[str, Any]) -> None:
-        """Keep a configuration under its dotted keys."""
+        """Keep a configuration under its dotted keys.
+
+        What is there stays, for MLflow refuses other values: where files lie is no part of a
+        trial's key, and may be another place when the trial goes on.
+        """
         from mlflow.entities import Param
 
-        found = [Param(name, str(value)[:LONGEST_VALUE]) for name, value in _leaves(values)]
+        there = self.client.get_run(run).data.params
+        found = [
+            Param(name, str(value)[:LONGEST_VALUE])
+            for name, value in _leaves(values)
+            if name not in there
+        ]
         for first in range(0, len(found), MOST_PARAMETERS):
             self.client.log_batch(run, params=found[first : first + MOST_PARAMETERS])
 

@@ -2,14 +2,21 @@
 
 import urllib.error
 import urllib.request
+from http.client import HTTPException
+from urllib.parse import urlsplit
 
 SECONDS = 5.0
 """Longest wait for an answer."""
 
 
 def unreachable(url: str) -> str:
-    """Why nothing answers at an address; empty: something does, whatever it says."""
+    """Why nothing answers at an address; empty: something does, whatever it says.
+
+    A user and password in it are left out: that somebody is there can be seen without.
+    """
     try:
+        parts = urlsplit(url)
+        url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
         with urllib.request.urlopen(url, timeout=SECONDS):
             return ""
     except urllib.error.HTTPError:
@@ -17,5 +24,5 @@ def unreachable(url: str) -> str:
     except urllib.error.URLError as error:
         reason = error.reason
         return f"no answer ({getattr(reason, 'strerror', None) or reason})"
-    except (OSError, ValueError) as error:
-        return f"no answer ({error})"
+    except (OSError, ValueError, OverflowError, HTTPException) as error:
+        return f"no answer ({' '.join(str(error).split())})"

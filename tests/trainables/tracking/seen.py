@@ -82,9 +82,10 @@ def in_mlflow(root: Path, key: str) -> Seen:
         for name in run.data.metrics
         for metric in client.get_metric_history(run.info.run_id, name)
     ]
-    ending = {"FINISHED": "finished", "KILLED": "stopped", "FAILED": "diverged"}[run.info.status]
-    assert run.data.tags["status"] == ending
-    return Seen(sorted(points), ending, f"{run.data.tags} {run.data.params}", len(runs))
+    endings = {"FINISHED": ["finished"], "KILLED": ["stopped"], "FAILED": ["diverged", "failed"]}
+    status = run.data.tags["status"]
+    assert status in endings[run.info.status]
+    return Seen(sorted(points), status, f"{run.data.tags} {run.data.params}", len(runs))
 
 
 def in_csv(root: Path, key: str) -> Seen:

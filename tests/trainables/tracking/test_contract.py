@@ -15,6 +15,7 @@ import wandb
 from tests.trainables.tracking.seen import READERS
 from tests.trials import assert_same, finished, runtime, trial_config
 from trainables.config import TrialConfig
+from trainables.errors import DivergedError, InputError
 from trainables.record import EpochResult, TrialRecord, read_record
 from trainables.tracking import registry
 from trainables.tracking.base import values_of
@@ -81,6 +82,40 @@ def continued(config: TrialConfig, tmp_path_factory: pytest.TempPathFactory) -> 
     assert second.loop.state.interruptions == 1
     wandb.teardown()
     return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def badly_ended(
+    config: TrialConfig, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, tuple[Path, str]]:
+    """Trials that did not finish: status -> run directory and key."""
+    folder = tmp_path_factory.mktemp("ended")
+    settings = runtime(folder, tracking=NAMES)
+    bad = trial_config("single_task", folder / "there is no encoder", tasks=("sentiment",))
+    trial = Trial(bad, settings)
+    with pytest.raises(InputError) as error:
+        list(trial.run())
+    list(trial.failing(error.value))
+    keys = {"failed": bad.key}
+    for seed, status in enumerate(("diverged", "stopped"), 1):
+        trial = Trial(config.model_copy(update={"seed": seed}), settings)
+        next(trial.run())
+        if status == "stopped":
+            trial.stop()
+        else:
+            list(trial.failing(DivergedError("the training loss is nan")))
+        keys[status] = trial.config.key
+    wandb.teardown()
+    return {status: (folder / "run", key) for status, key in keys.items()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("status", ["failed", "diverged", "stopped"])
+def test_how_a_trial_ended_is_told_also_where_it_never_began(
+    status: str, name: str, badly_ended: dict[str, tuple[Path, str]]
+) -> None:
+    seen = READERS[name](*badly_ended[status])
+    assert (seen.status, seen.runs) == (status, 1)
 
 
 def points(record: TrialRecord) -> list[tuple[str, int, Any]]:

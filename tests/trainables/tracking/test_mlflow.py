@@ -1,0 +1,50 @@
+"""What MLflow's own rules must not do to a trial."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from tests.trials import runtime, trial_config
+from trainables.tracking.mlflow import MlflowTracker
+
+
+def test_a_trial_goes_on_although_what_is_not_in_its_key_has_changed(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
+    """MLflow refuses another value for a parameter that is there."""
+    config = trial_config("single_task", tiny_bert)
+    moved = config.model_copy(
+        update={
+            "arm": config.arm.model_copy(update={"label": "another"}),
+            "sources": {"acceptability": "another"},
+        }
+    )
+    assert moved.key == config.key
+    settings = runtime(tmp_path)
+    for one in (config, moved):
+        tracker = MlflowTracker(one, settings)
+    tracker.finish("finished")
+    client = MlflowClient(f"sqlite:///{Path(settings.output_dir) / 'mlflow.db'}")
+    experiments = [one.experiment_id for one in client.search_experiments()]
+    [run] = client.search_runs(experiments)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["sources.acceptability"] == config.sources["acceptability"]
+
+
+def test_another_trial_may_make_the_experiment_in_the_same_moment(
+    tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, settings = trial_config("single_task", tiny_bert), runtime(tmp_path)
+    MlflowTracker(config, settings)
+    asked = MlflowClient.get_experiment_by_name
+    answers: list[Any] = []
+
+    def late(client: MlflowClient, name: str) -> Any:
+        answers.append(asked(client, name) if answers else None)
+        return answers[-1]
+
+    monkeypatch.setattr(MlflowClient, "get_experiment_by_name", late)
+    MlflowTracker(config, settings).finish("finished")
+    assert len(answers) == 2
