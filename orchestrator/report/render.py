@@ -29,12 +29,14 @@ def write_tables(layout: RunLayout, table: Table) -> None:
 def table_json(table: Table) -> str:
     """Everything in the table, as JSON with a ``schema_version``.
 
-    Where no row was tuned, rows do not say so and differences do not name their reference.
+    Where no row was tuned, rows do not say so; where nothing but ``single_task`` is subtracted,
+    differences do not name it.
     """
     content = asdict(table)
     if not table.tuned:
         for row in content["rows"]:
             del row["tuned"]
+    if not table.references_differ:
         for one in content["differences"]:
             del one["reference"]
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

@@ -15,7 +15,7 @@ from orchestrator.report.header import TaskFacts, header, majority_result, task_
 from orchestrator.report.learning import learning_curves
 from orchestrator.report.methods import method
 from orchestrator.report.notes import Note, notes_of
-from orchestrator.report.verdict import Difference, differences, verdict
+from orchestrator.report.verdict import REFERENCE, Difference, differences, verdict
 from trainables.errors import ConfigError
 from trainables.record import TrialRecord
 
@@ -96,6 +96,11 @@ class Table:
     def tuned(self) -> bool:
         """Whether a row was tuned."""
         return any(row.tuned for row in self.rows)
+
+    @property
+    def references_differ(self) -> bool:
+        """Whether another row than ``single_task`` is subtracted somewhere."""
+        return any(one.reference != REFERENCE for one in self.differences)
 
 
 def comparison(

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.report.cells import CellGroup, Stat
-from orchestrator.report.formats import count, plain, signed
+from orchestrator.report.columns import metric_unit
+from orchestrator.report.formats import METRIC_NAMES, count, plain, signed
 from orchestrator.report.notes import notes_of
 
 REFERENCE = "single_task"
@@ -89,16 +90,41 @@ def _of_model(groups: Sequence[CellGroup], model: str) -> str:
         f"multi-task arm, {best.name}, is "
         f"{_standing(gap, _name(reference, tuned))}{_cost(best, reference)}; {_evidence(gap)}."
     ]
+    sentences += _per_task(best, reference)
     if len(others) > 1:
         sentences.append(
             f"It is the best of {len(others)} arms, picked on the numbers shown, which flatters it."
         )
+    sentences += _left_out(others, reference, gap)
     sentences += _against_naive(others)
     if notes_of(best, 1) or notes_of(reference, 1):
         sentences.append("Not all of their trials went as planned: see the notes.")
     if tuned:
         sentences += _at_default(own, model, gap)
     return " ".join(sentences)
+
+
+def _per_task(best: CellGroup, reference: CellGroup) -> list[str]:
+    """The tasks that lose: a mean over tasks may hide them."""
+    if len(best.tasks) == 1:
+        return []
+    behind = []
+    for task, metric in best.tasks.items():
+        gap, unit = _minus(best.headline(task), reference.headline(task)), metric_unit(metric)
+        if gap is not None and float(points := signed(gap.mean, unit)) < 0:
+            name = "accuracy" if metric == "accuracy" else METRIC_NAMES[metric]
+            behind.append(f"{task} ({points} {'points ' * (unit == 'percent')}{name})")
+    return [f"It is behind on {' and '.join(behind) or 'no task'}."]
+
+
+def _left_out(others: Sequence[CellGroup], reference: CellGroup, gap: Stat) -> list[str]:
+    """The arms of which trials are missing, perhaps because they went badly."""
+    fewer = []
+    for group in others:
+        own = _minus(group.macro(), reference.macro())
+        if group.asked == group.tasks.keys() and (own is None or own.n < gap.n):
+            fewer.append(f"{group.name} ({0 if own is None else own.n} of {gap.n})")
+    return [f"Not in it for lack of paired seeds: {', '.join(fewer)}."] if fewer else []
 
 
 def _at_default(own: Sequence[CellGroup], model: str, tuned: Stat | None) -> list[str]:
@@ -125,8 +151,8 @@ def _sign(gap: Stat) -> int:
 
 def _compared(default: int, tuned: int) -> str:
     if default == tuned:
-        return "is the same"
-    return "is the opposite" if default * tuned < 0 else "differs"
+        return "points the same way"
+    return "points the other way" if default * tuned < 0 else "differs"
 
 
 def _name(reference: CellGroup, tuned: bool) -> str:
@@ -167,9 +193,9 @@ def _top(
 
 def _standing(gap: Stat, reference: str) -> str:
     points = signed(gap.mean, "percent")
-    if not float(points):
-        return f"level with {reference}"
     average = "on average " if gap.n > 1 else ""
+    if not float(points):
+        return f"{average}{points} points from {reference}"
     direction = "ahead of" if gap.mean > 0 else "behind"
     against = any(value * gap.mean <= 0 for value in gap.by_seed.values())
     doubt = ", though not in every seed" if against else ""
@@ -195,10 +221,15 @@ def _cost(best: CellGroup, reference: CellGroup) -> str:
 def reference_of(groups: Sequence[CellGroup], model: str, tuned: bool) -> CellGroup | None:
     """The ``single_task`` row of a model that others are compared with.
 
-    One with the same ``tuned`` where there is one, and of those one with all tasks.
+    One with the same ``tuned`` where there is one, of those one with all tasks, and of those the
+    plain arm: others of the strategy may start from a multi-task model.
     """
     rows = [g for g in groups if g.model == model and g.strategy == REFERENCE]
-    return min(rows, key=lambda g: (g.tuned != tuned, len(g.tasks) - len(g.asked)), default=None)
+    return min(
+        rows,
+        key=lambda g: (g.tuned != tuned, len(g.tasks) - len(g.asked), g.arm != REFERENCE),
+        default=None,
+    )
 
 
 def _minus(one: Stat | None, other: Stat | None) -> Stat | None:

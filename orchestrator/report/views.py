@@ -82,11 +82,11 @@ def detailed(table: Table) -> View:
 def difference(table: Table) -> View:
     """Each arm minus ``single_task`` of the same model, paired by seed; no rows where none is.
 
-    Where rows were tuned, a column names the row that is subtracted.
+    Where that is not always the row of this name, a column names the one that is subtracted.
     """
     heads = (
         *NAMES,
-        *([Head("minus", numeric=False)] if table.tuned else []),
+        *([Head("minus", numeric=False)] if table.references_differ else []),
         Head("macro", "points"),
         *(Head(task.name, _difference_unit(task.headline)) for task in table.tasks),
         Head("seeds"),
@@ -94,14 +94,15 @@ def difference(table: Table) -> View:
     rows = []
     for one in table.differences:
         tasks = zip(one.tasks.values(), table.tasks, strict=True)
+        known = [stat for stat in one.tasks.values() if stat is not None]
         rows.append(
             (
                 Field(one.label),
                 Field(one.model),
-                *([Field(one.reference)] if table.tuned else []),
+                *([Field(one.reference)] if table.references_differ else []),
                 _signed(one.macro, "percent"),
                 *(_signed(stat, metric_unit(task.headline)) for stat, task in tasks),
-                Field(str(max((s.n for s in (one.macro, *one.tasks.values()) if s), default=0))),
+                Field(str(one.macro.n if one.macro else max((s.n for s in known), default=0))),
             )
         )
     return View("Difference to single_task", heads, tuple(rows))

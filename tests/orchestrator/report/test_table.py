@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 import pytest
 
+from orchestrator.report import views
 from orchestrator.report.cells import Stat
+from orchestrator.report.render import table_json
 from orchestrator.report.table import Cell, Row, Table, comparison
 from tests.records import Trial, by_key, record, right, trial
 from trainables.errors import ConfigError
@@ -265,7 +267,11 @@ def test_differences_are_paired_by_seed() -> None:
     [
         ((6, 7), (7, 9), ["15.00 points ahead", "per seed +10.00 to +20.00 points", "2 paired"]),
         ((7, 9), (6, 7), ["15.00 points behind", "per seed -20.00 to -10.00 points"]),
-        ((6, 7), (7, 6), ["level with single_task", "per seed -10.00 to +10.00 points"]),
+        (
+            (6, 7),
+            (7, 6),
+            ["on average 0.00 points from single_task", "per seed -10.00 to +10.00 points"],
+        ),
         ((6, 7), (9, 6), ["10.00 points ahead of single_task, though not in every seed"]),
         ((6,), (7,), ["10.00 points ahead", "1 paired seed: the spread between seeds is unknown"]),
     ],
@@ -292,6 +298,58 @@ def test_the_verdict_owns_up_to_picking_the_best_of_several_and_to_bad_trials() 
     assert "best of 2 arms" in text
     assert "30.00 points ahead of naive_concat" in text
     assert "see the notes" in text
+
+
+@pytest.mark.parametrize("plain", [True, False], ids=["plain", "adapted alone"])
+def test_the_plain_arm_is_subtracted_where_there_is_one(plain: bool) -> None:
+    arm = {"strategy": "single_task", "adapter": {"rank": 4}}
+    adapted = trial("lora_per_task", ["sst2"], arm=arm)
+    table = table_of(
+        ([adapted], [record(adapted, {"sst2": right(9, 10)})]),
+        *([single(41, {"sst2": 8})] if plain else []),
+        multi("shared_encoder", 41, {"sst2": 7}),
+    )
+    found = {one.label: one.macro.mean for one in table.differences if one.macro}
+    assert found["shared_encoder"] == approx(-0.1 if plain else -0.2)
+    heads = [head.title for head in views.difference(table).heads]
+    assert ("minus" in heads) == (not plain)
+    assert ("reference" in table_json(table)) == (not plain)
+
+
+@pytest.mark.parametrize(
+    ("shared", "words"),
+    [
+        ({"cola": 8, "mrpc": 9}, "It is behind on no task."),
+        ({"cola": 10, "mrpc": 7}, "It is behind on mrpc (-10.00 points accuracy)."),
+        (
+            {"cola": 6, "mrpc": 7},
+            "It is behind on cola (-0.400 MCC) and mrpc (-10.00 points accuracy).",
+        ),
+    ],
+)
+def test_the_verdict_names_the_tasks_that_lose(shared: dict[str, int], words: str) -> None:
+    headlines = {"cola": "matthews", "mrpc": "accuracy"}
+    alone = [trial("single_task", {task: metric}) for task, metric in headlines.items()]
+    together = trial("shared_encoder", headlines)
+    records = by_key(
+        *(record(one, {task: right(8, 10) for task in one.config.tasks}) for one in alone),
+        record(together, {task: right(n, 10) for task, n in shared.items()}),
+    )
+    (text,) = comparison([*alone, together], records).verdict
+    assert words in text
+
+
+def test_the_verdict_names_the_arms_that_lack_seeds() -> None:
+    plan, _ = multi("naive_concat", 42, {"sst2": 9})
+    bad = record(plan[0], status="diverged", error="the loss is nan")
+    table = table_of(
+        *(single(seed, {"sst2": 8}) for seed in (41, 42)),
+        *(multi("shared_encoder", seed, {"sst2": 7}) for seed in (41, 42)),
+        multi("naive_concat", 41, {"sst2": 10}),
+        (plan, [bad]),
+    )
+    (text,) = table.verdict
+    assert "Not in it for lack of paired seeds: naive_concat (1 of 2)." in text
 
 
 def test_each_model_has_its_own_reference_and_sentences() -> None:

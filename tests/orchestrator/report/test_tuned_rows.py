@@ -90,7 +90,11 @@ def test_without_a_tuned_single_task_the_other_one_is_the_reference() -> None:
 
 @pytest.mark.parametrize(
     ("default", "answer"),
-    [((7, 7), "is the opposite"), ((5, 5), "is the same"), ((6, 6), "differs")],
+    [
+        ((7, 7), "points the other way"),
+        ((5, 5), "points the same way"),
+        ((6, 6), "differs"),
+    ],
 )
 def test_the_verdict_speaks_of_tuned_rows_and_then_of_the_others(default, answer) -> None:
     (text,) = table(**BOTH | {"shared_encoder__default": default}).verdict
