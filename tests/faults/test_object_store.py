@@ -1,6 +1,7 @@
 """A grid whose run directory is an object store, killed, and continued on an empty machine."""
 
 import dataclasses
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from orchestrator.lock import LOCK
 from orchestrator.report.render import table_json
 from tests.faults.undisturbed import Undisturbed
 from tests.object_store import NewBucket, fetch_all
-from tests.orchestrator.grid import Grid, assert_nothing_left, ended, until
+from tests.orchestrator.grid import Grid, assert_nothing_left, ended, signal_all, until, workers
 from trainables.layout import RunLayout
 from trainables.record import read_records
 from trainables.store import Store
@@ -33,11 +34,19 @@ def test_a_killed_grid_goes_on_from_an_empty_machine(
     store = Store(stored.url or "")
 
     def midway() -> bool:
-        """A trial has ended, and another one that has not has a whole checkpoint."""
+        """A trial has ended, and another one that has not has a whole checkpoint.
+
+        Trials stand still from before one looks, and if so until the kill: none of them can end.
+        """
+        trials = workers(process.pid)
+        signal_all(trials, signal.SIGSTOP)
         names = store.files()
         ended_ones = {Path(name).stem for name in names if name.startswith("records/")}
         saved = {name.split("/")[1] for name in names if name.endswith("/manifest.json")}
-        return bool(ended_ones and saved - ended_ones)
+        if ended_ones and saved - ended_ones:
+            return True
+        signal_all(trials, signal.SIGCONT)
+        return False
 
     process = stored.start(cache=tmp_path / "one")
     until(midway, process)

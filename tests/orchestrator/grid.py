@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,9 +71,7 @@ class Grid:
     def end(self) -> None:
         """Leave nothing behind of runs that a failed test did not wait for."""
         for session in self.sessions:
-            for pid in session_processes(session):
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            signal_all(session_processes(session), signal.SIGKILL)
 
     def finished(self) -> set[str]:
         """Keys of trials that have a record."""
@@ -132,6 +130,12 @@ def session_processes(session: int) -> dict[int, str]:
         if int(fields[3]) == session and fields[0] != "Z":
             found[int(folder.name)] = name
     return found
+
+
+def signal_all(pids: Iterable[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def assert_nothing_left(session: int, seconds: float = 5) -> None:
