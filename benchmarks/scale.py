@@ -1,14 +1,15 @@
 """What the driver costs when a grid is large: thousands of trials on many GPUs, all simulated.
 
-    python -m benchmarks.scale [--trials 2000] [--gpus 64] [--median 10]
+    python -m benchmarks.scale [--trials 2000] [--gpus 64] [--median 60]
 
 Ray is told that this machine has so many GPUs, and the project's own runner schedules a real plan
 over them; only what a trial computes is left out (``benchmarks/stub.py``): it waits for some
 seconds and speaks once a second as a real one does. Real trials take minutes to hours, so here
-trials start and end far more often than on a cluster. Printed are, as Markdown: the share of the
-time in which the slots were busy from when the last one had its first trial to when no trial was
-left to start, the time between a trial's end and the next one's start in the same slot, and the
-driver's memory and CPU time. The live view is drawn as on a terminal.
+trials start and end more often than on a cluster; with much shorter ones, processes are free again
+before all of them have started. Printed are, as Markdown: the share of the time in which the slots
+were busy from when the last one had its first trial to when no trial was left to start, the time
+between a trial's end and the next one's start in the same slot, and the driver's memory and CPU
+time. The live view is drawn as on a terminal.
 """
 
 import argparse
@@ -109,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--trials", type=int, default=2000)
     parser.add_argument("--gpus", type=int, default=64)
-    parser.add_argument("--median", type=float, default=10.0, help="seconds of a trial")
+    parser.add_argument("--median", type=float, default=60.0, help="seconds of a trial")
     parser.add_argument("--run-dir", type=Path, help="kept there, which must be new")
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
