@@ -88,19 +88,48 @@ def test_a_space_that_fits_no_arm_is_one_line(
     )
 
 
+@pytest.mark.parametrize(
+    ("parameters", "told"),
+    [
+        ({"arm__weighting__name": "{choice: [equal, gradnorm]}"}, "gradnorm"),
+        (
+            {
+                "arm__sampling__batch": "{choice: [joint]}",
+                "training__batch_size": "{choice: [2, 8]}",
+            },
+            "define.arms.shared_encoder.sampling.batch=joint: 2 tasks share a batch, so "
+            "training.batch_size must be at least 4, not 2",
+        ),
+        (
+            {
+                "arm__weighting__name": "{choice: [fixed]}",
+                "arm__weighting__weights__sentimnt": "{choice: [0.5, 2.0]}",
+            },
+            "define.arms.shared_encoder.weighting.weights: sentimnt is not among the arm's tasks; "
+            "did you mean sentiment?",
+        ),
+    ],
+)
 def test_settings_that_cannot_be_used_are_told_before_anything_is_trained(
-    command: Command, searches: WithoutRay, tiny_bert: Path, tmp_path: Path
+    parameters: dict[str, str],
+    told: str,
+    command: Command,
+    searches: WithoutRay,
+    tiny_bert: Path,
+    tmp_path: Path,
 ) -> None:
-    space = space_file(
-        tmp_path,
-        arm__weighting__name="{choice: [equal, gradnorm]}",
-        training__learning_rate="{log_uniform: [1.0e-4, 1.0e-3]}",
-    )
+    rate = "{log_uniform: [1.0e-4, 1.0e-3]}"
+    space = space_file(tmp_path, training__learning_rate=rate, **parameters)
     arms = ("tasks=[sentiment,paraphrase]", "arms=[shared_encoder]", "tune.trials=8")
-    ended = command("tune", "demo", space, *overrides(tiny_bert, *arms))
-    assert ended.code == 2
-    assert ended.err.startswith("error: space s: for shared_encoder tiny it proposes settings that")
-    assert "gradnorm" in ended.err
+    settings = overrides(tiny_bert, *arms)
+    for more in ((), ("--plan",)):
+        ended = command("tune", "demo", space, *settings, *more)
+        assert ended.code == 2
+        assert ended.err.startswith(
+            "error: space s: for shared_encoder tiny it proposes settings that"
+        )
+        assert told in ended.err
+        assert ended.err.count("\n") == 1
     assert not searches.started
 
 
