@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.search.summary import Tried
+from search_spaces.group import group_facts
+from search_spaces.parameters import same
 from trainables.changes import Change
+from trainables.config import TrialConfig
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,15 @@ class Chosen:
 
     settings: Mapping[str, Any]
     changes: tuple[Change, ...] = ()
+
+    def made(self, config: TrialConfig) -> bool:
+        """Whether a trial of the group was trained with it."""
+        facts = group_facts(
+            config.arm_name, config.arm, config.model_name, config.model, config.training
+        )
+        return config.changes == self.changes and all(
+            key in facts and same(facts[key], value) for key, value in self.settings.items()
+        )
 
 
 def chosen(tried: Iterable[Tried], losses: Mapping[int, float]) -> int | None:

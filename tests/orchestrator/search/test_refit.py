@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.run_directory import read_plan
+from orchestrator.search import state
 from orchestrator.search.ending import Ending
+from orchestrator.search.outcome import report_tuning
 from tests.orchestrator.command import Command
 from tests.orchestrator.search.without_ray import WithoutRay, overrides, reported, space_file
 from trainables.errors import ConfigError, TrialError
@@ -42,6 +44,28 @@ def test_tuned_rows_have_the_chosen_settings_of_their_groups(
     assert len(searches.started) == before
     plan = read_plan(RunLayout(tmp_path / "run"))
     assert [trial.config for trial in plan] == tuned
+
+
+def test_tuned_rows_are_not_reported_as_of_a_choice_that_they_were_not_trained_with(
+    searches: WithoutRay, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each trial of the grid is better than the one before.
+    monkeypatch.setattr(state, "final_score", lambda record: record.config.training.learning_rate)
+    space = space_file(tmp_path, training__learning_rate=RATES)
+    more = ("tasks=[sentiment]", "arms=[single_task]", "tune.search=grid", "tune.scheduler=none")
+    settings = overrides(tiny_bert, *more)
+    [first] = searches.tune(tmp_path / "run", space, [*settings, "tune.trials=1"]).changes
+    assert first.gain is not None
+    assert first.notes == ()
+    searches.tune(tmp_path / "run", space, [*settings, "tune.trials=2", "tune.refit=false"])
+    outcome = report_tuning(tmp_path / "run")
+    [group], [change] = outcome.summary.groups, outcome.changes
+    assert group.chosen == 1
+    assert (change.gain, change.tuned) == (None, None)
+    assert "compared with nothing" in RunLayout(tmp_path / "run").tuning("md").read_text()
+    [last] = searches.tune(tmp_path / "run", space, [*settings, "tune.trials=2"]).changes
+    assert last.gain is not None
+    assert last.notes == ()
 
 
 def test_students_and_second_phases_are_searched_on_forerunners_that_are_trained_once(
