@@ -4,7 +4,6 @@ import json
 import os
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -133,7 +132,8 @@ def tune(
         int | None, typer.Option(help="of all groups together (tune.max_trials)")
     ] = None,
     warm_start: Annotated[
-        Path | None, typer.Option(help="run directory of an earlier search that counts")
+        str | None,
+        typer.Option(help="run directory of an earlier search that counts, or its URL"),
     ] = None,
     dashboard: Dashboard = False,
     show: Annotated[

@@ -60,6 +60,11 @@ class TuneConfig(Settings):
             raise ValueError(
                 "search=grid: scheduler=pbt changes settings on the way; set search=random"
             )
+        if self.scheduler == "pbt" and self.search == "optuna":
+            raise ValueError(
+                "search=optuna: with scheduler=pbt all trials of a group start before one has a "
+                "score to learn from; set search=random"
+            )
         if self.scheduler == "pbt" and self.trials < 4:
             raise ValueError(
                 f"trials={self.trials}: scheduler=pbt replaces the worst quarter of the trials by "

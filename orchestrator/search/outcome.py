@@ -12,8 +12,8 @@ from orchestrator.report.tuning import write_tuning
 from orchestrator.run_directory import read_plan
 from orchestrator.search.state import SearchState
 from orchestrator.search.stored import read_search
-from orchestrator.search.summary import GroupSummary, SearchSummary
-from trainables.errors import ConfigError, RunDirectoryError
+from orchestrator.search.summary import SearchSummary
+from trainables.errors import RunDirectoryError
 from trainables.layout import RunLayout
 from trainables.record import TrialRecord, read_records
 
@@ -89,18 +89,3 @@ def _outdated(plan: Iterable[PlannedTrial], state: SearchState) -> set[tuple[str
 def has_search(layout: RunLayout) -> bool:
     """Whether a run directory is one of the command ``tune``."""
     return search_of(layout).search.is_file()
-
-
-def warm_start(run_dir: str | None) -> dict[str, GroupSummary]:
-    """What an earlier search found: name of a group -> its summary.
-
-    Raises:
-        ConfigError: there is no search in ``run_dir``, or it cannot be read.
-    """
-    if run_dir is None:
-        return {}
-    try:
-        state = read_search(search_of(layout_at(run_dir)))
-    except RunDirectoryError as error:
-        raise ConfigError(f"tune.warm_start={run_dir}: {error}") from error
-    return dict(zip(state.groups, state.summary().groups, strict=True))

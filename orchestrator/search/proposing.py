@@ -121,8 +121,9 @@ class Proposing:
         if proposal < len(best):
             return best[proposal]
         earlier = self._earlier.get(group.name)
-        before = observed(earlier.tried, group.rungs) if earlier else []
-        history = [*before, *self._state.observed(group.name)]
+        # What a trial scored whose settings changed on the way, it does not owe to its last ones.
+        before = [one for one in earlier.tried if not one.schedule] if earlier else []
+        history = [*observed(before, group.rungs), *self._state.observed(group.name)]
         tune = description.tune
         return propose(
             description.space, group.facts, tune.search, tune.seed, proposal - len(best), history

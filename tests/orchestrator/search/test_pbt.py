@@ -14,11 +14,11 @@ import yaml
 from orchestrator.report.tuning_views import chosen_view, scheduled
 from orchestrator.schedule import failed
 from orchestrator.search.config import load_tuned_experiment
+from orchestrator.search.earlier import read_earlier
 from orchestrator.search.ending import Ending
 from orchestrator.search.evolving import Evolution, groups_at_once, waiting_checkpoints
 from orchestrator.search.groups import SearchPlan
 from orchestrator.search.ledger import Continued, Ledger
-from orchestrator.search.outcome import warm_start
 from orchestrator.search.population import Population, in_force
 from orchestrator.search.proposing import Proposing, check_proposals
 from orchestrator.search.state import final_score
@@ -409,7 +409,7 @@ def test_members_may_be_added_later(tiny_bert: Path, tmp_path: Path) -> None:
 def test_an_earlier_search_gives_the_first_member(
     searched: tuple[SearchPlan, Path, Population], tiny_bert: Path, tmp_path: Path
 ) -> None:
-    earlier = warm_start(str(searched[1]))
+    earlier = read_earlier(str(searched[1]))
     [group] = earlier.values()
     assert group.choice is not None
     plan = plan_of(tiny_bert, "tune.seed=5")
@@ -424,6 +424,7 @@ def test_an_earlier_search_gives_the_first_member(
         ([], Space(name="fixed", parameters={"model.dropout": Choice(values=(0.0, 0.1))}), "fixed"),
         (["training.early_stopping={patience: 1}"], SPACE, r"training\.early_stopping"),
         (["tune.search=grid"], SPACE, "search=grid"),
+        (["tune.search=optuna"], SPACE, "search=optuna"),
         (["tune.trials=3"], SPACE, "trials=3"),
     ],
 )
