@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from orchestrator.config import RUNTIME_KEYS, ExperimentConfig, Seed, check_experiment
-from orchestrator.validation import validated
+from orchestrator.validation import nearest, validated
 from search_spaces.presets import load_values
 from search_spaces.space import Space, load_space
 from trainables.errors import ConfigError
@@ -24,7 +24,10 @@ class TuneConfig(Settings):
     )
     seed: Seed = Field(default=0, description="of the search; its trials train with seeds[0]")
     reduction: float = Field(
-        default=4.0, gt=1, le=100, description="of asha and hyperband: one trial in so many goes on"
+        default=4.0,
+        ge=1.5,
+        le=100,
+        description="of asha and hyperband: one trial in so many goes on",
     )
     grace: float = Field(
         default=1 / 16,
@@ -101,6 +104,7 @@ def load_tuned_experiment(
     values["space"] = loaded.model_dump(mode="json")
     experiment = validated(TunedExperimentConfig, values)
     check_experiment(experiment)
+    _check_conditions(experiment)
     if experiment.selection.enabled == "never":
         raise ConfigError(
             "selection.enabled=never: a search chooses on the selection split; set it to auto"
@@ -111,3 +115,21 @@ def load_tuned_experiment(
             "set it to null"
         )
     return experiment
+
+
+def _check_conditions(experiment: TunedExperimentConfig) -> None:
+    """Raises ConfigError: a condition of the space names an arm, model or task that is nowhere."""
+    define, space = experiment.define, experiment.space
+    there = {
+        "arm": list(define.arms),
+        "model": list(dict.fromkeys((*define.models, *experiment.models))),
+        "task": list(define.tasks),
+    }
+    for key, parameter in space.parameters.items():
+        for condition, names in there.items():
+            for name in parameter.when.get(condition, ()):
+                if name not in names:
+                    raise ConfigError(
+                        f"space {space.name}: {key}: when {condition}: {name} is unknown"
+                        f"{nearest(str(name), sorted(names))}"
+                    )
