@@ -48,13 +48,18 @@ class TuneConfig(Settings):
         default=True, description="train the arms at the preset's settings too, to compare with"
     )
     max_hours: PositiveFloat | None = Field(
-        default=None, description="of this command's search; the best so far is taken then"
+        default=None,
+        description="of this command's search, once all that it needs of others is trained; the "
+        "best so far is taken then",
     )
     max_trials: PositiveInt | None = Field(
-        default=None, description="of all groups together; the best so far is taken then"
+        default=None,
+        description="of all groups together, those of earlier commands counted; the best so far is "
+        "taken then",
     )
     warm_start: str | None = Field(
-        default=None, description="run directory of an earlier search, whose results count"
+        default=None,
+        description="run directory of an earlier search; counts as it is when this one begins",
     )
 
     @model_validator(mode="after")

@@ -1,6 +1,8 @@
 """Population based training, run in this process: what is trained, copied, counted and chosen."""
 
+import io
 import os
+import shutil
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from rich.console import Console
 
 from orchestrator.report.tuning_views import chosen_view, scheduled
 from orchestrator.schedule import failed
@@ -21,6 +24,7 @@ from orchestrator.search.groups import SearchPlan
 from orchestrator.search.ledger import Continued, Ledger
 from orchestrator.search.population import Population, in_force
 from orchestrator.search.proposing import Proposing, check_proposals
+from orchestrator.search.searching import search_groups
 from orchestrator.search.state import final_score
 from orchestrator.search.stored import describe_search, read_search, state_of
 from orchestrator.search.summary import GroupSummary, SearchSummary, Spent
@@ -396,6 +400,19 @@ def test_a_member_that_failed_is_replaced_or_tried_again(
         assert group.tried[0].status == "failed"
         assert group.chosen != 0
         assert timeless(search(plan, tmp_path).summary()) == timeless(searched[2].summary())
+
+
+def test_checkpoints_that_a_killed_command_left_at_its_very_end_are_removed(
+    searched: tuple[SearchPlan, Path, Population], tmp_path: Path
+) -> None:
+    plan, folder, state = searched
+    shutil.copytree(folder / "search", tmp_path / "search")
+    layout = layout_of(tmp_path)
+    left = layout.checkpoints(next(iter(state.proposed)))
+    left.mkdir(parents=True)
+    # Nothing is left to be trained, so no cluster is asked for.
+    search_groups(plan, layout, {}, None, Console(file=io.StringIO()))  # type: ignore[arg-type]
+    assert not left.exists()
 
 
 def test_members_may_be_added_later(tiny_bert: Path, tmp_path: Path) -> None:

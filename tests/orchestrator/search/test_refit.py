@@ -96,6 +96,41 @@ def test_students_and_second_phases_are_searched_on_forerunners_that_are_trained
     assert {config.arm_name for config in tuned} == {"student", "second"}
 
 
+def test_what_a_command_left_that_was_killed_at_its_very_end_is_removed(
+    searches: WithoutRay, tiny_bert: Path, tmp_path: Path
+) -> None:
+    arms = (STUDENT, "arms=[student]", "tune.trials=1", "tune.refit=false")
+    settings = overrides(tiny_bert, *arms)
+    searches.tune(tmp_path / "run", "quick", settings)
+    teacher, search = searches.started[0], RunLayout(tmp_path / "run" / "search")
+    left = search.teaching(teacher)
+    assert not left.exists()
+    left.write_bytes(b"logits")
+    searches.tune(tmp_path / "run", "quick", settings)
+    assert not left.exists()
+    # What cannot be removed keeps nobody from their report.
+    left.mkdir()
+    assert searches.tune(tmp_path / "run", "quick", settings).summary.groups[0].choice
+
+
+def test_the_time_of_a_search_begins_when_the_trials_that_it_needs_have_ended(
+    searches: WithoutRay, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before: list[int] = []
+    begin = Ending.begin
+
+    def begins(ending: Ending) -> None:
+        assert not ending.now
+        begin(ending)
+        assert ending.now
+        before.append(len(searches.started))
+
+    monkeypatch.setattr(Ending, "begin", begins)
+    arms = (STUDENT, "arms=[student]", "tune.max_hours=1e-12", "tune.refit=false")
+    searches.tune(tmp_path / "run", "quick", overrides(tiny_bert, *arms))
+    assert before == [len(searches.started)] == [2]
+
+
 def test_a_setting_of_the_model_cannot_be_searched_where_trials_need_others(
     searches: WithoutRay, tiny_bert: Path, tmp_path: Path
 ) -> None:
