@@ -198,9 +198,12 @@ class Grid:
                     f"set training.{key}"
                 )
         try:
-            return validated(TrainingConfig, self.config.training.model_dump() | arm.training)
+            training = validated(TrainingConfig, self.config.training.model_dump() | arm.training)
         except ConfigError as error:
             raise ConfigError(f"define.arms.{arm_name}.training.{error}") from error
+        # A search looks at nothing but selection, whatever the arm's rows are to show.
+        unseen = {"evaluate_test": False} if self.search is not None else {}
+        return training.model_copy(update=unseen)
 
 
 def _total_steps(training: TrainingConfig, tasks: dict[str, TaskData]) -> int | None:

@@ -128,7 +128,7 @@ class PerGroup(Scheduler):
         return TrialScheduler.CONTINUE
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        """A trial has ended by itself; whoever proposes the next one is to know."""
+        """A trial has ended, also by being stopped; whoever proposes the next one is to know."""
         key = _key(trial)
         path = self._layout.record(key)
         self._layout.fetch(path)

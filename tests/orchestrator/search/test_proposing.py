@@ -127,3 +127,12 @@ def test_optuna_learns_from_earlier_trials_but_for_those_whose_settings_changed(
         search = Proposals(tmp_path / name, tiny_bert, "quick", *more, earlier=earlier)
         found.append([event.settings for event in search.all()])
     assert found[0] == found[2] != found[1]
+
+
+def test_trials_of_a_search_never_look_at_test(tiny_bert: Path, tmp_path: Path) -> None:
+    own = ("define.arms.single_task.training.evaluate_test=true", "training.evaluate_test=true")
+    search = Proposals(tmp_path, tiny_bert, "quick", *own, "tune.trials=1")
+    for event in search.all():
+        trial = search.plan.trial(search.state.groups[event.group], event.settings)
+        assert not trial.config.training.evaluate_test
+    assert all(trial.config.training.evaluate_test for trial in search.plan.refit({}).trials)
