@@ -140,7 +140,7 @@ def tune(
         bool, typer.Option("--plan", help="print what would be searched; nothing runs")
     ] = False,
 ) -> None:
-    """Search good settings for every arm on equal budgets, then compare the arms with them."""
+    """Search good settings for every arm in equally many trials, and compare the arms with them."""
     from orchestrator.search.config import load_tuned_experiment
 
     overrides = [*(overrides or []), *(["ray.dashboard=true"] if dashboard else [])]

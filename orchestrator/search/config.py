@@ -13,7 +13,7 @@ from trainables.settings import Settings
 
 
 class TuneConfig(Settings):
-    """A search: for each group the same number of trials and the same budget."""
+    """A search: for each group the same number of trials."""
 
     trials: PositiveInt = Field(default=16, description="of each group; more may be asked later")
     search: Literal["random", "sobol", "optuna", "grid"] = Field(
