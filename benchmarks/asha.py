@@ -72,7 +72,7 @@ def table(full: TuningOutcome, asha: TuningOutcome) -> list[str]:
     """The lines of the comparison."""
     lines = [
         "| group | trials | examples of the full search | of them ASHA | selection: full | ASHA | "
-        "validation: full | ASHA | difference | one standard error |",
+        "validation: full | ASHA | difference | larger standard error |",
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     pairs = zip(full.summary.groups, asha.summary.groups, strict=True)

@@ -5,7 +5,6 @@ import json
 import os
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -131,14 +130,15 @@ def tune(
         int | None, typer.Option(help="of all groups together (tune.max_trials)")
     ] = None,
     warm_start: Annotated[
-        Path | None, typer.Option(help="run directory of an earlier search that counts")
+        str | None,
+        typer.Option(help="run directory of an earlier search that counts, or its URL"),
     ] = None,
     dashboard: Dashboard = False,
     show: Annotated[
         bool, typer.Option("--plan", help="print what would be searched; nothing runs")
     ] = False,
 ) -> None:
-    """Search good settings for every arm on equal budgets, then compare the arms with them."""
+    """Search good settings for every arm in equally many trials, and compare the arms with them."""
     from orchestrator.search.config import load_tuned_experiment
 
     overrides = [*(overrides or []), *(["ray.dashboard=true"] if dashboard else [])]

@@ -35,7 +35,7 @@ def conclude_tuning(console: Console, where: Path | str, outcome: "TuningOutcome
     from orchestrator.experiment import shown
     from orchestrator.report.tuning import print_tuning
 
-    print_tuning(console, outcome.summary, outcome.rows)
+    print_tuning(console, outcome.summary, outcome.changes)
     for record in outcome.failed:
         say(f"{record.status}: trial {record.key} of the search: {record.error}")
     _tell_what_is_wrong(outcome)

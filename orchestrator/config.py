@@ -18,7 +18,7 @@ from pydantic import (
 from orchestrator.surroundings import CheckpointConfig, RayConfig, ResourcesConfig
 from orchestrator.validation import nearest, validated
 from search_spaces.presets import load_values
-from trainables.arms import ArmConfig, SharedEncoderArm
+from trainables.arms import ArmConfig
 from trainables.config import (
     LimitsConfig,
     ModelConfig,
@@ -211,27 +211,6 @@ def _check_names(config: _Common, arms: tuple[str, ...], models: tuple[str, ...]
                 f"tasks: {name} is what tables call a summary of all tasks; give the task another "
                 "name under define.tasks"
             )
-
-    for name in arms:
-        arm = config.define.arms[name]
-        if isinstance(arm, SharedEncoderArm):
-            _check_methods(config, f"define.arms.{name}", arm)
-
-
-def _check_methods(config: _Common, key: str, arm: SharedEncoderArm) -> None:
-    """What an arm's methods ask of the tasks and of the size of a batch."""
-    for task in arm.weighting.weights:
-        if task not in config.tasks:
-            raise ConfigError(
-                f"{key}.weighting.weights: {task} is none of the tasks"
-                f"{nearest(task, list(config.tasks))}"
-            )
-    least = 2 * len(config.tasks)
-    if arm.sampling.batch == "joint" and least > max(2, config.training.batch_size):
-        raise ConfigError(
-            f"{key}.sampling.batch=joint: {len(config.tasks)} tasks share a batch, so "
-            f"training.batch_size must be at least {least}, not {config.training.batch_size}"
-        )
 
 
 def _known(key: str, names: tuple[str, ...], valid: list[str]) -> None:

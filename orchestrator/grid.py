@@ -7,7 +7,7 @@ from pathlib import Path
 from orchestrator.config import ExperimentConfig, SingleTrialConfig
 from orchestrator.stages import start_of, teachers_of
 from orchestrator.validation import nearest, validated
-from trainables.arms import NaiveConcatArm
+from trainables.arms import NaiveConcatArm, SharedEncoderArm
 from trainables.config import (
     LimitsConfig,
     ModelConfig,
@@ -92,6 +92,7 @@ class Grid:
         arm = self.config.define.arms[arm_name]
         data = self.tasks_of(arm_name)
         training = self.training_of(arm_name)
+        self._check_methods(arm_name, training, list(data))
         groups = [[name] for name in data] if arm.strategy == "single_task" else [list(data)]
         seeds = self.config.seeds if isinstance(self.config, ExperimentConfig) else (seed,)
 
@@ -152,6 +153,25 @@ class Grid:
                     f"the others under {where}.task_heads"
                 )
 
+    def _check_methods(self, arm_name: str, training: TrainingConfig, tasks: list[str]) -> None:
+        """What an arm's methods ask of its tasks and of the size of a batch."""
+        arm, where = self.config.define.arms[arm_name], f"define.arms.{arm_name}"
+        if not isinstance(arm, SharedEncoderArm):
+            return
+        for name in arm.weighting.weights:
+            if name not in tasks:
+                raise ConfigError(
+                    f"{where}.weighting.weights: {name} is not among the arm's tasks"
+                    f"{nearest(name, tasks)}"
+                )
+        # Cut evenly, a step may hold half a batch. One task alone is not mixed with anything.
+        least = 2 * len(tasks)
+        if arm.sampling.batch == "joint" and len(tasks) > 1 and training.batch_size < least:
+            raise ConfigError(
+                f"{where}.sampling.batch=joint: {len(tasks)} tasks share a batch, so "
+                f"training.batch_size must be at least {least}, not {training.batch_size}"
+            )
+
     def _load(self, name: str, train_fraction: float | None) -> TaskData:
         if (name, train_fraction) not in self._loaded:
             self._loaded[name, train_fraction] = load_task(
@@ -178,9 +198,12 @@ class Grid:
                     f"set training.{key}"
                 )
         try:
-            return validated(TrainingConfig, self.config.training.model_dump() | arm.training)
+            training = validated(TrainingConfig, self.config.training.model_dump() | arm.training)
         except ConfigError as error:
             raise ConfigError(f"define.arms.{arm_name}.training.{error}") from error
+        # A search looks at nothing but selection, whatever the arm's rows are to show.
+        unseen = {"evaluate_test": False} if self.search is not None else {}
+        return training.model_copy(update=unseen)
 
 
 def _total_steps(training: TrainingConfig, tasks: dict[str, TaskData]) -> int | None:

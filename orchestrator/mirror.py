@@ -24,7 +24,7 @@ Where = RunLayout | Path | str
 
 OF_TRIALS = re.compile(r"(records|progress)/[^/]+")
 OF_COMMANDS = re.compile(
-    r"config\.yaml|plan\.json|environment\.json|(search/)?(search\.json|ledger\.jsonl)"
+    r"config\.yaml|plan\.json|environment\.json|(search/)?(search\.json|earlier\.json|ledger\.jsonl)"
 )
 AT_ONCE = 8
 """Objects that are fetched at the same time."""

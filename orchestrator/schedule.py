@@ -81,7 +81,12 @@ def clear_leaves(
     """Remove what no trial will need any more."""
     trials = list(trials)
     still = {key for t in trials if not has_ended(records.get(t.key)) for key in t.config.needs}
-    for key in leaves_of(trials).keys() - still:
+    remove_leaves(layout, leaves_of(trials).keys() - still)
+
+
+def remove_leaves(layout: RunLayout, keys: Iterable[str]) -> None:
+    """Remove what these trials left for others."""
+    for key in keys:
         for path in (layout.teaching(key), layout.weights(key)):
             with suppress(OSError):
                 path.unlink(missing_ok=True)

@@ -73,6 +73,11 @@ class RunLayout(Place):
         """What a search has proposed, measured and decided, in the folder of its trials."""
         return self.root / "ledger.jsonl"
 
+    @property
+    def earlier(self) -> Path:
+        """What an earlier search gave to the one in this folder when it began."""
+        return self.root / "earlier.json"
+
     def tuning(self, ending: str) -> Path:
         """The report of a hyperparameter search: ``md``, ``csv``, ``json`` or ``html``."""
         return self.root / f"tuning.{ending}"

@@ -35,6 +35,7 @@ UNFINISHED = (
     ".table.*.tmp",
     ".tuning.*.tmp",
     ".search.json.*.tmp",
+    ".earlier.json.*.tmp",
     ".probe-*",
 )
 """What files and folders are called before they are whole, as patterns in a run directory."""

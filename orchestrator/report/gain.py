@@ -1,11 +1,16 @@
 """How much tuning changes the answer: differences to ``single_task`` before and after."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from orchestrator.report.cells import CellGroup, Stat
 from orchestrator.report.formats import plain
 from orchestrator.report.verdict import REFERENCE, Difference, difference, reference_of
+
+OUTDATED = (
+    "the search has chosen other settings than those that its tuned rows were trained with, so "
+    "they are compared with nothing; tune.refit=true trains the new ones"
+)
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,7 @@ class Change:
             ``single_task`` itself and where one of the rows is missing.
         tuned: the same with both tuned.
         gain: the arm tuned minus the arm at the preset's settings.
+        notes: what a reader must know besides.
     """
 
     label: str
@@ -28,6 +34,7 @@ class Change:
     default: Difference | None
     tuned: Difference | None
     gain: Difference | None
+    notes: tuple[str, ...] = ()
 
     def stats(self, task: str | None) -> tuple[Stat | None, Stat | None, Stat | None]:
         """``default``, ``tuned`` and ``gain`` of a task's headline, or of macro for none."""
@@ -38,22 +45,52 @@ class Change:
         return default, tuned, gain
 
 
-def changes(groups: Sequence[CellGroup]) -> tuple[Change, ...]:
-    """Compare every tuned row with the same arm's at the preset's settings, paired by seed."""
-    return tuple(_change(groups, group) for group in groups if group.tuned)
+def changes(
+    groups: Sequence[CellGroup], outdated: Collection[tuple[str, str]] = ()
+) -> tuple[Change, ...]:
+    """Compare every tuned row with the same arm's at the preset's settings, paired by seed.
+
+    Args:
+        groups: rows of the comparison.
+        outdated: arm and model of tuned rows that have other settings than the search chose since:
+            they are compared with nothing.
+    """
+    current = [g for g in groups if not (g.tuned and (g.arm, g.model) in outdated)]
+    return tuple(
+        _change(current, group, outdated=(group.arm, group.model) in outdated)
+        for group in groups
+        if group.tuned
+    )
 
 
-def _change(groups: Sequence[CellGroup], tuned: CellGroup) -> Change:
-    same = (g for g in groups if (g.arm, g.model, g.tuned) == (tuned.arm, tuned.model, False))
+def _change(current: Sequence[CellGroup], tuned: CellGroup, *, outdated: bool) -> Change:
+    same = (g for g in current if (g.arm, g.model, g.tuned) == (tuned.arm, tuned.model, False))
     default = next(same, None)
+    lengths = () if default is None else _lengths(tuned, default)
     return Change(
         label=plain(tuned.name),
         strategy=tuned.strategy,
         model=plain(tuned.model),
         tasks=dict(tuned.tasks),
-        default=None if default is None else _to_single_task(groups, default),
-        tuned=_to_single_task(groups, tuned),
-        gain=None if default is None else difference(tuned, default),
+        default=None if default is None else _to_single_task(current, default),
+        tuned=None if outdated else _to_single_task(current, tuned),
+        gain=None if outdated or default is None else difference(tuned, default),
+        notes=(OUTDATED,) if outdated else lengths,
+    )
+
+
+def _lengths(tuned: CellGroup, default: CellGroup) -> tuple[str, ...]:
+    """That one row was trained longer than the other."""
+    passes = [
+        sorted({trial.config.training.epochs for run in row.runs for trial in run.trials})
+        for row in (tuned, default)
+    ]
+    if passes[0] == passes[1]:
+        return ()
+    one, other = (f"{n[0]} to {n[-1]}" if len(n) > 1 else str(n[0]) for n in passes)
+    return (
+        f"passes over the data: {one} tuned, {other} at the preset's settings; the gain is that of "
+        "other settings and of another length of training together",
     )
 
 

@@ -12,9 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from orchestrator.report.cells import CellGroup
 from orchestrator.report.formats import csv_text
-from orchestrator.report.gain import Change, changes
+from orchestrator.report.gain import Change
 from orchestrator.report.markup import md, md_view
 from orchestrator.report.terminal import print_header, print_view
 from orchestrator.report.tuning_notes import PAIRED, READING, header, notes
@@ -37,17 +36,15 @@ COLUMNS = ("group", "index", "key", "status", "reason", "score", "examples", "fu
 
 
 def write_tuning(
-    layout: RunLayout, summary: SearchSummary, groups: Sequence[CellGroup] = ()
+    layout: RunLayout, summary: SearchSummary, gained: Sequence[Change] = ()
 ) -> list[Path]:
     """Write ``tuning.md``, ``.csv``, ``.json`` and ``.html``, each one atomically; gives them.
 
     Args:
         layout: the run directory.
         summary: the search.
-        groups: rows of the final comparison; without tuned ones the report does not say how much
-            tuning changes the answer.
+        gained: how much tuning changes the answer, which is not said where there is none.
     """
-    gained = changes(groups)
     contents = {
         "md": tuning_markdown(summary, gained),
         "csv": tuning_csv(summary),
@@ -59,20 +56,17 @@ def write_tuning(
     return [layout.tuning(ending) for ending in contents]
 
 
-def print_tuning(
-    console: Console, summary: SearchSummary, groups: Sequence[CellGroup] = ()
-) -> None:
+def print_tuning(console: Console, summary: SearchSummary, gained: Sequence[Change] = ()) -> None:
     """Print arms, groups, chosen settings, notes and what tuning changes; nothing is cut off."""
     print_header(console, header(summary))
-    gained = changes_view(changes(groups))
     views = [arms_view(summary), groups_view(summary), chosen_view(summary)]
-    for view in [*views, gained] if gained.rows else views:
+    for view in [*views, changes_view(gained)] if gained else views:
         console.print()
         console.print(Text(view.title, style="bold"))
         print_view(console, view, view)
-    if gained.rows:
+    if gained:
         console.print(Text(PAIRED, style="dim", overflow="fold"))
-    for line in notes(summary):
+    for line in notes(summary, gained):
         console.print(Text(line, overflow="fold"))
 
 
@@ -82,7 +76,7 @@ def tuning_markdown(summary: SearchSummary, gained: Sequence[Change] = ()) -> st
     if gained:
         parts += [md_view(changes_view(gained)), md(PAIRED)]
     parts += [md_view(view(summary)) for view in (arms_view, groups_view, chosen_view)]
-    lines = notes(summary)
+    lines = notes(summary, gained)
     if lines:
         parts += ["### Notes", "\n".join(f"- {md(line)}" for line in lines)]
     parts += ["### How to read this", *map(md, READING)]
@@ -141,7 +135,7 @@ def tuning_json(summary: SearchSummary, gained: Sequence[Change] = ()) -> str:
         },
         "groups": [_group(group) for group in summary.groups],
         "changes": [asdict(change) for change in gained],
-        "notes": notes(summary),
+        "notes": notes(summary, gained),
     }
     text = json.dumps(_finite(content), indent=1, ensure_ascii=False, allow_nan=False, default=str)
     return text + "\n"

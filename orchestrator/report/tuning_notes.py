@@ -1,6 +1,9 @@
 """What a reader of a search's report must know besides its numbers."""
 
+from collections.abc import Iterable
+
 from orchestrator.report.formats import count, plain
+from orchestrator.report.gain import Change
 from orchestrator.report.tuning_views import group_name
 from orchestrator.search.summary import GroupSummary, SearchSummary
 
@@ -18,7 +21,8 @@ READING = (
 PAIRED = (
     "Difference of each arm to single_task of the same model on the reported split, in points "
     "(MCC: as a fraction), both at the preset's settings and both tuned, and what the arm itself "
-    "gained. Paired by seed: mean, and from the lowest to the highest seed."
+    "gained. Paired by seed: mean, and from the lowest to the highest seed. That range leaves out "
+    "the luck of the search: another one may choose other settings."
 )
 """How to read "how much tuning changes the answer"."""
 
@@ -45,7 +49,7 @@ def header(summary: SearchSummary) -> tuple[tuple[str, str], ...]:
     return tuple((name, plain(text)) for name, text in some)
 
 
-def notes(summary: SearchSummary) -> tuple[str, ...]:
+def notes(summary: SearchSummary, changes: Iterable[Change] = ()) -> tuple[str, ...]:
     """One line for everything that went other than planned, or that makes a choice say little."""
     found = []
     for group in summary.groups:
@@ -58,6 +62,7 @@ def notes(summary: SearchSummary) -> tuple[str, ...]:
         )
     if len({len(group.tried) for group in summary.groups}) > 1:
         found.append("The groups do not have the same number of trials (yet).")
+    found += [f"{one.label}, {one.model}: {line}" for one in changes for line in one.notes]
     return tuple(plain(line) for line in found)
 
 

@@ -52,7 +52,7 @@ def tuning_html(summary: SearchSummary, changes: Sequence[Change] = ()) -> str:
             changes=changes_view(changes),
             paired=PAIRED,
             views=(arms_view(summary), groups_view(summary), chosen_view(summary)),
-            notes=notes(summary),
+            notes=notes(summary, changes),
             reading=READING,
             groups=[_group(group, i) for i, group in enumerate(summary.groups)],
         )

@@ -1,1 +1,1 @@
-"""Hyperparameter search: the same number of trials and the same budget for every group."""
+"""Hyperparameter search: the same number of trials for every group."""

@@ -1,11 +1,15 @@
 """Which trial of a group is the best one, and what is taken of it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.search.rungs import reached
 from orchestrator.search.summary import Tried
+from search_spaces.group import group_facts
+from search_spaces.parameters import same
 from trainables.changes import Change
+from trainables.config import TrialConfig
 
 
 @dataclass(frozen=True)
@@ -20,8 +24,17 @@ class Chosen:
     settings: Mapping[str, Any]
     changes: tuple[Change, ...] = ()
 
+    def made(self, config: TrialConfig) -> bool:
+        """Whether a trial of the group was trained with it."""
+        facts = group_facts(
+            config.arm_name, config.arm, config.model_name, config.model, config.training
+        )
+        return config.changes == self.changes and all(
+            key in facts and same(facts[key], value) for key, value in self.settings.items()
+        )
 
-def chosen(tried: Iterable[Tried], losses: Mapping[int, float]) -> int | None:
+
+def chosen(tried: Iterable[Tried], losses: Mapping[int, float], rungs: Sequence[int]) -> int | None:
     """Index of the trial whose settings are taken.
 
     That is the finished trial with the highest score on ``selection``; where none has finished,
@@ -32,6 +45,7 @@ def chosen(tried: Iterable[Tried], losses: Mapping[int, float]) -> int | None:
     Args:
         tried: the trials of a group.
         losses: index -> loss on ``selection``, where it is known.
+        rungs: of the group: training examples after which its trials are measured.
 
     Returns:
         The index, or none where no trial has a score.
@@ -39,8 +53,8 @@ def chosen(tried: Iterable[Tried], losses: Mapping[int, float]) -> int | None:
     rivals = [one for one in tried if one.value is not None]
     finished = [one for one in rivals if one.status == "finished"]
     if not finished and rivals:
-        furthest = max(one.examples / one.full for one in rivals)
-        finished = [one for one in rivals if one.examples / one.full == furthest]
+        furthest = max(reached(rungs, one.examples) for one in rivals)
+        finished = [one for one in rivals if reached(rungs, one.examples) == furthest]
     best = min(
         finished,
         key=lambda one: (-(one.value or 0.0), losses.get(one.index, 0.0), one.index),

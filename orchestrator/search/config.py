@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from orchestrator.config import RUNTIME_KEYS, ExperimentConfig, Seed, check_experiment
-from orchestrator.validation import validated
+from orchestrator.validation import nearest, validated
 from search_spaces.presets import load_values
 from search_spaces.space import Space, load_space
 from trainables.errors import ConfigError
@@ -13,7 +13,7 @@ from trainables.settings import Settings
 
 
 class TuneConfig(Settings):
-    """A search: for each group the same number of trials and the same budget."""
+    """A search: for each group the same number of trials."""
 
     trials: PositiveInt = Field(default=16, description="of each group; more may be asked later")
     search: Literal["random", "sobol", "optuna", "grid"] = Field(
@@ -24,7 +24,10 @@ class TuneConfig(Settings):
     )
     seed: Seed = Field(default=0, description="of the search; its trials train with seeds[0]")
     reduction: float = Field(
-        default=4.0, gt=1, le=100, description="of asha and hyperband: one trial in so many goes on"
+        default=4.0,
+        ge=1.5,
+        le=100,
+        description="of asha and hyperband: one trial in so many goes on",
     )
     grace: float = Field(
         default=1 / 16,
@@ -45,13 +48,18 @@ class TuneConfig(Settings):
         default=True, description="train the arms at the preset's settings too, to compare with"
     )
     max_hours: PositiveFloat | None = Field(
-        default=None, description="of this command's search; the best so far is taken then"
+        default=None,
+        description="of this command's search, once all that it needs of others is trained; the "
+        "best so far is taken then",
     )
     max_trials: PositiveInt | None = Field(
-        default=None, description="of all groups together; the best so far is taken then"
+        default=None,
+        description="of all groups together, those of earlier commands counted; the best so far is "
+        "taken then",
     )
     warm_start: str | None = Field(
-        default=None, description="run directory of an earlier search, whose results count"
+        default=None,
+        description="run directory of an earlier search; counts as it is when this one begins",
     )
 
     @model_validator(mode="after")
@@ -59,6 +67,11 @@ class TuneConfig(Settings):
         if self.scheduler == "pbt" and self.search == "grid":
             raise ValueError(
                 "search=grid: scheduler=pbt changes settings on the way; set search=random"
+            )
+        if self.scheduler == "pbt" and self.search == "optuna":
+            raise ValueError(
+                "search=optuna: with scheduler=pbt all trials of a group start before one has a "
+                "score to learn from; set search=random"
             )
         if self.scheduler == "pbt" and self.trials < 4:
             raise ValueError(
@@ -96,6 +109,7 @@ def load_tuned_experiment(
     values["space"] = loaded.model_dump(mode="json")
     experiment = validated(TunedExperimentConfig, values)
     check_experiment(experiment)
+    _check_conditions(experiment)
     if experiment.selection.enabled == "never":
         raise ConfigError(
             "selection.enabled=never: a search chooses on the selection split; set it to auto"
@@ -106,3 +120,21 @@ def load_tuned_experiment(
             "set it to null"
         )
     return experiment
+
+
+def _check_conditions(experiment: TunedExperimentConfig) -> None:
+    """Raises ConfigError: a condition of the space names an arm, model or task that is nowhere."""
+    define, space = experiment.define, experiment.space
+    there = {
+        "arm": list(define.arms),
+        "model": list(dict.fromkeys((*define.models, *experiment.models))),
+        "task": list(define.tasks),
+    }
+    for key, parameter in space.parameters.items():
+        for condition, names in there.items():
+            for name in parameter.when.get(condition, ()):
+                if name not in names:
+                    raise ConfigError(
+                        f"space {space.name}: {key}: when {condition}: {name} is unknown"
+                        f"{nearest(str(name), sorted(names))}"
+                    )

@@ -4,14 +4,20 @@ import time
 
 
 class Ending:
-    """Says whether a search's time is up; pickled with what asks it.
+    """Says whether a search's time is up.
 
     Args:
-        hours: from now; none: never.
+        hours: from ``begin`` on; none: never.
     """
 
     def __init__(self, hours: float | None) -> None:
-        self._deadline = None if hours is None else time.monotonic() + 3600 * hours
+        self._hours = hours
+        self._deadline: float | None = None
+
+    def begin(self) -> None:
+        """The search's own trials start now; those that they need of others have ended."""
+        if self._hours is not None:
+            self._deadline = time.monotonic() + 3600 * self._hours
 
     @property
     def now(self) -> bool:

@@ -74,10 +74,7 @@ class SearchPlan:
             name: check_model(experiment, "models", name) for name in experiment.models
         }
         searched = experiment.model_copy(
-            update={
-                "selection": experiment.selection.model_copy(update={"enabled": "always"}),
-                "training": experiment.training.model_copy(update={"evaluate_test": False}),
-            }
+            update={"selection": experiment.selection.model_copy(update={"enabled": "always"})}
         )
         self._grid = Grid(searched, SearchConfig())
         with_forerunners(experiment)
@@ -174,7 +171,7 @@ class SearchPlan:
     @property
     def largest(self) -> Plan:
         """The forerunners, and a trial of each group at the largest batch that its space gives."""
-        keys = {"training.batch_size", "training.eval_batch_size", "model.max_length"}
+        keys = {"training.batch_size", "model.max_length"}
         parameters = self.experiment.space.parameters
         trials = list(self.forerunners)
         for group in self.groups:

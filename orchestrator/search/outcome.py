@@ -1,16 +1,19 @@
 """What a search and the comparison after it came to, from the files that they left."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.experiment import Outcome, published, report
 from orchestrator.mirror import Where, layout_at, search_of
-from orchestrator.report.cells import CellGroup, cell_groups
+from orchestrator.report.cells import CellGroup, PlannedTrial, cell_groups
+from orchestrator.report.gain import Change, changes
 from orchestrator.report.tuning import write_tuning
 from orchestrator.run_directory import read_plan
+from orchestrator.search.state import SearchState
 from orchestrator.search.stored import read_search
-from orchestrator.search.summary import GroupSummary, SearchSummary
-from trainables.errors import ConfigError, RunDirectoryError
+from orchestrator.search.summary import SearchSummary
+from trainables.errors import RunDirectoryError
 from trainables.layout import RunLayout
 from trainables.record import TrialRecord, read_records
 
@@ -22,6 +25,7 @@ class TuningOutcome:
     Attributes:
         summary: the search.
         rows: of the comparison; none yet where there is none.
+        changes: how much tuning changes the answer.
         compared: the comparison; none where the best settings were not trained with every seed.
         failed: records of trials of the search that failed.
         damaged: files among the records of the search that are no readable record, and why.
@@ -31,6 +35,7 @@ class TuningOutcome:
 
     summary: SearchSummary
     rows: tuple[CellGroup, ...]
+    changes: tuple[Change, ...]
     compared: Outcome | None
     failed: tuple[TrialRecord, ...]
     damaged: tuple[str, ...]
@@ -50,12 +55,16 @@ def report_tuning(run_dir: Where) -> TuningOutcome:
     summary = state.summary()
     compared = report(layout) if layout.plan.is_file() else None
     rows: tuple[CellGroup, ...] = ()
+    changed: tuple[Change, ...] = ()
     if compared is not None:
-        rows = cell_groups(read_plan(layout), read_records(layout, {}), "validation")
-    warnings = published(layout, *write_tuning(layout, summary, rows))
+        plan = read_plan(layout)
+        rows = cell_groups(plan, read_records(layout, {}), "validation")
+        changed = changes(rows, _outdated(plan, state))
+    warnings = published(layout, *write_tuning(layout, summary, changed))
     return TuningOutcome(
         summary=summary,
         rows=rows,
+        changes=changed,
         compared=compared,
         failed=state.failed,
         damaged=tuple(map(str, damaged.values())),
@@ -64,21 +73,19 @@ def report_tuning(run_dir: Where) -> TuningOutcome:
     )
 
 
+def _outdated(plan: Iterable[PlannedTrial], state: SearchState) -> set[tuple[str, str]]:
+    """Arm and model of the tuned rows that have other settings than those that are chosen now."""
+    chosen = state.chosen()
+    best = {(g.arm, g.model, g.task): chosen.get(name) for name, g in state.groups.items()}
+    found = set()
+    for config in (trial.config for trial in plan if trial.config.tuned):
+        task = next(iter(config.tasks)) if config.arm.strategy == "single_task" else None
+        choice = best.get((config.arm_name, config.model_name, task))
+        if choice is None or not choice.made(config):
+            found.add((config.arm_name, config.model_name))
+    return found
+
+
 def has_search(layout: RunLayout) -> bool:
     """Whether a run directory is one of the command ``tune``."""
     return search_of(layout).search.is_file()
-
-
-def warm_start(run_dir: str | None) -> dict[str, GroupSummary]:
-    """What an earlier search found: name of a group -> its summary.
-
-    Raises:
-        ConfigError: there is no search in ``run_dir``, or it cannot be read.
-    """
-    if run_dir is None:
-        return {}
-    try:
-        state = read_search(search_of(layout_at(run_dir)))
-    except RunDirectoryError as error:
-        raise ConfigError(f"tune.warm_start={run_dir}: {error}") from error
-    return dict(zip(state.groups, state.summary().groups, strict=True))

@@ -153,8 +153,9 @@ class Population(SearchState):
         finished = [segment for segment in line if self.status(segment.key) == "finished"]
         return finished[-1] if finished else None
 
-    def _best(self, trials: list[Proposed]) -> int | None:
+    def _best(self, group: str) -> int | None:
         """The best of the members that came furthest, by the score after as many parts."""
+        trials = self.trials_of(group)
         rivals = [found for event in trials if (found := self._measured(event)) is not None]
         furthest = max((segment.generation for segment in rivals), default=0)
         standings = [self.standing(one) for one in rivals if one.generation == furthest]

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from orchestrator.plan import PlannedTrial
 from orchestrator.search.groups import Group, SearchPlan, SettingValues
 from orchestrator.search.ledger import Proposed
-from orchestrator.search.state import SearchState
+from orchestrator.search.state import SearchState, observed
 from orchestrator.search.summary import GroupSummary
-from search_spaces.proposals import Observed, propose
+from search_spaces.proposals import propose
 from trainables.errors import ConfigError
 
 REPEATS = 20
@@ -121,20 +121,13 @@ class Proposing:
         if proposal < len(best):
             return best[proposal]
         earlier = self._earlier.get(group.name)
-        history = [*(observed(earlier) if earlier else ()), *self._state.observed(group.name)]
+        # What a trial scored whose settings changed on the way, it does not owe to its last ones.
+        before = [one for one in earlier.tried if not one.schedule] if earlier else []
+        history = [*observed(before, group.rungs), *self._state.observed(group.name)]
         tune = description.tune
         return propose(
             description.space, group.facts, tune.search, tune.seed, proposal - len(best), history
         )
-
-
-def observed(earlier: GroupSummary) -> list[Observed]:
-    """An earlier search's trials of a group that have ended."""
-    return [
-        Observed(one.settings, one.status, one.score, one.rungs)  # type: ignore[arg-type]
-        for one in earlier.tried
-        if one.status != "unfinished"
-    ]
 
 
 def best_settings(

@@ -18,8 +18,9 @@ from orchestrator.schedule import clear_leaves, unfinished
 from orchestrator.search.choice import Chosen
 from orchestrator.search.cluster import Cluster
 from orchestrator.search.config import TunedExperimentConfig, load_tuned_experiment
+from orchestrator.search.earlier import earlier_of, keep_earlier, read_earlier
 from orchestrator.search.groups import SearchPlan
-from orchestrator.search.outcome import TuningOutcome, report_tuning, warm_start
+from orchestrator.search.outcome import TuningOutcome, report_tuning
 from orchestrator.search.proposing import check_proposals
 from orchestrator.search.searching import search_groups
 from orchestrator.search.state import SearchState
@@ -54,7 +55,7 @@ def plan_search(preset: str, space: str | Space, overrides: list[str]) -> Search
     """
     plan = _checked(load_tuned_experiment(preset, space, overrides))
     experiment = plan.experiment
-    warm_start(experiment.tune.warm_start)
+    read_earlier(experiment.tune.warm_start)
     if experiment.ray.address is None:
         return SearchPreview(experiment, plan, _resources(plan, [this_machine()]))
     from orchestrator.connection import connected
@@ -108,8 +109,8 @@ def run_tuning(
 
 
 def _run(plan: SearchPlan, layout: RunLayout, console: Console) -> TuningOutcome:
-    experiment = plan.experiment
-    earlier = warm_start(experiment.tune.warm_start)
+    experiment, search = plan.experiment, search_of(layout)
+    earlier = earlier_of(search, experiment.tune.warm_start)
     if experiment.ray.address is None:
         # Before Ray starts, which takes seconds.
         _resources(plan, [this_machine()])
@@ -117,8 +118,8 @@ def _run(plan: SearchPlan, layout: RunLayout, console: Console) -> TuningOutcome
     with taken(layout, experiment, None, console) as records, ExitStack() as stack:
         write_config(layout, experiment)
         cluster = Cluster(experiment, layout.where, stack, console)
-        search = search_of(layout)
         search.root.mkdir(exist_ok=True)
+        keep_earlier(search, earlier)
         state = search_groups(plan, search, earlier, cluster, console)
         chosen = state.chosen()
         trained = 0

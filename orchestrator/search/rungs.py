@@ -1,5 +1,8 @@
 """When the trials of a group are measured."""
 
+from bisect import bisect
+from collections.abc import Sequence
+
 from orchestrator.search.config import TunedExperimentConfig
 
 
@@ -24,3 +27,12 @@ def rungs(experiment: TunedExperimentConfig, budget: int) -> tuple[int, ...]:
         while (share := tune.grace * tune.reduction ** len(shares)) < 1:
             shares.append(share)
     return tuple(sorted({max(1, round(share * budget)) for share in shares}))
+
+
+def reached(rungs: Sequence[int], examples: float) -> int:
+    """How many rungs a trial has reached that was measured after so many examples.
+
+    A trial is measured at the first step that reaches a rung, which differs with the batch size:
+    compared are trials at the same rung.
+    """
+    return bisect(rungs, examples)

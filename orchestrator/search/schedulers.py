@@ -5,7 +5,6 @@ hard would lose every trial to tasks that are easy. Time is counted in training 
 """
 
 import math
-from bisect import bisect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from orchestrator.search.config import TuneConfig
 from orchestrator.search.ending import Ending
 from orchestrator.search.groups import Group
 from orchestrator.search.ledger import Measured
+from orchestrator.search.rungs import reached
 from orchestrator.search.state import SearchState
 from trainables.layout import RunLayout
 from trainables.record import read_record
@@ -80,7 +80,7 @@ class PerGroup(Scheduler):
         """Tell the group's scheduler of a measurement; gives what it decides."""
         self._add(key)
         group = self._state.group_of(key)
-        time = time_of(self._state.description.tune, bisect(group.rungs, examples))
+        time = time_of(self._state.description.tune, reached(group.rungs, examples))
         # Early on, weak encoders predict the majority class whatever their settings: of equal
         # scores the one with the lower loss is better, where a scheduler would let all go on.
         result = {TIME: time, SCORE: score - TIE_BREAK * loss}
@@ -128,7 +128,7 @@ class PerGroup(Scheduler):
         return TrialScheduler.CONTINUE
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        """A trial has ended by itself; whoever proposes the next one is to know."""
+        """A trial has ended, also by being stopped; whoever proposes the next one is to know."""
         key = _key(trial)
         path = self._layout.record(key)
         self._layout.fetch(path)
@@ -139,8 +139,7 @@ class PerGroup(Scheduler):
 def time_of(tune: TuneConfig, rung: int) -> float:
     """When a scheduler is told that a trial reached its group's rung number ``rung``, from 1.
 
-    A trial is measured at the first step that reaches a rung, which differs with the batch size:
-    compared are trials at the same rung. Times of asha and hyperband are their own rungs.
+    Times of asha and hyperband are their own rungs.
     """
     return float(rung) if tune.scheduler == "median" else tune.reduction ** (rung - 1)
 

@@ -7,9 +7,9 @@ from rich.console import Console
 from orchestrator.disk import check_room, disk_use
 from orchestrator.experiment import run_stages
 from orchestrator.footprints import largest
-from orchestrator.plan import Plan, PlannedTrial
+from orchestrator.plan import PlannedTrial
 from orchestrator.run_directory import sound_records
-from orchestrator.schedule import leaves_of, unfinished
+from orchestrator.schedule import leaves_of, remove_leaves, unfinished
 from orchestrator.search.cluster import Cluster
 from orchestrator.search.ending import Ending
 from orchestrator.search.evolving import Evolution, groups_at_once, waiting_checkpoints
@@ -60,6 +60,8 @@ def search_groups(
     if isinstance(state, Population):
         evolution = Evolution(state, plan, proposing, layout, ending, keep=keep)
     if not (evolution or proposing).more():
+        # A command that was killed at its very end has not.
+        _clear(plan, evolution, layout)
         return state
     tune, groups = experiment.tune, len(plan.groups)
     resources = cluster.resources(groups * tune.trials, lambda: largest(plan.largest))
@@ -82,14 +84,15 @@ def search_groups(
     _check_forerunners(plan.forerunners, layout)
     from orchestrator.search.tuner import run_evolution, run_search
 
+    ending.begin()
     console.print(_announced(plan), markup=False, soft_wrap=True)
     if isinstance(state, Population) and evolution is not None:
         at_once = groups_at_once(tune, groups, resources.slots)
         run_evolution(plan, state, evolution, at_once, ending, layout, resources, console)
     else:
         run_search(plan, state, proposing, ending, layout, resources, console)
-    if not keep and not (evolution or proposing).more():
-        _clear(whole, layout)
+    if not (evolution or proposing).more():
+        _clear(plan, evolution, layout)
     # Of trials whose process died, only the records say so.
     return state_of(description, ledger, read_records(layout, {}))
 
@@ -127,9 +130,11 @@ def _check_forerunners(forerunners: tuple[PlannedTrial, ...], layout: RunLayout)
             raise TrialError(f"{trial.config.title}: trials of the search need it, and it {reason}")
 
 
-def _clear(whole: Plan, layout: RunLayout) -> None:
-    """Remove what trials of a search that has ended needed of others."""
-    for key in leaves_of(whole.trials):
-        for path in (layout.teaching(key), layout.weights(key)):
-            path.unlink(missing_ok=True)
-            layout.removed(path)
+def _clear(plan: SearchPlan, evolution: Evolution | None, layout: RunLayout) -> None:
+    """Remove what trials of a search that has ended needed of others and of each other."""
+    if plan.experiment.checkpoint.keep:
+        return
+    some = [plan.trial(group, {}) for group in plan.groups]
+    remove_leaves(layout, leaves_of((*plan.forerunners, *some)))
+    if evolution is not None:
+        evolution.clear()

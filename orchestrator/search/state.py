@@ -4,13 +4,14 @@ Everything follows from the description, the ledger and the records, so a search
 an interruption stands where it stood, and a report needs nothing else. Knows nothing of Ray.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from orchestrator.search.choice import Chosen, chosen
 from orchestrator.search.config import TuneConfig
 from orchestrator.search.groups import Group
 from orchestrator.search.ledger import Continued, Event, Ledger, Measured, Proposed
+from orchestrator.search.rungs import reached
 from orchestrator.search.summary import GroupSummary, SearchSummary, Tried
 from search_spaces.proposals import Observed, importances
 from search_spaces.space import Space
@@ -139,11 +140,7 @@ class SearchState:
 
     def observed(self, group: str) -> list[Observed]:
         """The trials of a group that have ended, for whoever proposes the next."""
-        return [
-            Observed(one.settings, one.status, one.score, one.rungs)  # type: ignore[arg-type]
-            for one in map(self.tried, self.trials_of(group))
-            if one.status != "unfinished"
-        ]
+        return observed(map(self.tried, self.trials_of(group)), self.groups[group].rungs)
 
     def tried(self, event: Proposed) -> Tried:
         """A trial, for the report."""
@@ -184,24 +181,25 @@ class SearchState:
         """Name of a group -> what is best; groups of which no trial was measured are left out."""
         found = {}
         for name in self.groups:
-            trials = self.trials_of(name)
-            index = self._best(trials)
+            index = self._best(name)
             if index is not None:
-                [best] = [event for event in trials if event.number == index]
+                [best] = [event for event in self.trials_of(name) if event.number == index]
                 found[name] = self._choice(best)
         return found
 
     def _choice(self, event: Proposed) -> Chosen:
         return Chosen(event.settings)
 
-    def _best(self, trials: list[Proposed]) -> int | None:
+    def _best(self, group: str) -> int | None:
+        trials = self.trials_of(group)
         losses = {event.number: self.loss(event.key) for event in trials}
         return chosen(
-            map(self.tried, trials), {n: loss for n, loss in losses.items() if loss is not None}
+            map(self.tried, trials),
+            {n: loss for n, loss in losses.items() if loss is not None},
+            self.groups[group].rungs,
         )
 
     def _group(self, group: Group) -> GroupSummary:
-        trials = self.trials_of(group.name)
         return GroupSummary(
             arm=group.arm,
             label=group.label,
@@ -209,10 +207,24 @@ class SearchState:
             model=group.model,
             task=group.task,
             metric=group.metric,
-            tried=tuple(map(self.tried, trials)),
-            chosen=self._best(trials),
+            tried=tuple(map(self.tried, self.trials_of(group.name))),
+            chosen=self._best(group.name),
             importances=importances(self.description.space, group.facts, self.observed(group.name)),
         )
+
+
+def observed(tried: Iterable[Tried], rungs: Sequence[int]) -> list[Observed]:
+    """Those of a group's trials that have ended, for whoever proposes the next."""
+    return [
+        Observed(
+            one.settings,
+            one.status,  # type: ignore[arg-type]
+            one.score,
+            [(reached(rungs, examples), score) for examples, score in one.rungs],
+        )
+        for one in tried
+        if one.status != "unfinished"
+    ]
 
 
 def final_score(record: TrialRecord) -> float:

@@ -1,8 +1,8 @@
 """What a hyperparameter search tried, as plain values that a report can be made of.
 
 A group (arm x model, and task for ``single_task``) is searched on its own, with the same number of
-trials and the same budget as every other. Budgets are counted in training examples, so that arms
-and batch sizes are comparable. Scores are fractions, higher is better, measured on ``selection``.
+trials as every other. Budgets are counted in training examples, so that arms and batch sizes are
+comparable. Scores are fractions, higher is better, measured on ``selection``.
 """
 
 import math

@@ -20,7 +20,8 @@ class Observed:
         status: how it ended: trained to the end, stopped by the scheduler, NaN or infinite, or
             for another reason.
         score: of a finished trial; higher is better. None or NaN: it has none.
-        rungs: of a stopped one, (examples seen, score) each time it was measured, in any order.
+        rungs: of a stopped one, (number of the rung, score) each time it was measured, in any
+            order. Trials at the same rung came equally far, whatever their batch size.
     """
 
     settings: Mapping[str, Any]
@@ -36,10 +37,10 @@ class Observed:
 
     @property
     def finite_rungs(self) -> dict[int, float]:
-        """Examples seen -> score of a stopped trial, NaN and infinite ones left out."""
+        """Number of the rung -> score of a stopped trial, NaN and infinite ones left out."""
         if self.status != "stopped":
             return {}
-        return {seen: score for seen, score in self.rungs if math.isfinite(score)}
+        return {rung: score for rung, score in self.rungs if math.isfinite(score)}
 
 
 class Proposer(ABC):

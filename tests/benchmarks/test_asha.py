@@ -22,7 +22,7 @@ def outcome(spent: list[int], scores: dict[int, float]) -> Any:
     stat = Stat.of(scores)
     row = SimpleNamespace(tuned=True, arm="single_task", model="m", headline=lambda task: stat)
     default = SimpleNamespace(tuned=False, arm="single_task", model="m")
-    return TuningOutcome(summary, (default, row), None, (), (), 0, ())  # type: ignore[arg-type]
+    return TuningOutcome(summary, (default, row), (), None, (), (), 0, ())  # type: ignore[arg-type]
 
 
 def test_the_table_says_what_was_spent_and_found() -> None:

@@ -215,16 +215,6 @@ BAD = [
         ["define.arms.shared_encoder.weighting={weights: {sentiment: 2}}"],
         "define.arms.shared_encoder: weighting.weights are not used by weighting.name=equal",
     ),
-    (
-        ["define.arms.shared_encoder.weighting={name: fixed, weights: {sentimnt: 2}}"],
-        "define.arms.shared_encoder.weighting.weights: sentimnt is none of the tasks; "
-        "did you mean sentiment?",
-    ),
-    (
-        ["define.arms.shared_encoder.sampling.batch=joint", "training.batch_size=4"],
-        "define.arms.shared_encoder.sampling.batch=joint: 3 tasks share a batch, so "
-        "training.batch_size must be at least 6, not 4",
-    ),
     (["training.warmup=1.5"], "training.warmup: input should be less than 1"),
     (["training.warmup=5 minutes"], "training.warmup: "),
     (["training.ema_decay=1"], "training.ema_decay: input should be less than 1, not 1"),

@@ -70,8 +70,31 @@ def test_fractions_of_the_training_data_are_rounded_up(tiny_bert: Path) -> None:
             "define.arms.shared_encoder.train_fraction=0",
             r"define\.arms\.shared_encoder\.train_fraction: input should be greater than 0",
         ),
+        (
+            "define.arms.shared_encoder.weighting={name: fixed, weights: {sentimnt: 2}}",
+            r"define\.arms\.shared_encoder\.weighting\.weights: sentimnt is not among the arm's "
+            r"tasks; did you mean sentiment\?",
+        ),
+        (
+            "define.arms.shared_encoder={sampling: {batch: joint}, training: {batch_size: 3}}",
+            r"define\.arms\.shared_encoder\.sampling\.batch=joint: 2 tasks share a batch, so "
+            r"training\.batch_size must be at least 4, not 3",
+        ),
     ],
 )
 def test_settings_that_no_arm_can_have(override: str, message: str, tiny_bert: Path) -> None:
     with pytest.raises(ConfigError, match=message):
         planned(tiny_bert, override)
+
+
+def test_what_methods_ask_is_asked_of_an_arms_own_tasks_and_settings(tiny_bert: Path) -> None:
+    joint = "define.arms.shared_encoder.sampling.batch=joint"
+    assert planned(tiny_bert, joint, "training.batch_size=4").trials
+    with pytest.raises(ConfigError, match="3 tasks share a batch"):
+        planned(
+            tiny_bert, joint, "training.batch_size=4", "tasks=[sentiment,acceptability,paraphrase]"
+        )
+    own = "define.arms.shared_encoder.training.batch_size=4"
+    assert planned(tiny_bert, joint, "training.batch_size=2", own).trials
+    alone = "define.arms.shared_encoder.tasks=[sentiment]"
+    assert planned(tiny_bert, joint, "training.batch_size=1", alone).trials

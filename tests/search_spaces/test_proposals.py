@@ -44,7 +44,7 @@ def history(trials: int, status: Status = "finished") -> list[Observed]:
     drawn = [propose(MIXED, facts(), "random", 99, index) or {} for index in range(trials)]
     if status == "finished":
         return [Observed(settings, "finished", score(settings)) for settings in drawn]
-    rungs = [((400, score(s) - 1), (800, score(s))) for s in drawn]
+    rungs = [((1, score(s) - 1), (2, score(s))) for s in drawn]
     return [Observed(s, status, None, r) for s, r in zip(drawn, rungs, strict=True)]
 
 
@@ -190,7 +190,7 @@ def test_tpe_takes_a_trial_that_came_further_for_better() -> None:
             t.settings,
             "stopped",
             None,
-            ((1000, -5.0),) if score(dict(t.settings)) < -0.8 else t.rungs,
+            ((3, -5.0),) if score(dict(t.settings)) < -0.8 else t.rungs,
         )
         for t in seen
     ]
@@ -212,7 +212,7 @@ def test_what_diverged_is_never_attractive_however_many_there_are(bad: Status) -
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, None])
 def test_scores_that_are_no_numbers_do_no_harm(status: Status, value: float | None) -> None:
     settings = [trial.settings for trial in history(STARTUP + 2)]
-    rungs = () if value is None else ((100, value),)
+    rungs = () if value is None else ((1, value),)
     seen = [Observed(s, status, value, rungs) for s in settings]
     # Without a single score there is nothing to learn from.
     random = propose(MIXED, facts(), "random", 4, 1)

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from orchestrator.report.cells import CellGroup, cell_groups
-from orchestrator.report.gain import changes
+from orchestrator.report.gain import Change, changes
 from orchestrator.report.scales import scale_of
 from orchestrator.report.tuning import (
     print_tuning,
@@ -35,7 +35,7 @@ from orchestrator.report.tuning_views import (
 from orchestrator.report.views import View
 from orchestrator.search.summary import GroupSummary, SearchSummary
 from tests.pages import HOSTILE, Tags
-from tests.records import by_key, record, right, trial
+from tests.records import Trial, by_key, record, right, trial
 from tests.searches import group, realistic, search, tried
 from trainables.layout import RunLayout
 
@@ -96,9 +96,9 @@ def one_group() -> SearchSummary:
     return search(realistic(12).groups[-1])
 
 
-def printed(summary: SearchSummary, width: int, groups: tuple[CellGroup, ...] = ()) -> str:
+def printed(summary: SearchSummary, width: int, gained: tuple[Change, ...] = ()) -> str:
     console = Console(width=width, file=io.StringIO(), record=True, force_terminal=True)
-    print_tuning(console, summary, groups)
+    print_tuning(console, summary, gained)
     return console.export_text()
 
 
@@ -188,6 +188,32 @@ def test_tuned_is_never_set_beside_untuned_single_task() -> None:
     assert (default.mean, gain.mean) == (approx(0.1), approx(0.1))
 
 
+def test_a_gain_that_has_to_do_with_longer_training_is_said() -> None:
+    def row(epochs: int, seed: int = 41, *, tuned: bool = False) -> Trial:
+        return trial("single_task", ["sst2"], seed=seed, tuned=tuned, training={"epochs": epochs})
+
+    def told(*plan: Trial) -> tuple[str, ...]:
+        [one] = changes(cell_groups(plan, by_key(*map(record, plan)), "validation"))
+        return notes(search(), [one])
+
+    assert told(row(3), row(3, tuned=True)) == ()
+    assert told(row(3, tuned=True)) == ()
+    [note] = told(row(1), row(1, 42), row(3, tuned=True), row(5, 42, tuned=True))
+    assert note.startswith("single_task, tiny: passes over the data: 3 to 5 tuned, 1 at the preset")
+
+
+def test_rows_of_settings_that_are_no_longer_chosen_are_compared_with_nothing() -> None:
+    known = changes(final(**FINAL))
+    single, shared = found = changes(final(**FINAL), {("single_task", "tiny")})
+    assert (single.gain, shared.tuned) == (None, None)
+    assert (shared.default, shared.gain) == (known[1].default, known[1].gain)
+    assert (single.notes != (), shared.notes) == (True, ())
+    shown = printed(search(), 400, found) + tuning_html(search(), found)
+    shown += tuning_markdown(search(), found) + tuning_json(search(), found)
+    # In JSON beside the row and among the notes.
+    assert shown.count("compared with nothing") == 3 + 2
+
+
 def test_seeds_that_differ_are_counted_column_by_column() -> None:
     rows = changes_view(changes(final(**FINAL | {"single_task__tuned": (8,)}))).rows
     assert rows[2][-1].text == "2 / 1 / 2"
@@ -197,7 +223,7 @@ def test_without_tuned_rows_there_is_no_answer_to_compare() -> None:
     summary = search(group([tried(0)], 0))
     untuned = final(single_task=(6,), shared_encoder=(7,))
     assert changes(untuned) == ()
-    assert "How much" not in tuning_html(summary) + printed(summary, 100, untuned)
+    assert "How much" not in tuning_html(summary) + printed(summary, 100, changes(untuned))
 
 
 @pytest.mark.parametrize(
@@ -258,7 +284,7 @@ def test_places_on_an_axis() -> None:
 
 @pytest.mark.parametrize("name", EDGES)
 def test_every_format_of_any_search(name: str, tmp_path: Path) -> None:
-    write_tuning(RunLayout(tmp_path), EDGES[name], final(**FINAL))
+    write_tuning(RunLayout(tmp_path), EDGES[name], changes(final(**FINAL)))
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
         f"tuning.{ending}" for ending in ENDINGS
     )
@@ -267,13 +293,13 @@ def test_every_format_of_any_search(name: str, tmp_path: Path) -> None:
 
 
 def test_the_same_search_gives_the_same_bytes_in_any_process(tmp_path: Path) -> None:
-    groups = final(**FINAL)
-    write_tuning(RunLayout(tmp_path / "one"), one_group(), groups)
+    write_tuning(RunLayout(tmp_path / "one"), one_group(), changes(final(**FINAL)))
     code = (
         "from tests.orchestrator.report.test_tuning import *\n"
         "import matplotlib\n"
         "matplotlib.rcParams['font.size'] = 30\n"
-        f"write_tuning(RunLayout({str(tmp_path / 'two')!r}), one_group(), final(**FINAL))"
+        f"write_tuning(RunLayout({str(tmp_path / 'two')!r}), one_group(), "
+        "changes(final(**FINAL)))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     for ending in ENDINGS:
@@ -324,7 +350,7 @@ def test_markdown_keeps_its_columns_whatever_the_names() -> None:
 
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
 def test_nothing_is_cut_on_any_terminal(width: int) -> None:
-    text = printed(realistic(12), width, final(**FINAL))
+    text = printed(realistic(12), width, changes(final(**FINAL)))
     assert "…" not in text
     assert max(map(len, text.splitlines())) <= width
     for word in ("single_task, cola", "diverged", "CUDA", "exponent", "+10.00 to +20.00"):

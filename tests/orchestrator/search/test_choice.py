@@ -9,6 +9,8 @@ from orchestrator.search.choice import chosen
 from orchestrator.search.summary import Tried
 from tests.searches import tried
 
+RUNGS = (1000, 3000)
+
 
 @pytest.mark.parametrize(
     ("trials", "losses", "expected"),
@@ -32,11 +34,13 @@ from tests.searches import tried
             {},
             2,
         ),
+        # They were measured at the same rung, which the larger batch stepped over.
+        ([tried(0, 0.6, "stopped", 3000), tried(1, 0.5, "unfinished", 3008)], {}, 0),
         ([tried(0, 0.0), tried(1, -0.5)], {}, 0),
     ],
 )
 def test_known_choices(
     trials: Sequence[Tried], losses: dict[int, float], expected: int | None
 ) -> None:
-    assert chosen(trials, losses) == expected
-    assert chosen(list(reversed(trials)), losses) == expected
+    assert chosen(trials, losses, RUNGS) == expected
+    assert chosen(list(reversed(trials)), losses, RUNGS) == expected

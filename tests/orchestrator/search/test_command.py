@@ -42,7 +42,7 @@ def test_every_key_of_a_search_can_be_overridden(key: str, kind: Any) -> None:
         (["quick", "tune.trials=0"], "tune.trials: input should be greater than 0, not 0"),
         (["quick", "tune.scheduler=ahsa"], "tune.scheduler: input should be 'asha', 'hyperband'"),
         (["quick", "tune.search=tpe"], "tune.search: input should be 'random', 'sobol'"),
-        (["quick", "tune.reduction=1"], "tune.reduction: input should be greater than 1, not 1"),
+        (["quick", "tune.reduction=1.01"], "tune.reduction: input should be greater than or equal"),
         (["quick", "tune.grace=1"], "tune.grace: input should be less than 1, not 1"),
         (["quick", "tune.grace=nan"], "tune.grace: input should be "),
         (["quick", "tune.seed=-1"], "tune.seed: input should be greater than or equal to 0"),
@@ -88,20 +88,86 @@ def test_a_space_that_fits_no_arm_is_one_line(
     )
 
 
+@pytest.mark.parametrize(
+    ("parameters", "told"),
+    [
+        ({"arm__weighting__name": "{choice: [equal, gradnorm]}"}, "gradnorm"),
+        (
+            {
+                "arm__sampling__batch": "{choice: [joint]}",
+                "training__batch_size": "{choice: [2, 8]}",
+            },
+            "define.arms.shared_encoder.sampling.batch=joint: 2 tasks share a batch, so "
+            "training.batch_size must be at least 4, not 2",
+        ),
+        (
+            {
+                "arm__weighting__name": "{choice: [fixed]}",
+                "arm__weighting__weights__sentimnt": "{choice: [0.5, 2.0]}",
+            },
+            "define.arms.shared_encoder.weighting.weights: sentimnt is not among the arm's tasks; "
+            "did you mean sentiment?",
+        ),
+    ],
+)
 def test_settings_that_cannot_be_used_are_told_before_anything_is_trained(
-    command: Command, searches: WithoutRay, tiny_bert: Path, tmp_path: Path
+    parameters: dict[str, str],
+    told: str,
+    command: Command,
+    searches: WithoutRay,
+    tiny_bert: Path,
+    tmp_path: Path,
+) -> None:
+    rate = "{log_uniform: [1.0e-4, 1.0e-3]}"
+    space = space_file(tmp_path, training__learning_rate=rate, **parameters)
+    arms = ("tasks=[sentiment,paraphrase]", "arms=[shared_encoder]", "tune.trials=8")
+    settings = overrides(tiny_bert, *arms)
+    for more in ((), ("--plan",)):
+        ended = command("tune", "demo", space, *settings, *more)
+        assert ended.code == 2
+        assert ended.err.startswith(
+            "error: space s: for shared_encoder tiny it proposes settings that"
+        )
+        assert told in ended.err
+        assert ended.err.count("\n") == 1
+    assert not searches.started
+
+
+@pytest.mark.parametrize(
+    ("condition", "told"),
+    [
+        ("arm: single_tsk", "when arm: single_tsk is unknown; did you mean single_task?"),
+        ("arm: [single_task, 5]", "when arm: 5 is unknown; there are "),
+        ("model: tny", "when model: tny is unknown; did you mean tiny?"),
+        ("task: sentimant", "when task: sentimant is unknown; did you mean sentiment?"),
+    ],
+)
+def test_a_condition_on_a_name_that_is_nowhere_is_one_line(
+    condition: str,
+    told: str,
+    command: Command,
+    searches: WithoutRay,
+    tiny_bert: Path,
+    tmp_path: Path,
 ) -> None:
     space = space_file(
         tmp_path,
-        arm__weighting__name="{choice: [equal, gradnorm]}",
-        training__learning_rate="{log_uniform: [1.0e-4, 1.0e-3]}",
+        training__learning_rate="{choice: [1.0e-4, 1.0e-3]}",
+        training__warmup=f"{{uniform: [0.0, 0.1], when: {{{condition}}}}}",
     )
-    arms = ("tasks=[sentiment,paraphrase]", "arms=[shared_encoder]", "tune.trials=8")
-    ended = command("tune", "demo", space, *overrides(tiny_bert, *arms))
+    ended = command("tune", "demo", space, *overrides(tiny_bert, *FEW))
     assert ended.code == 2
-    assert ended.err.startswith("error: space s: for shared_encoder tiny it proposes settings that")
-    assert "gradnorm" in ended.err
+    assert ended.err.startswith(f"error: space s: training.warmup: {told}")
+    assert ended.err.count("\n") == 1
     assert not searches.started
+
+
+def test_a_condition_may_name_an_arm_model_or_task_that_is_not_of_this_experiment(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
+    rate = "{choice: [1.0e-4], when: {arm: [shared_encoder, single_task], task: [cola, sentiment]}}"
+    space = space_file(tmp_path, training__learning_rate=rate)
+    assert load_tuned_experiment("demo", space, overrides(tiny_bert, *FEW))
 
 
 def test_a_run_directory_is_of_one_command(

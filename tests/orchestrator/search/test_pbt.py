@@ -1,6 +1,8 @@
 """Population based training, run in this process: what is trained, copied, counted and chosen."""
 
+import io
 import os
+import shutil
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -10,17 +12,19 @@ from typing import Any
 
 import pytest
 import yaml
+from rich.console import Console
 
 from orchestrator.report.tuning_views import chosen_view, scheduled
 from orchestrator.schedule import failed
 from orchestrator.search.config import load_tuned_experiment
+from orchestrator.search.earlier import read_earlier
 from orchestrator.search.ending import Ending
 from orchestrator.search.evolving import Evolution, groups_at_once, waiting_checkpoints
 from orchestrator.search.groups import SearchPlan
 from orchestrator.search.ledger import Continued, Ledger
-from orchestrator.search.outcome import warm_start
 from orchestrator.search.population import Population, in_force
 from orchestrator.search.proposing import Proposing, check_proposals
+from orchestrator.search.searching import search_groups
 from orchestrator.search.state import final_score
 from orchestrator.search.stored import describe_search, read_search, state_of
 from orchestrator.search.summary import GroupSummary, SearchSummary, Spent
@@ -398,6 +402,19 @@ def test_a_member_that_failed_is_replaced_or_tried_again(
         assert timeless(search(plan, tmp_path).summary()) == timeless(searched[2].summary())
 
 
+def test_checkpoints_that_a_killed_command_left_at_its_very_end_are_removed(
+    searched: tuple[SearchPlan, Path, Population], tmp_path: Path
+) -> None:
+    plan, folder, state = searched
+    shutil.copytree(folder / "search", tmp_path / "search")
+    layout = layout_of(tmp_path)
+    left = layout.checkpoints(next(iter(state.proposed)))
+    left.mkdir(parents=True)
+    # Nothing is left to be trained, so no cluster is asked for.
+    search_groups(plan, layout, {}, None, Console(file=io.StringIO()))  # type: ignore[arg-type]
+    assert not left.exists()
+
+
 def test_members_may_be_added_later(tiny_bert: Path, tmp_path: Path) -> None:
     before = search(plan_of(tiny_bert, "tune.trials=4"), tmp_path)
     lines = [before.line(event) for event in before.proposed.values()]
@@ -409,7 +426,7 @@ def test_members_may_be_added_later(tiny_bert: Path, tmp_path: Path) -> None:
 def test_an_earlier_search_gives_the_first_member(
     searched: tuple[SearchPlan, Path, Population], tiny_bert: Path, tmp_path: Path
 ) -> None:
-    earlier = warm_start(str(searched[1]))
+    earlier = read_earlier(str(searched[1]))
     [group] = earlier.values()
     assert group.choice is not None
     plan = plan_of(tiny_bert, "tune.seed=5")
@@ -424,6 +441,7 @@ def test_an_earlier_search_gives_the_first_member(
         ([], Space(name="fixed", parameters={"model.dropout": Choice(values=(0.0, 0.1))}), "fixed"),
         (["training.early_stopping={patience: 1}"], SPACE, r"training\.early_stopping"),
         (["tune.search=grid"], SPACE, "search=grid"),
+        (["tune.search=optuna"], SPACE, "search=optuna"),
         (["tune.trials=3"], SPACE, "trials=3"),
     ],
 )

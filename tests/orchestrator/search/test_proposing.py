@@ -1,6 +1,7 @@
 """What a search tries: the same in all groups, nothing twice, the best of earlier ones first."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,27 @@ def test_the_best_of_an_earlier_search_is_tried_first(tiny_bert: Path, tmp_path:
     assert rates(given, single) == [2e-4, rates(others, single)[0]]
     # What this space has not is not tried.
     assert rates(given, "shared_encoder tiny") == rates(others, "shared_encoder tiny")
+
+
+def test_optuna_learns_from_earlier_trials_but_for_those_whose_settings_changed(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
+    seen = [tried(n, n / 100, settings={RATE: 1e-4 + n * 1e-6}) for n in range(12)]
+    changed = [replace(one, schedule=((0.0, {RATE: 3e-5}), (0.5, one.settings))) for one in seen]
+    more = ("tasks=[sentiment]", "arms=[single_task]", "tune.search=optuna", "tune.trials=6")
+    found = []
+    for name, trials in (("none", []), ("seen", seen), ("changed", changed)):
+        (tmp_path / name).mkdir()
+        earlier = {"single_task tiny sentiment": group(trials)}
+        search = Proposals(tmp_path / name, tiny_bert, "quick", *more, earlier=earlier)
+        found.append([event.settings for event in search.all()])
+    assert found[0] == found[2] != found[1]
+
+
+def test_trials_of_a_search_never_look_at_test(tiny_bert: Path, tmp_path: Path) -> None:
+    own = ("define.arms.single_task.training.evaluate_test=true", "training.evaluate_test=true")
+    search = Proposals(tmp_path, tiny_bert, "quick", *own, "tune.trials=1")
+    for event in search.all():
+        trial = search.plan.trial(search.state.groups[event.group], event.settings)
+        assert not trial.config.training.evaluate_test
+    assert all(trial.config.training.evaluate_test for trial in search.plan.refit({}).trials)

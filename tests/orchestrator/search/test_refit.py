@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.run_directory import read_plan
+from orchestrator.search import state
 from orchestrator.search.ending import Ending
+from orchestrator.search.outcome import report_tuning
 from tests.orchestrator.command import Command
 from tests.orchestrator.search.without_ray import WithoutRay, overrides, reported, space_file
 from trainables.errors import ConfigError, TrialError
@@ -44,6 +46,28 @@ def test_tuned_rows_have_the_chosen_settings_of_their_groups(
     assert [trial.config for trial in plan] == tuned
 
 
+def test_tuned_rows_are_not_reported_as_of_a_choice_that_they_were_not_trained_with(
+    searches: WithoutRay, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each trial of the grid is better than the one before.
+    monkeypatch.setattr(state, "final_score", lambda record: record.config.training.learning_rate)
+    space = space_file(tmp_path, training__learning_rate=RATES)
+    more = ("tasks=[sentiment]", "arms=[single_task]", "tune.search=grid", "tune.scheduler=none")
+    settings = overrides(tiny_bert, *more)
+    [first] = searches.tune(tmp_path / "run", space, [*settings, "tune.trials=1"]).changes
+    assert first.gain is not None
+    assert first.notes == ()
+    searches.tune(tmp_path / "run", space, [*settings, "tune.trials=2", "tune.refit=false"])
+    outcome = report_tuning(tmp_path / "run")
+    [group], [change] = outcome.summary.groups, outcome.changes
+    assert group.chosen == 1
+    assert (change.gain, change.tuned) == (None, None)
+    assert "compared with nothing" in RunLayout(tmp_path / "run").tuning("md").read_text()
+    [last] = searches.tune(tmp_path / "run", space, [*settings, "tune.trials=2"]).changes
+    assert last.gain is not None
+    assert last.notes == ()
+
+
 def test_students_and_second_phases_are_searched_on_forerunners_that_are_trained_once(
     searches: WithoutRay, tiny_bert: Path, tmp_path: Path
 ) -> None:
@@ -70,6 +94,41 @@ def test_students_and_second_phases_are_searched_on_forerunners_that_are_trained
     assert not outcome.compared.missing
     tuned = [trial.config for trial in read_plan(RunLayout(run)) if trial.config.tuned]
     assert {config.arm_name for config in tuned} == {"student", "second"}
+
+
+def test_what_a_command_left_that_was_killed_at_its_very_end_is_removed(
+    searches: WithoutRay, tiny_bert: Path, tmp_path: Path
+) -> None:
+    arms = (STUDENT, "arms=[student]", "tune.trials=1", "tune.refit=false")
+    settings = overrides(tiny_bert, *arms)
+    searches.tune(tmp_path / "run", "quick", settings)
+    teacher, search = searches.started[0], RunLayout(tmp_path / "run" / "search")
+    left = search.teaching(teacher)
+    assert not left.exists()
+    left.write_bytes(b"logits")
+    searches.tune(tmp_path / "run", "quick", settings)
+    assert not left.exists()
+    # What cannot be removed keeps nobody from their report.
+    left.mkdir()
+    assert searches.tune(tmp_path / "run", "quick", settings).summary.groups[0].choice
+
+
+def test_the_time_of_a_search_begins_when_the_trials_that_it_needs_have_ended(
+    searches: WithoutRay, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before: list[int] = []
+    begin = Ending.begin
+
+    def begins(ending: Ending) -> None:
+        assert not ending.now
+        begin(ending)
+        assert ending.now
+        before.append(len(searches.started))
+
+    monkeypatch.setattr(Ending, "begin", begins)
+    arms = (STUDENT, "arms=[student]", "tune.max_hours=1e-12", "tune.refit=false")
+    searches.tune(tmp_path / "run", "quick", overrides(tiny_bert, *arms))
+    assert before == [len(searches.started)] == [2]
 
 
 def test_a_setting_of_the_model_cannot_be_searched_where_trials_need_others(

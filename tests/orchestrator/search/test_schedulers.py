@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from orchestrator.search.config import TuneConfig
+from orchestrator.search.ledger import Measured
 from orchestrator.search.rungs import rungs
 from tests.orchestrator.search.made_up import BUDGET, MadeUp, group
 
@@ -83,6 +84,28 @@ def test_a_rung_counts_at_the_first_step_that_reaches_it(
         trial = type("Trial", (), {"config": {"cell": {"key": f"a{number}"}}})
         stopped = search.scheduler.on_trial_result(None, trial, result) == "STOP"
         assert stopped == (number == 1), batch
+
+
+def test_trials_at_the_same_rung_came_equally_far(tmp_path: Path) -> None:
+    search = MadeUp(tmp_path, group(budget=1016, rungs=(64, 254)))
+    for number, (seen, score) in enumerate(((254, 0.6), (256, 0.5))):
+        search.propose("a", number)
+        for examples, decision in ((64, "continue"), (seen, "stop")):
+            search.state.add(
+                Measured.model_validate(
+                    {
+                        "key": f"a{number}",
+                        "examples": examples,
+                        "score": score,
+                        "loss": 0.5,
+                        "seconds": 1.0,
+                        "decision": decision,
+                    }
+                )
+            )
+    assert search.state.summary().groups[0].chosen == 0
+    one, other = search.state.observed("a")
+    assert (one.rungs, other.rungs) == ([(1, 0.6), (2, 0.6)], [(1, 0.5), (2, 0.5)])
 
 
 def test_median_stops_what_was_never_as_good_as_the_others_on_average(tmp_path: Path) -> None:
