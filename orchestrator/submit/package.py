@@ -43,13 +43,13 @@ class Request:
     Attributes:
         arguments: of ``python -m orchestrator`` on the cluster.
         run_dir: where it lives on the cluster; a path or URL.
-        files: of the user, to be sent: place below ``SENT`` -> file.
+        files: of the user, to be sent: place below ``SENT`` -> content.
         command: what was typed, from which it can be typed again.
     """
 
     arguments: tuple[str, ...]
     run_dir: str
-    files: dict[str, Path]
+    files: dict[str, bytes]
     command: tuple[str, ...]
 
     @property
@@ -65,8 +65,9 @@ class Request:
 
     @property
     def digest(self) -> str:
-        """Differs where another grid is asked for."""
-        return hashlib.sha256(json.dumps(self.arguments).encode()).hexdigest()
+        """Differs where another grid is asked for, also by a file of the same name."""
+        files = {place: hashlib.sha256(file).hexdigest() for place, file in self.files.items()}
+        return hashlib.sha256(json.dumps([self.arguments, files]).encode()).hexdigest()
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -134,12 +135,12 @@ def make_request(
             f"--run-dir {where}: give a path from / or a URL that all nodes of the cluster share; "
             "the cluster does not know this folder"
         )
-    files: dict[str, Path] = {}
+    files: dict[str, bytes] = {}
     arguments = ["run" if space is None else "tune"]
     for given in (preset, space):
         if given is not None and given.endswith((".yaml", ".yml")):
             place = f"{len(files)}/{Path(given).name}"
-            files[place] = Path(given)
+            files[place] = Path(given).read_bytes()
             given = place
         arguments += [] if given is None else [given]
     arguments += [*overrides, "ray.address=auto", "--run-dir", where]
@@ -184,8 +185,8 @@ def packaged(request: Request) -> Iterator[list[str]]:
             folders.append(shutil.copytree(source, root / source.name, ignore=ignored))
         if request.files:
             folders.append(root / SENT)
-        for place, path in request.files.items():
+        for place, content in request.files.items():
             target = root / SENT / place
             target.parent.mkdir(parents=True)
-            shutil.copyfile(path, target)
+            target.write_bytes(content)
         yield [str(folder) for folder in folders]

@@ -47,6 +47,28 @@ def test_the_id_follows_from_the_run_directory() -> None:
     assert len(odd) < 60
 
 
+def test_a_preset_or_space_that_was_edited_is_another_grid(tmp_path: Path) -> None:
+    """The command is the same; a running job that was sent the old file is not joined."""
+    files = {"preset": tmp_path / "mine.yaml", "space": tmp_path / "space.yaml"}
+    files["preset"].write_text((PROJECT / "search_spaces/presets/demo.yaml").read_text())
+    files["space"].write_text((PROJECT / "search_spaces/spaces/quick.yaml").read_text())
+    given = {name: str(path) for name, path in files.items()}
+    digests = {request(**given).digest}
+    for path in files.values():
+        path.write_text(path.read_text() + "# edited\n")
+        edited = request(**given)
+        # What is sent is what was hashed, whatever happens to the file meanwhile.
+        content = path.read_bytes()
+        path.write_text("half")
+        with packaged(edited) as folders:
+            [sent] = Path(folders[-1]).rglob(path.name)
+            assert sent.read_bytes() == content
+        path.write_bytes(content)
+        digests.add(edited.digest)
+    assert len(digests) == 3
+    assert request(**given).digest in digests
+
+
 @pytest.mark.parametrize(
     ("overrides", "run_dir", "message"),
     [
