@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.submit.package import SENT, Request, load, make_request, packaged
 from tests.conftest import PROJECT
-from trainables.errors import ConfigError
+from trainables.errors import ConfigError, RunDirectoryError
 
 DATA = "define.tasks.mine={text: [a], label: b, files: {train: %s, validation: /shared/b.csv}}"
 
@@ -70,6 +70,20 @@ def test_a_preset_or_space_that_was_edited_is_another_grid(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
+    ("overrides", "run_dir"),
+    [
+        ((), "s3://KEY:SECRET@bucket/x"),
+        ((), "abfs://box@a.dfs.core.windows.net/x?sig=SECRET"),
+        (("tune.warm_start=s3://KEY:SECRET@bucket/x",), None),
+    ],
+)
+def test_a_url_with_keys_is_not_sent(overrides: tuple[str, ...], run_dir: str | None) -> None:
+    with pytest.raises(RunDirectoryError, match="keys do not belong into") as caught:
+        request(*overrides, space="quick", run_dir=run_dir)
+    assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("overrides", "run_dir", "message"),
     [
         (["seds=1"], None, "seds: unknown key; did you mean seeds?"),
@@ -77,6 +91,12 @@ def test_a_preset_or_space_that_was_edited_is_another_grid(tmp_path: Path) -> No
         (["ray.dashboard=true"], None, "ray: a submitted grid runs on the cluster of --address"),
         ([], "runs/demo", "--run-dir runs/demo: give a path from /"),
         (["data.glue_dir=glue"], None, "data.glue_dir=glue: the cluster does not have"),
+        (["data.cache_dir=cache"], None, "data.cache_dir=cache: the cluster does not have"),
+        (
+            ["mlflow.tracking_uri=sqlite:///mlflow.db"],
+            None,
+            "mlflow.tracking_uri=sqlite:///mlflow.db: the cluster does not have",
+        ),
         (["models=[.]"], None, r"define.models...encoder=.: the cluster does not have"),
         (
             [DATA % "a.csv", "tasks=[mine]"],
@@ -92,6 +112,22 @@ def test_what_makes_no_sense_there_is_refused_here(
         request(*overrides, run_dir=run_dir)
     assert str(caught.value).startswith(message.replace("...", "." * 3))
     assert "\n" not in str(caught.value)
+
+
+def test_an_earlier_search_is_one_of_the_cluster() -> None:
+    with pytest.raises(ConfigError, match=r"^tune\.warm_start=runs/x: the cluster does not have"):
+        request("tune.warm_start=runs/x", space="quick")
+
+
+def test_places_that_the_cluster_can_reach_are_sent() -> None:
+    places = (
+        "data.cache_dir=/tmp/cache",
+        "mlflow.tracking_uri=sqlite:////shared/mlflow.db",
+        "tune.warm_start=s3://bucket/x",
+    )
+    assert request(*places, space="quick").arguments[3:6] == places
+    for place in ("mlflow.tracking_uri=http://host:5000", "tune.warm_start=/shared/runs/x"):
+        assert place in request(place, space="quick").arguments
 
 
 def test_the_code_and_the_preset_are_sent_and_nothing_else(
