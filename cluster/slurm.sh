@@ -38,13 +38,14 @@ pids=()
 running=
 told=
 
-# What runs a command in a step. srun kills what it runs where it is told to end, but hands USR1 on, of
-# which this makes a TERM. The command ignores USR1: some clusters signal every process of a step.
+# What runs a command in a step. srun kills what it runs where it is told to end, but hands USR2 on, of
+# which this makes a TERM. The command ignores USR2 (USR1 has a meaning for Ray Tune), for some clusters
+# signal every process of a step.
 # shellcheck disable=SC2329
 gently() {
     local child='' told=''
-    trap 'told=1; [ -z "$child" ] || kill -TERM "$child" 2> /dev/null' USR1 TERM
-    (trap '' USR1; exec "$@") &
+    trap 'told=1; [ -z "$child" ] || kill -TERM "$child" 2> /dev/null' USR2 TERM
+    (trap '' USR2; exec "$@") &
     child=$!
     [ -z "$told" ] || kill -TERM "$child" 2> /dev/null
     # A signal ends a wait, not the command.
@@ -61,7 +62,7 @@ clean_up() {
     trap - EXIT
     set +e
     # On its TERM ray start --block ends all that it started.
-    [ ${#pids[@]} -eq 0 ] || kill -USR1 "${pids[@]}" 2> /dev/null
+    [ ${#pids[@]} -eq 0 ] || kill -USR2 "${pids[@]}" 2> /dev/null
     wait
     srun --overlap --nodes="${#nodes[@]}" --ntasks-per-node=1 rm -rf "$base"
     rm -rf "$private"
@@ -69,11 +70,11 @@ clean_up() {
 }
 trap clean_up EXIT
 # The grid ends its trials and keeps their records; one that has not begun never does.
-trap 'told=1; [ -z "$running" ] || kill -USR1 "$running" 2> /dev/null' TERM INT HUP
+trap 'told=1; [ -z "$running" ] || kill -USR2 "$running" 2> /dev/null' TERM INT HUP
 
 await() { # PID: waits for a step in the background, gives its exit code
     running=$1
-    [ -z "$told" ] || kill -USR1 "$running" 2> /dev/null || true
+    [ -z "$told" ] || kill -USR2 "$running" 2> /dev/null || true
     while kill -0 "$1" 2> /dev/null; do wait "$1" || true; done
     running=
     wait "$1"

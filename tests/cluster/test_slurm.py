@@ -209,6 +209,19 @@ def test_the_end_of_its_time_is_told_to_the_grid(start: Start, tmp_path: Path) -
     assert_clean(tmp_path, process.pid)
 
 
+@pytest.mark.ray
+def test_a_real_grid_is_told_too(start: Start, tmp_path: Path, tiny_bert: Path) -> None:
+    grid = small_grid(tiny_bert, "arms=[single_task]", "resources.cpu=1", "training.epochs=500")
+    process = start(*grid, addresses=own_addresses())
+    assert process.stdout is not None
+    assert any(line.startswith("started ") for line in process.stdout)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == 130, (out, err)
+    assert "interrupted; finished trials are kept in runs/demo" in err
+    assert_clean(tmp_path, process.pid)
+
+
 @pytest.mark.parametrize("during", ["health", "wait"])
 def test_a_job_whose_time_is_up_before_the_grid_begins_starts_none(
     start: Start, tmp_path: Path, during: str
