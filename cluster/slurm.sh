@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # A grid on the nodes of a Slurm job: sbatch cluster/slurm.sh PRESET [key=value ...]
+# A search on them: sbatch cluster/slurm.sh tune PRESET SPACE [key=value ...]
 #
 # Submit it from the project's folder, which all nodes must share; the run directory is made there
 # (runs/PRESET, or --run-dir). The same command again goes on where a job ended. Change the lines
@@ -18,6 +19,7 @@ set -euo pipefail
 [ $# -gt 0 ] || { echo "usage: sbatch cluster/slurm.sh PRESET [key=value ...]" >&2; exit 2; }
 [ -n "${SLURM_JOB_ID:-}" ] || { echo "error: this is a batch script: sbatch $0 ..." >&2; exit 2; }
 cd "${SLURM_SUBMIT_DIR:?}"
+case $1 in run | tune) ;; *) set -- run "$@" ;; esac
 venv=${VENV:-.venv}
 [ -r "$venv/bin/activate" ] || { echo "error: no $venv here: make install" >&2; exit 2; }
 # shellcheck disable=SC1091
@@ -33,7 +35,24 @@ base="${RAY_TMPDIR:-/tmp}/one-or-many-$(id -u)-$SLURM_JOB_ID"
 # Shared by the nodes, for this user alone: the token of this one job.
 private=$(mktemp -d "$PWD/.ray-$SLURM_JOB_ID-XXXXXX")
 pids=()
-driver=
+running=
+told=
+
+# What runs a command in a step. srun kills what it runs where it is told to end, but hands USR2 on, of
+# which this makes a TERM. The command ignores USR2 (USR1 has a meaning for Ray Tune), for some clusters
+# signal every process of a step.
+# shellcheck disable=SC2329
+gently() {
+    local child='' told=''
+    trap 'told=1; [ -z "$child" ] || kill -TERM "$child" 2> /dev/null' USR2 TERM
+    (trap '' USR2; exec "$@") &
+    child=$!
+    [ -z "$told" ] || kill -TERM "$child" 2> /dev/null
+    # A signal ends a wait, not the command.
+    while kill -0 "$child" 2> /dev/null; do wait "$child"; done
+    wait "$child"
+}
+gentle="$(declare -f gently); gently \"\$@\""
 
 # Called by the trap below.
 # shellcheck disable=SC2329
@@ -42,16 +61,27 @@ clean_up() {
     trap '' TERM INT HUP
     trap - EXIT
     set +e
-    # srun hands the signal to what it runs; ray start --block then ends all that it started.
-    [ ${#pids[@]} -eq 0 ] || kill -TERM "${pids[@]}" 2> /dev/null
+    # On its TERM ray start --block ends all that it started.
+    [ ${#pids[@]} -eq 0 ] || kill -USR2 "${pids[@]}" 2> /dev/null
     wait
     srun --overlap --nodes="${#nodes[@]}" --ntasks-per-node=1 rm -rf "$base"
     rm -rf "$private"
     exit "$code"
 }
 trap clean_up EXIT
-# The driver ends its trials and keeps their records; wait below then gives its exit code.
-trap '[ -z "$driver" ] || kill -TERM "$driver" 2> /dev/null' TERM INT HUP
+# The grid ends its trials and keeps their records; one that has not begun never does.
+trap 'told=1; [ -z "$running" ] || kill -USR2 "$running" 2> /dev/null' TERM INT HUP
+
+await() { # PID: waits for a step in the background, gives its exit code
+    running=$1
+    [ -z "$told" ] || kill -USR2 "$running" 2> /dev/null || true
+    while kill -0 "$1" 2> /dev/null; do wait "$1" || true; done
+    running=
+    wait "$1"
+}
+end_if_told() {
+    [ -z "$told" ] || { echo "interrupted before the grid began" >&2; exit 130; }
+}
 
 (umask 077; python -c 'import secrets; print(secrets.token_hex(32), end="")' > "$private/token")
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH="$private/token"
@@ -64,19 +94,25 @@ port=$((20000 + SLURM_JOB_ID % 10000 * 4))
 # to signal is then srun itself.
 step=(srun --overlap --nodes=1 --ntasks=1 --cpus-per-task="$cpus")
 
-addresses=$("${step[@]}" --nodelist="$head" hostname --ip-address)
-for ip in $addresses; do
-    # The first that is IPv4; a host may name others too.
-    case $ip in *.*) break ;; esac
+# The first that is IPv4 and no loopback, which Debian gives for a machine's own name.
+ip=
+for found in $("${step[@]}" --nodelist="$head" \
+    bash -c 'hostname --ip-address; hostname --all-ip-addresses'); do
+    case $found in
+        *:*) continue ;;
+        127.*) [ ${#nodes[@]} -eq 1 ] || continue ;;
+    esac
+    ip=$found
+    break
 done
+[ -n "$ip" ] || { echo "error: $head has no IPv4 address that other nodes can reach" >&2; exit 1; }
 address="$ip:$port"
 
 start() { # NODE OPTIONS...: a Ray node, in the background
     local node=$1
     shift
-    # shellcheck disable=SC2016
-    "${step[@]}" --nodelist="$node" bash -c 'umask 077; mkdir -p "$0" && exec ray start "$@"' "$base" \
-        --block --disable-usage-stats --num-cpus="$cpus" \
+    "${step[@]}" --nodelist="$node" bash -c "umask 077; mkdir -p \"\$0\" || exit; $gentle" "$base" \
+        ray start --block --disable-usage-stats --num-cpus="$cpus" \
         --min-worker-port=0 --max-worker-port=0 "$@" > "$private/$node.log" 2>&1 &
     pids+=($!)
 }
@@ -91,13 +127,15 @@ until "${step[@]}" --nodelist="$head" ray health-check --address "$address" > /d
         echo "error: Ray's head node does not start on $head" >&2
         exit 1
     fi
+    end_if_told
     sleep 1
 done
+end_if_told
 for node in "${nodes[@]:1}"; do
     start "$node" --address="$address"
 done
 # The grid is planned for the nodes that are there when it starts.
-"${step[@]}" --nodelist="$head" python - "$address" "${#nodes[@]}" << 'WAIT' || { tail -n 20 "$private"/*.log >&2; exit 1; }
+"${step[@]}" --nodelist="$head" python - "$address" "${#nodes[@]}" << 'WAIT' &
 import sys, time
 import ray
 ray.init(address=sys.argv[1], log_to_driver=False, logging_level="ERROR")
@@ -107,14 +145,13 @@ while sum(node["Alive"] for node in ray.nodes()) < int(sys.argv[2]):
         sys.exit("error: not all nodes have joined the head node")
     time.sleep(1)
 WAIT
+joined=0
+await $! || joined=$?
+end_if_told
+[ "$joined" -eq 0 ] || { tail -n 20 "$private"/*.log >&2; exit 1; }
 
-"${step[@]}" --nodelist="$head" python -m orchestrator run "$@" "ray.address=$address" &
-driver=$!
+"${step[@]}" --nodelist="$head" bash -c "$gentle" gently \
+    python -m orchestrator "$@" "ray.address=$address" &
 code=0
-wait "$driver" || code=$?
-# A signal ends the first wait; the driver's own exit code comes when it has ended.
-while kill -0 "$driver" 2> /dev/null; do
-    code=0
-    wait "$driver" || code=$?
-done
+await $! || code=$?
 exit "$code"

@@ -1,12 +1,10 @@
 """What each trial gets of the machine or cluster, and whether any node can give it."""
 
 import math
-import os
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
+from orchestrator import machine
 from orchestrator.config import ExperimentConfig
 from orchestrator.surroundings import ResourcesConfig
 from trainables.errors import ResourceError
@@ -63,13 +61,8 @@ def this_machine() -> Node:
 
     from trainables.training.device import smallest_gpu
 
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        # A container's share; "max" where it has none.
-        with suppress(OSError, ValueError):
-            limits.append(int((Path("/sys/fs/cgroup") / name).read_text()))
     gpus = torch.cuda.device_count()
-    return Node(len(os.sched_getaffinity(0)), gpus, min(limits) / 1e9, smallest_gpu())
+    return Node(machine.cores(), gpus, machine.memory() / 1e9, smallest_gpu())
 
 
 def share_out(

@@ -1,7 +1,6 @@
 """One trial in this process, without Ray: the ``train`` command."""
 
 import json
-import os
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -12,6 +11,7 @@ from orchestrator.disk import check_room, disk_use
 from orchestrator.environment import describe_environment
 from orchestrator.grid import Grid
 from orchestrator.log_file import append_row, check_log_file, log_row
+from orchestrator.machine import cores
 from orchestrator.mirror import opened
 from orchestrator.plan import Plan, check_model, plan_trial
 from orchestrator.run_directory import taken, warn
@@ -69,7 +69,7 @@ def runtime_of(single: SingleTrialConfig, layout: RunLayout, plan: Plan) -> Runt
         output_dir=str(layout.root.resolve()),
         store=layout.url,
         device=single.device,
-        threads=single.threads or len(os.sched_getaffinity(0)),
+        threads=single.threads or cores(),
         glue_dir=plan.glue_dir,
         cache_dir=single.data.cache_dir,
         tracking=single.tracking,

@@ -162,8 +162,15 @@ class TrialLayout(RunLayout):
         return sorted(path for path in folder.rglob("*") if path.is_file())
 
     def _pull_checkpoints(self, key: str) -> set[str]:
-        """Make the folder of a trial's checkpoints what it is in the store; gives what is there."""
+        """Make the folder of a trial's checkpoints what it is in the store; gives what is there.
+
+        Several trials of this machine may go on from the same ones.
+        """
         folder = self.checkpoints(key)
+        with _alone(folder):
+            return self._pull_steps(folder)
+
+    def _pull_steps(self, folder: Path) -> set[str]:
         there = self._store.files(self._name(folder))
         steps: dict[str, dict[str, Seen]] = {}
         for name, seen in there.items():
@@ -197,8 +204,7 @@ class TrialLayout(RunLayout):
 
         What is missing in the store is left to whoever reads it to tell.
         """
-        path.parent.mkdir(exist_ok=True)
-        with FileLock(path.with_name(f".{path.name}.lock")):
+        with _alone(path):
             seen = self._store.seen(self._name(path))
             if seen is None:
                 path.unlink(missing_ok=True)
@@ -225,6 +231,12 @@ def is_copy(path: Path, seen: Seen) -> bool:
     except OSError:
         return False
     return (stat.st_size, stat.st_mtime_ns) == (seen.size, seen.seconds * 10**9)
+
+
+def _alone(path: Path) -> FileLock:
+    """Whoever fetches ``path`` to this machine holds this."""
+    path.parent.mkdir(exist_ok=True)
+    return FileLock(path.with_name(f".{path.name}.lock"))
 
 
 def _half(path: Path) -> bool:

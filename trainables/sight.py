@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainables.errors import RunDirectoryError
 from trainables.store import Store
 
 
@@ -44,6 +45,9 @@ def look(wanted: Wanted, node: str) -> dict[str, str]:
         answer[wanted.place] = "has another folder of that name" if there else "has no such folder"
     except OSError as error:
         answer[wanted.place] = f"cannot use it ({error.strerror or error})"
+    except RunDirectoryError as error:
+        # For example a package that fsspec needs for it is missing on this node.
+        answer[wanted.place] = f"cannot use it ({str(error).removeprefix(f'{wanted.place}: ')})"
     for path, expected in wanted.files.items():
         found = known(Path(path))
         if found != expected:

@@ -21,6 +21,7 @@ from pyarrow import fs
 
 from trainables.atomic import replacing
 from trainables.errors import RunDirectoryError
+from trainables.secrets import check_run_directory
 
 CONNECT_SECONDS, ANSWER_SECONDS, ATTEMPTS = 5.0, 20.0, 3
 """How long a store may take to answer; whoever asks decides whether to ask again."""
@@ -66,13 +67,9 @@ class Store:
     """
 
     def __init__(self, url: str) -> None:
+        check_run_directory(url)
         self.url = below(url, "").replace("/?", "?").rstrip("/")
         scheme = urlsplit(url).scheme
-        if re.match(r"[^/?]*@", url.partition("://")[2]) and scheme in ("s3", "gs", "gcs"):
-            raise RunDirectoryError(
-                f"{scheme}://...: keys do not belong into a run directory's URL, which is kept in "
-                "files; give them in the environment or the provider's own configuration"
-            )
         self._direct = scheme in OBJECT_STORES
         self._fs, base = _opened(self.url, scheme)
         self._base = base.rstrip("/")

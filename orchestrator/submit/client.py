@@ -15,6 +15,7 @@ from ray.job_submission import JobSubmissionClient
 
 from orchestrator.private import token_place
 from trainables.errors import ClusterLostError, ResourceError
+from trainables.secrets import has_credentials
 
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 120.0
@@ -53,11 +54,17 @@ class JobServer:
         address: its URL, http://HOST:8265 or https://...
 
     Raises:
-        ResourceError: nothing answers there, it is no job server, or the tokens do not fit.
+        ResourceError: nothing answers there, it is no job server, or the tokens do not fit; or
+            the URL holds a secret.
     """
 
     def __init__(self, address: str) -> None:
         self.address = address.rstrip("/")
+        if "@" in address or has_credentials(address):
+            raise ResourceError(
+                "--address: no user, password or token belongs into it, for it is kept and shown; "
+                f"{ADVICE}"
+            )
         if not self.address.startswith(("http://", "https://")):
             raise ResourceError(
                 f"--address {address}: give the URL of the cluster's job server, "

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from rich.console import Console
 
 from orchestrator.submit.client import JobDetails, JobServer
-from orchestrator.submit.follow import follow, showing
+from orchestrator.submit.follow import follow, patiently, showing
 from orchestrator.submit.package import Request, packaged
 from orchestrator.submit.results import check_folder, save, unpacked
 from trainables.errors import ClusterLostError, RunDirectoryError
@@ -135,7 +135,7 @@ def _fetch(
     """Write the tables that the job sent; says so where it sent none."""
     files = None
     for _ in range(FETCHES):
-        files = unpacked(server.log(submission_id))
+        files = unpacked(patiently(lambda: server.log(submission_id), say))
         if files is not None:
             break
     if files is None:

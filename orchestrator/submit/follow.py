@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager, nullcontext
+from typing import TypeVar
 
 from rich.console import Console
 from rich.live import Live
@@ -22,6 +23,8 @@ PATIENCE_SECONDS = 900.0
 """How long a cluster may give no answer."""
 
 RETRY_SECONDS = 2.0
+
+Answer = TypeVar("Answer")
 
 Show = Callable[[str], None]
 """Takes what a job prints, in pieces of any length."""
@@ -101,6 +104,35 @@ def follow(
                 say(f"{error}; the job goes on, trying again")
             lost = True
             sleep(RETRY_SECONDS)
+
+
+def patiently(
+    ask: Callable[[], Answer],
+    say: Callable[[str], None],
+    sleep: Callable[[float], None] = time.sleep,
+    now: Callable[[], float] = time.monotonic,
+) -> Answer:
+    """What a cluster answers, whenever it does.
+
+    Raises:
+        ClusterLostError: no answer for ``PATIENCE_SECONDS``.
+    """
+    end = now() + PATIENCE_SECONDS
+    lost = False
+    while True:
+        try:
+            answer = ask()
+        except ClusterLostError as error:
+            if now() > end:
+                raise
+            if not lost:
+                say(f"{error}; trying again")
+            lost = True
+            sleep(RETRY_SECONDS)
+        else:
+            if lost:
+                say("connected again")
+            return answer
 
 
 class _Reader:

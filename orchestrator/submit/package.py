@@ -21,7 +21,9 @@ import trainables
 from orchestrator.config import ExperimentConfig, load_experiment
 from orchestrator.environment import git_commit
 from orchestrator.pictures import SECONDS as PICTURES
+from orchestrator.search.config import TunedExperimentConfig, load_tuned_experiment
 from trainables.errors import ConfigError
+from trainables.secrets import check_run_directory
 
 SHARED = "/shared"
 """Where the files in ``cluster/`` mount what all nodes share."""
@@ -31,6 +33,9 @@ SENT = "one_or_many_sent"
 
 SENDER = "ONE_OR_MANY_SENDER"
 """Variable with what the job is told about where it comes from, as JSON."""
+
+DATABASE = "sqlite:///"
+"""How an address begins that is a file's; its path follows."""
 
 SETTINGS = ("HF_HUB_OFFLINE", "WANDB_MODE")
 """Variables of this shell that count on the cluster too. Nothing secret."""
@@ -43,13 +48,13 @@ class Request:
     Attributes:
         arguments: of ``python -m orchestrator`` on the cluster.
         run_dir: where it lives on the cluster; a path or URL.
-        files: of the user, to be sent: place below ``SENT`` -> file.
+        files: of the user, to be sent: place below ``SENT`` -> content.
         command: what was typed, from which it can be typed again.
     """
 
     arguments: tuple[str, ...]
     run_dir: str
-    files: dict[str, Path]
+    files: dict[str, bytes]
     command: tuple[str, ...]
 
     @property
@@ -65,8 +70,9 @@ class Request:
 
     @property
     def digest(self) -> str:
-        """Differs where another grid is asked for."""
-        return hashlib.sha256(json.dumps(self.arguments).encode()).hexdigest()
+        """Differs where another grid is asked for, also by a file of the same name."""
+        files = {place: hashlib.sha256(file).hexdigest() for place, file in self.files.items()}
+        return hashlib.sha256(json.dumps([self.arguments, files]).encode()).hexdigest()
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -106,8 +112,6 @@ def load(preset: str, space: str | None, overrides: list[str]) -> ExperimentConf
     """
     if space is None:
         return load_experiment(preset, overrides)
-    from orchestrator.search.config import load_tuned_experiment
-
     return load_tuned_experiment(preset, space, overrides)
 
 
@@ -123,23 +127,25 @@ def make_request(
 
     Raises:
         ConfigError: a key or run directory that makes no sense on a cluster.
+        RunDirectoryError: a run directory's URL holds a secret.
     """
     if experiment.ray.address is not None or experiment.ray.dashboard:
         raise ConfigError("ray: a submitted grid runs on the cluster of --address; leave it out")
     _shared_by_all(experiment)
     name = experiment.name if space is None else f"{experiment.name}-{Path(space).stem}"
     where = run_dir or f"{SHARED}/runs/{name}"
+    check_run_directory(where)
     if not where.startswith("/") and "://" not in where:
         raise ConfigError(
             f"--run-dir {where}: give a path from / or a URL that all nodes of the cluster share; "
             "the cluster does not know this folder"
         )
-    files: dict[str, Path] = {}
+    files: dict[str, bytes] = {}
     arguments = ["run" if space is None else "tune"]
     for given in (preset, space):
         if given is not None and given.endswith((".yaml", ".yml")):
             place = f"{len(files)}/{Path(given).name}"
-            files[place] = Path(given)
+            files[place] = Path(given).read_bytes()
             given = place
         arguments += [] if given is None else [given]
     arguments += [*overrides, "ray.address=auto", "--run-dir", where]
@@ -151,6 +157,7 @@ def _shared_by_all(experiment: ExperimentConfig) -> None:
 
     Raises:
         ConfigError: names the key.
+        RunDirectoryError: an earlier search's URL holds a secret.
     """
     given = {
         f"define.tasks.{name}.files.{split}": path
@@ -162,10 +169,18 @@ def _shared_by_all(experiment: ExperimentConfig) -> None:
         encoder = experiment.model_config_of(name).encoder
         if Path(encoder).is_dir():
             given[f"define.models.{name}.encoder"] = encoder
-    if experiment.data.glue_dir is not None:
-        given["data.glue_dir"] = experiment.data.glue_dir
+    folders = {"glue_dir": experiment.data.glue_dir, "cache_dir": experiment.data.cache_dir}
+    given |= {f"data.{key}": path for key, path in folders.items() if path is not None}
+    runs = experiment.mlflow.tracking_uri
+    if runs is not None and runs.startswith(DATABASE):
+        given["mlflow.tracking_uri"] = runs
+    earlier = experiment.tune.warm_start if isinstance(experiment, TunedExperimentConfig) else None
+    if earlier is not None:
+        check_run_directory(earlier)
+        if "://" not in earlier:
+            given["tune.warm_start"] = earlier
     for key, path in given.items():
-        if not path.startswith("/"):
+        if not path.removeprefix(DATABASE).startswith("/"):
             raise ConfigError(
                 f"{key}={path}: the cluster does not have this machine's files; put it where all "
                 f"nodes share it, and give its path from / (for example {SHARED}/...)"
@@ -184,8 +199,8 @@ def packaged(request: Request) -> Iterator[list[str]]:
             folders.append(shutil.copytree(source, root / source.name, ignore=ignored))
         if request.files:
             folders.append(root / SENT)
-        for place, path in request.files.items():
+        for place, content in request.files.items():
             target = root / SENT / place
             target.parent.mkdir(parents=True)
-            shutil.copyfile(path, target)
+            target.write_bytes(content)
         yield [str(folder) for folder in folders]

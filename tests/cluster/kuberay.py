@@ -54,6 +54,7 @@ class RayJobSpec(_Strict):
     shutdownAfterJobFinishes: bool
     ttlSecondsAfterFinished: int
     rayClusterSpec: RayClusterSpec
+    submitterPodTemplate: PodTemplate
 
 
 class Metadata(_Strict):

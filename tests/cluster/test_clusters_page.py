@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.config import load_experiment
 from orchestrator.submit.package import load, make_request
 from tests.conftest import PROJECT
 
@@ -48,11 +47,14 @@ def test_submit_takes_what_the_page_says(page: str) -> None:
 
 def test_slurm_takes_what_the_page_says() -> None:
     found = [c for c in commands("docs/clusters.md") if c[:1] == ["sbatch"]]
-    assert len(found) == 2
+    assert len(found) == 3
     for command in found:
-        words = [word for word in command[1:] if not word.startswith("--")]
-        assert (PROJECT / words[0]).is_file()
-        load_experiment(words[1], words[2:])
+        script, *words = [word for word in command[1:] if not word.startswith("--")]
+        assert (PROJECT / script).is_file()
+        if words[0] == "tune":
+            load(words[1], words[2], words[3:])
+        else:
+            load(words[0], None, words[1:])
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -27,11 +27,16 @@ def job(documents: list[dict[str, Any]]) -> RayJob:
     return RayJob.model_validate(documents[1])
 
 
-def pods(job: RayJob) -> list[dict[str, Any]]:
+def nodes(job: RayJob) -> list[dict[str, Any]]:
     """The pod's specification of every group of nodes."""
     cluster = job.spec.rayClusterSpec
     groups = [cluster.headGroupSpec, *cluster.workerGroupSpecs]
     return [group.template.spec for group in groups]
+
+
+def pods(job: RayJob) -> list[dict[str, Any]]:
+    """Of every pod that KubeRay starts."""
+    return [*nodes(job), job.spec.submitterPodTemplate.spec]
 
 
 def validate(document: dict[str, Any]) -> None:
@@ -87,11 +92,28 @@ def test_no_pod_has_rights_that_it_does_not_need(job: RayJob) -> None:
             }
 
 
+def test_the_object_store_stays_in_memory(job: RayJob) -> None:
+    """KubeRay mounts a /dev/shm as large as the memory's limit, where a pod mounts none itself."""
+    for spec in nodes(job):
+        for container in spec["containers"]:
+            assert container["resources"]["limits"]["memory"]
+            assert "/dev/shm" not in [mount["mountPath"] for mount in container["volumeMounts"]]
+
+
+def test_the_submitter_is_one_that_kuberay_fills_in(job: RayJob) -> None:
+    """With a command and the token; a Kubernetes Job takes no pod that starts anew for ever."""
+    spec = job.spec.submitterPodTemplate.spec
+    assert spec["restartPolicy"] == "Never"
+    [container] = spec["containers"]
+    assert not {"command", "args"} & container.keys()
+    assert container["image"] == nodes(job)[0]["containers"][0]["image"]
+
+
 def test_all_pods_share_the_volume_and_the_workers_have_gpus(
     documents: list[dict[str, Any]], job: RayJob
 ) -> None:
     claim = documents[0]["metadata"]["name"]
-    for spec in pods(job):
+    for spec in nodes(job):
         [volume] = [v for v in spec["volumes"] if "persistentVolumeClaim" in v]
         assert volume["persistentVolumeClaim"]["claimName"] == claim
         for container in spec["containers"]:

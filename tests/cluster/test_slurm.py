@@ -22,17 +22,19 @@ STUBS = PROJECT / "tests" / "cluster" / "slurm"
 FAKE_RAY = """#!/usr/bin/env bash
 case $1 in
     start) {start} ;;
-    health-check) exit {health} ;;
+    health-check) {health} ;;
 esac
 """
 
 FAKE_PYTHON = """#!/usr/bin/env bash
 case "$*" in
     -c*) exec {python} "$@" ;;
-    "- "*) cat > /dev/null ;;
+    "- "*) {wait} ;;
     *) {run} ;;
 esac
 """
+
+PORT = 20000 + 12345 % 10000 * 4
 
 Start = Callable[..., subprocess.Popen[str]]
 
@@ -51,7 +53,12 @@ def start(tmp_path: Path, ray_tmp: Path) -> Start:
     for name in ("orchestrator", "search_spaces", "trainables"):
         (tmp_path / name).symlink_to(PROJECT / name)
 
-    def start(*arguments: str, venv: Path = Path(sys.prefix)) -> subprocess.Popen[str]:
+    def start(
+        *arguments: str,
+        venv: Path = Path(sys.prefix),
+        nodes: str = "node[1-2]",
+        addresses: str = "fd00::7 192.0.2.7 172.17.0.1",
+    ) -> subprocess.Popen[str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
         return subprocess.Popen(
             ["bash", str(SCRIPT), *arguments],
@@ -60,7 +67,8 @@ def start(tmp_path: Path, ray_tmp: Path) -> Start:
                 "PATH": f"{STUBS}:{os.environ['PATH']}",
                 "STUB_LOG": str(tmp_path / "calls"),
                 "SLURM_JOB_ID": "12345",
-                "SLURM_JOB_NODELIST": "node[1-2]",
+                "STUB_ADDRESSES": addresses,
+                "SLURM_JOB_NODELIST": nodes,
                 "SLURM_SUBMIT_DIR": str(tmp_path),
                 "SLURM_CPUS_PER_TASK": "1",
                 "RAY_TMPDIR": str(ray_tmp),
@@ -86,13 +94,27 @@ def fake(folder: Path, **programs: str) -> Path:
     return folder
 
 
-def fakes(folder: Path, ray: str = "exec sleep 600", health: int = 0, run: str = "exit 0") -> Path:
+def fakes(
+    folder: Path,
+    ray: str = "exec sleep 600",
+    health: str = "exit 0",
+    wait: str = "cat > /dev/null",
+    run: str = "exit 0",
+) -> Path:
     """The same, for what a test says of them."""
     return fake(
         folder / "venv",
         ray=FAKE_RAY.format(start=ray, health=health),
-        python=FAKE_PYTHON.format(python=sys.executable, run=run),
+        python=FAKE_PYTHON.format(python=sys.executable, wait=wait, run=run),
     )
+
+
+def own_addresses() -> str:
+    """What this machine is called in a network; skips the test where it is in none."""
+    done = subprocess.run(["hostname", "--all-ip-addresses"], capture_output=True, text=True)
+    if not [address for address in done.stdout.split() if ":" not in address]:
+        pytest.skip("this machine has no IPv4 address but that of its loopback")
+    return done.stdout
 
 
 def assert_clean(folder: Path, session: int) -> None:
@@ -105,7 +127,8 @@ def assert_clean(folder: Path, session: int) -> None:
 def test_a_grid_runs_on_all_nodes_and_nothing_stays_behind(
     start: Start, tmp_path: Path, tiny_bert: Path
 ) -> None:
-    process = start(*small_grid(tiny_bert, "arms=[single_task]", "resources.cpu=1"))
+    grid = small_grid(tiny_bert, "arms=[single_task]", "resources.cpu=1")
+    process = start(*grid, addresses=own_addresses())
     token = None
     while token is None and process.poll() is None:
         token = next(tmp_path.glob(".ray-12345-*/token"), None)
@@ -126,18 +149,47 @@ def test_a_grid_runs_on_all_nodes_and_nothing_stays_behind(
     assert_clean(tmp_path, process.pid)
 
 
-def test_the_exit_code_is_the_grid_s(start: Start, tmp_path: Path) -> None:
-    process = start("demo", venv=fakes(tmp_path, run='echo "ran $*"; exit 3'))
+@pytest.mark.parametrize(
+    ("arguments", "command"), [("demo", "run demo"), ("tune demo quick", "tune demo quick")]
+)
+def test_the_exit_code_is_the_grid_s(
+    start: Start, tmp_path: Path, arguments: str, command: str
+) -> None:
+    process = start(*arguments.split(), venv=fakes(tmp_path, run='echo "ran $*"; exit 3'))
     out, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (3, "")
-    assert out == "ran -m orchestrator run demo ray.address=127.0.0.1:69380\n".replace(
-        "69380", str(20000 + 12345 % 10000 * 4)
-    )
+    assert out == f"ran -m orchestrator {command} ray.address=192.0.2.7:{PORT}\n"
+    assert_clean(tmp_path, process.pid)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "addresses", "head"),
+    [
+        ("node[1-2]", "", None),
+        ("node[1-2]", "127.0.0.1 fd00::7", None),
+        ("node[1-2]", "10.1.0.7", "10.1.0.7"),
+        ("node1", "", "127.0.1.1"),
+    ],
+)
+def test_the_head_takes_an_address_that_the_other_nodes_reach(
+    start: Start, tmp_path: Path, nodes: str, addresses: str, head: str | None
+) -> None:
+    """A machine's own name leads Debian's to 127.0.1.1, where each node would find itself."""
+    venv = fakes(tmp_path, run='echo "$*"')
+    process = start("demo", venv=venv, nodes=nodes, addresses=addresses)
+    out, err = process.communicate(timeout=30)
+    if head is None:
+        expected = "error: node1 has no IPv4 address that other nodes can reach\n"
+        assert (process.returncode, out, err) == (1, "", expected)
+    else:
+        assert (process.returncode, err) == (0, "")
+        assert f" ray.address={head}:" in out
+        assert f"--node-ip-address={head} " in (tmp_path / "calls").read_text()
     assert_clean(tmp_path, process.pid)
 
 
 def test_a_head_that_does_not_start_ends_the_job(start: Start, tmp_path: Path) -> None:
-    process = start("demo", venv=fakes(tmp_path, ray="echo no port; exit 1", health=1))
+    process = start("demo", venv=fakes(tmp_path, ray="echo no port; exit 1", health="exit 1"))
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (1, "")
     assert err == "no port\nerror: Ray's head node does not start on node1\n"
@@ -154,6 +206,36 @@ def test_the_end_of_its_time_is_told_to_the_grid(start: Start, tmp_path: Path) -
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=30)
     assert (process.returncode, out) == (130, "kept\n")
+    assert_clean(tmp_path, process.pid)
+
+
+@pytest.mark.ray
+def test_a_real_grid_is_told_too(start: Start, tmp_path: Path, tiny_bert: Path) -> None:
+    grid = small_grid(tiny_bert, "arms=[single_task]", "resources.cpu=1", "training.epochs=500")
+    process = start(*grid, addresses=own_addresses())
+    assert process.stdout is not None
+    assert any(line.startswith("started ") for line in process.stdout)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == 130, (out, err)
+    assert "interrupted; finished trials are kept in runs/demo" in err
+    assert_clean(tmp_path, process.pid)
+
+
+@pytest.mark.parametrize("during", ["health", "wait"])
+def test_a_job_whose_time_is_up_before_the_grid_begins_starts_none(
+    start: Start, tmp_path: Path, during: str
+) -> None:
+    """While the head node starts, and while other nodes do not join it."""
+    began = tmp_path / "began"
+    step = {"health": f"touch {began}; sleep 1", "wait": f"touch {began}; exec sleep 500"}[during]
+    process = start("demo", venv=fakes(tmp_path, run="echo running", **{during: step}))
+    while not began.exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "")
+    assert err.endswith("interrupted before the grid began\n")
     assert_clean(tmp_path, process.pid)
 
 

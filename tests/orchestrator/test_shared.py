@@ -143,6 +143,25 @@ def test_a_node_that_cannot_reach_an_object_store_is_named(
         check_nodes(nodes(away), layout, [], None)
 
 
+def test_a_node_without_the_package_for_an_object_store_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = RunLayout(tmp_path)
+    layout.url = f"memory://{tmp_path.name}/there"
+
+    def lacking(url: str) -> None:
+        """What fsspec does where it lacks the package that knows a scheme."""
+        raise ImportError("Install x to access y")
+
+    def bare(wanted: Wanted, node: str) -> dict[str, str]:
+        with monkeypatch.context() as patch:
+            patch.setattr("fsspec.core.url_to_fs", lacking)
+            return look(wanted, node)
+
+    with pytest.raises(RunDirectoryError, match=r"node node-1 .* cannot use it \(.*Install x to"):
+        check_nodes(nodes(look, bare), layout, [], None)
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cluster, Path]]:
     """A node that sees this machine's files, and one that has a disk of its own at a folder."""

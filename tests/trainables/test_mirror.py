@@ -3,14 +3,18 @@
 import errno
 import os
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.object_store import fetch_all
+from tests.trainables.test_segments import PARTS, config_of
 from tests.trials import assert_same, finished, trial_config
 from trainables import mirror, trial
+from trainables.changes import Change
 from trainables.config import Runtime, TrialConfig
 from trainables.layout import RunLayout
 from trainables.mirror import TrialLayout, at_hand, layout_of
@@ -102,9 +106,9 @@ def test_a_record_comes_after_all_that_it_refers_to(
     there = tmp_path / "there"
     assert steps_of(there, key) == []
     assert read_record(RunLayout(there).record(key)).status == "finished"
-    # What nobody on this machine needs any more is gone from it.
+    # What nobody on this machine needs any more is gone from it, but for locks, which are empty.
     here = Path(at_hand(leaving).output_dir)
-    assert {p.name for p in here.rglob("*") if p.is_file()} == {
+    assert {p.name for p in here.rglob("*") if p.is_file() and p.stat().st_size} == {
         f"{key}.parquet",
         f"{key}.safetensors",
     }
@@ -253,6 +257,39 @@ def test_several_trials_of_a_machine_fetch_weights_once(
     there.weights(config.key).unlink()
     pull(nodes[0])
     assert not ours.exists()
+
+
+def test_trials_that_go_on_from_one_segment_fetch_its_checkpoints_once(
+    tiny_bert: Path, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And none takes them away from under another that has just fetched them."""
+    first = config_of(tiny_bert, 1)
+    run_trial(first, runtime(tmp_path, "one"))
+    rates = (1e-4, 2e-4, 3e-4, 4e-4)
+    changes = [Change(at=1 / PARTS, training={"learning_rate": rate}) for rate in rates]
+    later = [config_of(tiny_bert, 2, [change]) for change in changes]
+    steps = steps_of(tmp_path / "there", first.key)
+    assert steps
+    noted = Store.download
+
+    def slow(store: Store, *arguments: Any) -> None:
+        time.sleep(0.05)
+        noted(store, *arguments)
+
+    monkeypatch.setattr(Store, "download", slow)
+    journal.lines.clear()
+
+    def pull(config: TrialConfig) -> None:
+        layout = layout_of(config, at_hand(runtime(tmp_path, "two")))
+        layout.pull()
+        for step in steps:
+            verify(layout.checkpoints(first.key) / step, first.key)
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(pull, later))
+    fetched = [line for line in journal.lines if line.startswith("<")]
+    assert fetched
+    assert len(fetched) == len(set(fetched))
 
 
 def test_what_nobody_has_touched_for_a_day_is_removed_from_a_machine(

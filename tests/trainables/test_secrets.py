@@ -3,7 +3,7 @@
 import pytest
 
 from tests.records import record, trial
-from trainables.secrets import redacted
+from trainables.secrets import has_credentials, redacted
 
 SECRETS = {
     "WANDB_API_KEY": "0123456789abcdef" * 2,
@@ -35,6 +35,45 @@ def test_user_and_password_in_an_address_are_left_out() -> None:
     assert redacted("at https://me:pass@host/x and http://h/a@b") == (
         "at https://***@host/x and http://h/a@b"
     )
+
+
+CREDENTIALS = (
+    "s3://KEY:SECRET@bucket/x",
+    "s3://KEY:SEC/RET@bucket/x",
+    "s3://KEY@bucket/x",
+    "https://user@host:8265",
+    "sftp://me:SECRET@host/x",
+    "abfs://:SECRET@account.dfs.core.windows.net/container/x",
+    "abfs://container@account.dfs.core.windows.net/x?client_secret=SECRET",
+    "abfs://container@account.dfs.core.windows.net/x?sv=2025&sig=SECRET",
+    "abfss://container@account.dfs.core.windows.net/x?Account_Key=SECRET",
+    "s3://bucket/x?region=eu-west-1&secret_key=SECRET",
+    "s3://bucket/x?access%5Fkey=SECRET",
+    "postgresql://me:SECRET@[::1]:5432/runs",
+    "http://host/x?PWD=SECRET",
+)
+PLAIN = (
+    "/shared/runs/me@home",
+    "runs/x",
+    "s3://bucket/runs/me@home?region=eu-west-1&endpoint_override=host:9000&scheme=http",
+    "gs://bucket/x?retry_limit_seconds=5",
+    "abfs://container@account.dfs.core.windows.net/x?tenant_id=1",
+    "sftp://me@host:22/x",
+    "http://127.0.0.1:8265",
+    "http://[::1]:8265/me@home",
+    "sqlite:////shared/mlflow.db",
+)
+
+
+@pytest.mark.parametrize("address", CREDENTIALS)
+def test_an_address_with_credentials_is_known_and_shown_without(address: str) -> None:
+    assert has_credentials(address)
+    assert "SEC" not in redacted(f"{address}: no answer")
+
+
+@pytest.mark.parametrize("address", PLAIN)
+def test_an_address_without_credentials_is_none_that_has(address: str) -> None:
+    assert not has_credentials(address)
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,8 @@ def test_keys_that_are_refused_are_said(s3: NewBucket) -> None:
     [
         ("nosuch://host/x", "nosuch"),
         ("s3://KEY:SECRET@bucket/x", "s3://...: keys do not belong into a run directory's URL"),
+        ("abfs://box@a.dfs.core.windows.net/x?client_secret=SECRET", r"abfs://\.\.\.: keys do"),
+        ("sftp://me:SECRET@host/x", r"sftp://\.\.\.: keys do not belong"),
         ("s3://bucket/x?endpont=1", "endpont is no option of it, these are: endpoint_override"),
         ("s3:///x", "it names no bucket"),
     ],

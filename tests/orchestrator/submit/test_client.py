@@ -71,6 +71,16 @@ def test_an_address_that_is_no_url_is_told(address: str) -> None:
         JobServer(address)
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["https://me:SECRET@host:8265", "me:SECRET@host:8265", "http://host:8265/?token=SECRET"],
+)
+def test_an_address_with_a_secret_is_refused_and_not_repeated(address: str) -> None:
+    with pytest.raises(ResourceError, match=r"^--address: no user, password or token") as caught:
+        JobServer(address)
+    assert "SECRET" not in str(caught.value)
+
+
 def test_nothing_that_listens_is_told() -> None:
     with pytest.raises(ResourceError, match=r"^http://127.0.0.1:1: no answer .*ray\[default\]"):
         JobServer("http://127.0.0.1:1")

@@ -9,9 +9,10 @@ from ray.job_submission import JobStatus
 from rich.console import Console
 
 from orchestrator.submit import command
+from orchestrator.submit import follow as following
 from orchestrator.submit.package import Request
 from orchestrator.submit.results import MANIFEST, packed
-from tests.orchestrator.submit.server import Server, details
+from tests.orchestrator.submit.server import LOST, Server, details
 from trainables.errors import ClusterLostError, RunDirectoryError
 
 REQUEST = Request(("run", "demo"), "/shared/runs/demo", {}, ("submit", "demo"))
@@ -160,6 +161,29 @@ def test_results_that_do_not_come_whole_are_an_error(submit: Submit) -> None:
     with pytest.raises(ClusterLostError, match=r"does not hold its results whole; they are in"):
         submit(Server([[WHOLE[:-40]]]))
     assert not (submit.folder / "fetched").exists()
+
+
+def test_results_are_waited_for_as_long_as_a_log_is(
+    submit: Submit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Away(Server):
+        failures = 3
+
+        def log(self, submission_id: str) -> str:
+            if self.failures:
+                self.failures -= 1
+                raise LOST
+            return super().log(submission_id)
+
+    monkeypatch.setattr(following, "RETRY_SECONDS", 0.01)
+    assert submit(Away([[WHOLE]])) == 0
+    assert submit.said[1:3] == [f"{LOST}; trying again", "connected again"]
+    assert (submit.folder / "fetched" / MANIFEST).exists()
+    monkeypatch.setattr(following, "PATIENCE_SECONDS", 0.05)
+    never = Away([[WHOLE]])
+    never.failures = 10**6
+    with pytest.raises(ClusterLostError, match="it is away"):
+        submit(never)
 
 
 def test_ctrl_c_leaves_the_job_and_says_how_to_come_back(

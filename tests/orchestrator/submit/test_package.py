@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.submit.package import SENT, Request, load, make_request, packaged
 from tests.conftest import PROJECT
-from trainables.errors import ConfigError
+from trainables.errors import ConfigError, RunDirectoryError
 
 DATA = "define.tasks.mine={text: [a], label: b, files: {train: %s, validation: /shared/b.csv}}"
 
@@ -47,6 +47,42 @@ def test_the_id_follows_from_the_run_directory() -> None:
     assert len(odd) < 60
 
 
+def test_a_preset_or_space_that_was_edited_is_another_grid(tmp_path: Path) -> None:
+    """The command is the same; a running job that was sent the old file is not joined."""
+    files = {"preset": tmp_path / "mine.yaml", "space": tmp_path / "space.yaml"}
+    files["preset"].write_text((PROJECT / "search_spaces/presets/demo.yaml").read_text())
+    files["space"].write_text((PROJECT / "search_spaces/spaces/quick.yaml").read_text())
+    given = {name: str(path) for name, path in files.items()}
+    digests = {request(**given).digest}
+    for path in files.values():
+        path.write_text(path.read_text() + "# edited\n")
+        edited = request(**given)
+        # What is sent is what was hashed, whatever happens to the file meanwhile.
+        content = path.read_bytes()
+        path.write_text("half")
+        with packaged(edited) as folders:
+            [sent] = Path(folders[-1]).rglob(path.name)
+            assert sent.read_bytes() == content
+        path.write_bytes(content)
+        digests.add(edited.digest)
+    assert len(digests) == 3
+    assert request(**given).digest in digests
+
+
+@pytest.mark.parametrize(
+    ("overrides", "run_dir"),
+    [
+        ((), "s3://KEY:SECRET@bucket/x"),
+        ((), "abfs://box@a.dfs.core.windows.net/x?sig=SECRET"),
+        (("tune.warm_start=s3://KEY:SECRET@bucket/x",), None),
+    ],
+)
+def test_a_url_with_keys_is_not_sent(overrides: tuple[str, ...], run_dir: str | None) -> None:
+    with pytest.raises(RunDirectoryError, match="keys do not belong into") as caught:
+        request(*overrides, space="quick", run_dir=run_dir)
+    assert "SECRET" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("overrides", "run_dir", "message"),
     [
@@ -55,6 +91,12 @@ def test_the_id_follows_from_the_run_directory() -> None:
         (["ray.dashboard=true"], None, "ray: a submitted grid runs on the cluster of --address"),
         ([], "runs/demo", "--run-dir runs/demo: give a path from /"),
         (["data.glue_dir=glue"], None, "data.glue_dir=glue: the cluster does not have"),
+        (["data.cache_dir=cache"], None, "data.cache_dir=cache: the cluster does not have"),
+        (
+            ["mlflow.tracking_uri=sqlite:///mlflow.db"],
+            None,
+            "mlflow.tracking_uri=sqlite:///mlflow.db: the cluster does not have",
+        ),
         (["models=[.]"], None, r"define.models...encoder=.: the cluster does not have"),
         (
             [DATA % "a.csv", "tasks=[mine]"],
@@ -70,6 +112,22 @@ def test_what_makes_no_sense_there_is_refused_here(
         request(*overrides, run_dir=run_dir)
     assert str(caught.value).startswith(message.replace("...", "." * 3))
     assert "\n" not in str(caught.value)
+
+
+def test_an_earlier_search_is_one_of_the_cluster() -> None:
+    with pytest.raises(ConfigError, match=r"^tune\.warm_start=runs/x: the cluster does not have"):
+        request("tune.warm_start=runs/x", space="quick")
+
+
+def test_places_that_the_cluster_can_reach_are_sent() -> None:
+    places = (
+        "data.cache_dir=/tmp/cache",
+        "mlflow.tracking_uri=sqlite:////shared/mlflow.db",
+        "tune.warm_start=s3://bucket/x",
+    )
+    assert request(*places, space="quick").arguments[3:6] == places
+    for place in ("mlflow.tracking_uri=http://host:5000", "tune.warm_start=/shared/runs/x"):
+        assert place in request(place, space="quick").arguments
 
 
 def test_the_code_and_the_preset_are_sent_and_nothing_else(
