@@ -1,10 +1,10 @@
 """Which trackers there are, and where they keep their runs."""
 
 from typing import Literal
-from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import Field, field_validator
 
+from trainables.secrets import has_credentials
 from trainables.settings import Settings
 
 TrackerName = Literal["wandb", "tensorboard", "mlflow"]
@@ -19,15 +19,6 @@ class WandbConfig(Settings):
 
 MLFLOW_STORES = ("http://", "https://", "sqlite:///", "postgresql", "mysql", "mssql", "databricks")
 """How a place begins where MLflow keeps runs; folders it has given up."""
-
-_SECRET_WORDS = ("pass", "pwd", "token", "secret", "key")
-
-
-def has_credentials(uri: str) -> bool:
-    """Whether an address says who asks: before the host, or as a parameter of a database."""
-    parts = urlsplit(uri)
-    names = [name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
-    return "@" in parts.netloc or any(word in name for name in names for word in _SECRET_WORDS)
 
 
 class MlflowConfig(Settings):
