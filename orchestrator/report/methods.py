@@ -1,5 +1,6 @@
 """How an arm is trained, in the words of its settings: what its name stands for."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -20,12 +21,31 @@ def method(arm: ArmConfig) -> str:
     For example ``one encoder, a head per task; sampling uniform (batch joint); aggregation
     pcgrad``; ``docs/methods.md`` lists what each name stands for.
     """
-    parts = [
+    return plain("; ".join([STRATEGIES[arm.strategy], *_settings(arm)]))
+
+
+def method_by_task(arms: Mapping[str, ArmConfig]) -> str:
+    """The same where a search may have found other settings for each task.
+
+    Args:
+        arms: task -> the arm with the settings of that task's model; one strategy.
+    """
+    first, *others = arms.values()
+    if all(_settings(arm) == _settings(first) for arm in others):
+        return method(first)
+    own = (
+        f"{task}: {'; '.join(_settings(arm)) or 'as the preset has it'}"
+        for task, arm in arms.items()
+    )
+    return plain("; ".join([STRATEGIES[first.strategy], *own]))
+
+
+def _settings(arm: ArmConfig) -> list[str]:
+    return [
         f"{key} {_told(getattr(arm, key))}"
         for key in arm.model_dump(exclude_defaults=True)
         if key not in ("strategy", "label")
     ]
-    return plain("; ".join([STRATEGIES[arm.strategy], *parts]))
 
 
 def _told(value: Any) -> str:

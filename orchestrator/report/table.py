@@ -13,9 +13,10 @@ from orchestrator.report.curves import Curve, curves
 from orchestrator.report.formats import number, plain
 from orchestrator.report.header import TaskFacts, header, majority_result, task_facts
 from orchestrator.report.learning import learning_curves
-from orchestrator.report.methods import method
+from orchestrator.report.methods import method_by_task
 from orchestrator.report.notes import Note, notes_of
 from orchestrator.report.verdict import REFERENCE, Difference, differences, verdict
+from trainables.arms import ArmConfig
 from trainables.errors import ConfigError
 from trainables.record import TrialRecord
 
@@ -190,10 +191,15 @@ def _row(
         seeds_planned=0 if baseline else len(group.runs),
         models=group.models,
         parameters=group.parameters,
-        method="" if baseline else method(group.runs[0].trials[0].config.arm),
+        method="" if baseline else method_by_task(_arms(group)),
         notes=tuple(n.number for n in notes if n.task is None),
         tuned=group.tuned,
     )
+
+
+def _arms(group: CellGroup) -> dict[str, ArmConfig]:
+    configs = [trial.config for trial in group.runs[0].trials]
+    return {task: config.arm for config in configs for task in config.tasks}
 
 
 def _mark_best(rows: Sequence[Row], columns: Sequence[Column]) -> tuple[Row, ...]:

@@ -68,6 +68,30 @@ def test_an_arm_has_a_row_at_the_presets_settings_and_a_tuned_one() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("rates", "told"),
+    [
+        ((1e-4, 1e-4), "; training learning_rate 0.0001"),
+        (
+            (1e-4, 3e-4),
+            "; sst2: training learning_rate 0.0001; mrpc: training learning_rate 0.0003",
+        ),
+        ((None, 3e-4), "; sst2: as the preset has it; mrpc: training learning_rate 0.0003"),
+    ],
+)
+def test_settings_that_were_found_for_each_task_are_told_task_by_task(
+    rates: tuple[float | None, float], told: str
+) -> None:
+    plan = [
+        trial("single_task", [task], tuned=True, arm={"strategy": "single_task", **settings})
+        for task, rate in zip(("sst2", "mrpc"), rates, strict=True)
+        for settings in [{"training": {"learning_rate": rate}} if rate else {}]
+    ]
+    records = by_key(*(record(one, {t: right(8, 10) for t in one.config.tasks}) for one in plan))
+    [row] = [row for row in comparison(plan, records).rows if not row.baseline]
+    assert row.method == f"an encoder and a head per task{told}"
+
+
 def gap(one: Difference) -> float:
     assert one.macro is not None
     return one.macro.mean
