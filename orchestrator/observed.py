@@ -18,7 +18,7 @@ from orchestrator.progress import Expected, TrialState, cell_name
 from trainables.atomic import read_whole
 from trainables.layout import RunLayout
 from trainables.progress import Progress, read_progress
-from trainables.record import checksum
+from trainables.record import read_sealed
 from trainables.training.metrics import macro, scores
 
 Stamp = tuple[int, int]
@@ -115,10 +115,7 @@ class Observed:
             if not self.changed(path):
                 continue
             try:
-                record = _json(path)
-                if record.pop("sha256", None) != checksum(record):
-                    raise ValueError("not what was written")
-                _ended(view, path.stem, record)
+                _ended(view, path.stem, read_sealed(path))
             except FileNotFoundError:
                 continue
             except OSError as error:

@@ -153,9 +153,7 @@ def measured(
 
 def write_record(layout: RunLayout, record: TrialRecord) -> None:
     """Keep a record, atomically, with the checksum of its content."""
-    content = json.loads(record.model_dump_json())
-    content["sha256"] = checksum(content)
-    write_text(layout.record(record.key), json.dumps(content, indent=1) + "\n")
+    write_sealed(layout.record(record.key), json.loads(record.model_dump_json()))
 
 
 def read_kills(layout: RunLayout, key: str) -> int:
@@ -205,6 +203,26 @@ def checksum(content: dict[str, Any]) -> str:
     """Hexadecimal SHA-256 of JSON values, however they are laid out in a file."""
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def write_sealed(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON object with its checksum, atomically."""
+    text = json.dumps(content | {"sha256": checksum(content)}, indent=1)
+    write_text(path, text + "\n")
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """The JSON object of a file that was written with its checksum.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it holds anything else.
+        RecursionError: it is nested too deeply.
+    """
+    content = json.loads(read_whole(path))
+    if not isinstance(content, dict) or content.pop("sha256", None) != checksum(content):
+        raise ValueError("not what was written")
+    return content
 
 
 def read_records(

@@ -15,29 +15,24 @@ STRATEGIES = {
 }
 
 
-def method(arm: ArmConfig) -> str:
+def method(arms: Mapping[str, ArmConfig]) -> str:
     """One line: the strategy, then every setting that is not its default, by its key.
 
     For example ``one encoder, a head per task; sampling uniform (batch joint); aggregation
     pcgrad``; ``docs/methods.md`` lists what each name stands for.
-    """
-    return plain("; ".join([STRATEGIES[arm.strategy], *_settings(arm)]))
-
-
-def method_by_task(arms: Mapping[str, ArmConfig]) -> str:
-    """The same where a search may have found other settings for each task.
 
     Args:
-        arms: task -> the arm with the settings of that task's model; one strategy.
+        arms: task -> the arm with the settings of that task's model; a search may have found other
+            ones for each task, which are then told task by task.
     """
     first, *others = arms.values()
-    if all(_settings(arm) == _settings(first) for arm in others):
-        return method(first)
-    own = (
-        f"{task}: {'; '.join(_settings(arm)) or 'as the preset has it'}"
-        for task, arm in arms.items()
-    )
-    return plain("; ".join([STRATEGIES[first.strategy], *own]))
+    told = _settings(first)
+    if any(_settings(arm) != told for arm in others):
+        told = [
+            f"{task}: {'; '.join(_settings(arm)) or 'as the preset has it'}"
+            for task, arm in arms.items()
+        ]
+    return plain("; ".join([STRATEGIES[first.strategy], *told]))
 
 
 def _settings(arm: ArmConfig) -> list[str]:

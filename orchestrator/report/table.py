@@ -13,7 +13,7 @@ from orchestrator.report.curves import Curve, curves
 from orchestrator.report.formats import number, plain
 from orchestrator.report.header import TaskFacts, header, majority_result, task_facts
 from orchestrator.report.learning import learning_curves
-from orchestrator.report.methods import method_by_task
+from orchestrator.report.methods import method
 from orchestrator.report.notes import Note, notes_of
 from orchestrator.report.verdict import REFERENCE, Difference, differences, verdict
 from trainables.arms import ArmConfig
@@ -191,7 +191,7 @@ def _row(
         seeds_planned=0 if baseline else len(group.runs),
         models=group.models,
         parameters=group.parameters,
-        method="" if baseline else method_by_task(_arms(group)),
+        method="" if baseline else method(_arms(group)),
         notes=tuple(n.number for n in notes if n.task is None),
         tuned=group.tuned,
     )

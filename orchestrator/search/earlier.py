@@ -4,17 +4,14 @@ It is read when the new search begins, and kept in the new one's folder: what be
 run directory later changes nothing any more.
 """
 
-import json
-
 from pydantic import TypeAdapter
 
 from orchestrator.mirror import layout_at, search_of
 from orchestrator.search.stored import read_search
 from orchestrator.search.summary import GroupSummary
-from trainables.atomic import read_whole, write_text
 from trainables.errors import ConfigError, RunDirectoryError
 from trainables.layout import RunLayout
-from trainables.record import checksum
+from trainables.record import read_sealed, write_sealed
 
 Earlier = dict[str, GroupSummary]
 """Name of a group -> what was found of it."""
@@ -51,11 +48,8 @@ def earlier_of(layout: RunLayout, run_dir: str | None) -> Earlier:
     if run_dir is None or not layout.earlier.exists():
         return read_earlier(run_dir)
     try:
-        content = json.loads(read_whole(layout.earlier))
-        if content.pop("sha256", None) != checksum(content):
-            raise ValueError("not what was written")
-        return _EARLIER.validate_python(content["groups"])
-    except (OSError, ValueError, AttributeError, TypeError, KeyError, RecursionError) as error:
+        return _EARLIER.validate_python(read_sealed(layout.earlier)["groups"])
+    except (OSError, ValueError, KeyError, RecursionError) as error:
         raise RunDirectoryError(
             f"{layout.earlier}: damaged; delete it to start from {run_dir} as it is now, or choose "
             "another directory with --run-dir"
@@ -65,7 +59,5 @@ def earlier_of(layout: RunLayout, run_dir: str | None) -> Earlier:
 def keep_earlier(layout: RunLayout, earlier: Earlier) -> None:
     """Write down what the search in ``layout`` begins with, unless that was done before."""
     if earlier and not layout.earlier.exists():
-        content = {"groups": _EARLIER.dump_python(earlier, mode="json")}
-        content["sha256"] = checksum(content)
-        write_text(layout.earlier, json.dumps(content, indent=1) + "\n")
+        write_sealed(layout.earlier, {"groups": _EARLIER.dump_python(earlier, mode="json")})
         layout.publish(layout.earlier)

@@ -1,15 +1,13 @@
 """What the files of a search's folder tell of its trials (see ``orchestrator/observed.py``)."""
 
-import json
 from typing import Any
 
 from orchestrator.live import LiveView
 from orchestrator.observed import Observed
 from orchestrator.progress import Expected, TrialState
 from orchestrator.search.ledger import Continued, Event, Measured, read_event
-from trainables.atomic import read_whole
 from trainables.layout import RunLayout
-from trainables.record import checksum
+from trainables.record import read_sealed
 
 Place = tuple[str, int, int]
 """Group, number of the trial in it and, of a population, number of the part of training."""
@@ -38,10 +36,7 @@ class ObservedSearch(Observed):
             self.began = self._stamps[path][0] / 1e9
             view.interrupt(self.keys)
             try:
-                content = json.loads(read_whole(path))
-                if content.pop("sha256", None) != checksum(content):
-                    raise ValueError("not what was written")
-                self._describe(content, view)
+                self._describe(read_sealed(path), view)
             except OSError as error:
                 self.unread(path, error)
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -9,10 +9,9 @@ from orchestrator.search.groups import Group
 from orchestrator.search.ledger import Ledger
 from orchestrator.search.population import Population
 from orchestrator.search.state import Description, SearchState
-from trainables.atomic import read_whole, write_text
 from trainables.errors import ConfigError, RunDirectoryError
 from trainables.layout import RunLayout
-from trainables.record import TrialRecord, checksum, read_records
+from trainables.record import TrialRecord, read_records, read_sealed, write_sealed
 
 
 def describe_search(
@@ -20,9 +19,7 @@ def describe_search(
 ) -> Description:
     """Write the description of a search, atomically."""
     description = Description(space=experiment.space, tune=experiment.tune, groups=tuple(groups))
-    content = description.model_dump(mode="json")
-    content["sha256"] = checksum(content)
-    write_text(layout.search, json.dumps(content, indent=1) + "\n")
+    write_sealed(layout.search, description.model_dump(mode="json"))
     layout.publish(layout.search)
     return description
 
@@ -40,12 +37,9 @@ def read_search(
         RunDirectoryError: there is no search, or a file of it is damaged.
     """
     try:
-        content = json.loads(read_whole(layout.search))
-        if content.pop("sha256", None) != checksum(content):
-            raise ValueError("not what was written")
-        description = Description.model_validate_json(json.dumps(content))
+        description = Description.model_validate_json(json.dumps(read_sealed(layout.search)))
     # Pydantic's errors are values' errors; those of the space are the project's own.
-    except (OSError, ValueError, AttributeError, TypeError, RecursionError, ConfigError) as error:
+    except (OSError, ValueError, RecursionError, ConfigError) as error:
         raise RunDirectoryError(
             f"{layout.search}: missing or damaged; delete it and run the same command again, which "
             "goes on where the search stood"

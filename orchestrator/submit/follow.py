@@ -84,26 +84,18 @@ def follow(
         ResourceError: the cluster does not know the job.
     """
     reader = _Reader(server, submission_id, show)
-    heard = now()
-    lost = False
+    patience = _Patience("the job goes on, trying again", say, sleep, now)
     while True:
         try:
             job = server.job(submission_id)
-            if lost:
-                say("connected again")
-            heard, lost = now(), False
+            patience.heard()
             asyncio.run(reader.read())
             if job.status.is_terminal():
                 return job
         except TimeoutError:
             continue
         except ClusterLostError as error:
-            if now() - heard > PATIENCE_SECONDS:
-                raise
-            if not lost:
-                say(f"{error}; the job goes on, trying again")
-            lost = True
-            sleep(RETRY_SECONDS)
+            patience.lost(error)
 
 
 def patiently(
@@ -117,22 +109,44 @@ def patiently(
     Raises:
         ClusterLostError: no answer for ``PATIENCE_SECONDS``.
     """
-    end = now() + PATIENCE_SECONDS
-    lost = False
+    patience = _Patience("trying again", say, sleep, now)
     while True:
         try:
             answer = ask()
         except ClusterLostError as error:
-            if now() > end:
-                raise
-            if not lost:
-                say(f"{error}; trying again")
-            lost = True
-            sleep(RETRY_SECONDS)
+            patience.lost(error)
         else:
-            if lost:
-                say("connected again")
+            patience.heard()
             return answer
+
+
+class _Patience:
+    """How long a cluster has not answered, and what is said of that."""
+
+    def __init__(
+        self,
+        meanwhile: str,
+        say: Callable[[str], None],
+        sleep: Callable[[float], None],
+        now: Callable[[], float],
+    ) -> None:
+        self._meanwhile, self._say, self._sleep, self._now = meanwhile, say, sleep, now
+        self._heard, self._lost = now(), False
+
+    def heard(self) -> None:
+        """It has answered."""
+        if self._lost:
+            self._say("connected again")
+        self._heard, self._lost = self._now(), False
+
+    def lost(self, error: ClusterLostError) -> None:
+        """It has not; waits before it is asked again, or raises ``error``."""
+        if self._now() - self._heard > PATIENCE_SECONDS:
+            raise error
+        if not self._lost:
+            self._say(f"{error}; {self._meanwhile}")
+        self._lost = True
+        self._sleep(RETRY_SECONDS)
 
 
 class _Reader:

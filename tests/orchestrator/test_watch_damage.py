@@ -14,6 +14,7 @@ from orchestrator.lock import GUARD, LOCK
 from orchestrator.progress import GridProgress, TrialState
 from orchestrator.watch import follow
 from tests.orchestrator.run_folders import RunFolder
+from trainables import record
 from trainables.atomic import read_whole
 
 DAMAGES = {
@@ -78,7 +79,8 @@ def test_what_the_storage_does_not_give_once_is_read_again(
             raise OSError(errno.ESTALE, "Stale file handle")
         return read_whole(asked)
 
-    monkeypatch.setattr(observed, "read_whole", stale)
+    for module in (observed, record):
+        monkeypatch.setattr(module, "read_whole", stale)
     view = LiveView(GridProgress([]), Console(file=io.StringIO()))
     looking = watch.Watch(folder.layout.root)
     looking.look(view)

@@ -1,5 +1,6 @@
 """The command ``tune``: what is refused, in one line and before anything is trained."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,23 @@ from tests.orchestrator.test_config import another, at, leaves
 from trainables.errors import ConfigError
 
 FEW = ("tasks=[sentiment]", "arms=[single_task]", "tune.trials=2")
+
+Refused = Callable[..., str]
+
+
+@pytest.fixture
+def refused(command: Command, searches: WithoutRay) -> Refused:
+    """Calls ``tune``, which refuses what it is given; gives the one line that it says."""
+
+    def call(space: str, *overrides: str) -> str:
+        ended = command("tune", "demo", space, *overrides)
+        assert ended.code == 2
+        assert ended.err.count("\n") == 1
+        assert not searches.started
+        return ended.err
+
+    return call
+
 
 VALUES = {
     "tune.trials": "7",
@@ -111,26 +129,16 @@ def test_a_space_that_fits_no_arm_is_one_line(
     ],
 )
 def test_settings_that_cannot_be_used_are_told_before_anything_is_trained(
-    parameters: dict[str, str],
-    told: str,
-    command: Command,
-    searches: WithoutRay,
-    tiny_bert: Path,
-    tmp_path: Path,
+    parameters: dict[str, str], told: str, refused: Refused, tiny_bert: Path, tmp_path: Path
 ) -> None:
     rate = "{log_uniform: [1.0e-4, 1.0e-3]}"
     space = space_file(tmp_path, training__learning_rate=rate, **parameters)
     arms = ("tasks=[sentiment,paraphrase]", "arms=[shared_encoder]", "tune.trials=8")
     settings = overrides(tiny_bert, *arms)
     for more in ((), ("--plan",)):
-        ended = command("tune", "demo", space, *settings, *more)
-        assert ended.code == 2
-        assert ended.err.startswith(
-            "error: space s: for shared_encoder tiny it proposes settings that"
-        )
-        assert told in ended.err
-        assert ended.err.count("\n") == 1
-    assert not searches.started
+        line = refused(space, *settings, *more)
+        assert line.startswith("error: space s: for shared_encoder tiny it proposes settings that")
+        assert told in line
 
 
 @pytest.mark.parametrize(
@@ -143,23 +151,15 @@ def test_settings_that_cannot_be_used_are_told_before_anything_is_trained(
     ],
 )
 def test_a_condition_on_a_name_that_is_nowhere_is_one_line(
-    condition: str,
-    told: str,
-    command: Command,
-    searches: WithoutRay,
-    tiny_bert: Path,
-    tmp_path: Path,
+    condition: str, told: str, refused: Refused, tiny_bert: Path, tmp_path: Path
 ) -> None:
     space = space_file(
         tmp_path,
         training__learning_rate="{choice: [1.0e-4, 1.0e-3]}",
         training__warmup=f"{{uniform: [0.0, 0.1], when: {{{condition}}}}}",
     )
-    ended = command("tune", "demo", space, *overrides(tiny_bert, *FEW))
-    assert ended.code == 2
-    assert ended.err.startswith(f"error: space s: training.warmup: {told}")
-    assert ended.err.count("\n") == 1
-    assert not searches.started
+    line = refused(space, *overrides(tiny_bert, *FEW))
+    assert line.startswith(f"error: space s: training.warmup: {told}")
 
 
 def test_a_condition_may_name_an_arm_model_or_task_that_is_not_of_this_experiment(
