@@ -212,7 +212,7 @@ class Follow(tune.Callback):
             if trial.last is None or now - trial.last["time"] < QUIET_SECONDS:
                 continue
             word = read_progress(self._layout.progress(key))
-            if word is None or word["phase"] != "evaluating":
+            if word is None or word.get("phase") != "evaluating":
                 continue
             if self._heard.get(key) != word["time"]:
                 self._heard[key] = word["time"]

@@ -1,6 +1,7 @@
 """What the runner does when Tune says that a trial's process died, without any Ray."""
 
 import io
+import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -155,5 +156,11 @@ def test_a_long_evaluation_is_heard_from_the_trials_file(
     console = Console(file=io.StringIO(), width=120, record=True)
     console.print(follower.view)
     assert "evaluates" in console.export_text()
-    path.unlink()
-    follower.follow.on_step_begin(0, [])
+    foreign = {name: value for name, value in word(time=4.0).items() if name != "phase"}
+    last = trial[KEY].last
+    for content in (json.dumps(foreign), "half", None):
+        path.unlink()
+        if content is not None:
+            path.write_text(content)
+        follower.follow.on_step_begin(0, [])
+        assert trial[KEY].last is last
