@@ -17,9 +17,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator.report.cells import CellGroup
-from orchestrator.search.outcome import TuningOutcome
-from orchestrator.search.run import run_tuning
+from orchestrator.commands.tune import run_tuning
+from orchestrator.commands.tune_report import TuningOutcome
+from orchestrator.report.rows import TableRow
 from orchestrator.search.summary import GroupSummary
 
 SETTINGS = (
@@ -99,7 +99,7 @@ def chosen_score(group: GroupSummary) -> float:
     return choice.score
 
 
-def score(rows: Sequence[CellGroup], group: GroupSummary) -> Score:
+def score(rows: Sequence[TableRow], group: GroupSummary) -> Score:
     """What the choice of a group is worth on validation."""
     [row] = [r for r in rows if r.tuned and (r.arm, r.model) == (group.arm, group.model)]
     stat = row.macro() if group.task is None else row.headline(group.task)

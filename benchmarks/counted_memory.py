@@ -4,7 +4,7 @@
 
 A multi-task trial takes a few steps on the CPU, with every example of a batch as long as it may be,
 while PyTorch's profiler notes each allocation. Its peak stands beside the peak that is counted
-without training (``trainables/training/footprint.py``), for MiniLM-L6 and for an encoder of the
+without training (``trainables/training/gpu_memory.py``), for MiniLM-L6 and for an encoder of the
 shape of BERT base (12 layers, 768 wide) with random weights. What a GPU takes besides is no part of
 either.
 """
@@ -23,7 +23,7 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.subject import BATCH_SIZE, Subject, write_encoder
 from benchmarks.variants import Variant
 from trainables.strategies import Step
-from trainables.training.footprint import footprint
+from trainables.training.gpu_memory import footprint
 from trainables.training.loop import TrainingLoop
 
 LIMIT = "limits.max_train_examples=500"

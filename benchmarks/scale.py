@@ -29,16 +29,16 @@ import psutil
 from rich.console import Console
 
 from benchmarks import stub
-from orchestrator.config import load_experiment
-from orchestrator.experiment import expected_of, report
-from orchestrator.live import LiveView
-from orchestrator.plan import make_plan
-from orchestrator.progress import GridProgress
-from orchestrator.resources import Node, feasible
-from orchestrator.run_directory import describe, taken
-from orchestrator.schedule import leaves_of
-from trainables.layout import RunLayout
-from trainables.record import read_records
+from orchestrator.commands.run import expected_of, report
+from orchestrator.config.experiment import load_experiment
+from orchestrator.monitor.live_view import LiveView
+from orchestrator.monitor.state import GridProgress
+from orchestrator.planning.pending import leaves_of
+from orchestrator.planning.plan import make_plan
+from orchestrator.planning.resources import Node, feasible
+from orchestrator.run_dir.directory import describe, taken
+from trainables.results.record import read_records
+from trainables.storage.run_dir import RunDir
 
 PER_SEED = 5
 """Trials of the preset ``demo`` with one model and one seed."""
@@ -115,13 +115,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         root = given.run_dir or Path(folder) / "run"
-        print("\n".join(measure(given.trials, given.gpus, given.median, RunLayout(root))))
+        print("\n".join(measure(given.trials, given.gpus, given.median, RunDir(root))))
 
 
-def measure(trials: int, gpus: int, median: float, layout: RunLayout) -> list[str]:
+def measure(trials: int, gpus: int, median: float, layout: RunDir) -> list[str]:
     """Run ``trials`` trials (in steps of five) and give the lines of the table."""
-    from orchestrator.connection import connected
-    from orchestrator.runner import run_trials
+    from orchestrator.execution.ray.cluster import connected
+    from orchestrator.execution.tune_executor import run_trials
 
     os.environ[stub.MEDIAN] = str(median)
     began = time.perf_counter()

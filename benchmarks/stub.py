@@ -13,14 +13,14 @@ from typing import Any
 
 from ray import tune
 
-from trainables.config import TrialConfig
-from trainables.layout import RunLayout
-from trainables.progress import write_progress
-from trainables.record import TrialRecord, write_record
+from trainables.config.trial import TrialConfig
+from trainables.results.record import TrialRecord, write_record
 from trainables.seeding import derive_seed
+from trainables.storage.run_dir import RunDir
+from trainables.trial.progress import write_progress
 
 SLICE_SECONDS = 1.0
-"""As ``trainables/tune.py`` has it."""
+"""As ``trainables/tune/trainable.py`` has it."""
 
 MEDIAN = "STUB_MEDIAN_SECONDS"
 """The variable that says how long half of the trials take at least."""
@@ -45,7 +45,7 @@ class StubTrial(tune.Trainable):
         self._began = time.time()
         cell = config["cell"]
         self._trial = TrialConfig.model_validate(cell["trial"])
-        self._layout = RunLayout(cell["runtime"]["output_dir"])
+        self._layout = RunDir(cell["runtime"]["output_dir"])
         self._key = cell["key"]
         self._seconds = duration(self._key, float(os.environ[MEDIAN]))
 

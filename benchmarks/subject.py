@@ -10,17 +10,17 @@ import numpy as np
 from transformers import AutoTokenizer, BertConfig
 
 from benchmarks.variants import Variant
-from orchestrator.config import load_single_trial
-from orchestrator.environment import describe_environment
-from orchestrator.grid import Grid, glue_folder
-from trainables.assembly import assemble
-from trainables.config import ModelConfig, Runtime, TrialConfig
-from trainables.inputs import load_data
-from trainables.layout import RunLayout
+from orchestrator.config.experiment import load_single_trial
+from orchestrator.planning.grid import Grid, glue_folder
+from orchestrator.run_dir.environment import describe_environment
+from trainables.config.trial import ModelConfig, Runtime, TrialConfig
 from trainables.models.source import locate
-from trainables.teaching import write_teaching
+from trainables.storage.run_dir import RunDir
 from trainables.training.device import resolve_device, resolve_precision, use_threads
 from trainables.training.loop import TrainingLoop
+from trainables.trial.artifacts import write_teaching
+from trainables.trial.build import assemble
+from trainables.trial.inputs import load_data
 
 BATCH_SIZE = 24
 """Examples of a step, as in the preset `methods`."""
@@ -109,7 +109,7 @@ class Subject:
 
     def _teach(self, key: str) -> None:
         """Leave the predictions of a teacher; what they are costs nothing."""
-        path = RunLayout(self._folder.name).teaching(key)
+        path = RunDir(self._folder.name).teaching(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         rng = np.random.default_rng(0)
         logits = {

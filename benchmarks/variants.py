@@ -6,15 +6,15 @@ The names come from the configuration's own types, so a method that is added the
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
-from trainables.arms import (
+from trainables.config.arms import (
     AggregationConfig,
     FreezingConfig,
     HeadConfig,
     SamplingConfig,
     WeightingConfig,
 )
-from trainables.config import TrainingConfig
-from trainables.settings import Settings
+from trainables.config.base import Settings
+from trainables.config.trial import TrainingConfig
 
 JOINT = {"strategy": "shared_encoder", "sampling": {"name": "uniform", "batch": "joint"}}
 """Every task in every step: the batches that all methods can be trained on."""

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from search_spaces.distributions import DISTRIBUTIONS, Choice, IntUniform, Parameter, Value
 from search_spaces.findings import meant, shortened
-from search_spaces.keys import (
+from search_spaces.setting_keys import (
     GROUP_FACTS,
     find_setting,
     nearest_key,
@@ -13,8 +14,7 @@ from search_spaces.keys import (
     settings,
     why_not,
 )
-from search_spaces.parameters import DISTRIBUTIONS, Choice, IntUniform, Parameter, Value
-from trainables.arms import STRATEGIES
+from trainables.config.arms import STRATEGIES
 from trainables.errors import ConfigError
 
 

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from search_spaces.reading import (
+from search_spaces.yaml_files import (
     MAX_DEPTH,
     check_yaml,
     find_yaml,

@@ -13,19 +13,13 @@ from typing import Any, Self
 from omegaconf import OmegaConf
 from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
-from search_spaces.checks import (
-    check_condition,
-    check_key,
-    check_values,
-    named,
-    parse_parameter,
-)
+from search_spaces.checks import check_condition, check_key, check_values, named, parse_parameter
+from search_spaces.distributions import Parameter, Value, same
 from search_spaces.findings import first_finding
-from search_spaces.keys import find_setting
-from search_spaces.parameters import Parameter, Value, same
-from search_spaces.reading import find_yaml, read_yaml
+from search_spaces.setting_keys import find_setting
+from search_spaces.yaml_files import find_yaml, read_yaml
+from trainables.config.base import Settings
 from trainables.errors import ConfigError
-from trainables.settings import Settings
 
 FOLDER = Path(__file__).parent / "spaces"
 
@@ -142,7 +136,7 @@ class Space(Settings):
 
         Args:
             facts: what is known of the group: ``strategy``, ``arm``, ``model``, ``task`` and the
-                configured values by dotted key (see ``search_spaces/group.py``).
+                configured values by dotted key (see ``search_spaces/group_settings.py``).
             draw: called for the active keys alone, in the order of ``keys``.
         """
         drawn: dict[str, Value] = {}

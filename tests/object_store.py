@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pyarrow import fs
 
-from trainables.store import Store
+from trainables.storage.object_store import Store
 
 NewBucket = Callable[[], str]
 """Makes an empty bucket and gives its URL."""

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainables.config import TrialConfig
-from trainables.record import TrialRecord
+from trainables.config.trial import TrialConfig
+from trainables.results.record import TrialRecord
 
 TASKS = {"cola": "matthews", "sst2": "accuracy", "mrpc": "accuracy"}
 ARMS: dict[str, dict[str, Any]] = {

@@ -5,7 +5,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from orchestrator.search.summary import GroupSummary, SearchSummary, Tried
+from orchestrator.search.summary import GroupSummary, SearchSummary, TrialSummary
 
 FULL = 6000
 PLACES = (
@@ -24,9 +24,9 @@ def tried(
     settings: dict[str, Any] | None = None,
     reason: str = "",
     rungs: Sequence[tuple[int, float]] = (),
-) -> Tried:
+) -> TrialSummary:
     """One trial."""
-    return Tried(
+    return TrialSummary(
         index=index,
         key=f"{index:012x}",
         settings={"training.learning_rate": 1e-4} if settings is None else settings,
@@ -41,7 +41,7 @@ def tried(
 
 
 def group(
-    trials: Sequence[Tried] = (),
+    trials: Sequence[TrialSummary] = (),
     chosen: int | None = None,
     arm: str = "shared_encoder",
     task: str | None = None,
@@ -79,7 +79,7 @@ def _searched(number: int, arm: str, task: str | None, metric: str, trials: int)
     )
 
 
-def _trial(index: int, arm: str, draw: random.Random) -> Tried:
+def _trial(index: int, arm: str, draw: random.Random) -> TrialSummary:
     settings: dict[str, Any] = {
         "training.learning_rate": math.exp(draw.uniform(math.log(1e-5), math.log(1e-3))),
         "training.batch_size": draw.choice([16, 32, 64]),

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from trainables.config import (
+from trainables.config.trial import (
     LimitsConfig,
     ModelConfig,
     Runtime,
@@ -17,8 +17,8 @@ from trainables.config import (
 )
 from trainables.data.sources import load_task
 from trainables.data.task import TaskConfig
-from trainables.record import TrialRecord, read_record
-from trainables.trial import Trial, run_trial
+from trainables.results.record import TrialRecord, read_record
+from trainables.trial.trial import Trial, run_trial
 
 TASKS = {
     "acceptability": TaskConfig(text=("sentence",), headline="matthews", demo="acceptability"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from orchestrator.report.columns import metric_title, metric_unit
 from orchestrator.report.curves import Curve
-from orchestrator.report.formats import number, share
+from orchestrator.text import number, share
 
 FRAME = {"width": 270, "height": 140, "left": 44, "right": 248, "top": 10, "bottom": 120}
 """Size of a chart and the edges of its axes, in pixels."""

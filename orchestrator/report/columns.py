@@ -6,8 +6,8 @@ To add a column, add a line to ``columns``; every format shows it.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from orchestrator.report.cells import CellGroup, Stat
-from orchestrator.report.formats import METRIC_NAMES
+from orchestrator.report.rows import Stat, TableRow
+from orchestrator.text import METRIC_NAMES
 
 METRICS = tuple(METRIC_NAMES)
 
@@ -33,7 +33,7 @@ class Column:
     task: str | None = None
 
 
-Measure = Callable[[CellGroup], Stat | None]
+Measure = Callable[[TableRow], Stat | None]
 
 
 def columns(tasks: Mapping[str, str]) -> tuple[tuple[Column, Measure], ...]:
@@ -48,7 +48,7 @@ def columns(tasks: Mapping[str, str]) -> tuple[tuple[Column, Measure], ...]:
             for task, headline in tasks.items()
             for metric in sorted(METRICS, key=lambda name: name != headline)
         ),
-        (Column("macro", ("macro", "%"), "percent", True), CellGroup.macro),
+        (Column("macro", ("macro", "%"), "percent", True), TableRow.macro),
         (
             Column("pooled.accuracy", ("pooled", "acc %"), "percent", True),
             lambda group: group.pooled("accuracy"),
@@ -57,10 +57,10 @@ def columns(tasks: Mapping[str, str]) -> tuple[tuple[Column, Measure], ...]:
             Column("pooled.f1", ("pooled", "F1 %"), "percent", True),
             lambda group: group.pooled("f1"),
         ),
-        (Column("leak", ("leak", "%"), "percent", True, marked=False), CellGroup.leak),
+        (Column("leak", ("leak", "%"), "percent", True, marked=False), TableRow.leak),
         (
             Column("train_seconds", ("train", "time"), "seconds", True, marked=False),
-            CellGroup.train_seconds,
+            TableRow.train_seconds,
         ),
     )
 

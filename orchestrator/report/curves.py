@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.report.cells import CellGroup, Stat
-from orchestrator.report.formats import plain
-from trainables.training.metrics import scores
+from orchestrator.report.rows import Stat, TableRow
+from orchestrator.text import plain
+from trainables.results.metrics import scores
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Curve:
     points: tuple[tuple[float, Stat], ...]
 
 
-def curves(groups: Sequence[CellGroup], split: str) -> tuple[Curve, ...]:
+def curves(groups: Sequence[TableRow], split: str) -> tuple[Curve, ...]:
     """Collect the curves of finished trials on ``split``, tasks first, then models, then arms."""
     if not groups:
         return ()
@@ -40,7 +40,7 @@ def curves(groups: Sequence[CellGroup], split: str) -> tuple[Curve, ...]:
     return tuple(curve for curve in found if curve.points)
 
 
-def _curve(group: CellGroup, task: str, split: str) -> Curve:
+def _curve(group: TableRow, task: str, split: str) -> Curve:
     metric = group.tasks[task]
     by_epoch: dict[int, dict[int, float]] = {}
     for run in group.runs:

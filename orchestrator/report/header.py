@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestrator.report.cells import TUNED, PlannedTrial
 from orchestrator.report.columns import metric_title
-from orchestrator.report.formats import listed, number, plain, share
-from trainables.config import ModelConfig, TrainingConfig, TrialConfig
-from trainables.record import TaskResult, TrialRecord
+from orchestrator.report.rows import TUNED, PlannedTrial
+from orchestrator.text import listed, number, plain, share
+from trainables.config.trial import ModelConfig, TrainingConfig, TrialConfig
+from trainables.results.record import TaskResult, TrialRecord
 
 
 @dataclass(frozen=True)

@@ -10,20 +10,20 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
 
-from orchestrator.report.cells import CellGroup
 from orchestrator.report.curves import Curve
-from orchestrator.report.formats import plain
-from trainables.arms import ArmConfig
-from trainables.config import TrialConfig
+from orchestrator.report.rows import TableRow
+from orchestrator.text import plain
+from trainables.config.arms import ArmConfig
+from trainables.config.trial import TrialConfig
 
 NAMED = ("start_from", "teachers")
 """Settings that name another arm, which may have a ``train_fraction`` of its own."""
 
 
-def learning_curves(groups: Sequence[CellGroup]) -> tuple[Curve, ...]:
+def learning_curves(groups: Sequence[TableRow]) -> tuple[Curve, ...]:
     """Curves of two or more shares each, tasks first, then models, then methods."""
     arms = {group.arm: _config(group).arm for group in groups}
-    families: dict[tuple[str, str], dict[float, CellGroup]] = {}
+    families: dict[tuple[str, str], dict[float, TableRow]] = {}
     for group in groups:
         members = families.setdefault((group.model, _family(group.arm, arms)), {})
         members.setdefault(_share(_config(group)), group)
@@ -40,7 +40,7 @@ def learning_curves(groups: Sequence[CellGroup]) -> tuple[Curve, ...]:
     return tuple(curve for curve in curves if curve.points)
 
 
-def _config(group: CellGroup) -> TrialConfig:
+def _config(group: TableRow) -> TrialConfig:
     return group.runs[0].trials[0].config
 
 
@@ -58,7 +58,7 @@ def _family(name: str, arms: Mapping[str, ArmConfig]) -> str:
     return json.dumps(content, sort_keys=True)
 
 
-def _curve(members: Mapping[float, CellGroup], task: str, label: str | None) -> Curve:
+def _curve(members: Mapping[float, TableRow], task: str, label: str | None) -> Curve:
     ordered = sorted(members.items())
     largest = ordered[-1][1]
     stats = ((share, group.headline(task)) for share, group in ordered)

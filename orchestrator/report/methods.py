@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from orchestrator.report.formats import plain
-from trainables.arms import ArmConfig
+from orchestrator.text import plain
+from trainables.config.arms import ArmConfig
 
 STRATEGIES = {
     "single_task": "an encoder and a head per task",

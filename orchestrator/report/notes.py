@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from orchestrator.report.cells import CellGroup, SeedRun
-from orchestrator.report.formats import plain
-from trainables.record import TaskResult, TrialRecord
+from orchestrator.report.rows import SeedRun, TableRow
+from orchestrator.text import plain
+from trainables.results.record import TaskResult, TrialRecord
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class _Event:
     reason: str
 
 
-def notes_of(group: CellGroup, first: int) -> tuple[Note, ...]:
+def notes_of(group: TableRow, first: int) -> tuple[Note, ...]:
     """Footnotes of one row, numbered from ``first``; equal events of several seeds share one."""
     seen: dict[_Event, list[tuple[int, str]]] = {}
     for run in group.runs:
@@ -56,7 +56,7 @@ def degenerate_class(result: TaskResult) -> int | None:
     return next(i for i, n in enumerate(predicted) if n)
 
 
-def _events(group: CellGroup, run: SeedRun) -> Iterator[tuple[_Event, str]]:
+def _events(group: TableRow, run: SeedRun) -> Iterator[tuple[_Event, str]]:
     records = {record.key: record for record in run.records}
     for trial in run.trials:
         record = records.get(trial.key)
@@ -79,7 +79,7 @@ def _events(group: CellGroup, run: SeedRun) -> Iterator[tuple[_Event, str]]:
 
 
 def _missing_tasks(
-    group: CellGroup, run: SeedRun, record: TrialRecord, task: str
+    group: TableRow, run: SeedRun, record: TrialRecord, task: str
 ) -> Iterator[tuple[_Event, str]]:
     absent = [name for name in record.config.tasks if name not in run.results]
     if absent:
@@ -87,9 +87,7 @@ def _missing_tasks(
         yield _Event("missing", None, task, reason), record.key
 
 
-def _degenerate(
-    group: CellGroup, run: SeedRun, record: TrialRecord
-) -> Iterator[tuple[_Event, str]]:
+def _degenerate(group: TableRow, run: SeedRun, record: TrialRecord) -> Iterator[tuple[_Event, str]]:
     for task in record.config.tasks:
         result = run.results.get(task)
         predicted = None if result is None else degenerate_class(result)
@@ -100,7 +98,7 @@ def _degenerate(
             yield _Event("degenerate", task, f" {task}", reason), record.key
 
 
-def _note(group: CellGroup, number: int, event: _Event, where: list[tuple[int, str]]) -> Note:
+def _note(group: TableRow, number: int, event: _Event, where: list[tuple[int, str]]) -> Note:
     seeds = ", ".join(str(seed) for seed, _ in where)
     keys = tuple(key for _, key in where)
     trial = f"{group.label} {group.model}{event.task}"

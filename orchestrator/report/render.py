@@ -9,18 +9,18 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from orchestrator.report.charts import FRAME, epoch_charts, learning_charts
-from orchestrator.report.formats import csv_text
 from orchestrator.report.markup import LEGEND, latex, markdown
 from orchestrator.report.table import Row, Table
 from orchestrator.report.terminal import print_table
 from orchestrator.report.views import compact, detailed, difference, learning, marks, methods
+from orchestrator.text import csv_text
 from trainables.atomic import write_text
-from trainables.layout import RunLayout
+from trainables.storage.run_dir import RunDir
 
 __all__ = ["FORMATS", "print_table", "table_csv", "table_html", "table_json", "write_tables"]
 
 
-def write_tables(layout: RunLayout, table: Table) -> None:
+def write_tables(layout: RunDir, table: Table) -> None:
     """Write ``table.md``, ``.csv``, ``.json``, ``.html`` and ``.tex``, each one atomically."""
     for ending, make in FORMATS.items():
         write_text(layout.table(ending), make(table))
@@ -119,4 +119,4 @@ FORMATS = {
     "html": table_html,
     "tex": latex,
 }
-"""Ending of the table's file -> what makes it."""
+"""TimeBudget of the table's file -> what makes it."""

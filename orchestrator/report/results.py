@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from orchestrator.report.formats import csv_text
+from orchestrator.text import csv_text
 from trainables.atomic import replacing
-from trainables.layout import RunLayout
-from trainables.record import TaskResult, TrialRecord, measured
+from trainables.results.record import TaskResult, TrialRecord, measured
+from trainables.storage.run_dir import RunDir
 
 COLUMNS = (
     "key",
@@ -47,7 +47,7 @@ def results_frame(records: Mapping[str, TrialRecord]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*COLUMNS, *tuned])
 
 
-def write_results(layout: RunLayout, records: Mapping[str, TrialRecord]) -> None:
+def write_results(layout: RunDir, records: Mapping[str, TrialRecord]) -> None:
     """Write ``results_frame`` to the run directory's ``results.csv``, atomically."""
     frame = results_frame(records)
     for name in ("arm", "model", "task"):

@@ -7,18 +7,18 @@ in ``cells.py``, the verdict in ``verdict.py``.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from orchestrator.report.cells import CellGroup, PlannedTrial, SeedRun, Stat, cell_groups
 from orchestrator.report.columns import Column, Measure, columns
 from orchestrator.report.curves import Curve, curves
-from orchestrator.report.formats import number, plain
 from orchestrator.report.header import TaskFacts, header, majority_result, task_facts
 from orchestrator.report.learning import learning_curves
 from orchestrator.report.methods import method
 from orchestrator.report.notes import Note, notes_of
+from orchestrator.report.rows import PlannedTrial, SeedRun, Stat, TableRow, cell_groups
 from orchestrator.report.verdict import REFERENCE, Difference, differences, verdict
-from trainables.arms import ArmConfig
+from orchestrator.text import number, plain
+from trainables.config.arms import ArmConfig
 from trainables.errors import ConfigError
-from trainables.record import TrialRecord
+from trainables.results.record import TrialRecord
 
 TABLE_SCHEMA = 1
 
@@ -150,7 +150,7 @@ def _check_split(
 
 
 def _rows(
-    groups: Sequence[CellGroup],
+    groups: Sequence[TableRow],
     facts: Sequence[TaskFacts],
     measured: Sequence[tuple[Column, Measure]],
 ) -> tuple[list[Row], tuple[Note, ...]]:
@@ -164,14 +164,14 @@ def _rows(
     return rows, tuple(notes)
 
 
-def _baseline(tasks: Mapping[str, str], facts: Sequence[TaskFacts]) -> CellGroup:
+def _baseline(tasks: Mapping[str, str], facts: Sequence[TaskFacts]) -> TableRow:
     results = {name: majority_result(task) for name, task in zip(tasks, facts, strict=True)}
     run = SeedRun(seed=0, trials=(), records=(), results=results)
-    return CellGroup("", "majority class", "", "", tasks, frozenset(tasks), (run,))
+    return TableRow("", "majority class", "", "", tasks, frozenset(tasks), (run,))
 
 
 def _row(
-    group: CellGroup,
+    group: TableRow,
     measured: Sequence[tuple[Column, Measure]],
     notes: Sequence[Note],
     baseline: bool = False,
@@ -197,7 +197,7 @@ def _row(
     )
 
 
-def _arms(group: CellGroup) -> dict[str, ArmConfig]:
+def _arms(group: TableRow) -> dict[str, ArmConfig]:
     configs = [trial.config for trial in group.runs[0].trials]
     return {task: config.arm for config in configs for task in config.tasks}
 

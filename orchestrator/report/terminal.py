@@ -13,7 +13,6 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from orchestrator.report.formats import DASH
 from orchestrator.report.table import Table
 from orchestrator.report.views import (
     Field,
@@ -25,6 +24,7 @@ from orchestrator.report.views import (
     marks,
     methods,
 )
+from orchestrator.text import DASH
 
 SUPERSCRIPT = str.maketrans("0123456789,", "⁰¹²³⁴⁵⁶⁷⁸⁹⋅")
 LEGEND = "* best of the rows whose seeds are all there"

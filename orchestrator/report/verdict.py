@@ -7,10 +7,10 @@ how many there are, and claim no significance.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.report.cells import CellGroup, Stat
 from orchestrator.report.columns import metric_unit
-from orchestrator.report.formats import METRIC_NAMES, count, plain, signed
 from orchestrator.report.notes import notes_of
+from orchestrator.report.rows import Stat, TableRow
+from orchestrator.text import METRIC_NAMES, count, plain, signed
 
 REFERENCE = "single_task"
 
@@ -35,7 +35,7 @@ class Difference:
     reference: str
 
 
-def differences(groups: Sequence[CellGroup]) -> tuple[Difference, ...]:
+def differences(groups: Sequence[TableRow]) -> tuple[Difference, ...]:
     """Compare every row with the ``single_task`` row of its model, seed by seed.
 
     A tuned row is compared with a tuned one, where there is one.
@@ -48,7 +48,7 @@ def differences(groups: Sequence[CellGroup]) -> tuple[Difference, ...]:
     return tuple(found)
 
 
-def difference(group: CellGroup, reference: CellGroup) -> Difference:
+def difference(group: TableRow, reference: TableRow) -> Difference:
     """One row minus another, paired by seed."""
     return Difference(
         label=plain(group.label),
@@ -60,13 +60,13 @@ def difference(group: CellGroup, reference: CellGroup) -> Difference:
     )
 
 
-def verdict(groups: Sequence[CellGroup]) -> tuple[str, ...]:
+def verdict(groups: Sequence[TableRow]) -> tuple[str, ...]:
     """A few sentences per model: where the best multi-task arm stands on the macro average."""
     models = dict.fromkeys(group.model for group in groups)
     return tuple(plain(_of_model(groups, model)) for model in models)
 
 
-def _of_model(groups: Sequence[CellGroup], model: str) -> str:
+def _of_model(groups: Sequence[TableRow], model: str) -> str:
     own = [group for group in groups if group.model == model]
     if not any(group.asked == group.tasks.keys() for group in own):
         return (
@@ -104,7 +104,7 @@ def _of_model(groups: Sequence[CellGroup], model: str) -> str:
     return " ".join(sentences)
 
 
-def _per_task(best: CellGroup, reference: CellGroup) -> list[str]:
+def _per_task(best: TableRow, reference: TableRow) -> list[str]:
     """The tasks that lose: a mean over tasks may hide them."""
     if len(best.tasks) == 1:
         return []
@@ -117,7 +117,7 @@ def _per_task(best: CellGroup, reference: CellGroup) -> list[str]:
     return [f"It is behind on {' and '.join(behind) or 'no task'}."]
 
 
-def _left_out(others: Sequence[CellGroup], reference: CellGroup, gap: Stat) -> list[str]:
+def _left_out(others: Sequence[TableRow], reference: TableRow, gap: Stat) -> list[str]:
     """The arms of which trials are missing, perhaps because they went badly."""
     fewer = []
     for group in others:
@@ -127,7 +127,7 @@ def _left_out(others: Sequence[CellGroup], reference: CellGroup, gap: Stat) -> l
     return [f"Not in it for lack of paired seeds: {', '.join(fewer)}."] if fewer else []
 
 
-def _at_default(own: Sequence[CellGroup], model: str, tuned: Stat | None) -> list[str]:
+def _at_default(own: Sequence[TableRow], model: str, tuned: Stat | None) -> list[str]:
     """How the answer at the preset's settings differs from the tuned one, where that is known."""
     reference = reference_of(own, model, tuned=False)
     others = [g for g in own if g.strategy != REFERENCE and not g.tuned]
@@ -155,14 +155,14 @@ def _compared(default: int, tuned: int) -> str:
     return "points the other way" if default * tuned < 0 else "differs"
 
 
-def _name(reference: CellGroup, tuned: bool) -> str:
+def _name(reference: TableRow, tuned: bool) -> str:
     """The reference as a sentence about tuned, or about untuned rows names it."""
     if tuned and not reference.tuned:
         return f"{reference.name} at the preset's settings"
     return reference.name
 
 
-def _against_naive(others: Sequence[CellGroup]) -> list[str]:
+def _against_naive(others: Sequence[TableRow]) -> list[str]:
     """Whether knowing the tasks helps: best ``shared_encoder`` against best ``naive_concat``."""
     naive, _ = _top([(g, g.macro()) for g in others if g.strategy == "naive_concat"])
     shared = [g for g in others if g.strategy == "shared_encoder"]
@@ -174,16 +174,14 @@ def _against_naive(others: Sequence[CellGroup]) -> list[str]:
     return [f"{best.name} is {_standing(gap, naive.name)}; {_evidence(gap)}."]
 
 
-def _best(
-    groups: Sequence[CellGroup], reference: CellGroup
-) -> tuple[CellGroup | None, Stat | None]:
+def _best(groups: Sequence[TableRow], reference: TableRow) -> tuple[TableRow | None, Stat | None]:
     """The row with the highest mean paired difference of macro to ``reference``."""
     return _top([(group, _minus(group.macro(), reference.macro())) for group in groups])
 
 
 def _top(
-    found: Sequence[tuple[CellGroup, Stat | None]],
-) -> tuple[CellGroup | None, Stat | None]:
+    found: Sequence[tuple[TableRow, Stat | None]],
+) -> tuple[TableRow | None, Stat | None]:
     """The highest mean among the rows with the most seeds; the first one of equals."""
     known = [(group, stat) for group, stat in found if stat is not None]
     seeds = max((stat.n for _, stat in known), default=0)
@@ -209,7 +207,7 @@ def _evidence(gap: Stat) -> str:
     return f"per seed {low} to {high} points, {gap.n} paired seeds: no claim of significance"
 
 
-def _cost(best: CellGroup, reference: CellGroup) -> str:
+def _cost(best: TableRow, reference: TableRow) -> str:
     one, many = best.parameters, reference.parameters
     if one is None or many is None:
         return ""
@@ -218,7 +216,7 @@ def _cost(best: CellGroup, reference: CellGroup) -> str:
     )
 
 
-def reference_of(groups: Sequence[CellGroup], model: str, tuned: bool) -> CellGroup | None:
+def reference_of(groups: Sequence[TableRow], model: str, tuned: bool) -> TableRow | None:
     """The ``single_task`` row of a model that others are compared with.
 
     One with the same ``tuned`` where there is one, of those one with all tasks, and of those the

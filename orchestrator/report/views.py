@@ -8,10 +8,10 @@ that itself.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.report.cells import Stat
 from orchestrator.report.columns import Column, metric_title, metric_unit
-from orchestrator.report.formats import DASH, count, number, share, signed
+from orchestrator.report.rows import Stat
 from orchestrator.report.table import Row, Table
+from orchestrator.text import DASH, count, number, share, signed
 
 
 @dataclass(frozen=True)

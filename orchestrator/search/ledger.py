@@ -17,16 +17,16 @@ from typing import Annotated, Literal
 from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt, TypeAdapter
 
 from trainables.atomic import read_whole, sync_folder
-from trainables.changes import Change
+from trainables.config.base import Settings
+from trainables.config.schedules import SettingChange
 from trainables.errors import RunDirectoryError
-from trainables.record import checksum
-from trainables.settings import Settings
+from trainables.results.record import checksum
 
 RETRY_SECONDS = 2.0
 """Between two attempts to write a line while the storage is away or full."""
 
 
-class Proposed(Settings):
+class TrialSuggested(Settings):
     """Settings that are to be tried.
 
     Attributes:
@@ -47,7 +47,7 @@ class Proposed(Settings):
     examples: PositiveInt
 
 
-class Measured(Settings):
+class ScoreReported(Settings):
     """A measurement of a trial, and what was decided on it.
 
     Attributes:
@@ -68,7 +68,7 @@ class Measured(Settings):
     decision: Literal["continue", "stop"]
 
 
-class Continued(Settings):
+class SegmentStarted(Settings):
     """A member of a population goes on with the next part of training.
 
     Attributes:
@@ -89,13 +89,13 @@ class Continued(Settings):
     generation: NonNegativeInt
     key: str
     settings: dict[str, str | int | float | bool | None]
-    changes: tuple[Change, ...]
+    changes: tuple[SettingChange, ...]
     parent: str | None
     source: NonNegativeInt
     examples: PositiveInt
 
 
-Event = Proposed | Measured | Continued
+Event = TrialSuggested | ScoreReported | SegmentStarted
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
 
 

@@ -3,7 +3,7 @@
 from bisect import bisect
 from collections.abc import Sequence
 
-from orchestrator.search.config import TunedExperimentConfig
+from orchestrator.config.search import TunedExperimentConfig
 
 
 def rungs(experiment: TunedExperimentConfig, budget: int) -> tuple[int, ...]:

@@ -18,19 +18,19 @@ from ray.tune.schedulers import (
     TrialScheduler,
 )
 
-from orchestrator.live import LiveView
-from orchestrator.processes import Scheduler
-from orchestrator.progress import TrialState
-from orchestrator.search.config import TuneConfig
-from orchestrator.search.ending import Ending
-from orchestrator.search.groups import Group
-from orchestrator.search.ledger import Measured
+from orchestrator.config.search import TuneConfig
+from orchestrator.execution.tune_hooks import Scheduler
+from orchestrator.monitor.live_view import LiveView
+from orchestrator.monitor.state import TrialState
+from orchestrator.search.ledger import ScoreReported
+from orchestrator.search.plan import Group
 from orchestrator.search.rungs import reached
-from orchestrator.search.state import SearchState
-from trainables.layout import RunLayout
-from trainables.record import read_record
-from trainables.retention import discard
+from orchestrator.search.study import SearchState
+from orchestrator.search.time_budget import TimeBudget
+from trainables.results.record import read_record
 from trainables.seeding import derive_seed
+from trainables.storage.run_dir import RunDir
+from trainables.trial.cleanup import discard
 
 TIME, SCORE = "examples", "score"
 
@@ -60,7 +60,7 @@ class PerGroup(Scheduler):
     """
 
     def __init__(
-        self, state: SearchState, layout: RunLayout, view: LiveView, ending: Ending
+        self, state: SearchState, layout: RunDir, view: LiveView, ending: TimeBudget
     ) -> None:
         super().__init__()
         self._state = state
@@ -112,7 +112,7 @@ class PerGroup(Scheduler):
             # There is nothing to save of a trial that has seen all that it would see.
             stop = decision == TrialScheduler.STOP and not trained
             self._state.add(
-                Measured(
+                ScoreReported(
                     key=key,
                     examples=int(examples),
                     score=score,
@@ -152,7 +152,7 @@ class ToTheEnd(Scheduler):
         ending: whether the search is to end.
     """
 
-    def __init__(self, ended: Callable[[str], None], ending: Ending) -> None:
+    def __init__(self, ended: Callable[[str], None], ending: TimeBudget) -> None:
         super().__init__()
         self._ended = ended
         self._ending = ending

@@ -4,18 +4,18 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from orchestrator.search.config import TunedExperimentConfig
-from orchestrator.search.groups import Group
+from orchestrator.config.search import TunedExperimentConfig
 from orchestrator.search.ledger import Ledger
-from orchestrator.search.population import Population
-from orchestrator.search.state import Description, SearchState
+from orchestrator.search.pbt.state import Population
+from orchestrator.search.plan import Group
+from orchestrator.search.study import Description, SearchState
 from trainables.errors import ConfigError, RunDirectoryError
-from trainables.layout import RunLayout
-from trainables.record import TrialRecord, read_records, read_sealed, write_sealed
+from trainables.results.record import TrialRecord, read_records, read_sealed, write_sealed
+from trainables.storage.run_dir import RunDir
 
 
 def describe_search(
-    layout: RunLayout, experiment: TunedExperimentConfig, groups: Iterable[Group]
+    layout: RunDir, experiment: TunedExperimentConfig, groups: Iterable[Group]
 ) -> Description:
     """Write the description of a search, atomically."""
     description = Description(space=experiment.space, tune=experiment.tune, groups=tuple(groups))
@@ -25,7 +25,7 @@ def describe_search(
 
 
 def read_search(
-    layout: RunLayout, damaged: dict[Path, RunDirectoryError] | None = None
+    layout: RunDir, damaged: dict[Path, RunDirectoryError] | None = None
 ) -> SearchState:
     """The search of a folder, as its files tell.
 

@@ -18,7 +18,7 @@ SOUND = ("finished", "stopped", "unfinished")
 
 
 @dataclass(frozen=True)
-class Tried:
+class TrialSummary:
     """One trial of a search.
 
     Attributes:
@@ -83,7 +83,7 @@ class Spent:
     seconds: float
 
     @classmethod
-    def of(cls, tried: Iterable[Tried]) -> "Spent":
+    def of(cls, tried: Iterable[TrialSummary]) -> "Spent":
         """Add up trials."""
         tried = list(tried)
         status = [one.status for one in tried]
@@ -126,7 +126,7 @@ class GroupSummary:
     model: str
     task: str | None
     metric: str
-    tried: tuple[Tried, ...]
+    tried: tuple[TrialSummary, ...]
     chosen: int | None
     importances: dict[str, float]
 
@@ -141,12 +141,12 @@ class GroupSummary:
         return max((one.value for one in self.tried if one.value is not None), default=None)
 
     @property
-    def choice(self) -> Tried | None:
+    def choice(self) -> TrialSummary | None:
         """The chosen trial."""
         return next((one for one in self.tried if one.index == self.chosen), None)
 
     @property
-    def tied(self) -> tuple[Tried, ...]:
+    def tied(self) -> tuple[TrialSummary, ...]:
         """The other finished trials that have exactly the chosen one's score."""
         choice = self.choice
         if choice is None or choice.value is None:
@@ -181,7 +181,7 @@ class GroupSummary:
         return tuple(points)
 
 
-def _measured(one: Tried) -> list[tuple[int, float]]:
+def _measured(one: TrialSummary) -> list[tuple[int, float]]:
     """The scores of a trial that count, its last one included."""
     if one.status not in SOUND:
         return []

@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from orchestrator.pictures import is_picture, picture_in
-from orchestrator.report.formats import plain
-from orchestrator.submit.client import JobDetails, JobServer
+from orchestrator.monitor.log_snapshot import is_picture, picture_in
+from orchestrator.submit.job_server import JobDetails, JobServer
 from orchestrator.submit.results import BEGIN, END
+from orchestrator.text import plain
 from trainables.errors import ClusterLostError
 
 SILENCE_SECONDS = 45.0

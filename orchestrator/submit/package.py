@@ -18,10 +18,10 @@ from typing import Any
 import orchestrator
 import search_spaces
 import trainables
-from orchestrator.config import ExperimentConfig, load_experiment
-from orchestrator.environment import git_commit
-from orchestrator.pictures import SECONDS as PICTURES
-from orchestrator.search.config import TunedExperimentConfig, load_tuned_experiment
+from orchestrator.config.experiment import ExperimentConfig, load_experiment
+from orchestrator.config.search import TunedExperimentConfig, load_tuned_experiment
+from orchestrator.monitor.log_snapshot import SECONDS as PICTURES
+from orchestrator.run_dir.environment import git_commit
 from trainables.errors import ConfigError
 from trainables.secrets import check_run_directory
 
@@ -60,7 +60,7 @@ class Request:
     @property
     def entrypoint(self) -> str:
         """The shell command of the job."""
-        return shlex.join(["python", "-m", "orchestrator.submit.job", *self.arguments])
+        return shlex.join(["python", "-m", "orchestrator.cli.cluster_job", *self.arguments])
 
     @property
     def prefix(self) -> str:

@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 
 from benchmarks.asha import table
-from orchestrator.report.cells import Stat
-from orchestrator.search.outcome import TuningOutcome
-from orchestrator.search.summary import GroupSummary, SearchSummary, Tried
+from orchestrator.commands.tune_report import TuningOutcome
+from orchestrator.report.rows import Stat
+from orchestrator.search.summary import GroupSummary, SearchSummary, TrialSummary
 
 
 def outcome(spent: list[int], scores: dict[int, float]) -> Any:
     """A search of one group whose trials saw so many examples of 100, and its tuned row."""
     tried = tuple(
-        Tried(n, str(n), {}, "finished", "", n / 10, examples, 100, 1.0, ())
+        TrialSummary(n, str(n), {}, "finished", "", n / 10, examples, 100, 1.0, ())
         for n, examples in enumerate(spent)
     )
     group = GroupSummary("single_task", "s", "single_task", "m", "t", "accuracy", tried, 1, {})

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.method_costs import Cost, main, measure, table, total_steps
 from benchmarks.subject import Subject
 from benchmarks.variants import Group, Variant, groups, names
-from trainables.arms import AggregationConfig, HeadConfig, SamplingConfig, WeightingConfig
+from trainables.config.arms import AggregationConfig, HeadConfig, SamplingConfig, WeightingConfig
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.method_memory import main, table, variants
 from benchmarks.variants import names
-from trainables.arms import AggregationConfig
+from trainables.config.arms import AggregationConfig
 
 
 def test_every_aggregation_is_measured() -> None:

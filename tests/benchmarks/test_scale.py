@@ -13,8 +13,8 @@ import pytest
 from benchmarks import stub
 from benchmarks.scale import Samples, measure, slots
 from tests.conftest import PROJECT
-from trainables.layout import RunLayout
-from trainables.record import read_records
+from trainables.results.record import read_records
+from trainables.storage.run_dir import RunDir
 
 
 def line(slot: int, began: float, ended: float) -> str:
@@ -63,7 +63,7 @@ def test_a_small_cluster_runs_every_trial_once_and_one_at_a_time_in_a_slot(
     monkeypatch.setenv(stub.MEDIAN, "")
     # Other work on the machine must not keep all slots but one from starting.
     monkeypatch.setenv("RAY_worker_niceness", "0")
-    layout = RunLayout(tmp_path / "run")
+    layout = RunDir(tmp_path / "run")
     table = measure(30, 6, 1.0, layout)
     assert "| trials, simulated GPUs | 30, 6 |" in table
     records = read_records(layout)

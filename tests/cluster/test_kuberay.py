@@ -9,7 +9,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from orchestrator.config import load_experiment
+from orchestrator.config.experiment import load_experiment
 from tests.cluster.kuberay import RayJob
 from tests.conftest import PROJECT
 

@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
-from orchestrator.environment import git_commit
-from orchestrator.pictures import is_picture
-from orchestrator.submit.client import JobServer
+from orchestrator.monitor.log_snapshot import is_picture
+from orchestrator.run_dir.environment import git_commit
+from orchestrator.submit.job_server import JobServer
 from orchestrator.submit.results import BEGIN, MANIFEST, NAMES, unpacked
 from tests.faults.jobs import TOKEN, JobCluster, Wire, job_cluster
 from tests.faults.undisturbed import Undisturbed
 from tests.orchestrator.grid import Grid, ended, until
 from trainables.errors import ResourceError
-from trainables.record import read_records
+from trainables.results.record import read_records
 
 pytestmark = pytest.mark.ray
 

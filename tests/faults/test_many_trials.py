@@ -10,7 +10,7 @@ import pytest
 
 from tests.faults.conftest import Figure, Figures
 from tests.orchestrator.grid import Grid, assert_nothing_left, ended
-from trainables.record import read_records
+from trainables.results.record import read_records
 
 pytestmark = pytest.mark.ray
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.experiment import report
-from orchestrator.lock import LOCK
+from orchestrator.commands.run import report
 from orchestrator.report.render import table_json
+from orchestrator.run_dir.lock import LOCK
 from tests.faults.undisturbed import Undisturbed
 from tests.object_store import NewBucket, fetch_all
 from tests.orchestrator.grid import Grid, assert_nothing_left, ended, signal_all, until, workers
-from trainables.layout import RunLayout
-from trainables.record import read_records
-from trainables.store import Store
+from trainables.results.record import read_records
+from trainables.storage.object_store import Store
+from trainables.storage.run_dir import RunDir
 
 pytestmark = pytest.mark.ray
 
@@ -63,7 +63,7 @@ def test_a_killed_grid_goes_on_from_an_empty_machine(
     names = store.files()
     assert not [name for name in names if name.startswith("checkpoints/")]
     assert LOCK not in names
-    copy = RunLayout(fetch_all(store.url, tmp_path / "copy"))
+    copy = RunDir(fetch_all(store.url, tmp_path / "copy"))
     undisturbed.assert_same(copy)
     records = read_records(copy)
     assert any(record.interruptions for record in records.values()), (

@@ -12,8 +12,8 @@ from itertools import pairwise
 import pytest
 import ray
 
-from orchestrator.experiment import run_experiment
-from orchestrator.lock import LOCK
+from orchestrator.commands.run import run_experiment
+from orchestrator.run_dir.lock import LOCK
 from tests.faults.conftest import Figure, Figures, Size
 from tests.faults.damage import CHECKPOINT_DAMAGES, RECORD_DAMAGES, damage_checkpoints
 from tests.faults.undisturbed import Undisturbed, begin, stop_midway
@@ -27,7 +27,7 @@ from tests.orchestrator.grid import (
     until,
     workers,
 )
-from trainables.record import TrialRecord, read_records
+from trainables.results.record import TrialRecord, read_records
 
 pytestmark = pytest.mark.ray
 

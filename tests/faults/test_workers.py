@@ -13,9 +13,9 @@ import pytest
 from tests.faults.conftest import Figure, Figures, Size
 from tests.faults.undisturbed import Undisturbed, begin
 from tests.orchestrator.grid import Ended, Grid, assert_nothing_left, ended, until, workers
-from trainables.progress import read_progress
-from trainables.record import TrialRecord, read_records
+from trainables.results.record import TrialRecord, read_records
 from trainables.training.checkpoint import checkpoints
+from trainables.trial.progress import read_progress
 
 EVERY = 0.5
 """``checkpoint.every`` of the grid, in seconds."""

@@ -6,16 +6,16 @@ from typing import Any
 
 import pandas as pd
 
-from orchestrator.config import load_experiment
-from orchestrator.experiment import report
-from orchestrator.plan import PlannedTrial, make_plan
-from orchestrator.resources import TrialResources
-from orchestrator.run_directory import describe, take
+from orchestrator.commands.run import report
+from orchestrator.config.experiment import load_experiment
+from orchestrator.planning.plan import PlannedTrial, make_plan
+from orchestrator.planning.resources import TrialResources
+from orchestrator.run_dir.directory import describe, take
 from tests.orchestrator.grid import Grid, measured_all
-from trainables.config import Runtime
-from trainables.layout import RunLayout
-from trainables.record import read_records
-from trainables.trial import Trial, run_trial
+from trainables.config.trial import Runtime
+from trainables.results.record import read_records
+from trainables.storage.run_dir import RunDir
+from trainables.trial.trial import Trial, run_trial
 
 
 class Undisturbed:
@@ -32,12 +32,12 @@ class Undisturbed:
         report(grid.layout.root)
         self.records = measured_all(read_records(grid.layout))
 
-    def assert_same(self, layout: RunLayout) -> None:
+    def assert_same(self, layout: RunDir) -> None:
         """Table, records and predictions are ours bit for bit; times may differ."""
         self.assert_same_trials(layout)
         assert _table(layout) == _table(self.grid.layout)
 
-    def assert_same_trials(self, layout: RunLayout) -> None:
+    def assert_same_trials(self, layout: RunDir) -> None:
         """Records and predictions are ours bit for bit, in whatever order they were made."""
         assert measured_all(read_records(layout)) == self.records
         for key in self.records:
@@ -76,7 +76,7 @@ def runtime_of(grid: Grid, **settings: Any) -> Runtime:
     )
 
 
-def _table(layout: RunLayout) -> dict[str, Any]:
+def _table(layout: RunDir) -> dict[str, Any]:
     """The comparison table as values, training times left out."""
     table = json.loads(layout.table("json").read_text(encoding="utf-8"))
     for row in table["rows"]:

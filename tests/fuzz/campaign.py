@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import seed as seeded
 from hypothesis.strategies import SearchStrategy
 
-from orchestrator.cli import one_line
+from orchestrator.cli.app import one_line
 from tests.fuzz.totals import Totals
 from trainables.errors import InputError
 

@@ -13,11 +13,11 @@ import torch
 from tests.fuzz.campaign import Campaign
 from tests.fuzz.damage import REPLACED, damaged, damaged_json, remove, replace
 from tests.trials import runtime, trial_config
-from trainables.config import TrialConfig
+from trainables.config.trial import TrialConfig
 from trainables.training.checkpoint import save_checkpoint
 from trainables.training.loop import TrainingLoop
 from trainables.training.restore import load_newest
-from trainables.trial import Trial
+from trainables.trial.trial import Trial
 
 
 class Kept:

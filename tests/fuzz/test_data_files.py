@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.fuzz.campaign import Campaign, accepted
 from tests.fuzz.damage import REPLACED, VALUES, damaged, replace
-from trainables.config import LimitsConfig
+from trainables.config.trial import LimitsConfig
 from trainables.data.sources import load_task
 from trainables.data.task import TaskConfig, TaskData
 

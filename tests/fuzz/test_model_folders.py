@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.fuzz.campaign import Campaign, accepted
 from tests.fuzz.damage import REPLACED, damaged, damaged_json, remove, replace
-from trainables.config import ModelConfig
+from trainables.config.trial import ModelConfig
 from trainables.models.classifier import Classifier
 from trainables.models.encoder import check_encoder, load_encoder, load_tokenizer
 from trainables.models.saved import load_classifier, save_classifier

@@ -6,15 +6,15 @@ from random import Random
 
 import pytest
 
-from orchestrator.experiment import plan_experiment
-from orchestrator.run_directory import describe, take
+from orchestrator.commands.run import plan_experiment
+from orchestrator.run_dir.directory import describe, take
 from tests.fuzz.campaign import Campaign, accepted
 from tests.fuzz.damage import REPLACED, damaged, damaged_json, remove, replace
 from tests.orchestrator.command import Command, small_grid
 from tests.records import Trial, record
-from trainables.layout import RunLayout
-from trainables.progress import read_progress, write_progress
-from trainables.record import read_record, write_record
+from trainables.results.record import read_record, write_record
+from trainables.storage.run_dir import RunDir
+from trainables.trial.progress import read_progress, write_progress
 
 TABLES = ("md", "csv", "json", "html", "tex")
 PROGRESS = {
@@ -24,10 +24,10 @@ PROGRESS = {
 
 
 @pytest.fixture
-def run(command: Command, tmp_path: Path, tiny_bert: Path) -> RunLayout:
+def run(command: Command, tmp_path: Path, tiny_bert: Path) -> RunDir:
     """A finished run directory of the small grid, reported once."""
     experiment, plan, resources = plan_experiment("demo", small_grid(tiny_bert)[1:])
-    layout = RunLayout(tmp_path / "run")
+    layout = RunDir(tmp_path / "run")
     take(layout, experiment, plan)
     describe(layout, experiment, plan, resources)
     for trial in plan.trials:
@@ -37,15 +37,15 @@ def run(command: Command, tmp_path: Path, tiny_bert: Path) -> RunLayout:
     return layout
 
 
-def tables(layout: RunLayout) -> list[bytes]:
+def tables(layout: RunDir) -> list[bytes]:
     return [layout.table(ending).read_bytes() for ending in TABLES]
 
 
 def test_any_damage_of_a_run_directory_is_told(
-    campaign: Campaign, run: RunLayout, command: Command, tmp_path: Path
+    campaign: Campaign, run: RunDir, command: Command, tmp_path: Path
 ) -> None:
     right = tables(run)
-    copy = RunLayout(tmp_path / "copy")
+    copy = RunDir(tmp_path / "copy")
 
     def body(random: Random) -> bool:
         remove(copy.root)
@@ -80,10 +80,10 @@ def test_any_damage_of_a_run_directory_is_told(
 
 
 def test_a_run_that_begins_in_any_damaged_directory_takes_it_or_says_why_not(
-    campaign: Campaign, run: RunLayout, tmp_path: Path, tiny_bert: Path
+    campaign: Campaign, run: RunDir, tmp_path: Path, tiny_bert: Path
 ) -> None:
     experiment, plan, _ = plan_experiment("demo", small_grid(tiny_bert)[1:])
-    copy = RunLayout(tmp_path / "copy")
+    copy = RunDir(tmp_path / "copy")
 
     def body(random: Random) -> bool:
         remove(copy.root)
@@ -100,7 +100,7 @@ def test_a_run_that_begins_in_any_damaged_directory_takes_it_or_says_why_not(
     campaign.draw("run directories: taken", 250, body)
 
 
-def test_any_damaged_record_is_the_same_or_refused(campaign: Campaign, run: RunLayout) -> None:
+def test_any_damaged_record_is_the_same_or_refused(campaign: Campaign, run: RunDir) -> None:
     path = next(run.records.iterdir())
     content = path.read_bytes()
     whole = read_record(path)
@@ -117,7 +117,7 @@ def test_any_damaged_record_is_the_same_or_refused(campaign: Campaign, run: RunL
     campaign.draw("records", 800, body)
 
 
-def test_any_damaged_progress_is_silence_or_numbers(campaign: Campaign, run: RunLayout) -> None:
+def test_any_damaged_progress_is_silence_or_numbers(campaign: Campaign, run: RunDir) -> None:
     path = next(run.progress_folder.iterdir())
     content = path.read_bytes()
 

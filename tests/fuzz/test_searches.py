@@ -6,20 +6,20 @@ from random import Random
 
 import pytest
 
-from orchestrator.report import tuning
-from orchestrator.run_directory import write_config
-from orchestrator.search.config import load_tuned_experiment
-from orchestrator.search.groups import SearchPlan
-from orchestrator.search.ledger import Ledger, Measured
-from orchestrator.search.proposing import Proposing
-from orchestrator.search.state import SearchState
+from orchestrator.config.search import load_tuned_experiment
+from orchestrator.report.tuning import report
+from orchestrator.run_dir.directory import write_config
+from orchestrator.search.ledger import Ledger, ScoreReported
+from orchestrator.search.plan import SearchPlan
 from orchestrator.search.stored import describe_search, read_search
+from orchestrator.search.study import SearchState
+from orchestrator.search.suggest import Suggester
 from tests.fuzz.campaign import Campaign, accepted
 from tests.fuzz.damage import REPLACED, damaged, damaged_json, remove, replace
 from tests.orchestrator.command import Command, small_grid
 from tests.records import Trial, record, right
-from trainables.layout import RunLayout
-from trainables.record import write_record
+from trainables.results.record import write_record
+from trainables.storage.run_dir import RunDir
 
 REPORTS = ("md", "csv", "json")
 
@@ -27,41 +27,43 @@ REPORTS = ("md", "csv", "json")
 @pytest.fixture
 def run(
     command: Command, tmp_path: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
-) -> RunLayout:
+) -> RunDir:
     """A search of three groups: of each, one trial that finished, one stopped, one unfinished."""
     # Which draws, and has tests of its own.
-    monkeypatch.setattr(tuning, "tuning_html", lambda *report: "")
+    monkeypatch.setattr(report, "tuning_html", lambda *report: "")
     overrides = [*small_grid(tiny_bert)[1:], "tune.trials=3"]
     experiment = load_tuned_experiment("demo", "quick", overrides)
-    plan, layout = SearchPlan(experiment), RunLayout(tmp_path / "run" / "search")
+    plan, layout = SearchPlan(experiment), RunDir(tmp_path / "run" / "search")
     layout.root.mkdir(parents=True)
-    write_config(RunLayout(tmp_path / "run"), experiment)
+    write_config(RunDir(tmp_path / "run"), experiment)
     description = describe_search(layout, experiment, plan.groups)
     state = SearchState(description, Ledger(layout.ledger), {})
-    proposing = Proposing(state, plan, {}, lambda: False)
+    proposing = Suggester(state, plan, {}, lambda: False)
     while (found := proposing.next()) is not None:
         event, trial = found
         decision = "stop" if event.number == 1 else "continue"
         state.add(
-            Measured(key=event.key, examples=4, score=0.5, loss=0.7, seconds=1.0, decision=decision)
+            ScoreReported(
+                key=event.key, examples=4, score=0.5, loss=0.7, seconds=1.0, decision=decision
+            )
         )
         if event.number == 0:
             results = {task: {"confusion": right(8, 10)} for task in trial.config.tasks}
             planned = Trial(trial.key, trial.config)
             write_record(layout, record(planned, results={"selection": results}))
     assert command("report", "run").code == 0
-    return RunLayout(tmp_path / "run")
+    return RunDir(tmp_path / "run")
 
 
-def reports(layout: RunLayout) -> list[bytes]:
+def reports(layout: RunDir) -> list[bytes]:
     return [layout.tuning(ending).read_bytes() for ending in REPORTS]
 
 
 def test_any_damage_of_a_search_is_told(
-    campaign: Campaign, run: RunLayout, command: Command, tmp_path: Path
+    campaign: Campaign, run: RunDir, command: Command, tmp_path: Path
 ) -> None:
     expected = reports(run)
-    copy, search = RunLayout(tmp_path / "copy"), RunLayout(tmp_path / "copy" / "search")
+    copy, search = RunDir(tmp_path / "copy"), RunDir(tmp_path / "copy" / "search")
 
     def body(random: Random) -> bool:
         remove(copy.root)
@@ -92,9 +94,9 @@ def test_any_damage_of_a_search_is_told(
 
 
 def test_any_damaged_ledger_is_a_search_that_stood_there_before_or_refused(
-    campaign: Campaign, run: RunLayout
+    campaign: Campaign, run: RunDir
 ) -> None:
-    search = RunLayout(run.root / "search")
+    search = RunDir(run.root / "search")
     content = search.ledger.read_bytes()
     whole = Ledger(search.ledger).read()
 

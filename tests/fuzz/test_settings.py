@@ -6,12 +6,12 @@ from random import Random
 import pytest
 from hypothesis import strategies as st
 
-from orchestrator.config import ExperimentConfig, load_experiment, load_single_trial
-from orchestrator.validation import valid_keys
+from orchestrator.config.experiment import ExperimentConfig, load_experiment, load_single_trial
 from search_spaces.presets import FOLDER, preset_names
 from tests.fuzz.campaign import Campaign, accepted
 from tests.fuzz.damage import REPLACED, damaged, replace
 from tests.orchestrator.command import SMALL, Command, tiny
+from trainables.config.explain import valid_keys
 
 OWN = """\
 name: mine

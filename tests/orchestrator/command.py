@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import cli
+from orchestrator.cli import app
 
 SMALL = [
     "limits.max_train_examples=16",
@@ -42,7 +42,7 @@ class Command:
         self._capsys.readouterr()
         code = 0
         try:
-            cli.main()
+            app.main()
         except SystemExit as ending:
             code = ending.code if isinstance(ending.code, int) else 0
         captured = self._capsys.readouterr()

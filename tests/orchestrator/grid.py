@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.conftest import PROJECT
-from trainables.layout import RunLayout
-from trainables.record import TrialRecord
+from trainables.results.record import TrialRecord
+from trainables.storage.run_dir import RunDir
 
 
 @dataclass
@@ -28,8 +28,8 @@ class Grid:
     command: tuple[str, ...] = ("run", "demo")
 
     @property
-    def layout(self) -> RunLayout:
-        return RunLayout(self.folder / "run")
+    def layout(self) -> RunDir:
+        return RunDir(self.folder / "run")
 
     def overrides(self) -> list[str]:
         return [

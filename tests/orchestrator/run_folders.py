@@ -6,16 +6,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-from orchestrator.experiment import plan_experiment
-from orchestrator.lock import LOCK
-from orchestrator.plan import PlannedTrial
-from orchestrator.resources import TrialResources
-from orchestrator.run_directory import describe, take
+from orchestrator.commands.run import plan_experiment
+from orchestrator.planning.plan import PlannedTrial
+from orchestrator.planning.resources import TrialResources
+from orchestrator.run_dir.directory import describe, take
+from orchestrator.run_dir.lock import LOCK
 from tests.orchestrator.command import small_grid
 from tests.records import Trial, record, trial
-from trainables.layout import RunLayout
-from trainables.progress import write_progress
-from trainables.record import write_record
+from trainables.results.record import write_record
+from trainables.storage.run_dir import RunDir
+from trainables.trial.progress import write_progress
 
 EXAMPLES = 1000
 
@@ -29,11 +29,11 @@ def word(examples: int = 400, **changes: Any) -> dict[str, Any]:
     } | changes  # fmt: skip
 
 
-def finished_grid(root: Path, encoder: Path) -> RunLayout:
+def finished_grid(root: Path, encoder: Path) -> RunDir:
     """A run directory of the small grid in which every trial has finished."""
     preset, *overrides = small_grid(encoder)
     experiment, plan, resources = plan_experiment(preset, overrides)
-    layout = RunLayout(root)
+    layout = RunDir(root)
     take(layout, experiment, plan)
     describe(layout, experiment, plan, resources)
     for planned in plan.trials:
@@ -45,7 +45,7 @@ class RunFolder:
     """A run directory with ``n`` trials that differ in their seeds, and whoever runs it."""
 
     def __init__(self, root: Path, n: int = 4) -> None:
-        self.layout = RunLayout(root)
+        self.layout = RunDir(root)
         self.trials: list[Trial] = [trial(seed=seed) for seed in range(1, n + 1)]
         root.mkdir()
         self.layout.config.write_text("name: mine\n")

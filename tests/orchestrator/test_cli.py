@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import experiment
-from orchestrator.cli import main
-from orchestrator.conclusion import one_line
-from orchestrator.experiment import plan_experiment
-from orchestrator.run_directory import describe
+from orchestrator.cli.app import main
+from orchestrator.cli.console import one_line
+from orchestrator.commands import run
+from orchestrator.commands.run import plan_experiment
+from orchestrator.run_dir.directory import describe
 from tests.orchestrator.command import SMALL, Command, small_grid
 from tests.orchestrator.run_folders import finished_grid
 from tests.records import Trial, record
-from trainables.layout import RunLayout
 from trainables.models import source
-from trainables.record import write_record
+from trainables.results.record import write_record
+from trainables.storage.run_dir import RunDir
 
 PLAN = ["plan", "demo"]
 TRAIN = ["train", "single_task", "task=sentiment", *SMALL]
@@ -247,7 +247,7 @@ def test_an_interrupted_run_says_how_to_go_on(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(experiment, "run_experiment", interrupted)
+    monkeypatch.setattr(run, "run_experiment", interrupted)
     ended = command("run", "demo", "seeds=[1, 2]")
     assert ended.code == 130
     assert "finished trials are kept in runs/demo" in ended.err
@@ -258,7 +258,7 @@ def test_report_tells_missing_and_failed_trials(
     command: Command, tmp_path: Path, tiny_bert: Path
 ) -> None:
     preset, *overrides = small_grid(tiny_bert)
-    layout = RunLayout(tmp_path / "run")
+    layout = RunDir(tmp_path / "run")
     settings, plan, resources = plan_experiment(preset, overrides)
     describe(layout, settings, plan, resources)
     first, *others = plan.trials
@@ -299,7 +299,7 @@ def test_a_disk_that_fills_up_later_is_one_line_and_exit_code_1(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a.tmp", None, "table.md")
 
-    monkeypatch.setattr(experiment, "report", full)
+    monkeypatch.setattr(run, "report", full)
     ended = command("report", "run")
     assert (ended.code, ended.err) == (1, "error: table.md: No space left on device\n")
 

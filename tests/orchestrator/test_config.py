@@ -7,14 +7,14 @@ from typing import Any, Literal, Union, get_args, get_origin
 import pytest
 from pydantic import BaseModel
 
-from orchestrator.config import (
+from orchestrator.config.experiment import (
     ExperimentConfig,
     SingleTrialConfig,
     load_experiment,
     load_single_trial,
 )
 from search_spaces.presets import preset_names
-from trainables.arms import NaiveConcatArm, SharedEncoderArm, SingleTaskArm
+from trainables.config.arms import NaiveConcatArm, SharedEncoderArm, SingleTaskArm
 from trainables.errors import ConfigError
 
 SPECIAL = {

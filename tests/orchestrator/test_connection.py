@@ -15,12 +15,12 @@ import pytest
 from ray.cluster_utils import Cluster
 from ray.tune.execution import class_cache
 
-from orchestrator.config import load_experiment
-from orchestrator.connection import connected, runtime_environment
+from orchestrator.config.experiment import load_experiment
+from orchestrator.execution.ray.cluster import connected, runtime_environment
 from tests.conftest import PROJECT
 from tests.orchestrator.grid import Grid, ended
 from trainables.errors import ResourceError
-from trainables.record import read_records
+from trainables.results.record import read_records
 
 pytestmark = pytest.mark.ray
 

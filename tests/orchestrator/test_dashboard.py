@@ -16,9 +16,9 @@ from prometheus_client.samples import Sample
 from tests.conftest import PROJECT
 from tests.orchestrator.grid import Grid, assert_nothing_left, until
 from tests.orchestrator.prometheus import matching, scraped, trials
-from trainables.config import CODE_SCHEMA
-from trainables.metrics import GAUGES, PREFIX
-from trainables.progress import read_progress
+from trainables.config.trial import CODE_SCHEMA
+from trainables.trial.progress import read_progress
+from trainables.tune.prometheus import GAUGES, PREFIX
 
 pytestmark = pytest.mark.ray
 

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import disk
-from orchestrator.disk import check_room, disk_use
-from orchestrator.experiment import plan_experiment, report
-from orchestrator.run_directory import describe
+from orchestrator.commands.run import plan_experiment, report
+from orchestrator.planning import disk
+from orchestrator.planning.disk import check_room, disk_use
+from orchestrator.run_dir.directory import describe
 from tests.orchestrator.command import Command, small_grid, tiny
 from tests.trials import runtime
 from trainables.errors import RunDirectoryError
-from trainables.layout import RunLayout
+from trainables.storage.run_dir import RunDir
 from trainables.training import checkpoint
 from trainables.training.checkpoint import KEPT
-from trainables.trial import run_trial
+from trainables.trial.trial import run_trial
 
 
 def used(folder: Path) -> int:
@@ -37,7 +37,7 @@ def test_bytes_on_the_disk_never_exceed_what_the_plan_says(
 ) -> None:
     preset, *overrides = small_grid(tiny_bert, *settings)
     experiment, plan, resources = plan_experiment(preset, overrides)
-    layout = RunLayout(tmp_path / "run")
+    layout = RunDir(tmp_path / "run")
     describe(layout, experiment, plan, resources)
     bound = disk_use(experiment, plan, plan.trials, 1)
     running: list[int] = []
@@ -136,7 +136,7 @@ def test_a_full_disk_is_found_before_anything_runs(
 def test_checkpoints_that_are_there_already_are_part_of_the_need(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    layout = RunLayout(tmp_path)
+    layout = RunDir(tmp_path)
     usage = shutil.disk_usage(tmp_path)._replace(free=500)
     monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: usage)
     use = disk.DiskUse(1000, 100)

@@ -11,32 +11,32 @@ import pytest
 import ray.exceptions
 from rich.console import Console
 
-from orchestrator.live import LiveView
-from orchestrator.plan import PlannedTrial
-from orchestrator.progress import Expected, GridProgress
-from orchestrator.runner import Follow
+from orchestrator.execution.tune_executor import TuneCallback
+from orchestrator.monitor.live_view import LiveView
+from orchestrator.monitor.state import Expected, GridProgress
+from orchestrator.planning.plan import PlannedTrial
 from tests.orchestrator.run_folders import word
 from tests.records import trial
-from trainables.layout import RunLayout
-from trainables.progress import write_progress
-from trainables.record import read_kills, read_record
+from trainables.results.record import read_kills, read_record
+from trainables.storage.run_dir import RunDir
+from trainables.trial.progress import write_progress
 
 PLANNED = trial()
 KEY = PLANNED.key
 
 
 class Follower:
-    """A ``Follow`` of one trial, and what its live view has printed."""
+    """A ``TuneCallback`` of one trial, and what its live view has printed."""
 
     def __init__(self, folder: Path) -> None:
-        self.layout = RunLayout(folder / "run")
+        self.layout = RunDir(folder / "run")
         self.layout.root.mkdir()
         self.file = io.StringIO()
         self._folder = folder
         progress = GridProgress([Expected(KEY, PLANNED.config.title, "tiny", 100)])
         self.view = LiveView(progress, Console(file=self.file, width=300))
         planned = {KEY: PlannedTrial(PLANNED.config, 100, 1.0)}
-        self.follow = Follow(self.view, planned, self.layout)
+        self.follow = TuneCallback(self.view, planned, self.layout)
         self.view.__enter__()
         self.view.start(KEY)
 
@@ -133,7 +133,7 @@ def test_a_trials_own_clock_may_jump(follower: Follower) -> None:
 def test_a_long_evaluation_is_heard_from_the_trials_file(
     follower: Follower, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.runner.QUIET_SECONDS", 0.0)
+    monkeypatch.setattr("orchestrator.execution.tune_executor.QUIET_SECONDS", 0.0)
     trial, path = follower.view.progress.trials, follower.layout.progress(KEY)
     write_progress(path, word(examples=10, phase="evaluating"))
     follower.follow.on_step_begin(0, [])

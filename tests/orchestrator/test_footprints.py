@@ -5,19 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import experiment
-from orchestrator.config import load_experiment
-from orchestrator.footprints import largest
-from orchestrator.plan import make_plan
-from orchestrator.resources import Node
-from orchestrator.search import run
+from orchestrator.commands import run, tune
+from orchestrator.config.experiment import load_experiment
+from orchestrator.planning.plan import largest, make_plan
+from orchestrator.planning.resources import Node
 from tests.orchestrator.command import Command, small_grid
 
 
 @pytest.fixture
 def gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     """This machine has two GPUs; the tiny encoder is small beside what is assumed of CUDA."""
-    for module in (experiment, run):
+    for module in (run, tune):
         monkeypatch.setattr(module, "this_machine", lambda: Node(8, 2, 64.0, 1.4))
 
 

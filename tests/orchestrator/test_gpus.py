@@ -20,18 +20,18 @@ from ray import cloudpickle
 from ray.cluster_utils import Cluster
 from rich.console import Console
 
-from orchestrator.config import ExperimentConfig, load_experiment
-from orchestrator.connection import connected
-from orchestrator.live import LiveView
-from orchestrator.nodes import gpu_memory
-from orchestrator.plan import PlannedTrial
-from orchestrator.progress import Expected, GridProgress
-from orchestrator.resources import Node, feasible
-from orchestrator.runner import run_trials
+from orchestrator.config.experiment import ExperimentConfig, load_experiment
+from orchestrator.execution.ray.cluster import connected
+from orchestrator.execution.ray.nodes import gpu_memory
+from orchestrator.execution.tune_executor import run_trials
+from orchestrator.monitor.live_view import LiveView
+from orchestrator.monitor.state import Expected, GridProgress
+from orchestrator.planning.plan import PlannedTrial
+from orchestrator.planning.resources import Node, feasible
 from tests.trials import trial_config
-from trainables.layout import RunLayout
-from trainables.record import read_records
-from trainables.tune import TrialTrainable
+from trainables.results.record import read_records
+from trainables.storage.run_dir import RunDir
+from trainables.tune.trainable import TrialTrainable
 
 pytestmark = [
     pytest.mark.ray,
@@ -93,7 +93,7 @@ class Connected:
         """Run trials; what each noted, those that ran in one process together."""
         update = {"resources": self.experiment.resources.model_copy(update=resources)}
         experiment = self.experiment.model_copy(update=update)
-        layout = RunLayout(self.folder / name)
+        layout = RunDir(self.folder / name)
         planned = [
             PlannedTrial(trial_config("single_task", self.encoder, seed=seed, epochs=1), 40, 1.0)
             for seed in range(trials)

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from orchestrator.live import LiveView
-from orchestrator.progress import Expected, GridProgress, TrialState
+from orchestrator.monitor.live_view import LiveView
+from orchestrator.monitor.state import Expected, GridProgress, TrialState
 
 
 def said(examples: int, time: float, **changes) -> dict:

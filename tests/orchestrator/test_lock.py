@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator import lock
-from orchestrator.holder import process
-from orchestrator.lock import LOCK, Holder, held
+from orchestrator.run_dir import lock
+from orchestrator.run_dir.lock import LOCK, LockOwner, held
+from orchestrator.run_dir.lock_owner import process
 from trainables.errors import LockLostError, RunDirectoryError
 
 pytestmark = pytest.mark.serial
@@ -224,7 +224,7 @@ def test_a_lock_that_cannot_be_read_holds_only_while_it_is_new(
         pytest.fail("taken")
     os.utime(tmp_path / LOCK, (1, 1))
     with held(tmp_path):
-        assert Holder.model_validate_json((tmp_path / LOCK).read_bytes()).pid == os.getpid()
+        assert LockOwner.model_validate_json((tmp_path / LOCK).read_bytes()).pid == os.getpid()
 
 
 def until(happens: Callable[[], object]) -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import machine
-from orchestrator.config import load_single_trial
-from orchestrator.resources import this_machine
-from orchestrator.single import runtime_of, single_trial
+from orchestrator.commands.train import runtime_of, single_trial
+from orchestrator.config.experiment import load_single_trial
+from orchestrator.planning import resources as machine
+from orchestrator.planning.resources import this_machine
 from tests.orchestrator.command import SMALL, tiny
-from trainables.layout import RunLayout
+from trainables.storage.run_dir import RunDir
 
 Limit = Callable[..., None]
 
@@ -76,5 +76,5 @@ def test_a_single_trial_has_a_thread_for_each_core(limit: Limit, tiny_bert: Path
     overrides = [tiny(tiny_bert), "model=tiny", "tasks=[sentiment]", *SMALL]
     for given, threads in (([], 3), (["threads=7"], 7)):
         single = load_single_trial("single_task", [*overrides, *given])
-        layout, plan = RunLayout("runs/x"), single_trial("single_task", single)
+        layout, plan = RunDir("runs/x"), single_trial("single_task", single)
         assert runtime_of(single, layout, plan).threads == threads

@@ -7,22 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import mirror, store_lock
-from orchestrator.config import load_experiment
-from orchestrator.experiment import plan_experiment, report
-from orchestrator.holder import this_process
-from orchestrator.lock import LOCK
-from orchestrator.mirror import Mirror, followed, layout_at, opened, search_of
-from orchestrator.run_directory import describe, take
-from orchestrator.search.outcome import has_search
+from orchestrator.commands.run import plan_experiment, report
+from orchestrator.commands.tune_report import has_search
+from orchestrator.config.experiment import load_experiment
+from orchestrator.run_dir import remote, store_lock
+from orchestrator.run_dir.directory import describe, take
+from orchestrator.run_dir.lock import LOCK
+from orchestrator.run_dir.lock_owner import this_process
+from orchestrator.run_dir.remote import RemoteRunDir, followed, layout_at, opened, search_of
 from tests.object_store import NewBucket
 from tests.orchestrator.command import SMALL, Command, small_grid, tiny
 from tests.orchestrator.run_folders import finished_grid
-from trainables.layout import RunLayout
-from trainables.mirror import copy_of
-from trainables.record import read_record
-from trainables.retention import discard
-from trainables.store import Store
+from trainables.results.record import read_record
+from trainables.storage.object_store import Store
+from trainables.storage.remote_run_dir import copy_of
+from trainables.storage.run_dir import RunDir
+from trainables.trial.cleanup import discard
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def settle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def there(tmp_path: Path, tiny_bert: Path) -> RunLayout:
+def there(tmp_path: Path, tiny_bert: Path) -> RunDir:
     """A run directory, at ``url``, of the small grid in which every trial has finished."""
     layout = finished_grid(tmp_path / "there", tiny_bert)
     for key in keys(layout):
@@ -46,19 +46,19 @@ def url(tmp_path: Path) -> str:
     return f"{tmp_path.as_uri()}/there"
 
 
-def keys(there: RunLayout) -> list[str]:
+def keys(there: RunDir) -> list[str]:
     return sorted(path.stem for path in there.records.glob("*.json"))
 
 
 def test_only_what_a_command_reads_is_fetched_and_nothing_else_stays_here(
-    there: RunLayout, url: str
+    there: RunDir, url: str
 ) -> None:
     key = keys(there)[0]
     for path in (there.checkpoints(key) / "step-00000001" / "manifest.json", there.weights(key)):
         path.parent.mkdir(parents=True)
         path.write_bytes(b"large")
     with opened(url, 0.0) as layout:
-        assert isinstance(layout, Mirror)
+        assert isinstance(layout, RemoteRunDir)
         here = {str(p.relative_to(layout.root)) for p in layout.root.rglob("*") if p.is_file()}
         records = {f"records/{key}.json" for key in keys(there)}
         assert here == {"config.yaml", "plan.json", "environment.json"} | records
@@ -82,7 +82,7 @@ def test_only_what_a_command_reads_is_fetched_and_nothing_else_stays_here(
 
 
 def test_a_finished_grid_is_not_run_again_and_its_tables_are_there(
-    there: RunLayout, url: str, command: Command, tiny_bert: Path
+    there: RunDir, url: str, command: Command, tiny_bert: Path
 ) -> None:
     run = command("run", *small_grid(tiny_bert), "--run-dir", url)
     assert (run.code, run.err) == (0, "")
@@ -101,7 +101,7 @@ def test_a_finished_grid_is_not_run_again_and_its_tables_are_there(
 
 
 def test_a_damaged_record_is_set_aside_there(
-    there: RunLayout, url: str, command: Command, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
+    there: RunDir, url: str, command: Command, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = keys(there)[0]
     there.record(key).write_text("{")
@@ -109,8 +109,8 @@ def test_a_damaged_record_is_set_aside_there(
     assert shown.code == 1
     assert shown.err.startswith("no result: ")
     assert "damaged: " in shown.err
-    monkeypatch.setattr("orchestrator.experiment.run_stages", lambda *arguments: None)
-    monkeypatch.setattr("orchestrator.connection.connected", _no_ray)
+    monkeypatch.setattr("orchestrator.commands.run.run_stages", lambda *arguments: None)
+    monkeypatch.setattr("orchestrator.execution.ray.cluster.connected", _no_ray)
     run = command("run", *small_grid(tiny_bert), "--run-dir", url)
     assert "its trial is trained again" in run.out
     assert not there.record(key).exists()
@@ -124,7 +124,7 @@ class _no_ray:  # noqa: N801
         pass
 
     def __enter__(self) -> list:
-        from orchestrator.resources import this_machine
+        from orchestrator.planning.resources import this_machine
 
         return [this_machine()]
 
@@ -132,7 +132,7 @@ class _no_ray:  # noqa: N801
         pass
 
 
-def test_missing_predictions_are_told_without_fetching_any(there: RunLayout, url: str) -> None:
+def test_missing_predictions_are_told_without_fetching_any(there: RunDir, url: str) -> None:
     key = keys(there)[0]
     there.predictions(key).unlink()
     outcome = report(url)
@@ -141,7 +141,7 @@ def test_missing_predictions_are_told_without_fetching_any(there: RunLayout, url
 
 
 def test_a_report_that_may_not_be_written_there_is_shown_all_the_same(
-    there: RunLayout, url: str, monkeypatch: pytest.MonkeyPatch
+    there: RunDir, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(store: Store, path: Path, name: str) -> None:
         raise OSError(112, f"{store.url}: ACCESS_DENIED")
@@ -160,7 +160,7 @@ def test_a_trial_in_this_process(
     settings = [tiny(tiny_bert), "model=tiny", "threads=1", "task=sentiment", *SMALL]
     ended = command("train", "single_task", *settings, "--run-dir", url)
     assert (ended.code, ended.err) == (0, "")
-    there = RunLayout(tmp_path / "there")
+    there = RunDir(tmp_path / "there")
     [key] = keys(there)
     assert ended.out.splitlines()[-2:] == [
         f"record {url}/records/{key}.json",
@@ -170,7 +170,7 @@ def test_a_trial_in_this_process(
     assert (there.model(key) / "model.safetensors").is_file()
 
 
-def test_a_search_lies_in_a_folder_of_its_own(there: RunLayout, url: str) -> None:
+def test_a_search_lies_in_a_folder_of_its_own(there: RunDir, url: str) -> None:
     assert not has_search(layout_at(url))
     (there.root / "search" / "records").mkdir(parents=True)
     (there.root / "search" / "search.json").write_text("{}")
@@ -189,7 +189,7 @@ def test_a_search_lies_in_a_folder_of_its_own(there: RunLayout, url: str) -> Non
 
 
 def test_what_cannot_be_used_is_one_line_within_seconds(
-    command: Command, tiny_bert: Path, s3: NewBucket, there: RunLayout, url: str, tmp_path: Path
+    command: Command, tiny_bert: Path, s3: NewBucket, there: RunDir, url: str, tmp_path: Path
 ) -> None:
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign" / "thesis.tex").touch()
@@ -223,9 +223,9 @@ def test_what_cannot_be_used_is_one_line_within_seconds(
 
 
 def test_a_store_that_goes_away_meanwhile_is_waited_for(
-    there: RunLayout, url: str, monkeypatch: pytest.MonkeyPatch
+    there: RunDir, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.mirror.RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("orchestrator.run_dir.remote.RETRY_SECONDS", 0.01)
     real, left = Store.files, [OSError(112, "away")] * 3
 
     def files(store: Store, folder: str = "") -> dict:
@@ -237,7 +237,7 @@ def test_a_store_that_goes_away_meanwhile_is_waited_for(
         monkeypatch.setattr(Store, "files", files)
         layout.refresh()
         assert not left
-        assert isinstance(layout, Mirror)
+        assert isinstance(layout, RemoteRunDir)
         layout.patience = 0.0
         left.append(OSError(112, "away"))
         with pytest.raises(OSError, match="away"):
@@ -262,7 +262,7 @@ def test_no_secret_of_the_environment_is_written_there(
 
 
 def test_somebody_who_watches_is_brought_what_tells_how_it_stands(
-    there: RunLayout, url: str, command: Command, monkeypatch: pytest.MonkeyPatch
+    there: RunDir, url: str, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended = command("watch", url, "--once")
     assert (ended.code, ended.err) == (0, "")
@@ -270,10 +270,10 @@ def test_somebody_who_watches_is_brought_what_tells_how_it_stands(
 
     folder, fetch = followed(url)
     (there.root / LOCK).write_text(this_process().model_dump_json())
-    monkeypatch.setattr(mirror, "LOOK_SECONDS", 1000.0)
+    monkeypatch.setattr(remote, "LOOK_SECONDS", 1000.0)
     fetch()
     assert not (folder / LOCK).exists(), "not so soon after the last look"
-    monkeypatch.setattr(mirror, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(remote, "LOOK_SECONDS", 0.0)
     fetch()
     assert (folder / LOCK).exists()
     (there.root / LOCK).unlink()

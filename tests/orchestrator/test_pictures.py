@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.text import Text
 
-from orchestrator import pictures
-from orchestrator.live import LiveView
-from orchestrator.pictures import is_picture, line_of, picture_in
-from orchestrator.progress import Expected, GridProgress
+from orchestrator.monitor import log_snapshot
+from orchestrator.monitor.live_view import LiveView
+from orchestrator.monitor.log_snapshot import is_picture, line_of, picture_in
+from orchestrator.monitor.state import Expected, GridProgress
 
 
 def test_a_line_is_drawn_as_what_it_was_made_of() -> None:
@@ -47,14 +47,14 @@ def test_a_picture_that_unpacks_to_very_much_is_cut() -> None:
     data = base64.b64encode(gzip.compress(b"x" * 10**7)).decode()
     drawn = picture_in(f"-----LIVE {data}-----")
     assert drawn is not None
-    assert len(drawn.plain) == pictures.LARGEST
+    assert len(drawn.plain) == log_snapshot.LARGEST
 
 
 @pytest.mark.parametrize(("asked", "expected"), [("10", 2), ("", 0), ("soon", 0)])
 def test_a_log_has_pictures_where_they_are_asked_for(
     asked: str, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(pictures.SECONDS, asked)
+    monkeypatch.setenv(log_snapshot.SECONDS, asked)
     clock = [0.0]
     file = io.StringIO()
     progress = GridProgress([Expected("a", "single_task tiny", "tiny", 100)])

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.config import load_experiment
-from orchestrator.plan import Plan, make_plan
+from orchestrator.config.experiment import load_experiment
+from orchestrator.planning.plan import Plan, make_plan
 from tests.orchestrator.command import small_grid
 
 

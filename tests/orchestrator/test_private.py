@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.private import default_token_path, secure_token, session_folder, token_place
+from orchestrator.execution.ray.auth import (
+    default_token_path,
+    secure_token,
+    session_folder,
+    token_place,
+)
 from trainables.errors import ResourceError
 
 

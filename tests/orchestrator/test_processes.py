@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.processes import Scheduler, process_of, reuses
-from orchestrator.surroundings import RayConfig
+from orchestrator.config.runtime import RayConfig
+from orchestrator.execution.tune_hooks import Scheduler, process_of, reuses
 
 
 @pytest.mark.parametrize(

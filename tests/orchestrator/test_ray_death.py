@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from orchestrator import ray_death
-from orchestrator.ray_death import watched
-from orchestrator.signals import interrupt, signals
+from orchestrator.execution.ray import watchdog
+from orchestrator.execution.ray.watchdog import watched
+from orchestrator.execution.signals import interrupt, signals
 from tests.conftest import PROJECT
 from trainables.errors import RayLostError
 
@@ -44,8 +44,8 @@ def sleeper() -> subprocess.Popen:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_death, "LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(ray_death, "SILENCE_SECONDS", 0.3)
+    monkeypatch.setattr(watchdog, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(watchdog, "SILENCE_SECONDS", 0.3)
 
 
 @pytest.mark.parametrize("part", ["raylet", "gcs_server"])
@@ -68,7 +68,7 @@ def test_ray_goes_on_without_the_parts_that_a_grid_does_not_need() -> None:
     with signals(interrupt), watched(node):
         time.sleep(0.5)
     assert node.processes["raylet"].poll() is None
-    family = ray_death._family(node)
+    family = watchdog._family(node)
     assert len(family) == 2
     for process in family.values():
         process.kill()
@@ -98,11 +98,11 @@ def test_what_the_block_raises_by_itself_stays_what_it_is() -> None:
 def test_a_block_that_cannot_be_left_ends_with_the_process() -> None:
     script = (
         "import signal, subprocess, time\n"
-        "from orchestrator import ray_death\n"
+        "from orchestrator.execution.ray import watchdog\n"
         "from tests.orchestrator.test_ray_death import Node\n"
-        "ray_death.LOOK_SECONDS, ray_death.LEAVING_SECONDS = 0.05, 0.5\n"
+        "watchdog.LOOK_SECONDS, watchdog.LEAVING_SECONDS = 0.05, 0.5\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        "with ray_death.watched(Node({'raylet': subprocess.Popen(['false'])})):\n"
+        "with watchdog.watched(Node({'raylet': subprocess.Popen(['false'])})):\n"
         "    time.sleep(60)\n"
     )
     run = subprocess.run(

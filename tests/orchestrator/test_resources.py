@@ -2,8 +2,8 @@
 
 import pytest
 
-from orchestrator.resources import Need, Node, TrialResources, share_out
-from orchestrator.surroundings import ResourcesConfig
+from orchestrator.config.runtime import ResourcesConfig
+from orchestrator.planning.resources import GpuNeed, Node, TrialResources, share_out
 from trainables.errors import ResourceError
 
 LAPTOP = Node(cpus=2, gpus=0)
@@ -97,7 +97,7 @@ def test_running_trials_never_use_more_cores_than_there_are(
 def test_auto_divides_a_gpu_by_what_the_largest_trial_needs(
     nodes: list[Node], trials: int, gigabytes: float, gpu: float, slots: int
 ) -> None:
-    need = Need("shared_encoder bert-base", gigabytes)
+    need = GpuNeed("shared_encoder bert-base", gigabytes)
     shared = share_out(ResourcesConfig(), nodes, trials, lambda: need)
     assert (shared.gpu, shared.slots) == (gpu, slots)
     smallest = min(node.gpu_memory for node in nodes if node.gpu_memory)
@@ -114,7 +114,7 @@ def test_auto_divides_a_gpu_by_what_the_largest_trial_needs(
 def test_nothing_is_counted_where_no_gpu_is_to_be_divided(
     settings: dict, nodes: list[Node]
 ) -> None:
-    def need() -> Need:
+    def need() -> GpuNeed:
         raise AssertionError("counted")
 
     shared = share_out(ResourcesConfig.model_validate(settings), nodes, 20, need)

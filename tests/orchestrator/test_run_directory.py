@@ -13,17 +13,17 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from orchestrator import run_directory
-from orchestrator.config import load_experiment
-from orchestrator.experiment import plan_experiment
-from orchestrator.lock import GUARD, LOCK, held
-from orchestrator.run_directory import describe, read_plan, take, taken
+from orchestrator.commands.run import plan_experiment
+from orchestrator.config.experiment import load_experiment
+from orchestrator.run_dir import directory
+from orchestrator.run_dir.directory import describe, read_plan, take, taken
+from orchestrator.run_dir.lock import GUARD, LOCK, held
 from tests.orchestrator.command import Command, small_grid, tiny
 from tests.orchestrator.run_folders import finished_grid
 from trainables.atomic import replacing
 from trainables.errors import RunDirectoryError
-from trainables.layout import RunLayout
-from trainables.record import read_record, read_records, write_record
+from trainables.results.record import read_record, read_records, write_record
+from trainables.storage.run_dir import RunDir
 
 
 @pytest.fixture
@@ -41,17 +41,17 @@ def said(console: Console) -> list[str]:
 
 
 @pytest.fixture
-def run(tmp_path: Path, tiny_bert: Path) -> RunLayout:
+def run(tmp_path: Path, tiny_bert: Path) -> RunDir:
     """A run directory of the small grid in which every trial has finished."""
     return finished_grid(tmp_path / "run", tiny_bert)
 
 
-def test_a_plan_is_read_as_it_was_written(run: RunLayout, tiny_bert: Path) -> None:
+def test_a_plan_is_read_as_it_was_written(run: RunDir, tiny_bert: Path) -> None:
     preset, *overrides = small_grid(tiny_bert)
     assert read_plan(run) == list(plan_experiment(preset, overrides)[1].trials)
 
 
-def test_a_finished_run_is_not_run_again(run: RunLayout, command: Command, tiny_bert: Path) -> None:
+def test_a_finished_run_is_not_run_again(run: RunDir, command: Command, tiny_bert: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in run.records.iterdir()}
     assert command("run", *small_grid(tiny_bert), "--run-dir", "run").code == 0
     assert {path: path.stat().st_mtime_ns for path in run.records.iterdir()} == before
@@ -67,7 +67,7 @@ def test_a_finished_run_is_not_run_again(run: RunLayout, command: Command, tiny_
     ],
 )
 def test_another_configuration_is_refused(
-    run: RunLayout, command: Command, tiny_bert: Path, override: str, message: str
+    run: RunDir, command: Command, tiny_bert: Path, override: str, message: str
 ) -> None:
     ended = command("run", *small_grid(tiny_bert, override), "--run-dir", "run")
     assert ended.code == 2
@@ -78,7 +78,7 @@ def test_another_configuration_is_refused(
     "override",
     ["retries=0", "save_models=true", "resources.max_concurrent=1", "checkpoint.every=1"],
 )
-def test_what_changes_no_number_may_change(run: RunLayout, tiny_bert: Path, override: str) -> None:
+def test_what_changes_no_number_may_change(run: RunDir, tiny_bert: Path, override: str) -> None:
     preset, *overrides = small_grid(tiny_bert, override)
     experiment, plan, _ = plan_experiment(preset, overrides)
     take(run, experiment, plan)
@@ -95,7 +95,7 @@ def test_other_data_under_the_same_configuration_is_refused(
         "define.tasks.mine={text: [s], files: {train: mine.csv, validation: mine.csv}}",
     )
     experiment, plan, resources = plan_experiment(grid[0], grid[1:])
-    describe(RunLayout(tmp_path / "run"), experiment, plan, resources)
+    describe(RunDir(tmp_path / "run"), experiment, plan, resources)
     file.write_text("s,label\ngood,1\nworse,0\n")
     ended = command("run", *grid, "--run-dir", "run")
     assert ended.code == 2
@@ -103,7 +103,7 @@ def test_other_data_under_the_same_configuration_is_refused(
 
 
 def test_train_and_run_do_not_share_a_directory(
-    run: RunLayout, command: Command, tiny_bert: Path
+    run: RunDir, command: Command, tiny_bert: Path
 ) -> None:
     before = run.config.read_bytes()
     ended = command("train", "single_task", "task=sentiment", "--run-dir", "run")
@@ -136,7 +136,7 @@ def first_result(content: dict) -> dict:
     ],
 )
 def test_a_damaged_plan_is_named(
-    run: RunLayout, damage: Callable[[Path], object], command: Command
+    run: RunDir, damage: Callable[[Path], object], command: Command
 ) -> None:
     damage(run.plan)
     ended = command("report", "run")
@@ -167,7 +167,7 @@ DAMAGED_RECORDS: list[tuple[Callable[[Path], object], str]] = [
 
 @pytest.mark.parametrize(("damage", "reason"), DAMAGED_RECORDS)
 def test_a_damaged_record_is_named_and_never_taken_for_whole(
-    run: RunLayout, damage: Callable[[Path], object], reason: str, command: Command
+    run: RunDir, damage: Callable[[Path], object], reason: str, command: Command
 ) -> None:
     path = sorted(run.records.iterdir())[0]
     damage(path)
@@ -186,7 +186,7 @@ def test_a_damaged_record_is_named_and_never_taken_for_whole(
 
 @pytest.mark.parametrize("damage", [damage for damage, _ in DAMAGED_RECORDS])
 def test_a_run_moves_a_damaged_record_aside_and_goes_on_with_the_rest(
-    run: RunLayout, tiny_bert: Path, damage: Callable[[Path], object], console: Console
+    run: RunDir, tiny_bert: Path, damage: Callable[[Path], object], console: Console
 ) -> None:
     records = read_records(run)
     path = sorted(run.records.iterdir())[0]
@@ -206,7 +206,7 @@ def test_a_run_moves_a_damaged_record_aside_and_goes_on_with_the_rest(
 
 
 def test_foreign_files_among_the_records_are_moved_aside_or_left_alone(
-    run: RunLayout, tiny_bert: Path, console: Console, command: Command
+    run: RunDir, tiny_bert: Path, console: Console, command: Command
 ) -> None:
     (run.records / "notes.txt").write_text("mine")
     (run.records / "[bold]a\nb.json").write_text("[]")
@@ -223,7 +223,7 @@ def test_foreign_files_among_the_records_are_moved_aside_or_left_alone(
 
 
 def test_a_damaged_plan_is_made_anew(
-    run: RunLayout, tiny_bert: Path, console: Console, command: Command
+    run: RunDir, tiny_bert: Path, console: Console, command: Command
 ) -> None:
     run.plan.write_bytes(run.plan.read_bytes()[:300])
     preset, *overrides = small_grid(tiny_bert)
@@ -238,7 +238,7 @@ def test_a_damaged_plan_is_made_anew(
     assert command("report", "run").code == 0
 
 
-def test_report_warns_of_predictions_that_cannot_be_read(run: RunLayout, command: Command) -> None:
+def test_report_warns_of_predictions_that_cannot_be_read(run: RunDir, command: Command) -> None:
     first, second, third = sorted(run.records.iterdir())
     for path in (first, second, third):
         with replacing(run.predictions(path.stem)) as temporary:
@@ -260,7 +260,7 @@ def test_report_warns_of_predictions_that_cannot_be_read(run: RunLayout, command
 
 
 def test_the_second_command_in_a_directory_ends_at_once_and_others_need_no_lock(
-    run: RunLayout, command: Command, tiny_bert: Path, tmp_path: Path
+    run: RunDir, command: Command, tiny_bert: Path, tmp_path: Path
 ) -> None:
     grid = small_grid(tiny_bert)
     one = [tiny(tiny_bert), "model=tiny", "task=sentiment"]
@@ -299,7 +299,7 @@ def test_a_folder_that_is_no_run_directory_gets_no_file(
 def test_a_run_that_was_killed_before_it_wrote_anything_leaves_a_usable_directory(
     tmp_path: Path, tiny_bert: Path, console: Console
 ) -> None:
-    layout = RunLayout(tmp_path / "run")
+    layout = RunDir(tmp_path / "run")
     layout.root.mkdir()
     for name in (LOCK, GUARD, ".probe-x"):
         (layout.root / name).write_text("")
@@ -310,13 +310,13 @@ def test_a_run_that_was_killed_before_it_wrote_anything_leaves_a_usable_director
         assert not there
 
 
-def test_what_a_killed_process_left_is_no_record(run: RunLayout) -> None:
+def test_what_a_killed_process_left_is_no_record(run: RunDir) -> None:
     whole = read_records(run)
     (run.records / ".0123456789ab.json.x1.tmp").write_text('{"key":')
     assert read_records(run) == whole
 
 
-def test_records_in_no_folder(run: RunLayout) -> None:
+def test_records_in_no_folder(run: RunDir) -> None:
     shutil.rmtree(run.records)
     run.records.write_text("")
     with pytest.raises(RunDirectoryError, match="records: not a folder"):
@@ -325,7 +325,7 @@ def test_records_in_no_folder(run: RunLayout) -> None:
 
 @pytest.mark.parametrize("content", [b"a: [", b"\xff\x00", b"[1]", b"5", b"nonsense: 1"])
 def test_a_damaged_config_is_named(
-    run: RunLayout, command: Command, tiny_bert: Path, content: bytes
+    run: RunDir, command: Command, tiny_bert: Path, content: bytes
 ) -> None:
     run.config.write_bytes(content)
     ended = command("run", *small_grid(tiny_bert), "--run-dir", "run")
@@ -340,7 +340,7 @@ def test_a_read_only_disk_is_found_before_anything_runs(
     def refuse(*_: object, **__: object) -> None:
         raise OSError(30, os.strerror(30))
 
-    monkeypatch.setattr(run_directory.tempfile, "NamedTemporaryFile", refuse)
+    monkeypatch.setattr(directory.tempfile, "NamedTemporaryFile", refuse)
     ended = command("run", *small_grid(tiny_bert), "--run-dir", "run")
     assert ended.code == 2
     assert ended.err == (
@@ -349,7 +349,7 @@ def test_a_read_only_disk_is_found_before_anything_runs(
     )
 
 
-def test_a_resolved_config_is_the_same_experiment(run: RunLayout, tmp_path: Path) -> None:
+def test_a_resolved_config_is_the_same_experiment(run: RunDir, tmp_path: Path) -> None:
     copy = tmp_path / "again.yaml"
     shutil.copy(run.config, copy)
     again = load_experiment(str(copy), [])

@@ -8,25 +8,25 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from orchestrator import runner
-from orchestrator.config import load_experiment
-from orchestrator.deaths import why
-from orchestrator.live import LiveView
-from orchestrator.plan import PlannedTrial
-from orchestrator.progress import Expected, GridProgress
-from orchestrator.resources import Node, feasible
-from orchestrator.runner import Follow
+from orchestrator.config.experiment import load_experiment
+from orchestrator.execution import tune_executor
+from orchestrator.execution.tune_executor import TuneCallback
+from orchestrator.execution.tune_hooks import why
+from orchestrator.monitor.live_view import LiveView
+from orchestrator.monitor.state import Expected, GridProgress
+from orchestrator.planning.plan import PlannedTrial
+from orchestrator.planning.resources import Node, feasible
 from tests import records
 from tests.orchestrator.grid import Grid
 from trainables.errors import ResourceError
-from trainables.layout import RunLayout
-from trainables.record import read_record
+from trainables.results.record import read_record
+from trainables.storage.run_dir import RunDir
 
 
 def test_retries_count_deaths_in_a_row_without_a_checkpoint_between_them(tmp_path: Path) -> None:
-    layout = RunLayout(tmp_path)
+    layout = RunDir(tmp_path)
     view = LiveView(GridProgress([Expected("k", "trial k", "tiny", 100)]))
-    follow = Follow(view, {}, layout)
+    follow = TuneCallback(view, {}, layout)
     metadata = SimpleNamespace(num_failures=0)
     trial = SimpleNamespace(config={"cell": {"key": "k"}}, run_metadata=metadata, error_file=None)
 
@@ -99,12 +99,12 @@ def test_the_record_of_a_dead_trial_waits_for_storage_that_is_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planned = records.trial()
-    layout = RunLayout(tmp_path / "run")
+    layout = RunDir(tmp_path / "run")
     expected = Expected(planned.key, planned.config.title, "tiny", 10)
     view = LiveView(GridProgress([expected], 1), Console(file=io.StringIO()))
     trials = {planned.key: PlannedTrial(planned.config, 10, 1.0)}
-    follow = Follow(view, trials, layout)
-    monkeypatch.setattr(runner, "RETRY_SECONDS", 0.0)
+    follow = TuneCallback(view, trials, layout)
+    monkeypatch.setattr(tune_executor, "RETRY_SECONDS", 0.0)
     (tmp_path / "run").write_text("")  # In place of the folder: nothing can be written.
     with view:
         follow.on_trial_start(0, [], Given(None, {"cell": {"key": planned.key}}))

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.config import load_experiment
-from orchestrator.plan import PlannedTrial, make_plan
-from orchestrator.schedule import clear_leaves, failed, leaves_of, unfinished, what_it_lacks
+from orchestrator.config.experiment import load_experiment
+from orchestrator.planning.pending import clear_leaves, failed, leaves_of, unfinished, what_it_lacks
+from orchestrator.planning.plan import PlannedTrial, make_plan
 from tests.faults.undisturbed import begin
 from tests.orchestrator.command import small_grid
 from tests.orchestrator.grid import Grid, ended
 from tests.orchestrator.test_stages import DEFINED
-from trainables.layout import RunLayout
-from trainables.record import TrialRecord, read_records
+from trainables.results.record import TrialRecord, read_records
+from trainables.storage.run_dir import RunDir
 
 SETTINGS = (*DEFINED, "arms=[bam,tuned]", "tasks=[acceptability,sentiment]", "training.epochs=2")
 
@@ -35,7 +35,7 @@ def ended_as(trials: list[PlannedTrial], status: str) -> dict[str, TrialRecord]:
     return {t.key: failed(t, "broken").model_copy(update={"status": status}) for t in trials}
 
 
-def leave(layout: RunLayout, key: str, path: Callable[[str], Path]) -> None:
+def leave(layout: RunDir, key: str, path: Callable[[str], Path]) -> None:
     """Something that only stands where a trial would leave its own."""
     path(key).parent.mkdir(parents=True, exist_ok=True)
     path(key).write_bytes(b"")
@@ -51,7 +51,7 @@ def test_what_each_trial_must_leave(trials: list[PlannedTrial]) -> None:
 def test_a_finished_teacher_without_its_predictions_is_trained_again_only_for_a_student(
     trials: list[PlannedTrial], tmp_path: Path
 ) -> None:
-    layout = RunLayout(tmp_path)
+    layout = RunDir(tmp_path)
     everything = ended_as(trials, "finished")
     assert unfinished(layout, trials, everything) == []
     student = by_arm(trials, "bam")[0]
@@ -78,7 +78,7 @@ def test_who_needs_a_trial_that_failed_says_why_it_cannot_start(
 def test_what_no_trial_needs_any_more_is_removed(
     trials: list[PlannedTrial], tmp_path: Path
 ) -> None:
-    layout = RunLayout(tmp_path)
+    layout = RunDir(tmp_path)
     for teacher in by_arm(trials, "single_task"):
         leave(layout, teacher.key, layout.teaching)
     [start] = by_arm(trials, "shared_encoder")

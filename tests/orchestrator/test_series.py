@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from orchestrator.series import ASCII_BARS, POINTS, Curves, Series, sparkline
+from orchestrator.monitor.sparkline import ASCII_BARS, POINTS, Curves, Series, sparkline
 from tests.orchestrator.run_folders import word
 
 

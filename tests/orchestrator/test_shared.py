@@ -13,23 +13,23 @@ from typing import Any
 import pytest
 from ray.cluster_utils import Cluster
 
-from orchestrator.experiment import plan_experiment
-from orchestrator.plan import PlannedTrial
-from orchestrator.shared import check_nodes
+from orchestrator.commands.run import plan_experiment
+from orchestrator.execution.ray.preflight import check_nodes
+from orchestrator.planning.plan import PlannedTrial
 from tests.object_store import NewBucket
 from tests.orchestrator.command import Command, small_grid
-from trainables import sight
 from trainables.errors import DataError, EncoderError, InputError, RunDirectoryError
-from trainables.layout import RunLayout
-from trainables.sight import Wanted, look
+from trainables.storage import node_probe
+from trainables.storage.node_probe import ProbeRequest, look
+from trainables.storage.run_dir import RunDir
 
-Look = Callable[[Wanted, str], dict[str, str]]
+Look = Callable[[ProbeRequest, str], dict[str, str]]
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> RunLayout:
+def layout(tmp_path: Path) -> RunDir:
     (tmp_path / "run").mkdir()
-    return RunLayout(tmp_path / "run")
+    return RunDir(tmp_path / "run")
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def trials(tiny_bert: Path, tmp_path: Path) -> list[PlannedTrial]:
 def nodes(*there: Look) -> Any:
     """Stands for a cluster whose nodes answer so."""
 
-    def ask(call: Look, wanted: Wanted) -> Mapping[str, dict[str, str]]:
+    def ask(call: Look, wanted: ProbeRequest) -> Mapping[str, dict[str, str]]:
         return {f"node-{n} (10.0.0.{n})": each(wanted, str(n)) for n, each in enumerate(there)}
 
     return ask
@@ -61,7 +61,7 @@ def nodes(*there: Look) -> Any:
 def moved(path: Path, aside: Path) -> Look:
     """A node that has not got ``path``."""
 
-    def answer(wanted: Wanted, node: str) -> dict[str, str]:
+    def answer(wanted: ProbeRequest, node: str) -> dict[str, str]:
         path.rename(aside)
         try:
             return look(wanted, node)
@@ -74,7 +74,7 @@ def moved(path: Path, aside: Path) -> Look:
 def elsewhere(folder: Path) -> Look:
     """A node that has a folder of its own under the run directory's name."""
 
-    def answer(wanted: Wanted, node: str) -> dict[str, str]:
+    def answer(wanted: ProbeRequest, node: str) -> dict[str, str]:
         folder.mkdir(exist_ok=True)
         found = look(replace(wanted, place=str(folder)), node)
         return {wanted.place if p == str(folder) else p: what for p, what in found.items()}
@@ -82,7 +82,7 @@ def elsewhere(folder: Path) -> Look:
     return answer
 
 
-def blind(wanted: Wanted, node: str) -> dict[str, str]:
+def blind(wanted: ProbeRequest, node: str) -> dict[str, str]:
     """A node that sees what is written here; what it writes is lost."""
     answer = look(wanted, node)
     (Path(wanted.place) / answer["written"]).unlink()
@@ -90,16 +90,16 @@ def blind(wanted: Wanted, node: str) -> dict[str, str]:
 
 
 def test_nodes_that_see_all_of_it_are_not_talked_about(
-    layout: RunLayout, trials: list[PlannedTrial]
+    layout: RunDir, trials: list[PlannedTrial]
 ) -> None:
     check_nodes(nodes(look, look), layout, trials, None)
     assert list(layout.root.iterdir()) == []
 
 
 def test_a_node_that_lacks_something_is_named(
-    layout: RunLayout, trials: list[PlannedTrial], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    layout: RunDir, trials: list[PlannedTrial], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.shared.SEEN_SECONDS", 0.1)
+    monkeypatch.setattr("orchestrator.execution.ray.preflight.SEEN_SECONDS", 0.1)
     aside, run, encoder = tmp_path / "aside", layout.root, tmp_path / "encoder"
     cases: list[tuple[Look, type[InputError], str]] = [
         (moved(run, aside), RunDirectoryError, f"{run}: node node-1 (10.0.0.1) has no such folder"),
@@ -116,9 +116,9 @@ def test_a_node_that_lacks_something_is_named(
 
 
 def test_other_data_on_a_node_are_told(
-    layout: RunLayout, trials: list[PlannedTrial], tmp_path: Path
+    layout: RunDir, trials: list[PlannedTrial], tmp_path: Path
 ) -> None:
-    def shorter(wanted: Wanted, node: str) -> dict[str, str]:
+    def shorter(wanted: ProbeRequest, node: str) -> dict[str, str]:
         os.truncate(tmp_path / "dev.csv", 10)
         return look(wanted, node)
 
@@ -129,12 +129,12 @@ def test_other_data_on_a_node_are_told(
 def test_a_node_that_cannot_reach_an_object_store_is_named(
     s3: NewBucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    layout = RunLayout(tmp_path)
+    layout = RunDir(tmp_path)
     layout.url = s3()
     check_nodes(nodes(look), layout, [], None)
-    assert sight.Store(layout.url).files() == {}
+    assert node_probe.Store(layout.url).files() == {}
 
-    def away(wanted: Wanted, node: str) -> dict[str, str]:
+    def away(wanted: ProbeRequest, node: str) -> dict[str, str]:
         away = "s3://bucket/x?endpoint_override=127.0.0.1:9&scheme=http"
         found = look(replace(wanted, place=away), node)
         return {wanted.place if path == away else path: what for path, what in found.items()}
@@ -146,14 +146,14 @@ def test_a_node_that_cannot_reach_an_object_store_is_named(
 def test_a_node_without_the_package_for_an_object_store_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    layout = RunLayout(tmp_path)
+    layout = RunDir(tmp_path)
     layout.url = f"memory://{tmp_path.name}/there"
 
     def lacking(url: str) -> None:
         """What fsspec does where it lacks the package that knows a scheme."""
         raise ImportError("Install x to access y")
 
-    def bare(wanted: Wanted, node: str) -> dict[str, str]:
+    def bare(wanted: ProbeRequest, node: str) -> dict[str, str]:
         with monkeypatch.context() as patch:
             patch.setattr("fsspec.core.url_to_fs", lacking)
             return look(wanted, node)

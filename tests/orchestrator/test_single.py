@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import wandb
 
-from orchestrator import single
-from orchestrator.log_file import append_row
+from orchestrator.commands import train
+from orchestrator.commands.csv_log import append_row
 from tests.orchestrator.command import SMALL, Command, tiny
-from trainables.layout import RunLayout
 from trainables.models.saved import load_classifier
-from trainables.record import read_records
+from trainables.results.record import read_records
+from trainables.storage.run_dir import RunDir
 from trainables.tracking.wandb_files import records_in
-from trainables.trial import Trial
+from trainables.trial.trial import Trial
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_train_prints_metrics_and_leaves_record_row_and_model(
     settings = [tasks, *small, "training.epochs=2", "log_file=logs/all.csv"]
     ended = command("train", "shared_encoder", *settings, "--run-dir", "run")
     assert (ended.code, ended.err) == (0, "")
-    layout = RunLayout(tmp_path / "run")
+    layout = RunDir(tmp_path / "run")
     [record] = read_records(layout).values()
     assert record.config.seed == 41
     assert record.status == "finished"
@@ -118,17 +118,17 @@ def test_a_trial_that_fails_is_one_line_and_a_record(
     def fail(*_: object) -> None:
         raise RuntimeError("out of\nmemory")
 
-    monkeypatch.setattr("trainables.trial.save_classifier", fail)
+    monkeypatch.setattr("trainables.trial.trial.save_classifier", fail)
     settings = ["task=sentiment", *small, "--run-dir", "run"]
     ended = command("train", "single_task", *settings)
     line = "single_task tiny sentiment seed 41: RuntimeError: out of memory"
     assert (ended.code, ended.err) == (1, f"error: {line}\n")
-    [record] = read_records(RunLayout(tmp_path / "run")).values()
+    [record] = read_records(RunDir(tmp_path / "run")).values()
     assert (record.status, record.error) == ("failed", "RuntimeError: out of memory")
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
     assert command("train", "single_task", *settings).code == 0
-    [record] = read_records(RunLayout(tmp_path / "run")).values()
+    [record] = read_records(RunDir(tmp_path / "run")).values()
     assert record.status == "finished"
 
 
@@ -146,7 +146,7 @@ def test_an_interrupted_trial(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(single, "run_trial", interrupt)
+    monkeypatch.setattr(train, "run_trial", interrupt)
     ended = command("train", "single_task", "task=sentiment", *small)
     assert (ended.code, ended.err) == (130, "interrupted\n")
 
@@ -182,7 +182,7 @@ def test_wandb_offline_has_the_trials_curves(
     track = ["tracking=[wandb]", "wandb.project=mine", "wandb.entity=us", "training.epochs=2"]
     ended = command("train", "single_task", "task=sentiment", *small, *track, "--run-dir", "run")
     assert (ended.code, ended.err) == (0, "")
-    [record] = read_records(RunLayout(tmp_path / "run")).values()
+    [record] = read_records(RunDir(tmp_path / "run")).values()
     # Its service writes on in the background until it is told to end.
     wandb.teardown()
     [file] = (tmp_path / "run" / "wandb").glob(f"offline-run-*/run-{record.key}.wandb")

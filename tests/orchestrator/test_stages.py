@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.config import load_experiment
-from orchestrator.plan import Plan, make_plan
-from orchestrator.stages import stages
+from orchestrator.config.experiment import load_experiment
+from orchestrator.planning.dependencies import stages
+from orchestrator.planning.plan import Plan, make_plan
 from tests.orchestrator.command import small_grid
 from trainables.errors import ConfigError
 

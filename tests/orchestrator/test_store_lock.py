@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from orchestrator import lock, store_lock
-from orchestrator.holder import this_process
-from orchestrator.lock import LOCK, holding
-from orchestrator.store_lock import StoreLock
+from orchestrator.run_dir import lock, store_lock
+from orchestrator.run_dir.lock import LOCK, holding
+from orchestrator.run_dir.lock_owner import this_process
+from orchestrator.run_dir.store_lock import StoreLock
 from tests.object_store import NewBucket
 from trainables.errors import LockLostError, RunDirectoryError
-from trainables.store import Store
+from trainables.storage.object_store import Store
 
 AFAR = {"host": "elsewhere", "computer": "1" * 16, "boot": "another"}
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from orchestrator.config import load_experiment
-from orchestrator.tracking import sync_hint, tracked
+from orchestrator.config.experiment import load_experiment
+from orchestrator.execution.tracking import sync_hint, tracked
 from tests.conftest import PROJECT
 from tests.orchestrator.command import Command, small_grid
 from tests.orchestrator.grid import Ended, Grid, ended, until
 from tests.trainables.tracking.seen import READERS
-from trainables.record import read_records
+from trainables.results.record import read_records
 from trainables.tracking.base import values_of
 from trainables.tracking.wandb_files import records_in
 

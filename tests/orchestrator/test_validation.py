@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator.config import ExperimentConfig, SingleTrialConfig
-from orchestrator.validation import nearest, shortened, valid_keys, validated
-from trainables.config import TrainingConfig
+from orchestrator.config.experiment import ExperimentConfig, SingleTrialConfig
+from trainables.config.explain import nearest, shortened, valid_keys, validated
+from trainables.config.trial import TrainingConfig
 from trainables.errors import ConfigError
 
 ARM = {"strategy": "shared_encoder"}

@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from orchestrator import observed, watch
-from orchestrator.live import LiveView
-from orchestrator.lock import GUARD, LOCK
-from orchestrator.progress import GridProgress, TrialState
-from orchestrator.watch import follow
+from orchestrator.commands import watch
+from orchestrator.commands.watch import follow
+from orchestrator.monitor import run_reader
+from orchestrator.monitor.live_view import LiveView
+from orchestrator.monitor.state import GridProgress, TrialState
+from orchestrator.run_dir.lock import GUARD, LOCK
 from tests.orchestrator.run_folders import RunFolder
-from trainables import record
 from trainables.atomic import read_whole
+from trainables.results import record
 
 DAMAGES = {
     "empty": b"",
@@ -79,7 +80,7 @@ def test_what_the_storage_does_not_give_once_is_read_again(
             raise OSError(errno.ESTALE, "Stale file handle")
         return read_whole(asked)
 
-    for module in (observed, record):
+    for module in (run_reader, record):
         monkeypatch.setattr(module, "read_whole", stale)
     view = LiveView(GridProgress([]), Console(file=io.StringIO()))
     looking = watch.Watch(folder.layout.root)

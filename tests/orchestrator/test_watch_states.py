@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from orchestrator import watch
-from orchestrator.live import LiveView
-from orchestrator.lock import held
-from orchestrator.progress import GridProgress
-from orchestrator.watch import follow
+from orchestrator.commands import watch
+from orchestrator.commands.watch import follow
+from orchestrator.monitor.live_view import LiveView
+from orchestrator.monitor.state import GridProgress
+from orchestrator.run_dir.lock import held
 from tests.orchestrator.run_folders import RunFolder, aged, word
 from trainables.errors import RunDirectoryError
-from trainables.progress import write_progress
+from trainables.trial.progress import write_progress
 
 
 @pytest.fixture(autouse=True)

@@ -4,10 +4,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from search_spaces.group import group_facts
+from search_spaces.group_settings import group_facts
 from search_spaces.presets import load_values
-from trainables.arms import ArmConfig
-from trainables.config import ModelConfig, TrainingConfig
+from trainables.config.arms import ArmConfig
+from trainables.config.trial import ModelConfig, TrainingConfig
 
 MODEL = ModelConfig(encoder="minilm-l6")
 TRAINING = TrainingConfig()

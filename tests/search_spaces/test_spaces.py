@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from search_spaces.group import with_settings
-from search_spaces.keys import NOT_SEARCHED, settings
-from search_spaces.parameters import Choice, IntUniform, LogUniform, Uniform
-from search_spaces.proposals import METHODS, grid_size, propose
+from search_spaces.distributions import Choice, IntUniform, LogUniform, Uniform
+from search_spaces.group_settings import with_settings
+from search_spaces.searchers import SEARCHERS, grid_size
+from search_spaces.searchers.suggest import suggest
+from search_spaces.setting_keys import NOT_SEARCHED, settings
 from search_spaces.space import Space, load_space, space_names
 from tests.search_spaces.groups import ARMS, MODEL, TRAINING, facts
 from trainables.errors import ConfigError
@@ -51,7 +52,7 @@ def test_every_setting_of_a_built_in_space_can_be_trained(name: str, arm: str) -
     loaded = load_space(name)
     for index in range(25):
         for method in ("random", "sobol"):
-            chosen = propose(loaded, facts(arm), method, 0, index)
+            chosen = suggest(loaded, facts(arm), method, 0, index)
             assert chosen
             assert loaded.holds(facts(arm), chosen)
             sections = with_settings(chosen, ARMS[arm], MODEL, TRAINING)
@@ -68,7 +69,7 @@ def test_every_setting_of_a_built_in_space_can_be_trained(name: str, arm: str) -
 def test_an_arm_named_for_its_method_keeps_it(arm: str) -> None:
     loaded = load_space("methods")
     for index in range(20):
-        chosen = propose(loaded, facts(arm), "random", 1, index)
+        chosen = suggest(loaded, facts(arm), "random", 1, index)
         assert chosen is not None
         found, _, _ = with_settings(chosen, ARMS[arm], MODEL, TRAINING)
         for section, default in (("weighting", "equal"), ("sampling", "interleave")):
@@ -262,14 +263,14 @@ WARMUP, DECAY = "training.warmup", "training.weight_decay"
 def test_conditions_on_the_group(arm: str, task: str | None, expected: set[str]) -> None:
     group = facts(arm, task)
     assert set(CONDITIONAL.keys_for(group)) == expected
-    drawn = [propose(CONDITIONAL, group, "random", 0, index) or {} for index in range(20)]
+    drawn = [suggest(CONDITIONAL, group, "random", 0, index) or {} for index in range(20)]
     assert {key for chosen in drawn for key in chosen} == expected
 
 
-@pytest.mark.parametrize("method", sorted(METHODS.keys() - {"grid"}))
+@pytest.mark.parametrize("method", sorted(SEARCHERS.keys() - {"grid"}))
 def test_a_parameter_is_there_just_when_its_condition_holds(method: str) -> None:
     for index in range(20):
-        chosen = propose(CONDITIONAL, facts(), method, 0, index)
+        chosen = suggest(CONDITIONAL, facts(), method, 0, index)
         assert chosen is not None
         assert (chosen[SAMPLING] == "power") == (EXPONENT in chosen)
 
@@ -298,7 +299,7 @@ def test_an_arm_is_not_given_what_it_does_not_have(key: str, value: Any, arms: s
     searched = space(**{key: {"choice": [value]}})
     for arm in ("naive_concat", "shared_encoder", "lora_shared", "student"):
         expected = {key: value} if arm in arms else {}
-        assert propose(searched, facts(arm), "random", 0, 0) == expected
+        assert suggest(searched, facts(arm), "random", 0, 0) == expected
         assert set(searched.keys_for(facts(arm))) == expected.keys()
 
 

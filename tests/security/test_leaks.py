@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.config import load_experiment
-from orchestrator.grid import Grid as Experiment
+from orchestrator.config.experiment import load_experiment
+from orchestrator.planning.grid import Grid as Experiment
 from tests.orchestrator.grid import Ended, Grid, ended
-from trainables.config import ModelConfig
+from trainables.config.trial import ModelConfig
 from trainables.data.tokens import tokenize_task
 from trainables.models.tokenizer import load_tokenizer
-from trainables.record import read_records
+from trainables.results.record import read_records
 
 pytestmark = pytest.mark.ray
 

@@ -10,21 +10,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from orchestrator.config import load_experiment
-from orchestrator.experiment import default_run_dir, report
-from orchestrator.plan import make_plan
-from orchestrator.resources import TrialResources
-from orchestrator.run_directory import describe, read_plan
+from orchestrator.commands.run import default_run_dir, report
+from orchestrator.config.experiment import load_experiment
+from orchestrator.planning.plan import make_plan
+from orchestrator.planning.resources import TrialResources
+from orchestrator.run_dir.directory import describe, read_plan
 from tests.orchestrator.grid import Grid
 from tests.records import record, trial
 from tests.trials import runtime, trial_config
-from trainables.config import Runtime
+from trainables.config.trial import Runtime
 from trainables.errors import CheckpointError, ConfigError, RunDirectoryError
-from trainables.layout import RunLayout
-from trainables.record import read_records, write_record
+from trainables.results.record import read_records, write_record
+from trainables.storage.run_dir import RunDir
 from trainables.training.checkpoint import checkpoints, save_checkpoint, verify
 from trainables.training.restore import load_newest
-from trainables.trial import Trial, run_trial
+from trainables.trial.trial import Trial, run_trial
 
 NASTY = [
     "../x",
@@ -115,7 +115,7 @@ def test_the_name_of_an_experiment_is_one_folder(name: str) -> None:
 @given(names, names, names)
 def test_names_do_not_enter_the_paths_of_a_trial(arm: str, model: str, task: str) -> None:
     planned = trial(arm, [task], model, arm={"strategy": "shared_encoder"})
-    layout = RunLayout("run")
+    layout = RunDir("run")
     assert set(planned.key) <= set("0123456789abcdef")
     for path in (layout.record, layout.predictions, layout.checkpoints, layout.model):
         assert path(planned.key).resolve().is_relative_to(layout.root.resolve())
@@ -145,7 +145,7 @@ def test_nasty_names_leave_nothing_outside_the_run_directory(
     preset.write_text(OmegaConf.to_yaml(OmegaConf.create(values)), encoding="utf-8")
     experiment = load_experiment(str(preset), [])
     plan = make_plan(experiment)
-    layout = RunLayout(tmp_path / "run")
+    layout = RunDir(tmp_path / "run")
     before = everything(tmp_path)
     where = Runtime(
         output_dir=str(layout.root),
@@ -165,7 +165,7 @@ def test_nasty_names_leave_nothing_outside_the_run_directory(
 
 @pytest.mark.parametrize("key", ["../../x", "/x", ".."])
 def test_a_record_with_the_key_of_another_place_is_refused(key: str, tmp_path: Path) -> None:
-    layout = RunLayout(tmp_path)
+    layout = RunDir(tmp_path)
     planned = trial()
     write_record(layout, record(planned))
     path = layout.record(planned.key)
@@ -182,7 +182,7 @@ def test_a_plan_with_the_key_of_another_place_is_refused(
         "demo", [*Grid(tmp_path, tiny_bert).overrides(), "arms=[naive_concat]"]
     )
     plan = make_plan(experiment)
-    layout = RunLayout(tmp_path / "run")
+    layout = RunDir(tmp_path / "run")
     describe(layout, experiment, plan, TrialResources(1, 0, 1))
     ours = plan.trials[0].key
     layout.plan.write_text(layout.plan.read_text().replace(f'"{ours}"', f'"{key}"'))
@@ -195,7 +195,7 @@ def test_links_in_a_run_directory_do_not_lead_writing_elsewhere(
 ) -> None:
     experiment = load_experiment("demo", Grid(tmp_path, tiny_bert).overrides())
     plan = make_plan(experiment)
-    layout = RunLayout(tmp_path / "run")
+    layout = RunDir(tmp_path / "run")
     layout.root.mkdir()
     outside = tmp_path / "outside"
     outside.write_text("mine")

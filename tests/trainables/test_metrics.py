@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.trials import trial_config
-from trainables import metrics
-from trainables.metrics import TrialMetrics
+from trainables.tune import prometheus
+from trainables.tune.prometheus import TrialMetrics
 
 RESULT = {"epoch": 0.5, "epochs": 2, "loss": 0.25, "headline": 0.75, "examples_per_second": 9.0}
 
@@ -36,9 +36,9 @@ class Gauges:
 @pytest.fixture
 def gauges(monkeypatch: pytest.MonkeyPatch) -> Gauges:
     gauges = Gauges()
-    monkeypatch.setattr(metrics, "_gauge", gauges)
-    monkeypatch.setattr(metrics.ray, "is_initialized", lambda: True)
-    monkeypatch.setattr(metrics.time, "monotonic", lambda: gauges.now)
+    monkeypatch.setattr(prometheus, "_gauge", gauges)
+    monkeypatch.setattr(prometheus.ray, "is_initialized", lambda: True)
+    monkeypatch.setattr(prometheus.time, "monotonic", lambda: gauges.now)
     return gauges
 
 
@@ -75,6 +75,6 @@ def test_a_fault_of_the_metrics_reaches_no_trial(gauges: Gauges, trial: TrialMet
 def test_without_ray_nothing_is_set(
     gauges: Gauges, trial: TrialMetrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(metrics.ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(prometheus.ray, "is_initialized", lambda: False)
     trial.show({**RESULT, "done": False})
     assert gauges.values() == {}

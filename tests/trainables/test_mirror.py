@@ -13,15 +13,16 @@ import pytest
 from tests.object_store import fetch_all
 from tests.trainables.test_segments import PARTS, config_of
 from tests.trials import assert_same, finished, trial_config
-from trainables import mirror, trial
-from trainables.changes import Change
-from trainables.config import Runtime, TrialConfig
-from trainables.layout import RunLayout
-from trainables.mirror import TrialLayout, at_hand, layout_of
-from trainables.record import read_record
-from trainables.store import Store
+from trainables.config.schedules import SettingChange
+from trainables.config.trial import Runtime, TrialConfig
+from trainables.results.record import read_record
+from trainables.storage import remote_run_dir
+from trainables.storage.object_store import Store
+from trainables.storage.remote_run_dir import TrialRemoteRunDir, at_hand, layout_of
+from trainables.storage.run_dir import RunDir
 from trainables.training.checkpoint import verify
-from trainables.trial import Trial, run_trial
+from trainables.trial import trial
+from trainables.trial.trial import Trial, run_trial
 
 
 class Journal:
@@ -78,7 +79,7 @@ def runtime(tmp_path: Path, node: str = "node", **settings: Any) -> Runtime:
 
 
 def steps_of(there: Path, key: str) -> list[str]:
-    return sorted(path.name for path in RunLayout(there).checkpoints(key).glob("*"))
+    return sorted(path.name for path in RunDir(there).checkpoints(key).glob("*"))
 
 
 def test_a_record_comes_after_all_that_it_refers_to(
@@ -105,7 +106,7 @@ def test_a_record_comes_after_all_that_it_refers_to(
     assert f"-checkpoints/{key}" in ending
     there = tmp_path / "there"
     assert steps_of(there, key) == []
-    assert read_record(RunLayout(there).record(key)).status == "finished"
+    assert read_record(RunDir(there).record(key)).status == "finished"
     # What nobody on this machine needs any more is gone from it, but for locks, which are empty.
     here = Path(at_hand(leaving).output_dir)
     assert {p.name for p in here.rglob("*") if p.is_file() and p.stat().st_size} == {
@@ -133,9 +134,9 @@ def test_a_trial_goes_on_on_another_machine(
         before = steps_of(there, key)
         assert len(before) == 2
         for step in before:
-            verify(RunLayout(there).checkpoints(key) / step, key)
+            verify(RunDir(there).checkpoints(key) / step, key)
     last = run_trial(config, runtime(tmp_path, "three"))
-    copy = RunLayout(fetch_all(runtime(tmp_path).store or "", tmp_path / "copy"))
+    copy = RunDir(fetch_all(runtime(tmp_path).store or "", tmp_path / "copy"))
     record = read_record(copy.record(key))
     assert record.interruptions == 3
     last.layout = copy
@@ -175,7 +176,7 @@ def test_a_checkpoint_that_is_no_whole_one_there_costs_the_work_since_the_one_be
     assert next(e for e in events if e["step"] > 0)["step"] == int(older.name[-8:]) + 1
     for _ in events:
         pass
-    copy = RunLayout(fetch_all(runtime(tmp_path).store or "", tmp_path / "copy"))
+    copy = RunDir(fetch_all(runtime(tmp_path).store or "", tmp_path / "copy"))
     again.layout = copy
     assert_same(whole, (read_record(copy.record(config.key)), again))
 
@@ -188,8 +189,8 @@ def test_a_store_that_is_away_is_waited_for(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("trainables.storage.FIRST_PAUSE", 0.01)
-    monkeypatch.setattr("trainables.storage.WORD_SECONDS", 0.01)
+    monkeypatch.setattr("trainables.storage.waiting.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("trainables.storage.waiting.WORD_SECONDS", 0.01)
     one = Trial(config, runtime(tmp_path, checkpoint_every=0.0))
     notes: set[str] = set()
     begun = False
@@ -200,7 +201,7 @@ def test_a_store_that_is_away_is_waited_for(
             journal.failing = [away() for _ in range(failures)]
     assert notes == {"", "waiting for storage: s3://bucket/x: cannot be reached"}
     assert not journal.failing
-    assert read_record(RunLayout(tmp_path / "there").record(config.key)).status == "finished"
+    assert read_record(RunDir(tmp_path / "there").record(config.key)).status == "finished"
 
 
 def test_a_checkpoint_that_cannot_be_handed_over_does_not_end_the_trial(
@@ -212,7 +213,7 @@ def test_a_checkpoint_that_cannot_be_handed_over_does_not_end_the_trial(
             journal.failing = [away()]
         elif progress["step"] == 3:
             assert "s3://bucket/x: cannot be reached" in one.note
-    record = read_record(RunLayout(tmp_path / "there").record(config.key))
+    record = read_record(RunDir(tmp_path / "there").record(config.key))
     assert (record.status, record.checkpoints_failed) == ("finished", 1)
 
 
@@ -229,7 +230,7 @@ def test_what_never_passes_is_a_failed_trial(
 def test_several_trials_of_a_machine_fetch_weights_once(
     config: TrialConfig, journal: Journal, tmp_path: Path
 ) -> None:
-    there = RunLayout(tmp_path / "there")
+    there = RunDir(tmp_path / "there")
     values = runtime(tmp_path, leaves=("teaching", "weights"), checkpoint_every=0.0)
     run_trial(config, values)
     needing = config.model_copy(
@@ -248,7 +249,7 @@ def test_several_trials_of_a_machine_fetch_weights_once(
     fetched = sorted(line for line in journal.lines if line.startswith("<"))
     names = (f"<teaching/{config.key}.parquet", f"<weights/{config.key}.safetensors")
     assert fetched == sorted(names * 2), "once for each of the two machines"
-    ours = RunLayout(nodes[0].output_dir).weights(config.key)
+    ours = RunDir(nodes[0].output_dir).weights(config.key)
     assert ours.read_bytes() == there.weights(config.key).read_bytes()
     # Trained again, they are fetched again; gone there, they are gone here.
     there.weights(config.key).write_bytes(b"other weights")
@@ -266,7 +267,7 @@ def test_trials_that_go_on_from_one_segment_fetch_its_checkpoints_once(
     first = config_of(tiny_bert, 1)
     run_trial(first, runtime(tmp_path, "one"))
     rates = (1e-4, 2e-4, 3e-4, 4e-4)
-    changes = [Change(at=1 / PARTS, training={"learning_rate": rate}) for rate in rates]
+    changes = [SettingChange(at=1 / PARTS, training={"learning_rate": rate}) for rate in rates]
     later = [config_of(tiny_bert, 2, [change]) for change in changes]
     steps = steps_of(tmp_path / "there", first.key)
     assert steps
@@ -296,14 +297,14 @@ def test_what_nobody_has_touched_for_a_day_is_removed_from_a_machine(
     config: TrialConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layout = layout_of(config, at_hand(runtime(tmp_path)))
-    assert isinstance(layout, TrialLayout)
+    assert isinstance(layout, TrialRemoteRunDir)
     old, new = layout.weights("a" * 12), layout.checkpoints("b" * 12) / "step-00000001"
     old.parent.mkdir()
     old.write_bytes(b"")
-    monkeypatch.setattr(mirror, "OLD_SECONDS", 0.0)
+    monkeypatch.setattr(remote_run_dir, "OLD_SECONDS", 0.0)
     layout.pull()
     assert not old.exists()
-    monkeypatch.setattr(mirror, "OLD_SECONDS", 3600.0)
+    monkeypatch.setattr(remote_run_dir, "OLD_SECONDS", 3600.0)
     new.mkdir(parents=True)
     layout.pull()
     assert new.exists()

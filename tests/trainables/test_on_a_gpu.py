@@ -12,11 +12,11 @@ import torch
 from benchmarks.subject import write_encoder
 from tests.conftest import PROJECT
 from tests.trials import assert_same, finished, runtime, trial_config
-from trainables.config import TrialConfig
-from trainables.layout import RunLayout
-from trainables.record import read_record
+from trainables.config.trial import TrialConfig
+from trainables.results.record import read_record
+from trainables.storage.run_dir import RunDir
 from trainables.training import device
-from trainables.training.footprint import CONTEXT, footprint
+from trainables.training.gpu_memory import CONTEXT, footprint
 from trainables.training.memory import release_memory
 
 pytestmark = [
@@ -77,7 +77,7 @@ def test_two_trials_share_a_gpu(encoder: Path, tmp_path: Path) -> None:
     ]
     assert [process.wait(300) for process in processes] == [0, 0]
     for number, config in enumerate(configs):
-        together = read_record(RunLayout(tmp_path / "together" / "run").record(config.key))
+        together = read_record(RunDir(tmp_path / "together" / "run").record(config.key))
         alone, _ = finished(config, tmp_path / str(number), device="cuda")
         assert json.dumps(numbers(together)) == json.dumps(numbers(alone))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.trials import finished, trial_config
-from trainables.progress import read_progress, write_progress
+from trainables.trial.progress import read_progress, write_progress
 
 WORD = {
     "epoch": 0.5,
@@ -67,14 +67,14 @@ def test_a_trial_speaks_while_it_prepares_trains_and_evaluates(
     def note(path: Path, word: dict) -> None:
         said.append((word["phase"], word["epoch"]))
 
-    monkeypatch.setattr("trainables.progress.write_progress", note)
-    monkeypatch.setattr("trainables.progress.PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr("trainables.trial.progress.write_progress", note)
+    monkeypatch.setattr("trainables.trial.progress.PROGRESS_SECONDS", 0.0)
     finished(trial_config("single_task", tiny_bert), tmp_path / "often")
     phases = [phase for phase, _ in said]
     assert phases[:2] == ["preparing", "training"]
     evaluations = [epoch for phase, epoch in said if phase == "evaluating"]
     assert min(evaluations) == 1.0, "after the first epoch's last step"
     said.clear()
-    monkeypatch.setattr("trainables.progress.PROGRESS_SECONDS", 3600.0)
+    monkeypatch.setattr("trainables.trial.progress.PROGRESS_SECONDS", 3600.0)
     finished(trial_config("single_task", tiny_bert), tmp_path / "seldom")
     assert [phase for phase, _ in said] == ["preparing", "training"]

@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from tests.trials import ARMS, assert_same, finished, runtime, trial_config
-from trainables import trial as trial_module
-from trainables.changes import Change
-from trainables.config import LimitsConfig, SelectionConfig, TrialConfig
-from trainables.record import read_record
+from trainables.config.schedules import SettingChange
+from trainables.config.trial import LimitsConfig, SelectionConfig, TrialConfig
+from trainables.results.record import read_record
 from trainables.training import checkpoint, loop
 from trainables.training.checkpoint import save_checkpoint
-from trainables.trial import Trial
+from trainables.trial import trial as trial_module
+from trainables.trial.trial import Trial
 
 SMALL: dict[str, Any] = {
     "epochs": 3,
@@ -85,8 +85,8 @@ def test_from_every_step_with_a_best_epoch_and_early_stopping(
 @pytest.mark.usefixtures("keep_all")
 def test_from_every_step_with_settings_that_change(tiny_bert: Path, tmp_path: Path) -> None:
     changes = (
-        Change(at=0.3, training={"learning_rate": 3e-4, "layer_decay": 0.7}),
-        Change(at=0.6, training={"weight_decay": 0.3, "label_smoothing": 0.2}),
+        SettingChange(at=0.3, training={"learning_rate": 3e-4, "layer_decay": 0.7}),
+        SettingChange(at=0.6, training={"weight_decay": 0.3, "label_smoothing": 0.2}),
     )
     config = trial_config("single_task", tiny_bert, **SMALL).model_copy(update={"changes": changes})
     resumes_alike(config, tmp_path)

@@ -8,12 +8,12 @@ import pytest
 
 from tests.records import Trial, record, trial
 from tests.trials import runtime, trial_config
-from trainables.config import Runtime
+from trainables.config.trial import Runtime
 from trainables.errors import DivergedError
-from trainables.layout import RunLayout
-from trainables.retention import LEFT_SECONDS, tidy
+from trainables.storage.run_dir import RunDir
 from trainables.training.checkpoint import checkpoints
-from trainables.trial import run_trial
+from trainables.trial.cleanup import LEFT_SECONDS, tidy
+from trainables.trial.trial import run_trial
 
 
 def saving(folder: Path, **settings: object) -> Runtime:
@@ -41,10 +41,10 @@ def test_a_trial_that_will_be_continued_keeps_them(
     tmp_path: Path, tiny_bert: Path, status: str, stay: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if status == "failed":
-        monkeypatch.setattr("trainables.trial.write_predictions", lambda *_: 1 / 0)
+        monkeypatch.setattr("trainables.trial.trial.write_predictions", lambda *_: 1 / 0)
     wild = {"learning_rate": 1e30, "max_grad_norm": 0.0, "epochs": 4}
     config = trial_config("single_task", tiny_bert, **(wild if status == "diverged" else {}))
-    folder = RunLayout(tmp_path / "run").checkpoints(config.key)
+    folder = RunDir(tmp_path / "run").checkpoints(config.key)
     seen: list[bool] = []
     with pytest.raises((DivergedError, ZeroDivisionError)):
         run_trial(config, saving(tmp_path), lambda *_: seen.append(bool(checkpoints(folder))))
@@ -53,9 +53,9 @@ def test_a_trial_that_will_be_continued_keeps_them(
 
 
 @pytest.fixture
-def left(tmp_path: Path) -> RunLayout:
+def left(tmp_path: Path) -> RunDir:
     """A run directory in which two trials ended, one failed and one was killed."""
-    layout = RunLayout(tmp_path)
+    layout = RunDir(tmp_path)
     for key in ("finished", "diverged", "failed", "killed"):
         for name in ("step-00000001", ".writing-ab"):
             (layout.checkpoints(key) / name).mkdir(parents=True)
@@ -84,7 +84,7 @@ def left(tmp_path: Path) -> RunLayout:
 OURS_NO_MORE = {"records/killed.tmp", ".mine.tmp", "models/killed/config.json"}
 
 
-def clear(layout: RunLayout, keep: bool = False, age: float = LEFT_SECONDS + 1) -> set[str]:
+def clear(layout: RunDir, keep: bool = False, age: float = LEFT_SECONDS + 1) -> set[str]:
     """What ``tidy`` leaves of files that were written ``age`` seconds ago."""
     planned = trial()
     records = [
@@ -99,7 +99,7 @@ def clear(layout: RunLayout, keep: bool = False, age: float = LEFT_SECONDS + 1) 
     }
 
 
-def test_what_a_crash_left_is_cleared_and_nothing_else(left: RunLayout) -> None:
+def test_what_a_crash_left_is_cleared_and_nothing_else(left: RunDir) -> None:
     assert clear(left) == OURS_NO_MORE | {
         "progress/failed.json",
         "progress/killed.json",
@@ -108,7 +108,7 @@ def test_what_a_crash_left_is_cleared_and_nothing_else(left: RunLayout) -> None:
     }
 
 
-def test_checkpoints_that_are_to_be_kept_stay_and_half_ones_do_not(left: RunLayout) -> None:
+def test_checkpoints_that_are_to_be_kept_stay_and_half_ones_do_not(left: RunDir) -> None:
     there = {path for path in clear(left, keep=True) if path.startswith("checkpoints")}
     assert there == {
         f"checkpoints/{key}/step-00000001/model.safetensors"
@@ -116,7 +116,7 @@ def test_checkpoints_that_are_to_be_kept_stay_and_half_ones_do_not(left: RunLayo
     }
 
 
-def test_what_somebody_may_still_be_writing_stays(left: RunLayout) -> None:
+def test_what_somebody_may_still_be_writing_stays(left: RunDir) -> None:
     long_ago = time.time() - 3600
     os.utime(left.checkpoints("killed") / ".writing-ab", (long_ago, long_ago))
     there = clear(left, age=LEFT_SECONDS - 10)

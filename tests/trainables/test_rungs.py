@@ -9,14 +9,14 @@ import torch
 
 from tests.trainables.test_tune import end
 from tests.trials import finished, runtime, trial_config
-from trainables import tune
-from trainables.config import Runtime, SearchConfig, SelectionConfig, TrialConfig
-from trainables.layout import RunLayout
-from trainables.record import EpochResult, read_record
+from trainables.config.trial import Runtime, SearchConfig, SelectionConfig, TrialConfig
+from trainables.results.record import EpochResult, read_record
+from trainables.storage.run_dir import RunDir
 from trainables.tracking import registry
 from trainables.training.loop import TrainingLoop
-from trainables.trial import Trial
-from trainables.tune import TrialTrainable
+from trainables.trial.trial import Trial
+from trainables.tune import trainable as tune_trainable
+from trainables.tune.trainable import TrialTrainable
 
 RUNGS = (9, 24, 33)
 """Of 72 examples in two epochs of batches of 8."""
@@ -97,14 +97,14 @@ def test_weights_that_are_no_numbers_are_not_measured(
     result = end(trainable)
     assert result["status"] == "diverged"
     assert result["rungs"] == []
-    record = read_record(RunLayout(tmp_path / "run").record(config.key))
+    record = read_record(RunDir(tmp_path / "run").record(config.key))
     assert (record.status, record.steps) == ("diverged", 2)
 
 
 def test_every_rung_is_a_result_of_its_own_and_said_again_after_an_interruption(
     tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tune, "SLICE_SECONDS", 1e9)
+    monkeypatch.setattr(tune_trainable, "SLICE_SECONDS", 1e9)
     configured = cell(searched(tiny_bert), tmp_path, checkpoint_every=1e-6)
     first = TrialTrainable(configured)
     before = [first.step()["rungs"] for _ in range(2)]
@@ -138,7 +138,7 @@ def test_a_stopped_trials_tracker_is_ended_and_its_actor_takes_the_next_trial(
 ) -> None:
     kind = replace(registry.TRACKERS["wandb"], track=Followed)
     monkeypatch.setitem(registry.TRACKERS, "wandb", kind)
-    monkeypatch.setattr(tune, "SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(tune_trainable, "SLICE_SECONDS", 0.0)
     monkeypatch.setattr(Followed, "told", ())
     one, two, three = (searched(tiny_bert, seed=seed) for seed in (1, 2, 3))
     trainable = TrialTrainable(cell(one, tmp_path, tracking=["wandb"]))
@@ -152,7 +152,7 @@ def test_a_stopped_trials_tracker_is_ended_and_its_actor_takes_the_next_trial(
     trainable.cleanup()
     told = (f"{one.key} stopped", f"{two.key} finished", f"{three.key} stopped")
     assert Followed.told == told
-    layout = RunLayout(tmp_path / "run")
+    layout = RunDir(tmp_path / "run")
     assert not layout.record(one.key).exists(), "it may be asked for again"
     assert read_record(layout.record(two.key)).status == "finished"
 

@@ -9,12 +9,12 @@ import torch
 from pydantic import ValidationError
 
 from tests.trials import METHODS, assert_same, finished, runtime, trial_config, weights
-from trainables.changes import CHANGEABLE, Change, Segment
-from trainables.config import LimitsConfig, SearchConfig, SelectionConfig, TrialConfig
-from trainables.layout import RunLayout
-from trainables.record import TrialRecord
+from trainables.config.schedules import CHANGEABLE, Segment, SettingChange
+from trainables.config.trial import LimitsConfig, SearchConfig, SelectionConfig, TrialConfig
+from trainables.results.record import TrialRecord
+from trainables.storage.run_dir import RunDir
 from trainables.training.checkpoint import checkpoints
-from trainables.trial import Trial
+from trainables.trial.trial import Trial
 
 SMALL: dict[str, Any] = {
     "epochs": 2,
@@ -26,15 +26,15 @@ SMALL: dict[str, Any] = {
 PARTS = 3
 OTHER = {"learning_rate": 3e-4, "weight_decay": 0.5, "label_smoothing": 0.2, "layer_decay": 0.6}
 CHANGES = (
-    Change(at=1 / PARTS, training=OTHER),
-    Change(at=2 / PARTS, training={"learning_rate": 2e-3, "layer_decay": 1.0}),
+    SettingChange(at=1 / PARTS, training=OTHER),
+    SettingChange(at=2 / PARTS, training={"learning_rate": 2e-3, "layer_decay": 1.0}),
 )
 
 
 def config_of(
     encoder: Path,
     part: int | None = None,
-    changes: Sequence[Change] = (),
+    changes: Sequence[SettingChange] = (),
     arm: str = "single_task",
     **settings: Any,
 ) -> TrialConfig:
@@ -132,14 +132,14 @@ def test_every_setting_that_can_change_takes_hold(
     plain = config_of(tiny_bert)
     unchanged = finished(plain, tmp_path / "plain")[1]
     other = {key: OTHER[key]}
-    late = plain.model_copy(update={"changes": (Change(at=0.5, training=other),)})
+    late = plain.model_copy(update={"changes": (SettingChange(at=0.5, training=other),)})
     early = plain.model_copy(update={"training": plain.training.model_copy(update=other)})
     found = [finished(config, tmp_path / str(i))[1] for i, config in enumerate((late, early))]
     for one, two in ((unchanged, found[0]), (found[0], found[1])):
         assert any(not torch.equal(a, weights(two)[name]) for name, a in weights(one).items())
     # What changes to what it was is no change.
     same = {key: getattr(plain.training, key)}
-    again = plain.model_copy(update={"changes": (Change(at=0.5, training=same),)})
+    again = plain.model_copy(update={"changes": (SettingChange(at=0.5, training=same),)})
     repeated = finished(again, tmp_path / "again")[1]
     assert all(torch.equal(a, weights(repeated)[n]) for n, a in weights(unchanged).items())
 
@@ -152,7 +152,7 @@ def test_without_the_checkpoint_of_the_segment_before_the_numbers_are_the_same(
     [(before, trial), whole] = in_parts(last, tmp_path / "whole")
     folder = tmp_path / "faulty"
     finished(before.config, folder)
-    [path] = checkpoints(RunLayout(folder / "run").checkpoints(before.key))
+    [path] = checkpoints(RunDir(folder / "run").checkpoints(before.key))
     if fault == "missing":
         path.rename(folder / "away")
     elif fault == "damaged":

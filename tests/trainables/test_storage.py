@@ -10,19 +10,21 @@ import pytest
 from safetensors import SafetensorError
 
 from tests.trials import assert_same, finished, runtime, trial_config
-from trainables import storage, trial, tune
 from trainables.errors import StorageError
-from trainables.layout import RunLayout
-from trainables.record import read_record
-from trainables.storage import Storage
-from trainables.trial import Trial
-from trainables.tune import TrialTrainable
+from trainables.results.record import read_record
+from trainables.storage import waiting
+from trainables.storage.run_dir import RunDir
+from trainables.storage.waiting import Storage
+from trainables.trial import trial
+from trainables.trial.trial import Trial
+from trainables.tune import trainable as tune_trainable
+from trainables.tune.trainable import TrialTrainable
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage, "FIRST_PAUSE", 0.02)
-    monkeypatch.setattr(storage, "WORD_SECONDS", 0.01)
+    monkeypatch.setattr(waiting, "FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(waiting, "WORD_SECONDS", 0.01)
 
 
 def full(number: int = errno.ENOSPC) -> OSError:
@@ -32,7 +34,7 @@ def full(number: int = errno.ENOSPC) -> OSError:
 @pytest.mark.parametrize(
     "error",
     [
-        *map(full, sorted(storage.PASSING)),
+        *map(full, sorted(waiting.PASSING)),
         SafetensorError("Error while serializing: I/O error: No space left (os error 28)"),
     ],
 )
@@ -46,7 +48,7 @@ def test_what_passes_is_waited_for_and_nothing_is_lost(error: Exception, tmp_pat
             raise failures.pop()
         kept.append("content")
 
-    said = list(Storage(RunLayout(tmp_path / "run"), 60).keep("content", write))
+    said = list(Storage(RunDir(tmp_path / "run"), 60).keep("content", write))
     assert kept == ["content"]
     assert len(said) >= 2
     assert all(line.startswith("waiting for storage: ") for line in said)
@@ -58,13 +60,13 @@ def test_what_does_not_pass_is_raised_at_once(error: Exception, tmp_path: Path) 
         raise error
 
     with pytest.raises(type(error)):
-        list(Storage(RunLayout(tmp_path), 60).keep("content", write))
+        list(Storage(RunDir(tmp_path), 60).keep("content", write))
 
 
 def test_patience_ends_with_one_line_that_says_what_to_do(tmp_path: Path) -> None:
     root = tmp_path / "run"
     with pytest.raises(StorageError) as caught:
-        list(Storage(RunLayout(root), 0.1).keep("its record", lambda: None))
+        list(Storage(RunDir(root), 0.1).keep("its record", lambda: None))
     message = str(caught.value)
     assert message.startswith(f"{root}: its record cannot be kept, waited 0.1 s for it (")
     assert "checkpoint.patience" in message
@@ -72,7 +74,7 @@ def test_patience_ends_with_one_line_that_says_what_to_do(tmp_path: Path) -> Non
 
 
 def test_an_empty_mount_point_is_not_the_run_directory(tmp_path: Path) -> None:
-    layout = RunLayout(tmp_path / "run")
+    layout = RunDir(tmp_path / "run")
     layout.root.mkdir()
     layout.config.write_text("name: mine\n")
     store = Storage(layout, 0.0)
@@ -91,11 +93,11 @@ def test_a_trial_waits_for_its_run_directory_and_loses_nothing(
     gone: str, at: str, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The directory is away at the given time, and back after the trial has waited a little."""
-    monkeypatch.setattr("trainables.progress.PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr("trainables.trial.progress.PROGRESS_SECONDS", 0.0)
     config = trial_config("single_task", tiny_bert)
     whole = finished(config, tmp_path / "whole")
     values = runtime(tmp_path, checkpoint_every=1e-9)
-    layout, aside = RunLayout(values.output_dir), tmp_path / "aside"
+    layout, aside = RunDir(values.output_dir), tmp_path / "aside"
     layout.config.write_text("name: mine\n")
     one = Trial(config, values)
 
@@ -161,7 +163,7 @@ def failing_twice(write: Callable[..., Any]) -> Callable[..., Any]:
 def test_tune_is_answered_while_a_trial_waits_and_told_when_its_patience_is_over(
     diverging: bool, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tune, "SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(tune_trainable, "SLICE_SECONDS", 0.0)
     settings: dict[str, Any] = {"learning_rate": 1e30} if diverging else {}
     config = trial_config("single_task", tiny_bert, **settings)
     values = runtime(tmp_path, patience=0.3)
@@ -173,7 +175,7 @@ def test_tune_is_answered_while_a_trial_waits_and_told_when_its_patience_is_over
             }
         }
     )
-    layout = RunLayout(values.output_dir)
+    layout = RunDir(values.output_dir)
     result = trainable.step()
     shutil.rmtree(layout.root)
     notes = set()

@@ -11,7 +11,7 @@ import pytest
 
 from tests.object_store import NewBucket
 from trainables.errors import RunDirectoryError
-from trainables.store import Store, is_url
+from trainables.storage.object_store import Store, is_url
 
 AWAY = "s3://bucket/x?endpoint_override=127.0.0.1:9&scheme=http"
 

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 
 from tests.trials import runtime, trial_config
-from trainables.config import TrialConfig
+from trainables.config.trial import TrialConfig
 from trainables.errors import TrialError
-from trainables.record import TrialRecord, read_record
-from trainables.teaching import has_left, load_teachers, write_teaching
+from trainables.results.record import TrialRecord, read_record
 from trainables.training.checkpoint import save_checkpoint
-from trainables.trial import Trial, run_trial
+from trainables.trial.artifacts import has_left, load_teachers, write_teaching
+from trainables.trial.trial import Trial, run_trial
 
 TASK = "acceptability"
 

@@ -18,17 +18,17 @@ from tests.trials import (
     trial_config,
     weights,
 )
-from trainables.config import LimitsConfig, SelectionConfig, TrialConfig
+from trainables.config.trial import LimitsConfig, SelectionConfig, TrialConfig
 from trainables.data.sources import load_task
 from trainables.data.task import TaskConfig
 from trainables.errors import CheckpointError, DataError, DivergedError
-from trainables.layout import RunLayout
 from trainables.models.saved import load_classifier
-from trainables.record import read_record
+from trainables.results.metrics import scores
+from trainables.results.record import read_record
+from trainables.storage.run_dir import RunDir
 from trainables.training.checkpoint import checkpoints, save_checkpoint
-from trainables.training.metrics import scores
 from trainables.training.restore import load_newest
-from trainables.trial import Trial, run_trial
+from trainables.trial.trial import Trial, run_trial
 
 SELECTING = {"early_stopping": {"patience": 3}, "keep": "best"}
 
@@ -252,7 +252,7 @@ def test_divergence_is_recorded_as_such(tiny_bert: Path, tmp_path: Path) -> None
     config = trial_config("single_task", tiny_bert, learning_rate=1e30, max_grad_norm=0.0)
     with pytest.raises(DivergedError, match=r"training\.learning_rate"):
         run_trial(config, runtime(tmp_path))
-    record = read_record(RunLayout(tmp_path / "run").record(config.key))
+    record = read_record(RunDir(tmp_path / "run").record(config.key))
     assert record.status == "diverged"
     assert record.error is not None
     assert "training loss became" in record.error
@@ -263,7 +263,7 @@ def test_data_that_changed_since_the_plan_is_refused(tiny_bert: Path, tmp_path: 
     changed = config.model_copy(update={"limits": LimitsConfig(max_train_examples=39)})
     with pytest.raises(DataError, match="not what the trial was planned with"):
         run_trial(changed, runtime(tmp_path))
-    assert read_record(RunLayout(tmp_path / "run").record(changed.key)).status == "failed"
+    assert read_record(RunDir(tmp_path / "run").record(changed.key)).status == "failed"
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from tests.trials import runtime, trial_config
-from trainables import tune
-from trainables.layout import RunLayout
-from trainables.record import TrialRecord, read_record
-from trainables.trial import Trial, run_trial
-from trainables.tune import NAMED, TrialTrainable, trainable_of
+from trainables.results.record import TrialRecord, read_record
+from trainables.storage.run_dir import RunDir
+from trainables.trial.trial import Trial, run_trial
+from trainables.tune import trainable as tune_trainable
+from trainables.tune.trainable import NAMED, TrialTrainable, trainable_of
 
 
 def cell(folder: Path, encoder: Path, arm: str = "single_task", **settings: Any) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def end(trainable: TrialTrainable) -> dict[str, Any]:
 
 
 def record_of(config: dict[str, Any]) -> TrialRecord:
-    layout = RunLayout(config["cell"]["runtime"]["output_dir"])
+    layout = RunDir(config["cell"]["runtime"]["output_dir"])
     return read_record(layout.record(config["cell"]["key"]))
 
 
@@ -51,7 +51,7 @@ def measured(record: TrialRecord) -> dict[str, Any]:
 def test_a_reused_actor_gives_the_bits_of_a_fresh_process(
     slice_seconds: float, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tune, "SLICE_SECONDS", slice_seconds)
+    monkeypatch.setattr(tune_trainable, "SLICE_SECONDS", slice_seconds)
     first, second = (cell(tmp_path, tiny_bert, "shared_encoder", seed=seed) for seed in (41, 42))
     trainable = TrialTrainable(first)
     end(trainable)
@@ -59,7 +59,7 @@ def test_a_reused_actor_gives_the_bits_of_a_fresh_process(
     assert end(trainable)["status"] == "finished"
     config = trial_config("shared_encoder", tiny_bert, seed=42)
     run_trial(config, runtime(tmp_path / "alone"))
-    alone = read_record(RunLayout(tmp_path / "alone" / "run").record(config.key))
+    alone = read_record(RunDir(tmp_path / "alone" / "run").record(config.key))
     assert measured(record_of(second)) == measured(alone)
 
 
@@ -79,7 +79,7 @@ def test_a_failed_trial_is_recorded_and_the_next_one_trains(
 def test_the_memory_of_a_trial_is_free_when_it_has_ended(
     tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tune, "SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(tune_trainable, "SLICE_SECONDS", 0.0)
     trainable = TrialTrainable(cell(tmp_path, tiny_bert))
     assert not trainable.step()["done"]
     loop = getattr(trainable._trial, "loop", None)
@@ -102,7 +102,7 @@ def test_an_unusable_gpu_ends_the_process_and_not_the_trial(
     trainable = TrialTrainable(config)
     with pytest.raises(torch.AcceleratorError):
         trainable.step()
-    assert not RunLayout(tmp_path / "run").record(config["cell"]["key"]).exists()
+    assert not RunDir(tmp_path / "run").record(config["cell"]["key"]).exists()
 
 
 @pytest.mark.parametrize("resources", [{"CPU": 2.0}, {"CPU": 1.0, "GPU": 0.5}])

@@ -7,7 +7,7 @@ registry below and a field of that name in ``TaskConfig``.
 import math
 from collections.abc import Callable
 
-from trainables.config import LimitsConfig
+from trainables.config.trial import LimitsConfig
 from trainables.data.files import load as load_files
 from trainables.data.glue_dir import load as load_glue_dir
 from trainables.data.hub import load as load_hub

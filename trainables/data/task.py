@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from trainables.settings import Settings
+from trainables.config.base import Settings
 
 
 class HubSource(Settings):

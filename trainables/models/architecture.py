@@ -8,7 +8,7 @@ import torch
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
-from trainables.config import ModelConfig
+from trainables.config.trial import ModelConfig
 from trainables.models.quiet import quiet
 from trainables.models.source import problem
 

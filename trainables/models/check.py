@@ -7,7 +7,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
-from trainables.config import ModelConfig
+from trainables.config.trial import ModelConfig
 from trainables.errors import EncoderError
 from trainables.models.architecture import fresh_model, has_pooler, read_architecture
 from trainables.models.quiet import quiet

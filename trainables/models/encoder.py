@@ -12,7 +12,7 @@ from peft import PeftModel
 from torch import Tensor, nn
 from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 
-from trainables.config import ModelConfig
+from trainables.config.trial import ModelConfig
 from trainables.models.architecture import (
     fresh_model,
     has_pooler,

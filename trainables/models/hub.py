@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from trainables.config import ModelConfig
+from trainables.config.trial import ModelConfig
 from trainables.errors import EncoderError
 from trainables.models.embedded import ALIASES
 from trainables.models.quiet import quiet

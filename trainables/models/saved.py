@@ -17,15 +17,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedTokenizerBase
 
-from trainables.arms import HeadConfig
 from trainables.atomic import read_whole, sync_folder
-from trainables.config import ModelConfig
+from trainables.config.arms import HeadConfig
+from trainables.config.base import Settings
+from trainables.config.trial import ModelConfig
 from trainables.errors import EncoderError
 from trainables.models.adapter import merged
 from trainables.models.classifier import Classifier
 from trainables.models.encoder import load_encoder, load_tokenizer
 from trainables.models.quiet import quiet
-from trainables.settings import Settings
 
 SAVED_SCHEMA = 2
 

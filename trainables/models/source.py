@@ -9,7 +9,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainables.config import ModelConfig
+from trainables.config.trial import ModelConfig
 from trainables.errors import EncoderError
 from trainables.models.embedded import ALIASES, check_embedded, embedded_folder
 

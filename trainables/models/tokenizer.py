@@ -5,7 +5,7 @@ from pathlib import Path
 from tokenizers import processors
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from trainables.config import ModelConfig
+from trainables.config.trial import ModelConfig
 from trainables.models.architecture import read_architecture
 from trainables.models.quiet import quiet
 from trainables.models.source import locate, problem

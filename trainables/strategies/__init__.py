@@ -1,7 +1,7 @@
 """The three strategies."""
 
-from trainables.arms import NaiveConcatArm, SharedEncoderArm, SingleTaskArm
-from trainables.config import TrainingConfig
+from trainables.config.arms import NaiveConcatArm, SharedEncoderArm, SingleTaskArm
+from trainables.config.trial import TrainingConfig
 from trainables.strategies.base import Part, Step, Strategy, TrainTask
 from trainables.strategies.naive_concat import NaiveConcat
 from trainables.strategies.shared_encoder import SharedEncoder

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from trainables.config import TrainingConfig
+from trainables.config.trial import TrainingConfig
 from trainables.data.batches import BatchStream
 from trainables.data.tokens import TokenSplit
 

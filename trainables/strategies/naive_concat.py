@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from trainables.arms import NaiveConcatArm
-from trainables.config import TrainingConfig
+from trainables.config.arms import NaiveConcatArm
+from trainables.config.trial import TrainingConfig
 from trainables.strategies.base import Part, Step, Strategy, TrainTask
 
 HEAD = "pooled"

@@ -2,7 +2,7 @@
 
 Liu et al. 2019, "Multi-Task Deep Neural Networks for Natural Language Understanding": each step
 trains one task's batch through the shared encoder and that task's head. Steps of several tasks
-have a part, and so a loss, for each (see ``trainables/training/sampling.py``).
+have a part, and so a loss, for each (see ``trainables/strategies/task_sampling.py``).
 """
 
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ from functools import cached_property
 
 import numpy as np
 
-from trainables.arms import SharedEncoderArm
-from trainables.config import TrainingConfig
+from trainables.config.arms import SharedEncoderArm
+from trainables.config.trial import TrainingConfig
 from trainables.data.batches import BatchStream
 from trainables.seeding import generator
 from trainables.strategies.base import Part, Step, Strategy, TrainTask
-from trainables.training.sampling import in_every_step, make_sampler, step_sizes
+from trainables.strategies.task_sampling import in_every_step, make_sampler, step_sizes
 
 
 class SharedEncoder(Strategy):

@@ -1,7 +1,7 @@
 """One encoder and one head for one task: shared-encoder training over a set of one."""
 
-from trainables.arms import SharedEncoderArm
-from trainables.config import TrainingConfig
+from trainables.config.arms import SharedEncoderArm
+from trainables.config.trial import TrainingConfig
 from trainables.strategies.base import TrainTask
 from trainables.strategies.shared_encoder import SharedEncoder
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from queue import Full, Queue
 from threading import Thread
 
-from trainables.record import EpochResult
+from trainables.results.record import EpochResult
 from trainables.secrets import redacted
 from trainables.tracking.base import Tracker
 

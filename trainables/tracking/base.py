@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from trainables.config import TrialConfig
-from trainables.record import EpochResult, measured
+from trainables.config.trial import TrialConfig
+from trainables.results.record import EpochResult, measured
 
 
 class Tracker(Protocol):

@@ -5,13 +5,13 @@ import io
 from collections.abc import Sequence
 
 from trainables.atomic import write_text
-from trainables.config import TrialConfig
-from trainables.layout import RunLayout
-from trainables.record import EpochResult
+from trainables.config.trial import TrialConfig
+from trainables.results.record import EpochResult
+from trainables.storage.run_dir import RunDir
 from trainables.tracking.base import values_of
 
 
-def write_curves(layout: RunLayout, config: TrialConfig, history: Sequence[EpochResult]) -> None:
+def write_curves(layout: RunDir, config: TrialConfig, history: Sequence[EpochResult]) -> None:
     """Write all epochs so far, one a row: ``step`` and then what ``values_of`` gives.
 
     The file is replaced whole, so an epoch that was trained again stands in it once. The record has

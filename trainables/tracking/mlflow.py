@@ -16,12 +16,12 @@ from typing import Any
 
 from filelock import FileLock
 
-from trainables.config import Runtime, TrialConfig
-from trainables.record import EpochResult
+from trainables.config.tracking import MLFLOW_STORES
+from trainables.config.trial import Runtime, TrialConfig
+from trainables.results.record import EpochResult
 from trainables.secrets import redacted
 from trainables.tracking.base import Report, cell_of, tags_of, values_of
-from trainables.tracking.config import MLFLOW_STORES
-from trainables.tracking.reach import SECONDS, unreachable
+from trainables.tracking.reachable import SECONDS, unreachable
 
 SQLITE = "sqlite:///"
 ENDINGS = {"finished": "FINISHED", "stopped": "KILLED"}

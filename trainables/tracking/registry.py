@@ -7,9 +7,9 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from trainables.config import Runtime, TrialConfig
+from trainables.config.trial import Runtime, TrialConfig
 from trainables.errors import StorageError
-from trainables.record import EpochResult
+from trainables.results.record import EpochResult
 from trainables.tracking import mlflow, tensorboard, wandb
 from trainables.tracking.background import Background
 from trainables.tracking.base import Report, Tracker

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainables.config import Runtime, TrialConfig
-from trainables.record import EpochResult
+from trainables.config.trial import Runtime, TrialConfig
+from trainables.results.record import EpochResult
 from trainables.tracking.base import Report, cell_of, tags_of, values_of
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from trainables.config import Runtime, TrialConfig
-from trainables.record import EpochResult
+from trainables.config.trial import Runtime, TrialConfig
+from trainables.results.record import EpochResult
 from trainables.tracking.base import Report, cell_of, tags_of, values_of
-from trainables.tracking.reach import unreachable
+from trainables.tracking.reachable import unreachable
 from trainables.tracking.wandb_files import steps_in
 
 LONGEST_NAME, LONGEST_TAG = 128, 64

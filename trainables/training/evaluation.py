@@ -10,12 +10,12 @@ import torch
 from trainables.data.batches import evaluation_batches
 from trainables.data.tokens import TokenSplit
 from trainables.models.classifier import Classifier
-from trainables.record import TaskResult
+from trainables.results.evaluate_metric import Classification
+from trainables.results.metrics import counts
+from trainables.results.record import TaskResult
 from trainables.strategies.base import Strategy
 from trainables.training.device import autocast
-from trainables.training.evaluate_metric import Classification
 from trainables.training.memory import attempt, too_large
-from trainables.training.metrics import counts
 
 
 @dataclass(frozen=True)

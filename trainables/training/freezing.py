@@ -6,9 +6,9 @@ time, from the last to the first, and the embeddings at the end. The paper thaws
 here they thaw evenly over a share of the training, so that few epochs reach them all.
 """
 
-from trainables.arms import FreezingConfig
+from trainables.config.arms import FreezingConfig
 from trainables.models.classifier import Classifier
-from trainables.training.layers import heights
+from trainables.training.layer_depth import heights
 
 
 class Freezing:

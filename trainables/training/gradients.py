@@ -11,23 +11,23 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from trainables.arms import NaiveConcatArm, SharedEncoderArm
-from trainables.config import TrialConfig
+from trainables.config.arms import NaiveConcatArm, SharedEncoderArm
+from trainables.config.trial import TrialConfig
 from trainables.models.classifier import Classifier
 from trainables.seeding import derive_seed
 from trainables.strategies.base import Part, Step, TrainTask
-from trainables.training.accumulation import Accumulation
 from trainables.training.aggregation import Row, make_aggregation
 from trainables.training.device import autocast
 from trainables.training.distillation import gold_weight, soft_targets
-from trainables.training.layers import GradientNorm, last_shared_layer
+from trainables.training.layer_depth import GradientNorm, last_shared_layer
+from trainables.training.micro_batches import Accumulation
 from trainables.training.weighting import make_weighting
 
 _PLAIN = SharedEncoderArm(strategy="shared_encoder")
 
 
 @dataclass
-class Seen:
+class StepOutcome:
     """What a step's forward and backward passes have shown.
 
     Attributes:
@@ -82,11 +82,11 @@ class StepGradients:
         self._total_steps = total_steps
         self._norm = GradientNorm(last_shared_layer(model) if self.weighting.norms else [])
 
-    def add(self, step: Step, number: int) -> Seen:
+    def add(self, step: Step, number: int) -> StepOutcome:
         """Add the gradients of step ``number`` (counted from 0) to the parameters'."""
         first = self.losses(step, number) if self.weighting.losses_first else self._nothing()
         weights = self.weighting.weights(number, first).tolist()
-        seen = Seen(self._nothing(), self._nothing())
+        seen = StepOutcome(self._nothing(), self._nothing())
         rows: list[Row] = []
         self._seed_dropout(number)
         for part in step.parts:
@@ -107,7 +107,7 @@ class StepGradients:
 
     @torch.no_grad()
     def losses(self, step: Step, number: int) -> np.ndarray:
-        """Mean losses of a step's tasks, under the same dropout as its gradients; see ``Seen``."""
+        """Mean losses of a step's tasks under the same dropout as its gradients."""
         losses = self._nothing()
         self._seed_dropout(number)
         for part in step.parts:

@@ -11,22 +11,22 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 
-from trainables.config import TrialConfig
+from trainables.config.trial import TrialConfig
 from trainables.data.tokens import TokenSplit
 from trainables.models.classifier import Classifier
-from trainables.record import EpochResult, TaskResult, mean_loss
+from trainables.results.metrics import macro, scores, trimmed
+from trainables.results.record import EpochResult, TaskResult, mean_loss
 from trainables.strategies.base import Step, Strategy
-from trainables.training.accumulation import Accumulation
-from trainables.training.average import WeightAverage
-from trainables.training.course import Course
 from trainables.training.divergence import check_finite, check_weights
+from trainables.training.early_stopping import select
 from trainables.training.evaluation import Evaluation, add_counts, evaluate_task
 from trainables.training.freezing import Freezing
 from trainables.training.gradients import StepGradients
-from trainables.training.metrics import macro, scores, trimmed
+from trainables.training.micro_batches import Accumulation
 from trainables.training.optimizer import adjust, learning_rate, make_optimizer
-from trainables.training.selection import select
+from trainables.training.setting_schedule import SettingSchedule
 from trainables.training.state import LoopState, Stateful
+from trainables.training.weight_average import WeightAverage
 
 Evaluations = dict[str, dict[str, Evaluation]]
 """Split -> task -> evaluation; a task may lack a split."""
@@ -65,7 +65,7 @@ class TrainingLoop:
         self.precision = precision
         self.device = next(model.parameters()).device
         self.total_steps = config.total_steps or self.training.epochs * strategy.steps_per_pass
-        self.course = Course(config, self.total_steps)
+        self.course = SettingSchedule(config, self.total_steps)
         self.optimizer = make_optimizer(model, self.training, apart=self.course.moves)
         decay = self.training.ema_decay
         self.average = None if decay is None else WeightAverage(model, decay)

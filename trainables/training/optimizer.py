@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from trainables.config import TrainingConfig
-from trainables.training.layers import heights
+from trainables.config.trial import TrainingConfig
+from trainables.training.layer_depth import heights
 
 
 class Adamax(torch.optim.Adamax):

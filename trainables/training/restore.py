@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from trainables.errors import CheckpointError
-from trainables.record import EpochResult
+from trainables.results.record import EpochResult
 from trainables.training.checkpoint import BEST, checkpoints, verify
 from trainables.training.loop import TrainingLoop
 from trainables.training.memory import does_not_fit

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from trainables.record import EpochResult
+from trainables.results.record import EpochResult
 
 
 @dataclass

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from orchestrator.log_file import log_row
-from orchestrator.report.formats import clock, count, duration, number, plain, signed
+from orchestrator.commands.csv_log import log_row
 from orchestrator.report.markup import latex, markdown
 from orchestrator.report.render import print_table, table_csv, table_html, table_json, write_tables
 from orchestrator.report.results import write_results
 from orchestrator.report.table import Table, comparison
+from orchestrator.text import clock, count, duration, number, plain, signed
 from tests.pages import HOSTILE, Tags
 from tests.records import TASKS, Trial, by_key, record, right, trial
-from trainables.layout import RunLayout
-from trainables.record import TrialRecord
+from trainables.results.record import TrialRecord
+from trainables.storage.run_dir import RunDir
 
 
 def grid(
@@ -274,7 +274,7 @@ def test_csv_has_no_field_that_a_spreadsheet_computes(start: str, tmp_path: Path
     planned = [trial(name, [name], name, seed, arm=arm) for seed in (41, 42)]
     failed = record(planned[1], status="failed", error=name)
     records = by_key(record(planned[0]), failed)
-    write_results(RunLayout(tmp_path), records)
+    write_results(RunDir(tmp_path), records)
     texts = [
         table_csv(comparison(planned, records)),
         (tmp_path / "results.csv").read_text(),
@@ -310,7 +310,7 @@ def test_json_holds_everything_and_its_version() -> None:
 
 def test_the_same_records_give_the_same_bytes(tmp_path) -> None:
     plan, records = grid()
-    one, two = RunLayout(tmp_path / "one"), RunLayout(tmp_path / "two")
+    one, two = RunDir(tmp_path / "one"), RunDir(tmp_path / "two")
     write_tables(one, comparison(plan, records))
     write_tables(two, comparison(plan, dict(reversed(records.items()))))
     endings = ("md", "csv", "json", "html", "tex")
@@ -322,5 +322,5 @@ def test_the_same_records_give_the_same_bytes(tmp_path) -> None:
 
 def test_an_unstarted_grid_can_be_rendered_in_every_format(tmp_path) -> None:
     table = comparison([trial(), trial("single_task", ["cola"])], {})
-    write_tables(RunLayout(tmp_path), table)
+    write_tables(RunDir(tmp_path), table)
     assert "–" in printed(table, 80)

@@ -5,7 +5,7 @@ import pytest
 
 from orchestrator.report.results import COLUMNS, results_frame, write_results
 from tests.records import by_key, record, right, trial
-from trainables.layout import RunLayout
+from trainables.storage.run_dir import RunDir
 
 
 def test_one_row_per_task_split_and_metric() -> None:
@@ -39,7 +39,7 @@ def test_a_trial_without_results_keeps_a_row_per_task() -> None:
 
 def test_the_file_is_the_frame_whatever_the_order_of_the_records(tmp_path) -> None:
     records = by_key(*(record(trial(seed=seed)) for seed in (42, 41, 43)))
-    layout = RunLayout(tmp_path)
+    layout = RunDir(tmp_path)
     write_results(layout, records)
     first = layout.results.read_bytes()
     assert list(pd.read_csv(layout.results)["seed"].unique()) == [41, 42, 43]

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 import pytest
 
 from orchestrator.report import views
-from orchestrator.report.cells import Stat
 from orchestrator.report.render import table_json
+from orchestrator.report.rows import Stat
 from orchestrator.report.table import Cell, Row, Table, comparison
 from tests.records import Trial, by_key, record, right, trial
 from trainables.errors import ConfigError
-from trainables.record import TrialRecord
+from trainables.results.record import TrialRecord
 
 approx = pytest.approx
 PAIR = {"sst2": "accuracy", "mrpc": "accuracy"}

@@ -12,8 +12,8 @@ from orchestrator.report.results import write_results
 from orchestrator.report.table import Table, comparison
 from orchestrator.report.verdict import Difference
 from tests.records import Trial, by_key, record, right, trial
-from trainables.layout import RunLayout
-from trainables.record import TrialRecord
+from trainables.results.record import TrialRecord
+from trainables.storage.run_dir import RunDir
 
 approx = pytest.approx
 RATES = {"default": {}, "tuned": {"tuned": True, "training": {"learning_rate": 3e-4}}}
@@ -50,7 +50,7 @@ def test_only_the_key_of_a_tuned_trial_knows_of_tuning(monkeypatch: pytest.Monke
         hashed.append(dumps(content, **options))
         return hashed[-1]
 
-    monkeypatch.setattr("trainables.config.json.dumps", spy)
+    monkeypatch.setattr("trainables.config.trial.json.dumps", spy)
     plain, tuned = trial(), trial(tuned=True)
     keys = [text for text in hashed if "code_schema" in text]
     assert ["tuned" in text for text in keys] == [False, True]
@@ -175,7 +175,7 @@ def test_every_format_tells_the_rows_apart(tmp_path: Path) -> None:
     assert [row["tuned"] for row in content["rows"]] == [False, False, False, True, True]
     assert content["differences"][1]["reference"] == "single_task, tuned"
     assert ">single_task, tuned</td>" in table_html(made)
-    write_results(RunLayout(tmp_path), records)
+    write_results(RunDir(tmp_path), records)
     rows = csv.DictReader(io.StringIO((tmp_path / "results.csv").read_text()))
     assert {row["key"]: row["tuned"] for row in rows} == {t.key: str(t.config.tuned) for t in plan}
 
@@ -184,7 +184,7 @@ def test_where_nothing_is_tuned_nothing_speaks_of_it(tmp_path: Path) -> None:
     few = {name: scores for name, scores in BOTH.items() if name.endswith("default")}
     plan, records = grid(**few)
     made = comparison(plan, records)
-    write_results(RunLayout(tmp_path), records)
+    write_results(RunDir(tmp_path), records)
     texts = [table_csv(made), table_json(made), table_html(made)]
     texts += [(tmp_path / "results.csv").read_text(), *made.verdict]
     assert not [text for text in texts if "tuned" in text or "reference" in text]

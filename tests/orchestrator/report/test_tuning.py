@@ -12,19 +12,19 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from orchestrator.report.cells import CellGroup, cell_groups
-from orchestrator.report.gain import Change, changes
-from orchestrator.report.scales import scale_of
-from orchestrator.report.tuning import (
+from orchestrator.report.rows import TableRow, cell_groups
+from orchestrator.report.tuning.gain import Change, changes
+from orchestrator.report.tuning.notes import notes
+from orchestrator.report.tuning.page import tuning_html
+from orchestrator.report.tuning.report import (
     print_tuning,
     tuning_csv,
     tuning_json,
     tuning_markdown,
     write_tuning,
 )
-from orchestrator.report.tuning_notes import notes
-from orchestrator.report.tuning_page import tuning_html
-from orchestrator.report.tuning_views import (
+from orchestrator.report.tuning.scales import scale_of
+from orchestrator.report.tuning.views import (
     arms_view,
     changes_view,
     chosen_view,
@@ -37,7 +37,7 @@ from orchestrator.search.summary import GroupSummary, SearchSummary
 from tests.pages import HOSTILE, Tags
 from tests.records import Trial, by_key, record, right, trial
 from tests.searches import group, realistic, search, tried
-from trainables.layout import RunLayout
+from trainables.storage.run_dir import RunDir
 
 approx = pytest.approx
 ENDINGS = ("md", "csv", "json", "html")
@@ -57,7 +57,7 @@ def hostile() -> SearchSummary:
     return SearchSummary(HOSTILE, HOSTILE, HOSTILE, 1, (one,))
 
 
-def final(**correct: tuple[int, ...]) -> tuple[CellGroup, ...]:
+def final(**correct: tuple[int, ...]) -> tuple[TableRow, ...]:
     """Rows by ``ARM`` or ``ARM__tuned``: right ones of 10 in each class, seed by seed."""
     plan, found = [], []
     for name, scores in correct.items():
@@ -284,7 +284,7 @@ def test_places_on_an_axis() -> None:
 
 @pytest.mark.parametrize("name", EDGES)
 def test_every_format_of_any_search(name: str, tmp_path: Path) -> None:
-    write_tuning(RunLayout(tmp_path), EDGES[name], changes(final(**FINAL)))
+    write_tuning(RunDir(tmp_path), EDGES[name], changes(final(**FINAL)))
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
         f"tuning.{ending}" for ending in ENDINGS
     )
@@ -293,17 +293,17 @@ def test_every_format_of_any_search(name: str, tmp_path: Path) -> None:
 
 
 def test_the_same_search_gives_the_same_bytes_in_any_process(tmp_path: Path) -> None:
-    write_tuning(RunLayout(tmp_path / "one"), one_group(), changes(final(**FINAL)))
+    write_tuning(RunDir(tmp_path / "one"), one_group(), changes(final(**FINAL)))
     code = (
         "from tests.orchestrator.report.test_tuning import *\n"
         "import matplotlib\n"
         "matplotlib.rcParams['font.size'] = 30\n"
-        f"write_tuning(RunLayout({str(tmp_path / 'two')!r}), one_group(), "
+        f"write_tuning(RunDir({str(tmp_path / 'two')!r}), one_group(), "
         "changes(final(**FINAL)))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     for ending in ENDINGS:
-        one, two = (RunLayout(tmp_path / name).tuning(ending) for name in ("one", "two"))
+        one, two = (RunDir(tmp_path / name).tuning(ending) for name in ("one", "two"))
         assert one.read_bytes() == two.read_bytes()
 
 

@@ -8,17 +8,17 @@ from typing import Any
 
 from rich.console import Console
 
-from orchestrator.live import LiveView
-from orchestrator.progress import Expected, GridProgress
-from orchestrator.search.config import TuneConfig
-from orchestrator.search.ending import Ending
-from orchestrator.search.groups import Group
-from orchestrator.search.ledger import Ledger, Proposed
+from orchestrator.config.search import TuneConfig
+from orchestrator.monitor.live_view import LiveView
+from orchestrator.monitor.state import Expected, GridProgress
+from orchestrator.search.ledger import Ledger, TrialSuggested
+from orchestrator.search.plan import Group
 from orchestrator.search.schedulers import PerGroup
-from orchestrator.search.state import Description, SearchState
-from search_spaces.parameters import LogUniform
+from orchestrator.search.study import Description, SearchState
+from orchestrator.search.time_budget import TimeBudget
+from search_spaces.distributions import LogUniform
 from search_spaces.space import Space
-from trainables.layout import RunLayout
+from trainables.storage.run_dir import RunDir
 
 SPACE = Space(name="s", parameters={"training.learning_rate": LogUniform(low=1e-5, high=1e-3)})
 BUDGET = 1600
@@ -45,9 +45,9 @@ def group(name: str = "a", rungs: tuple[int, ...] = RUNGS, **changes: Any) -> Gr
     return Group.model_validate(values | changes)
 
 
-def proposed(name: str, number: int) -> Proposed:
+def proposed(name: str, number: int) -> TrialSuggested:
     """Trial ``number`` of a group."""
-    return Proposed(
+    return TrialSuggested(
         group=name,
         number=number,
         proposal=number,
@@ -62,7 +62,7 @@ class MadeUp:
 
     def __init__(self, folder: Path, *groups: Group, **tune: Any) -> None:
         folder.mkdir(exist_ok=True)
-        self.layout = RunLayout(folder)
+        self.layout = RunDir(folder)
         self.ledger = Ledger(self.layout.ledger)
         self.ledger.mend()
         description = Description(
@@ -73,7 +73,7 @@ class MadeUp:
             Expected(f"{g.name}{n}", "", "", 1) for g in groups or (group(),) for n in range(100)
         ]
         view = LiveView(GridProgress(expected), Console(file=io.StringIO()))
-        self.scheduler = PerGroup(self.state, self.layout, view, Ending(None))
+        self.scheduler = PerGroup(self.state, self.layout, view, TimeBudget(None))
 
     def propose(self, name: str, number: int) -> None:
         """Let a trial begin, unless it has before."""

@@ -4,15 +4,15 @@ from collections import Counter
 
 import pytest
 
-from orchestrator.search.breeding import (
+from orchestrator.search.pbt.algorithm import (
     FACTORS,
     RESAMPLED,
-    Standing,
+    MemberScore,
     changeable,
     exploit,
     explore,
 )
-from search_spaces.parameters import Choice, IntUniform, LogUniform, Uniform
+from search_spaces.distributions import Choice, IntUniform, LogUniform, Uniform
 from search_spaces.space import Space
 from trainables.errors import ConfigError
 
@@ -34,8 +34,8 @@ FACTS = {"strategy": "single_task"}
 DRAWS = 400
 
 
-def population(*scores: float | None) -> list[Standing]:
-    return [Standing(member, score, 1.0) for member, score in enumerate(scores)]
+def population(*scores: float | None) -> list[MemberScore]:
+    return [MemberScore(member, score, 1.0) for member, score in enumerate(scores)]
 
 
 def test_the_worst_quarter_copies_one_of_the_best_quarter() -> None:
@@ -76,8 +76,8 @@ def test_those_that_ended_badly_are_replaced_and_never_copied(
 
 def test_of_equal_scores_the_lower_loss_is_better_then_the_lower_number() -> None:
     losses = (0.5, 0.4, 0.7, 0.6)
-    assert exploit([Standing(i, 0.5, loss) for i, loss in enumerate(losses)], 0, 1) == {2: 1}
-    assert exploit([Standing(i, 0.5, 0.5) for i in range(4)], 0, 1) == {3: 0}
+    assert exploit([MemberScore(i, 0.5, loss) for i, loss in enumerate(losses)], 0, 1) == {2: 1}
+    assert exploit([MemberScore(i, 0.5, 0.5) for i in range(4)], 0, 1) == {3: 0}
 
 
 def test_settings_are_perturbed_or_drawn_anew_as_often_as_they_should_be() -> None:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from orchestrator.search.choice import chosen
-from orchestrator.search.summary import Tried
+from orchestrator.search.best_trial import chosen
+from orchestrator.search.summary import TrialSummary
 from tests.searches import tried
 
 RUNGS = (1000, 3000)
@@ -40,7 +40,7 @@ RUNGS = (1000, 3000)
     ],
 )
 def test_known_choices(
-    trials: Sequence[Tried], losses: dict[int, float], expected: int | None
+    trials: Sequence[TrialSummary], losses: dict[int, float], expected: int | None
 ) -> None:
     assert chosen(trials, losses, RUNGS) == expected
     assert chosen(list(reversed(trials)), losses, RUNGS) == expected

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from orchestrator.lock import held
-from orchestrator.search.config import TuneConfig, load_tuned_experiment
+from orchestrator.config.search import TuneConfig, load_tuned_experiment
+from orchestrator.run_dir.lock import held
 from tests.orchestrator.command import Command
 from tests.orchestrator.search.without_ray import WithoutRay, overrides, space_file
 from tests.orchestrator.test_config import another, at, leaves
@@ -196,7 +196,7 @@ def test_a_run_directory_is_of_one_command(
     # Nothing of that has harmed it, and it is reported as a search.
     told = command("report", "run")
     assert told.code == 0
-    assert "Chosen settings" in told.out
+    assert "Incumbent settings" in told.out
     assert "single_task" in told.out
 
     plain = tmp_path / "plain"

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.search import state
-from orchestrator.search.earlier import earlier_of, read_earlier
+from orchestrator.search import study
+from orchestrator.search.warm_start import earlier_of, read_earlier
 from tests.orchestrator.command import Command
 from tests.orchestrator.search.without_ray import WithoutRay, overrides, reported, space_file
 from trainables.errors import ConfigError
-from trainables.layout import RunLayout
+from trainables.storage.run_dir import RunDir
 
 FEW = ("tasks=[sentiment]", "arms=[single_task]", "tune.scheduler=none", "tune.refit=false")
 RATE = "training.learning_rate"
@@ -19,7 +19,7 @@ RATE = "training.learning_rate"
 @pytest.fixture
 def settings(tiny_bert: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     # The highest rate is the best one.
-    monkeypatch.setattr(state, "final_score", lambda record: record.config.training.learning_rate)
+    monkeypatch.setattr(study, "final_score", lambda record: record.config.training.learning_rate)
     return overrides(tiny_bert, *FEW)
 
 
@@ -36,7 +36,7 @@ def test_a_search_goes_on_as_it_began_whatever_becomes_of_the_earlier_one(
     assert [float(row[RATE]) for row in reported(run)] == [1e-3]
     searches.tune(before, space, [*grid, "tune.trials=3"])
     assert read_earlier(str(before)) != known
-    assert earlier_of(RunLayout(run / "search"), str(before)) == known
+    assert earlier_of(RunDir(run / "search"), str(before)) == known
     shutil.rmtree(before)
     searches.tune(run, space, [*warm, "tune.trials=3"])
     first, *others = reported(run)
@@ -54,7 +54,7 @@ def test_an_earlier_search_may_lie_behind_a_url(
     assert ended.code == 0, ended
     one, other = reported(tmp_path / "before"), reported(tmp_path / "run")
     assert one[0][RATE] == other[0][RATE]
-    assert earlier_of(RunLayout(tmp_path / "run" / "search"), url) == read_earlier(url)
+    assert earlier_of(RunDir(tmp_path / "run" / "search"), url) == read_earlier(url)
 
 
 @pytest.mark.parametrize("name", ["search.json", "ledger.jsonl"])

@@ -10,7 +10,7 @@ import pytest
 
 from tests.orchestrator.grid import Grid, assert_nothing_left, ended, until, workers
 from tests.orchestrator.search.without_ray import WithoutRay, compared, decided, reported
-from trainables.layout import RunLayout
+from trainables.storage.run_dir import RunDir
 
 pytestmark = pytest.mark.ray
 
@@ -80,5 +80,5 @@ class _Search(Grid):
     """The folder of the search's trials."""
 
     @property
-    def layout(self) -> RunLayout:
-        return RunLayout(self.folder / "run" / "search")
+    def layout(self) -> RunDir:
+        return RunDir(self.folder / "run" / "search")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.search.ledger import Ledger, Measured
-from orchestrator.search.state import SearchState
+from orchestrator.search.ledger import Ledger, ScoreReported
+from orchestrator.search.study import SearchState
 from tests.faults.damage import flip
 from tests.faults.test_storage import fill
 from tests.orchestrator.search.made_up import MadeUp, group, proposed
@@ -17,7 +17,7 @@ from trainables.errors import RunDirectoryError
 
 EVENTS = [
     proposed("a", 0),
-    Measured(key="a0", examples=104, score=0.5, loss=0.7, seconds=1.5, decision="continue"),
+    ScoreReported(key="a0", examples=104, score=0.5, loss=0.7, seconds=1.5, decision="continue"),
     proposed("a", 1),
 ]
 

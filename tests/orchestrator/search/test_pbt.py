@@ -14,28 +14,28 @@ import pytest
 import yaml
 from rich.console import Console
 
-from orchestrator.report.tuning_views import chosen_view, scheduled
-from orchestrator.schedule import failed
-from orchestrator.search.config import load_tuned_experiment
-from orchestrator.search.earlier import read_earlier
-from orchestrator.search.ending import Ending
-from orchestrator.search.evolving import Evolution, groups_at_once, waiting_checkpoints
-from orchestrator.search.groups import SearchPlan
-from orchestrator.search.ledger import Continued, Ledger
-from orchestrator.search.population import Population, in_force
-from orchestrator.search.proposing import Proposing, check_proposals
-from orchestrator.search.searching import search_groups
-from orchestrator.search.state import final_score
+from orchestrator.config.search import load_tuned_experiment
+from orchestrator.planning.pending import failed
+from orchestrator.report.tuning.views import chosen_view, scheduled
+from orchestrator.search.engine import search_groups
+from orchestrator.search.ledger import Ledger, SegmentStarted
+from orchestrator.search.pbt.driver import PbtDriver, groups_at_once, waiting_checkpoints
+from orchestrator.search.pbt.state import Population, in_force
+from orchestrator.search.plan import SearchPlan
 from orchestrator.search.stored import describe_search, read_search, state_of
+from orchestrator.search.study import final_score
+from orchestrator.search.suggest import Suggester, check_proposals
 from orchestrator.search.summary import GroupSummary, SearchSummary, Spent
-from search_spaces.parameters import Choice, LogUniform, Uniform
+from orchestrator.search.time_budget import TimeBudget
+from orchestrator.search.warm_start import read_earlier
+from search_spaces.distributions import Choice, LogUniform, Uniform
 from search_spaces.space import Space
 from tests.orchestrator.grid import Grid, ended, session_processes, until
 from tests.trials import runtime
 from trainables.errors import ConfigError, DivergedError
-from trainables.layout import RunLayout
-from trainables.record import read_record, read_records, write_record
-from trainables.trial import Trial, run_trial
+from trainables.results.record import read_record, read_records, write_record
+from trainables.storage.run_dir import RunDir
+from trainables.trial.trial import Trial, run_trial
 
 RATE = "training.learning_rate"
 SPACE = Space(
@@ -54,7 +54,7 @@ class Killed(BaseException):
     """Stands for SIGKILL: nothing after it is done."""
 
 
-class Ended(Ending):
+class Ended(TimeBudget):
     """Over when it is told so."""
 
     def __init__(self) -> None:
@@ -85,8 +85,11 @@ def plan_of(encoder: Path, *overrides: str, space: Space = SPACE) -> SearchPlan:
 
 
 def start(
-    plan: SearchPlan, folder: Path, ending: Ending, earlier: dict[str, GroupSummary] | None = None
-) -> tuple[Population, Evolution]:
+    plan: SearchPlan,
+    folder: Path,
+    ending: TimeBudget,
+    earlier: dict[str, GroupSummary] | None = None,
+) -> tuple[Population, PbtDriver]:
     """A search as the command makes it, from nothing or from what there is."""
     layout = layout_of(folder)
     layout.root.mkdir(parents=True, exist_ok=True)
@@ -95,15 +98,15 @@ def start(
     description = describe_search(layout, plan.experiment, plan.groups)
     state = state_of(description, ledger, read_records(layout))
     assert isinstance(state, Population)
-    proposing = Proposing(state, plan, earlier or {}, lambda: ending.now)
-    return state, Evolution(state, plan, proposing, layout, ending, keep=False)
+    proposing = Suggester(state, plan, earlier or {}, lambda: ending.now)
+    return state, PbtDriver(state, plan, proposing, layout, ending, keep=False)
 
 
 def search(
     plan: SearchPlan,
     folder: Path,
     train: Callable[[Trial], None] | None = None,
-    ending: Ending | None = None,
+    ending: TimeBudget | None = None,
     earlier: dict[str, GroupSummary] | None = None,
 ) -> Population:
     """Run what is left; ``train`` is what becomes of a trial."""
@@ -126,8 +129,8 @@ def whole(trial: Trial) -> None:
         run_trial(trial.config, trial.runtime)
 
 
-def layout_of(folder: Path) -> RunLayout:
-    return RunLayout(folder / "search")
+def layout_of(folder: Path) -> RunDir:
+    return RunDir(folder / "search")
 
 
 def timeless(summary: SearchSummary) -> SearchSummary:
@@ -139,7 +142,7 @@ def timeless(summary: SearchSummary) -> SearchSummary:
     return replace(summary, groups=tuple(groups))
 
 
-def segments(state: Population) -> list[Continued]:
+def segments(state: Population) -> list[SegmentStarted]:
     return [one for event in state.proposed.values() for one in state.line(event)]
 
 

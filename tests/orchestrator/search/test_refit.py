@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.run_directory import read_plan
-from orchestrator.search import state
-from orchestrator.search.ending import Ending
-from orchestrator.search.outcome import report_tuning
+from orchestrator.commands.tune_report import report_tuning
+from orchestrator.run_dir.directory import read_plan
+from orchestrator.search import study
+from orchestrator.search.time_budget import TimeBudget
 from tests.orchestrator.command import Command
 from tests.orchestrator.search.without_ray import WithoutRay, overrides, reported, space_file
 from trainables.errors import ConfigError, TrialError
-from trainables.layout import RunLayout
-from trainables.record import read_records
+from trainables.results.record import read_records
+from trainables.storage.run_dir import RunDir
 
 STUDENT = "define.arms.student={strategy: shared_encoder, distillation: {teachers: single_task}}"
 SECOND = "define.arms.second={strategy: single_task, start_from: shared_encoder}"
@@ -27,7 +27,7 @@ def test_tuned_rows_have_the_chosen_settings_of_their_groups(
     outcome = searches.tune(tmp_path / "run", space, settings)
     chosen = {(g.arm, g.task): g.choice.settings for g in outcome.summary.groups if g.choice}
     assert len(chosen) == 3
-    trials = [trial.config for trial in read_plan(RunLayout(tmp_path / "run"))]
+    trials = [trial.config for trial in read_plan(RunDir(tmp_path / "run"))]
     tuned = [config for config in trials if config.tuned]
     assert len(tuned) == len(trials) / 2 == 6
     for config in tuned:
@@ -42,7 +42,7 @@ def test_tuned_rows_have_the_chosen_settings_of_their_groups(
     before = len(searches.started)
     searches.tune(tmp_path / "run", space, [*settings, "tune.defaults=false"])
     assert len(searches.started) == before
-    plan = read_plan(RunLayout(tmp_path / "run"))
+    plan = read_plan(RunDir(tmp_path / "run"))
     assert [trial.config for trial in plan] == tuned
 
 
@@ -50,7 +50,7 @@ def test_tuned_rows_are_not_reported_as_of_a_choice_that_they_were_not_trained_w
     searches: WithoutRay, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Each trial of the grid is better than the one before.
-    monkeypatch.setattr(state, "final_score", lambda record: record.config.training.learning_rate)
+    monkeypatch.setattr(study, "final_score", lambda record: record.config.training.learning_rate)
     space = space_file(tmp_path, training__learning_rate=RATES)
     more = ("tasks=[sentiment]", "arms=[single_task]", "tune.search=grid", "tune.scheduler=none")
     settings = overrides(tiny_bert, *more)
@@ -62,7 +62,7 @@ def test_tuned_rows_are_not_reported_as_of_a_choice_that_they_were_not_trained_w
     [group], [change] = outcome.summary.groups, outcome.changes
     assert group.chosen == 1
     assert (change.gain, change.tuned) == (None, None)
-    assert "compared with nothing" in RunLayout(tmp_path / "run").tuning("md").read_text()
+    assert "compared with nothing" in RunDir(tmp_path / "run").tuning("md").read_text()
     [last] = searches.tune(tmp_path / "run", space, [*settings, "tune.trials=2"]).changes
     assert last.gain is not None
     assert last.notes == ()
@@ -74,7 +74,7 @@ def test_students_and_second_phases_are_searched_on_forerunners_that_are_trained
     space = space_file(tmp_path, training__learning_rate=RATES)
     arms = (STUDENT, SECOND, "arms=[student,second]", "tune.search=grid")
     settings = overrides(tiny_bert, *arms, "tune.scheduler=none")
-    run, search = tmp_path / "run", RunLayout(tmp_path / "run" / "search")
+    run, search = tmp_path / "run", RunDir(tmp_path / "run" / "search")
     outcome = searches.tune(run, space, [*settings, "tune.trials=2", "tune.refit=false"])
     assert not outcome.failed
     assert {row["status"] for row in reported(run)} == {"finished"}
@@ -92,7 +92,7 @@ def test_students_and_second_phases_are_searched_on_forerunners_that_are_trained
     assert outcome.compared is not None
     assert not outcome.compared.failed
     assert not outcome.compared.missing
-    tuned = [trial.config for trial in read_plan(RunLayout(run)) if trial.config.tuned]
+    tuned = [trial.config for trial in read_plan(RunDir(run)) if trial.config.tuned]
     assert {config.arm_name for config in tuned} == {"student", "second"}
 
 
@@ -102,7 +102,7 @@ def test_what_a_command_left_that_was_killed_at_its_very_end_is_removed(
     arms = (STUDENT, "arms=[student]", "tune.trials=1", "tune.refit=false")
     settings = overrides(tiny_bert, *arms)
     searches.tune(tmp_path / "run", "quick", settings)
-    teacher, search = searches.started[0], RunLayout(tmp_path / "run" / "search")
+    teacher, search = searches.started[0], RunDir(tmp_path / "run" / "search")
     left = search.teaching(teacher)
     assert not left.exists()
     left.write_bytes(b"logits")
@@ -117,15 +117,15 @@ def test_the_time_of_a_search_begins_when_the_trials_that_it_needs_have_ended(
     searches: WithoutRay, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before: list[int] = []
-    begin = Ending.begin
+    begin = TimeBudget.begin
 
-    def begins(ending: Ending) -> None:
+    def begins(ending: TimeBudget) -> None:
         assert not ending.now
         begin(ending)
         assert ending.now
         before.append(len(searches.started))
 
-    monkeypatch.setattr(Ending, "begin", begins)
+    monkeypatch.setattr(TimeBudget, "begin", begins)
     arms = (STUDENT, "arms=[student]", "tune.max_hours=1e-12", "tune.refit=false")
     searches.tune(tmp_path / "run", "quick", overrides(tiny_bert, *arms))
     assert before == [len(searches.started)] == [2]
@@ -170,13 +170,13 @@ def test_a_search_whose_time_is_up_gives_the_best_so_far_and_goes_on_later(
     whole = reported(tmp_path / "whole")
     asked = [0]
 
-    def up(ending: Ending) -> bool:
+    def up(ending: TimeBudget) -> bool:
         asked[0] += 1
         # Steps of the second trial.
         return asked[0] > 22
 
     with monkeypatch.context() as patch:
-        patch.setattr(Ending, "now", property(up))
+        patch.setattr(TimeBudget, "now", property(up))
         outcome = searches.tune(tmp_path / "run", space, [*settings, "tune.max_hours=1"])
     assert [row["status"] for row in reported(tmp_path / "run")] == ["finished", "unfinished"]
     assert outcome.compared is not None

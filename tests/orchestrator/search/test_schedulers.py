@@ -6,8 +6,8 @@ from random import Random
 import numpy as np
 import pytest
 
-from orchestrator.search.config import TuneConfig
-from orchestrator.search.ledger import Measured
+from orchestrator.config.search import TuneConfig
+from orchestrator.search.ledger import ScoreReported
 from orchestrator.search.rungs import rungs
 from tests.orchestrator.search.made_up import BUDGET, MadeUp, group
 
@@ -92,7 +92,7 @@ def test_trials_at_the_same_rung_came_equally_far(tmp_path: Path) -> None:
         search.propose("a", number)
         for examples, decision in ((64, "continue"), (seen, "stop")):
             search.state.add(
-                Measured.model_validate(
+                ScoreReported.model_validate(
                     {
                         "key": f"a{number}",
                         "examples": examples,

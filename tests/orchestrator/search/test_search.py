@@ -15,9 +15,9 @@ from tests.orchestrator.search.without_ray import (
     reported,
     space_file,
 )
-from trainables.layout import RunLayout
-from trainables.record import read_records
-from trainables.trial import Trial
+from trainables.results.record import read_records
+from trainables.storage.run_dir import RunDir
+from trainables.trial.trial import Trial
 
 HALVING = ("tune.reduction=2", "tune.grace=0.2")
 
@@ -38,7 +38,7 @@ def test_a_search_that_is_killed_again_and_again_decides_and_ends_as_one_that_is
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     searches.tune(whole, space, settings)
     steps = searches.steps
-    ledger = RunLayout(killed / "search").ledger
+    ledger = RunDir(killed / "search").ledger
     deaths = 0
     while True:
         try:
@@ -98,7 +98,7 @@ def test_nothing_of_validation_is_in_a_search_and_its_labels_change_nothing(
     assert _without_keys(decided(folders[0])) == _without_keys(decided(folders[1]))
     keys = [{row["key"] for row in reported(folder)} for folder in folders]
     assert not keys[0] & keys[1], "the data differ"
-    layout = RunLayout(folders[0] / "search")
+    layout = RunDir(folders[0] / "search")
     records = read_records(layout, {})
     assert records
     for record in records.values():

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from orchestrator import watch
-from orchestrator.search.ledger import Continued, Ledger, Measured
-from orchestrator.search.state import Description
-from orchestrator.watch import follow
+from orchestrator.commands import watch
+from orchestrator.commands.watch import follow
+from orchestrator.search.ledger import Ledger, ScoreReported, SegmentStarted
+from orchestrator.search.study import Description
 from tests.orchestrator.run_folders import RunFolder
 from tests.orchestrator.search.made_up import SPACE, group, proposed
-from trainables.layout import RunLayout
-from trainables.progress import write_progress
-from trainables.record import checksum
+from trainables.results.record import checksum
+from trainables.storage.run_dir import RunDir
+from trainables.trial.progress import write_progress
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ class Search:
         self.plan = self.run.layout.plan.read_bytes()
         self.run.layout.plan.unlink()
         self.run.held_elsewhere()
-        self.layout = RunLayout(root / "search")
+        self.layout = RunDir(root / "search")
         self.layout.root.mkdir()
         content = Description.model_validate(
             {"space": SPACE, "tune": tune, "groups": (group("a"), group("b"))}
@@ -42,7 +42,7 @@ class Search:
 
     def stopped(self, key: str) -> None:
         self.ledger.append(
-            Measured(key=key, examples=100, score=0.25, loss=0.7, seconds=1.0, decision="stop")
+            ScoreReported(key=key, examples=100, score=0.25, loss=0.7, seconds=1.0, decision="stop")
         )
 
     def shown(self) -> str:
@@ -124,7 +124,7 @@ def test_the_parts_of_a_population_are_counted_one_by_one(tmp_path: Path) -> Non
     search.ledger.append(proposed("a", 0))
     assert "0 of 16 done" in search.shown()
     search.ledger.append(
-        Continued(
+        SegmentStarted(
             group="a", member=0, generation=1, key="later", settings={}, changes=(), parent="a0",
             source=0, examples=1600,
         )

@@ -14,22 +14,23 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from orchestrator.live import LiveView
-from orchestrator.progress import GridProgress
-from orchestrator.report import tuning
-from orchestrator.resources import TrialResources
-from orchestrator.runner import cells, runtime_of
-from orchestrator.schedule import leaves_of
-from orchestrator.search import cluster, run, searching, tuner
-from orchestrator.search.outcome import TuningOutcome
+from orchestrator.commands import tune
+from orchestrator.commands.tune_report import TuningOutcome
+from orchestrator.execution.tune_executor import cells, runtime_of
+from orchestrator.monitor.live_view import LiveView
+from orchestrator.monitor.state import GridProgress
+from orchestrator.planning.dependencies import stages
+from orchestrator.planning.pending import leaves_of
+from orchestrator.planning.resources import TrialResources
+from orchestrator.report.tuning import report
+from orchestrator.search import cluster, engine, tune_driver
 from orchestrator.search.schedulers import PerGroup
-from orchestrator.stages import stages
-from trainables import tune
-from trainables.config import Runtime
+from trainables.config.trial import Runtime
 from trainables.errors import TrialError
-from trainables.layout import RunLayout
-from trainables.trial import run_trial
-from trainables.tune import TrialTrainable
+from trainables.storage.run_dir import RunDir
+from trainables.trial.trial import run_trial
+from trainables.tune import trainable
+from trainables.tune.trainable import TrialTrainable
 
 RESOURCES = TrialResources(1, 0.0, 1)
 
@@ -53,14 +54,14 @@ class WithoutRay:
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let ``run_tuning`` use this in place of Ray."""
-        monkeypatch.setattr(tune, "SLICE_SECONDS", 0.0)
+        monkeypatch.setattr(trainable, "SLICE_SECONDS", 0.0)
         # Collecting the garbage of a whole test session takes longer than a trial.
-        monkeypatch.setattr(tune, "release_memory", lambda: None)
+        monkeypatch.setattr(trainable, "release_memory", lambda: None)
         # So does drawing, of which there are tests of its own.
-        monkeypatch.setattr(tuning, "tuning_html", lambda *report: "")
-        monkeypatch.setattr(tuner, "run_search", self._run_search)
-        monkeypatch.setattr(run, "run_stages", self._run_stages)
-        monkeypatch.setattr(searching, "run_stages", self._run_stages)
+        monkeypatch.setattr(report, "tuning_html", lambda *report: "")
+        monkeypatch.setattr(tune_driver, "run_search", self._run_search)
+        monkeypatch.setattr(tune, "run_stages", self._run_stages)
+        monkeypatch.setattr(engine, "run_stages", self._run_stages)
         monkeypatch.setattr(cluster.Cluster, "resources", lambda self, trials, need: RESOURCES)
 
     def tune(
@@ -77,7 +78,7 @@ class WithoutRay:
         self.steps, self.kill_at = 0, kill_at
         console = Console(file=io.StringIO(), width=200)
         cache = f"data.cache_dir={folder.parent / 'cache'}"
-        return run.run_tuning("demo", space, [*overrides, cache], folder, console)
+        return tune.run_tuning("demo", space, [*overrides, cache], folder, console)
 
     def _step(self) -> None:
         if self.kill_at is not None and self.steps >= self.kill_at:
@@ -90,12 +91,12 @@ class WithoutRay:
         state: Any,
         proposing: Any,
         ending: Any,
-        layout: RunLayout,
+        layout: RunDir,
         resources: TrialResources,
         console: Any,
     ) -> None:
         view = LiveView(GridProgress([]), console)
-        forecast = tuner.Forecast(state, view)
+        forecast = tune_driver.Forecast(state, view)
         scheduler = PerGroup(state, layout, view, ending)
         cell = cells(plan.experiment, layout, resources, plan.glue_dir, leaves_of(plan.forerunners))
         actor: TrialTrainable | None = None
@@ -121,7 +122,7 @@ class WithoutRay:
             actor.cleanup()
 
     def _run_stages(
-        self, waiting: Any, experiment: Any, plan: Any, layout: RunLayout, *rest: Any
+        self, waiting: Any, experiment: Any, plan: Any, layout: RunDir, *rest: Any
     ) -> None:
         leaves = leaves_of(plan.trials)
         values = runtime_of(experiment, layout, RESOURCES, plan.glue_dir).model_dump()
@@ -153,20 +154,20 @@ def overrides(encoder: Path, *more: str) -> list[str]:
 
 def decided(folder: Path) -> list[dict[str, Any]]:
     """The lines of a search's ledger but for what a clock said."""
-    lines = RunLayout(folder / "search").ledger.read_text().splitlines()
+    lines = RunDir(folder / "search").ledger.read_text().splitlines()
     clocked = ("seconds", "sha256")
     return [{k: v for k, v in json.loads(line).items() if k not in clocked} for line in lines]
 
 
 def reported(folder: Path) -> list[dict[str, str]]:
     """The lines of ``tuning.csv`` but for the time that trials took."""
-    with RunLayout(folder).tuning("csv").open(encoding="utf-8") as file:
+    with RunDir(folder).tuning("csv").open(encoding="utf-8") as file:
         return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
 
 
 def compared(folder: Path) -> list[dict[str, Any]]:
     """The rows of the comparison table but for the time that trials took."""
-    rows = json.loads(RunLayout(folder).table("json").read_text(encoding="utf-8"))["rows"]
+    rows = json.loads(RunDir(folder).table("json").read_text(encoding="utf-8"))["rows"]
     for row in rows:
         row["cells"].pop("train_seconds", None)
     return rows

@@ -7,8 +7,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from orchestrator.submit import client
-from orchestrator.submit.client import JobServer
+from orchestrator.submit import job_server
+from orchestrator.submit.job_server import JobServer
 from trainables.errors import ClusterLostError, ResourceError
 
 VERSION = '{"version": "4", "ray_version": "2.60.0", "ray_commit": "", "session_name": ""}'
@@ -89,7 +89,7 @@ def test_nothing_that_listens_is_told() -> None:
 def test_a_server_that_says_nothing_is_given_up(
     monkeypatch: pytest.MonkeyPatch, unused: str
 ) -> None:
-    monkeypatch.setattr(client, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(job_server, "ANSWER_SECONDS", 0.1)
     with pytest.raises(ResourceError, match="no answer"):
         JobServer(unused)
 

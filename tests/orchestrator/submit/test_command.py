@@ -8,8 +8,8 @@ import pytest
 from ray.job_submission import JobStatus
 from rich.console import Console
 
-from orchestrator.submit import command
 from orchestrator.submit import follow as following
+from orchestrator.submit import submit as submit_module
 from orchestrator.submit.package import Request
 from orchestrator.submit.results import MANIFEST, packed
 from tests.orchestrator.submit.server import LOST, Server, details
@@ -30,10 +30,11 @@ class Submit:
         self.console = Console(file=io.StringIO(), width=100)
 
     def __call__(self, server: Server, stop: bool = False, request: Request = REQUEST) -> int:
-        self._monkeypatch.setattr(command, "JobServer", lambda address: server)
+        self._monkeypatch.setattr(submit_module, "JobServer", lambda address: server)
         self.said.clear()
         where = self.folder / "fetched"
-        return command.submit(server.address, request, where, stop, self.console, self.said.append)
+        arguments = (server.address, request, where, stop, self.console, self.said.append)
+        return submit_module.submit(*arguments)
 
 
 @pytest.fixture
@@ -102,7 +103,7 @@ def test_a_cluster_that_has_just_started_is_waited_for(
                 raise ClusterLostError("http://cluster:8265: no available agent")
             return super().submit(submission_id, **what)
 
-    monkeypatch.setattr(command, "READY_SECONDS", 0.1)
+    monkeypatch.setattr(submit_module, "READY_SECONDS", 0.1)
     assert submit(Starting([[WHOLE]])) == 0
     assert submit.said[:2] == ["http://cluster:8265: no available agent; trying again"] * 2
     never = Starting([[WHOLE]])
@@ -192,7 +193,7 @@ def test_ctrl_c_leaves_the_job_and_says_how_to_come_back(
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "follow", interrupted)
+    monkeypatch.setattr(submit_module, "follow", interrupted)
     assert submit(Server()) == 130
     assert submit.said[1:] == [
         f"left job {REQUEST.prefix}1 running; to follow it again: "

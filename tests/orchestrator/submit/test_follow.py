@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from orchestrator.pictures import line_of
+from orchestrator.monitor.log_snapshot import line_of
 from orchestrator.submit import follow as module
 from orchestrator.submit.follow import PATIENCE_SECONDS, follow, showing
 from orchestrator.submit.results import packed

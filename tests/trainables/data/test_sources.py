@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from trainables.config import LimitsConfig
+from trainables.config.trial import LimitsConfig
 from trainables.data.sources import choose_source, load_task
 from trainables.data.task import Split, TaskConfig, TaskData
 from trainables.errors import DataError

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.tiny_models import FAMILIES, build
-from trainables.config import ModelConfig
+from trainables.config.trial import ModelConfig
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 
 from tests.trainables.models.test_classifier import TEXTS, batch_of
-from trainables.arms import AdapterConfig
-from trainables.config import ModelConfig
+from trainables.config.arms import AdapterConfig
+from trainables.config.trial import ModelConfig
 from trainables.models.adapter import add_adapter
 from trainables.models.classifier import Classifier
 from trainables.models.encoder import load_encoder, load_tokenizer

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import GPT2Config, T5Config
 
-from trainables.config import ModelConfig
+from trainables.config.trial import ModelConfig
 from trainables.errors import EncoderError
 from trainables.models import embedded
 from trainables.models.encoder import check_encoder, load_encoder, load_tokenizer

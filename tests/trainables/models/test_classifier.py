@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModel, AutoTokenizer
 
-from trainables.config import ModelConfig
+from trainables.config.trial import ModelConfig
 from trainables.errors import EncoderError
 from trainables.models.classifier import Classifier
 from trainables.models.encoder import load_encoder, load_tokenizer

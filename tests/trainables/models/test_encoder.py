@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import AutoModel
 from transformers.utils import logging
 
-from trainables.config import ModelConfig
+from trainables.config.trial import ModelConfig
 from trainables.errors import EncoderError
 from trainables.models.encoder import Encoder, load_encoder, load_tokenizer
 from trainables.models.quiet import quiet
@@ -33,7 +33,7 @@ def encode(encoder: Encoder, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor |
 
 
 def rewrite(folder: Path, change: Callable[[dict[str, Tensor]], dict[str, Tensor]]) -> None:
-    """Change the tensors of a model folder."""
+    """SettingChange the tensors of a model folder."""
     path = folder / "model.safetensors"
     save_file(change(load_file(path)), path, metadata={"format": "pt"})
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainables.arms import HeadConfig
-from trainables.config import ModelConfig
+from trainables.config.arms import HeadConfig
+from trainables.config.trial import ModelConfig
 from trainables.data.splits import fingerprint
 from trainables.data.task import Split, TaskData
 from trainables.data.tokens import tokenize_task

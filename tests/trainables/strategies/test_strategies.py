@@ -9,12 +9,12 @@ import torch
 from pydantic import TypeAdapter
 
 from tests.trials import ARMS
-from trainables.arms import ArmConfig, SamplingConfig
-from trainables.config import TrainingConfig
+from trainables.config.arms import ArmConfig, SamplingConfig
+from trainables.config.trial import TrainingConfig
 from trainables.data.tokens import TokenSplit
+from trainables.results.metrics import pooled, scores
 from trainables.strategies import Strategy, TrainTask, make_strategy
-from trainables.training.metrics import pooled, scores
-from trainables.training.sampling import SAMPLERS, make_sampler
+from trainables.strategies.task_sampling import SAMPLERS, make_sampler
 
 BATCHES = ("one_task", "mixed", "joint")
 TRAINING = TrainingConfig(batch_size=8)

@@ -14,12 +14,12 @@ import wandb
 
 from tests.trainables.tracking.seen import READERS
 from tests.trials import assert_same, finished, runtime, trial_config
-from trainables.config import TrialConfig
+from trainables.config.trial import TrialConfig
 from trainables.errors import DivergedError, InputError
-from trainables.record import EpochResult, TrialRecord, read_record
+from trainables.results.record import EpochResult, TrialRecord, read_record
 from trainables.tracking import registry
 from trainables.tracking.base import values_of
-from trainables.trial import Trial
+from trainables.trial.trial import Trial
 
 NAMES = tuple(registry.TRACKERS)
 SECRET = "hf_PlantedTokenOfTheHub"

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import pytest
 
-from trainables.tracking.reach import unreachable
+from trainables.tracking.reachable import unreachable
 
 
 class Server(http.server.BaseHTTPRequestHandler):

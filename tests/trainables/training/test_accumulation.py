@@ -11,14 +11,14 @@ import pytest
 import torch
 
 from tests.trials import ARMS, assert_same, finished, runtime, trial_config
-from trainables.config import TrialConfig
+from trainables.config.trial import TrialConfig
 from trainables.errors import TrialError
 from trainables.models.classifier import Classifier
-from trainables.record import read_record
-from trainables.training.accumulation import Accumulation
+from trainables.results.record import read_record
 from trainables.training.checkpoint import save_checkpoint
-from trainables.trial import Trial, run_trial
-from trainables.tune import TrialTrainable
+from trainables.training.micro_batches import Accumulation
+from trainables.trial.trial import Trial, run_trial
+from trainables.tune.trainable import TrialTrainable
 
 STEP = 4
 """The step, counted from 1, whose batch does not fit."""

@@ -14,14 +14,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.trials import assert_same, finished, runtime, trial_config
-from trainables import trial as trial_module
 from trainables.errors import CheckpointError
-from trainables.record import read_record
+from trainables.results.record import read_record
 from trainables.training import checkpoint
 from trainables.training.checkpoint import checkpoints, save_checkpoint
 from trainables.training.loop import TrainingLoop
 from trainables.training.restore import load_checkpoint, load_newest
-from trainables.trial import Trial
+from trainables.trial import trial as trial_module
+from trainables.trial.trial import Trial
 
 Damage = Callable[[Path], object]
 

@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 from tests.trials import runtime, trial_config
-from trainables.config import Runtime, TrialConfig
+from trainables.config.trial import Runtime, TrialConfig
 from trainables.errors import CheckpointError
 from trainables.training.checkpoint import KEPT, checkpoints, save_checkpoint, verify
-from trainables.trial import Trial
+from trainables.trial.trial import Trial
 
 
 def save_often(config: TrialConfig, where: Runtime, step: int, folder: Path, saved) -> None:

@@ -8,20 +8,20 @@ import pytest
 import torch
 
 from tests.trials import runtime, trial_config
-from trainables import trial as trial_module
 from trainables.errors import DivergedError
-from trainables.layout import RunLayout
-from trainables.record import read_record
+from trainables.results.record import read_record
+from trainables.storage.run_dir import RunDir
 from trainables.training.divergence import check_finite, check_weights
-from trainables.training.gradients import Seen, StepGradients
-from trainables.trial import run_trial
+from trainables.training.gradients import StepGradients, StepOutcome
+from trainables.trial import trial as trial_module
+from trainables.trial.trial import run_trial
 
 
 def poison(monkeypatch: pytest.MonkeyPatch, step: int, what: str) -> None:
     """From ``step`` (counted from 0) on ``what`` is not finite after the backward pass."""
     whole = StepGradients.add
 
-    def poisoned(self: StepGradients, batch: Any, number: int) -> Seen:
+    def poisoned(self: StepGradients, batch: Any, number: int) -> StepOutcome:
         seen = whole(self, batch, number)
         if number < step:
             return seen
@@ -61,7 +61,7 @@ def test_it_is_recorded_as_diverged_even_if_it_was_the_last_step(
     config = trial_config("single_task", tiny_bert)
     with pytest.raises(DivergedError, match=message):
         run_trial(config, runtime(tmp_path))
-    record = read_record(RunLayout(tmp_path / "run").record(config.key))
+    record = read_record(RunDir(tmp_path / "run").record(config.key))
     assert record.status == "diverged"
     assert len(record.history) == (1 if last else 0)
     assert "training.learning_rate" in (record.error or "")
@@ -74,7 +74,7 @@ def test_a_gradient_that_overflows_in_fp16_is_a_step_left_out_and_no_divergence(
     poison(monkeypatch, 2, "gradient")
     config = trial_config("single_task", tiny_bert)
     run_trial(config, runtime(tmp_path))
-    record = read_record(RunLayout(tmp_path / "run").record(config.key))
+    record = read_record(RunDir(tmp_path / "run").record(config.key))
     assert (record.status, record.steps) == ("finished", 10)
 
 

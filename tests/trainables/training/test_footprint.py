@@ -8,8 +8,8 @@ import torch
 
 from tests import trials
 from tests.tiny_models import build
-from trainables.config import TrialConfig
-from trainables.training.footprint import CONTEXT, Alive, Footprint, footprint
+from trainables.config.trial import TrialConfig
+from trainables.training.gpu_memory import CONTEXT, Alive, Footprint, footprint
 
 
 def counted(encoder: Path, arm: str = "single_task", **settings: Any) -> Footprint:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.trials import finished, trial_config, weights
-from trainables.arms import FreezingConfig
-from trainables.config import ModelConfig
+from trainables.config.arms import FreezingConfig
+from trainables.config.trial import ModelConfig
 from trainables.models.classifier import Classifier
 from trainables.models.encoder import load_encoder
 from trainables.training.freezing import Freezing

@@ -10,12 +10,12 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from tests.trials import runtime, trial_config
-from trainables.arms import SharedEncoderArm
-from trainables.config import LimitsConfig, TrialConfig
+from trainables.config.arms import SharedEncoderArm
+from trainables.config.trial import LimitsConfig, TrialConfig
 from trainables.training.aggregation import GRAMIAN
 from trainables.training.loop import TrainingLoop
 from trainables.training.weighting import WEIGHTINGS
-from trainables.trial import Trial
+from trainables.trial.trial import Trial
 
 METHODS = [{"weighting": {"name": name}} for name in WEIGHTINGS] + [
     {"aggregation": {"name": name}} for name in ("sum", *GRAMIAN, "graddrop")

@@ -9,9 +9,9 @@ import torch
 from torch.nn.functional import cross_entropy, log_softmax
 
 from tests.trials import assert_same, finished, runtime, trial_config
-from trainables.config import LimitsConfig
+from trainables.config.trial import LimitsConfig
 from trainables.training.gradients import StepGradients
-from trainables.trial import Trial
+from trainables.trial.trial import Trial
 
 ARMS = ["single_task", "naive_concat", "naive_concat_union", "shared_encoder_famo"]
 LIMITS = LimitsConfig(max_train_examples=12, max_validation_examples=8)

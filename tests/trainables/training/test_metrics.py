@@ -13,7 +13,7 @@ import sklearn.metrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainables.training.metrics import METRICS, confusion_matrix, macro, pooled, scores
+from trainables.results.metrics import METRICS, confusion_matrix, macro, pooled, scores
 
 
 @st.composite
@@ -122,7 +122,7 @@ def test_macro_is_the_plain_mean() -> None:
 @settings(max_examples=25, deadline=None)
 @given(classified())
 def test_evaluate_metric_equals_scores(case: tuple[int, list[int], list[int]]) -> None:
-    from trainables.training.evaluate_metric import Classification
+    from trainables.results.evaluate_metric import Classification
 
     classes, labels, predictions = case
     confusion = confusion_matrix(labels, predictions, classes)
@@ -136,7 +136,7 @@ def test_evaluate_metric_equals_scores(case: tuple[int, list[int], list[int]]) -
 
 
 def test_evaluate_metric_infers_the_classes() -> None:
-    from trainables.training.evaluate_metric import Classification
+    from trainables.results.evaluate_metric import Classification
 
     for predictions, references, classes in (([0, 0], [0, 0], 2), ([0, 2], [0, 1], 3)):
         measured = Classification().compute(predictions=predictions, references=references)
@@ -146,7 +146,7 @@ def test_evaluate_metric_infers_the_classes() -> None:
 
 
 def test_evaluate_metric_counts_another_tasks_class_as_wrong() -> None:
-    from trainables.training.evaluate_metric import Classification
+    from trainables.results.evaluate_metric import Classification
 
     measured = Classification().compute(predictions=[0, 2, 1], references=[0, 0, 1], classes=2)
     assert measured is not None

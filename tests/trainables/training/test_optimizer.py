@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from tests.tiny_models import FAMILIES, build
-from trainables.config import ModelConfig, TrainingConfig
+from trainables.config.trial import ModelConfig, TrainingConfig
 from trainables.models.classifier import Classifier
 from trainables.models.encoder import load_encoder
 from trainables.training.optimizer import learning_rate, make_optimizer

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainables.arms import SamplingConfig
+from trainables.config.arms import SamplingConfig
 from trainables.seeding import generator
-from trainables.training.sampling import (
+from trainables.strategies.task_sampling import (
     SAMPLERS,
     Sampler,
     in_every_step,

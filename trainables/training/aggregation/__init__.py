@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from trainables.arms import AggregationConfig
+from trainables.config.arms import AggregationConfig
 from trainables.training.aggregation.aligned_mtl import aligned_mtl
 from trainables.training.aggregation.base import Aggregation, Row
 from trainables.training.aggregation.cagrad import CAGradWeighting

@@ -4,7 +4,7 @@ To add a method, write a ``Weighting`` in a file of its own and name it here and
 ``WeightingConfig``.
 """
 
-from trainables.arms import WeightingConfig
+from trainables.config.arms import WeightingConfig
 from trainables.strategies.base import TrainTask
 from trainables.training.weighting.base import Weighting
 from trainables.training.weighting.by_size import BySize

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from trainables.arms import WeightingConfig
+from trainables.config.arms import WeightingConfig
 from trainables.strategies.base import TrainTask
 
 TINY = 1e-8

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torchjd.aggregation import IMTLG, MGDA, Aggregator, AlignedMTL, ConFIG, GradDrop
 
-from trainables.arms import AggregationConfig
+from trainables.config.arms import AggregationConfig
 from trainables.training.aggregation import GRAMIAN, make_aggregation
 from trainables.training.aggregation.dual_cone import NonNegativeLeastSquares
 from trainables.training.aggregation.nash_mtl import NashMTLWeighting

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchjd import scalarization
 
-from trainables.arms import WeightingConfig
+from trainables.config.arms import WeightingConfig
 from trainables.data.tokens import TokenSplit
 from trainables.strategies.base import TrainTask
 from trainables.training.weighting import WEIGHTINGS, Weighting, make_weighting

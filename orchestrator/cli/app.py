@@ -1,0 +1,252 @@
+"""The command line: ``python -m orchestrator COMMAND``."""
+
+import io
+import json
+import os
+import sys
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from orchestrator.cli.console import conclude, conclude_tuning, one_line, say, told_how_to_continue
+from orchestrator.cli.submit import submit
+from trainables.errors import InputError, OneOrManyError
+
+app = typer.Typer(
+    help="Can one multi-task model replace many single-task ones? "
+    "Exit codes: 0 all done, 1 a trial failed, 2 bad input, 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Preset = Annotated[str, typer.Argument(help="demo, quick, full ... or a .yaml file")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(help="key=value, for example training.epochs=4 seeds=[1,2]")
+]
+Dashboard = Annotated[
+    bool, typer.Option("--dashboard", help="start Ray's dashboard (ray.dashboard=true)")
+]
+RunDir = Annotated[
+    str | None, typer.Option(help="run directory, or its URL (default: runs/PRESET)")
+]
+
+
+@app.command()
+def plan(
+    preset: Preset,
+    overrides: Overrides = None,
+    as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+) -> None:
+    """Print the trials that a preset expands to; nothing runs."""
+    from orchestrator.config.experiment import load_experiment
+
+    # The imports that follow take seconds; a typing error is told before.
+    load_experiment(preset, overrides or [])
+    from orchestrator.commands.run import default_run_dir, plan_experiment
+    from orchestrator.execution.tracking import warn_of_trackers
+    from orchestrator.planning.dependencies import stages
+    from orchestrator.planning.disk import disk_use
+
+    experiment, planned, resources = plan_experiment(preset, overrides or [])
+    staged = stages(planned.longest_first())
+    described = [
+        {**trial.describe(resources), "stage": number}
+        for number, stage in enumerate(staged, start=1)
+        for trial in stage
+    ]
+    disk = disk_use(experiment, planned, planned.trials, resources.slots)
+    if as_json:
+        shown = {"trials": described, "disk": asdict(disk), "gpu": resources.why}
+        print(json.dumps(shown, indent=1))
+        return
+    table = RichTable(
+        title=f"tasks: {', '.join(planned.tasks)}",
+        caption=f"{len(described)} trials, the longest first, {resources.slots} at once\n"
+        + ("a stage starts when those before it have ended\n" if len(staged) > 1 else "")
+        + f"disk: {disk.describe(resources.slots)}"
+        + (f"\n{resources.why}" if resources.why else ""),
+        box=SIMPLE_HEAD,
+    )
+    for column in ("key", "arm", "model", "task", "seed", "each gets"):
+        table.add_column(column, overflow="fold")
+    table.add_column("examples", justify="right")
+    if len(staged) > 1:
+        table.add_column("stage", justify="right")
+    for trial in described:
+        table.add_row(
+            trial["key"],
+            trial["arm"],
+            trial["model"],
+            "all" if trial["tasks"] == list(planned.tasks) else ", ".join(trial["tasks"]),
+            str(trial["seed"]),
+            resources.describe(),
+            f"{trial['expected_examples']:,}",
+            *([str(trial["stage"])] if len(staged) > 1 else []),
+        )
+    console = make_console()
+    console.print(table, markup=False)
+    # A warning here, so that nobody finds out when the grid starts.
+    warn_of_trackers(experiment, default_run_dir(experiment), console)
+
+
+@app.command()
+def run(
+    preset: Preset,
+    overrides: Overrides = None,
+    run_dir: RunDir = None,
+    dashboard: Dashboard = False,
+) -> None:
+    """Run a preset's trials with Ray Tune, then print the comparison table."""
+    from orchestrator.config.experiment import load_experiment
+
+    overrides = [*(overrides or []), *(["ray.dashboard=true"] if dashboard else [])]
+    experiment = load_experiment(preset, overrides)
+    from orchestrator.commands.run import default_run_dir, run_experiment
+
+    console = make_console()
+    where = run_dir or default_run_dir(experiment)
+    with told_how_to_continue(where):
+        outcome = run_experiment(preset, overrides, where, console)
+    conclude(console, where, outcome)
+
+
+@app.command()
+def tune(
+    preset: Preset,
+    space: Annotated[str, typer.Argument(help="small, bert, methods ... or a .yaml file")],
+    overrides: Overrides = None,
+    run_dir: Annotated[
+        str | None, typer.Option(help="run directory, or its URL (default: runs/PRESET-SPACE)")
+    ] = None,
+    max_hours: Annotated[
+        float | None, typer.Option(help="end the search then, with the best so far")
+    ] = None,
+    max_trials: Annotated[
+        int | None, typer.Option(help="of all groups together (tune.max_trials)")
+    ] = None,
+    warm_start: Annotated[
+        str | None,
+        typer.Option(help="run directory of an earlier search that counts, or its URL"),
+    ] = None,
+    dashboard: Dashboard = False,
+    show: Annotated[
+        bool, typer.Option("--plan", help="print what would be searched; nothing runs")
+    ] = False,
+) -> None:
+    """Search good settings for every arm in equally many trials, and compare the arms with them."""
+    from orchestrator.config.search import load_tuned_experiment
+
+    overrides = [*(overrides or []), *(["ray.dashboard=true"] if dashboard else [])]
+    options = {"max_hours": max_hours, "max_trials": max_trials, "warm_start": warm_start}
+    for name, value in options.items():
+        if value is not None:
+            overrides.append(f"tune.{name}={json.dumps(str(value)) if name[0] == 'w' else value}")
+    experiment = load_tuned_experiment(preset, space, overrides)
+    # The imports that follow take seconds; a typing error is told before.
+    from orchestrator.commands.tune import default_run_dir, plan_search, run_tuning
+
+    console = make_console()
+    if show:
+        from orchestrator.commands.tune_preview import print_preview
+
+        print_preview(console, plan_search(preset, space, overrides))
+        return
+    where = run_dir or default_run_dir(experiment)
+    with told_how_to_continue(where):
+        outcome = run_tuning(preset, space, overrides, where, console)
+    conclude_tuning(console, where, outcome)
+
+
+@app.command()
+def report(
+    run_dir: Annotated[str, typer.Argument(help="a run directory, or its URL")],
+) -> None:
+    """Make the table of a run directory anew from its records and print it."""
+    from orchestrator.commands.run import report as make_report
+    from orchestrator.commands.tune_report import has_search, report_tuning
+    from orchestrator.run_dir.remote import layout_at
+
+    console = make_console()
+    layout = layout_at(run_dir)
+    if has_search(layout):
+        conclude_tuning(console, run_dir, report_tuning(layout))
+    else:
+        conclude(console, run_dir, make_report(layout))
+
+
+@app.command()
+def watch(
+    run_dir: Annotated[str, typer.Argument(help="a run directory, here or mounted, or its URL")],
+    once: Annotated[bool, typer.Option("--once", help="show how it stands now, and end")] = False,
+) -> None:
+    """Follow an experiment from another terminal or machine; writes nothing."""
+    from orchestrator.commands.watch import follow
+    from orchestrator.run_dir.remote import followed
+
+    folder, fetch = followed(run_dir)
+    raise typer.Exit(follow(folder, make_console(), once=once, fetch=fetch, where=run_dir))
+
+
+@app.command()
+def train(
+    arm: Annotated[str, typer.Argument(help="single_task, naive_concat, shared_encoder ...")],
+    overrides: Overrides = None,
+    run_dir: Annotated[
+        str | None, typer.Option(help="folder or URL to leave it in (default: runs/train/KEY)")
+    ] = None,
+) -> None:
+    """Train ONE trial in this process, without Ray."""
+    from orchestrator.config.experiment import load_single_trial
+
+    single = load_single_trial(arm, overrides or [])
+    from orchestrator.commands.train import train as train_one
+
+    console = make_console()
+    try:
+        record, layout = train_one(arm, overrides or [], run_dir, console)
+    except KeyboardInterrupt:
+        say("interrupted")
+        raise typer.Exit(130) from None
+    console.print(f"record {layout.shown(layout.record(record.key))}", markup=False, soft_wrap=True)
+    if single.save_model:
+        model = layout.shown(layout.model(record.key))
+        console.print(f"model  {model}", markup=False, soft_wrap=True)
+
+
+app.command()(submit)
+
+
+def make_console() -> Console:
+    """Standard output; a pipe or file gets lines of a width that shows the table whole."""
+    asked = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
+    return Console(width=None if asked else 120)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line (``sys.argv`` where none is given); every expected error is one line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that does not know a character shows another one; no work ends for that.
+            stream.reconfigure(errors="replace")
+    try:
+        app(arguments)
+    except InputError as error:
+        say(f"error: {one_line(error)}")
+        sys.exit(2)
+    except OneOrManyError as error:
+        say(f"error: {one_line(error)}")
+        sys.exit(1)
+    except OSError as error:
+        # A renamed temporary file comes first, the file that was meant second.
+        name = error.filename2 or error.filename
+        name = f"{name}: " if name else ""
+        say(f"error: {one_line(f'{name}{error.strerror or error}')}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        say("interrupted")
+        sys.exit(130)

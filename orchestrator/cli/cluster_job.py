@@ -1,0 +1,98 @@
+"""What runs on the cluster: the command itself, then its tables at the end of the log.
+
+Nothing heavy is imported before it is known that the cluster can run it.
+"""
+
+import json
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from orchestrator.submit.results import packed, read_results
+
+OLDEST = (3, 11)
+
+SENT = "one_or_many_sent"
+"""As in ``orchestrator/submit/package.py``, which needs more packages than this."""
+
+
+def difference(sender: dict[str, str]) -> str | None:
+    """One line where Python or Ray are other versions than where ``submit`` was typed."""
+    here = {"python": platform.python_version(), "ray": _version("ray")}
+    if all(here[name] == sender[name] for name in here):
+        return None
+    return (
+        f"warning: this cluster runs Python {here['python']} and Ray {here['ray']}, the sender has "
+        f"Python {sender['python']} and Ray {sender['ray']}; numbers are those of the cluster"
+    )
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "of no known version"
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line here; gives its exit code."""
+    try:
+        from orchestrator.cli import app
+
+        app.main(arguments)
+    except ModuleNotFoundError as error:
+        print(
+            f"error: {sys.executable} on this cluster has no package {error.name}; install "
+            "requirements.txt on every node, as cluster/Dockerfile does",
+            file=sys.stderr,
+        )
+        return 2
+    except SystemExit as ending:
+        return ending.code if isinstance(ending.code, int) else int(ending.code is not None)
+    return 0
+
+
+def results(run_dir: str, code: int) -> dict[str, str]:
+    """The tables of what there is; of a grid that did not come to its end they are made now."""
+    from orchestrator.commands.run import report
+    from orchestrator.commands.tune_report import has_search, report_tuning
+    from orchestrator.run_dir.remote import layout_at
+    from trainables.errors import OneOrManyError
+
+    try:
+        layout = layout_at(run_dir)
+        # Of a run directory in an object store the reports are made, not fetched.
+        if code != 0 or layout.url is not None:
+            (report_tuning if has_search(layout) else report)(layout)
+    except (OneOrManyError, OSError):
+        return {}
+    return read_results(layout.root)
+
+
+def main(arguments: list[str]) -> int:
+    """The job, whose arguments are those of ``python -m orchestrator``."""
+    if sys.version_info < OLDEST:
+        print(f"error: this cluster has Python {platform.python_version()}; 3.11 is needed")
+        return 2
+    sender = json.loads(os.environ["ONE_OR_MANY_SENDER"])
+    line = difference(sender)
+    if line is not None:
+        print(line, flush=True)
+    # The user's own files are named relative to where they were unpacked.
+    for place in sys.path:
+        if (Path(place) / SENT).is_dir():
+            os.chdir(Path(place) / SENT)
+    # What is said about going on is said to whoever typed ``submit``.
+    sys.argv = ["orchestrator", *sender["command"]]
+    code = run(arguments)
+    if code != 2:
+        found = results(arguments[arguments.index("--run-dir") + 1], code)
+        if found:
+            print(packed(found), end="", flush=True)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,248 @@
+"""The Python API: what the command line does, as functions."""
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Console
+
+from orchestrator.config.experiment import ExperimentConfig, load_experiment
+from orchestrator.execution.ray.preflight import check_nodes
+from orchestrator.execution.tracking import publish_report, tracked
+from orchestrator.monitor.live_view import LiveView
+from orchestrator.monitor.state import Expected, GridProgress, TrialState, cell_name
+from orchestrator.planning.dependencies import stages
+from orchestrator.planning.disk import check_room, disk_use
+from orchestrator.planning.pending import clear_leaves, failed, leaves_of, unfinished, what_it_lacks
+from orchestrator.planning.plan import Plan, PlannedTrial, largest, make_plan
+from orchestrator.planning.resources import Node, TrialResources, feasible, this_machine
+from orchestrator.report.render import FORMATS, write_tables
+from orchestrator.report.results import write_results
+from orchestrator.report.table import Table, comparison
+from orchestrator.run_dir.directory import describe, read_plan, taken
+from orchestrator.run_dir.remote import Where, layout_at, opened
+from trainables.data.token_cache import check_cache_dir
+from trainables.errors import RunDirectoryError
+from trainables.results.record import TrialRecord, read_records, write_record
+from trainables.storage.object_store import is_url
+from trainables.storage.run_dir import RunDir
+from trainables.trial.progress import read_progress
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a grid came to.
+
+    Attributes:
+        table: the comparison.
+        failed: records of the trials that failed or diverged.
+        missing: planned trials without a record, and how far each was.
+        damaged: files among the records that are no readable record, and why.
+        warnings: what else is not as it should be; the table does not depend on it.
+        trained: how many trials this call trained.
+    """
+
+    table: Table
+    failed: tuple[TrialRecord, ...]
+    missing: tuple[str, ...]
+    damaged: tuple[str, ...]
+    warnings: tuple[str, ...]
+    trained: int
+
+
+def plan_experiment(
+    preset: str, overrides: list[str]
+) -> tuple[ExperimentConfig, Plan, TrialResources]:
+    """The trials of a preset and what each would get of this machine or of ``ray.address``.
+
+    Raises:
+        InputError: anything that would keep the grid from running.
+    """
+    experiment = load_experiment(preset, overrides)
+    plan = make_plan(experiment)
+    if experiment.ray.address is None:
+        resources = _resources(experiment, plan, [this_machine()])
+    else:
+        from orchestrator.execution.ray.cluster import connected
+
+        with connected(experiment) as nodes:
+            resources = _resources(experiment, plan, nodes)
+    return experiment, plan, resources
+
+
+def _resources(experiment: ExperimentConfig, plan: Plan, nodes: list[Node]) -> TrialResources:
+    return feasible(experiment, nodes, len(plan.trials), lambda: largest(plan))
+
+
+def run_experiment(
+    preset: str,
+    overrides: list[str],
+    run_dir: Path | str | None = None,
+    console: Console | None = None,
+) -> Outcome:
+    """Run what is not finished of a grid and compare.
+
+    Raises:
+        InputError: bad input; nothing has been trained.
+        KeyboardInterrupt: interrupted; finished trials are kept.
+    """
+    experiment = load_experiment(preset, overrides)
+    plan = make_plan(experiment)
+    here = experiment.ray.address is None
+    if here:
+        # Before Ray starts, which takes seconds.
+        resources = _resources(experiment, plan, [this_machine()])
+        check_cache_dir(experiment.data.cache_dir)
+    console = console or Console()
+    where, patience = run_dir or default_run_dir(experiment), experiment.checkpoint.patience
+    with (
+        opened(where, patience) as layout,
+        tracked(experiment, layout.root, console) as experiment,
+        taken(layout, experiment, plan, console) as records,
+    ):
+        waiting = unfinished(layout, plan.longest_first(), records)
+        if here:
+            check_room(layout, disk_use(experiment, plan, waiting, resources.slots))
+        if waiting or not layout.plan.exists():
+            from orchestrator.execution.ray.cluster import connected, dashboard
+
+            with connected(experiment, layout.where) as nodes:
+                if experiment.ray.dashboard:
+                    console.print(dashboard(), markup=False, soft_wrap=True)
+                resources = _resources(experiment, plan, nodes)
+                if not here:
+                    from orchestrator.execution.ray.nodes import on_every_node
+
+                    check_nodes(on_every_node, layout, waiting, plan.glue_dir)
+                    check_room(layout, disk_use(experiment, plan, waiting, resources.slots))
+                describe(layout, experiment, plan, resources)
+                if waiting:
+                    run_stages(waiting, experiment, plan, layout, resources, console)
+        if not experiment.checkpoint.keep:
+            clear_leaves(layout, plan.trials, read_records(layout, {}))
+        outcome = report(layout)
+        publish_report(experiment, layout, console)
+        return replace(outcome, trained=len(waiting))
+
+
+def run_stages(
+    waiting: list[PlannedTrial],
+    experiment: ExperimentConfig,
+    plan: Plan,
+    layout: RunDir,
+    resources: TrialResources,
+    console: Console,
+) -> None:
+    """Run trials after those that they need; one whose forerunner failed fails for that reason."""
+    from orchestrator.execution.tune_executor import run_trials
+
+    expected = [expected_of(trial) for trial in waiting]
+    leaves = leaves_of(plan.trials)
+    with LiveView(GridProgress(expected, resources.slots), console) as view:
+        for stage in stages(waiting):
+            records = read_records(layout, {})
+            ready = []
+            for trial in stage:
+                reason = what_it_lacks(trial, records)
+                if reason is None:
+                    ready.append(trial)
+                    continue
+                write_record(layout, failed(trial, reason))
+                layout.publish(layout.record(trial.key))
+                view.finish(trial.key, TrialState.FAILED, reason)
+            if ready:
+                run_trials(ready, experiment, layout, resources, plan.glue_dir, leaves, view)
+
+
+def expected_of(trial: PlannedTrial) -> Expected:
+    """A planned trial as the live view counts it."""
+    config = trial.config
+    cell = cell_name(config.arm_name, config.model_name, tuned=config.tuned)
+    return Expected(trial.key, config.title, config.model_name, trial.expected_examples, group=cell)
+
+
+def report(run_dir: Where) -> Outcome:
+    """Make results and tables anew from a run directory's records alone.
+
+    Raises:
+        RunDirectoryError: there is no plan, or it is damaged.
+    """
+    layout = layout_at(run_dir)
+    if not layout.plan.is_file():
+        where = layout.url or layout.root
+        raise RunDirectoryError(f"{where}: no run directory (plan.json is missing)")
+    trials = read_plan(layout)
+    damaged: dict[Path, RunDirectoryError] = {}
+    records = read_records(layout, damaged)
+    table = comparison(trials, records)
+    write_results(layout, records)
+    write_tables(layout, table)
+    warnings = published(layout, layout.results, *map(layout.table, FORMATS))
+    known = [records[trial.key] for trial in trials if trial.key in records]
+    return Outcome(
+        table=table,
+        failed=tuple(record for record in known if record.status != "finished"),
+        missing=tuple(_unfinished(layout, trial) for trial in trials if trial.key not in records),
+        damaged=tuple(map(str, damaged.values())),
+        warnings=(*_without_predictions(layout, known), *warnings),
+        trained=0,
+    )
+
+
+def published(layout: RunDir, *paths: Path) -> list[str]:
+    """Hand reports over to an object store; gives at most one line that says why it cannot be."""
+    try:
+        layout.publish(*paths)
+    except OSError as error:
+        return [f"the reports are in {layout.root} alone: {error.strerror or error}"]
+    return []
+
+
+def _without_predictions(layout: RunDir, records: list[TrialRecord]) -> list[str]:
+    """At most one line about finished trials whose predictions cannot be read."""
+    keys = [
+        record.key
+        for record in records
+        if record.status == "finished" and not _readable(layout, layout.predictions(record.key))
+    ]
+    if not keys:
+        return []
+    more = f" (and {len(keys) - 1} more)" if len(keys) > 1 else ""
+    return [
+        f"{layout.predictions(keys[0])}{more}: missing or damaged, which the table does not need; "
+        f"to make it again delete {layout.record(keys[0])} and run the experiment again"
+    ]
+
+
+def _readable(layout: RunDir, predictions: Path) -> bool:
+    """Whether a predictions file ends as a whole one does."""
+    if (there := layout.has(predictions)) is not None:
+        return there
+    try:
+        pq.read_metadata(predictions)
+    except (OSError, pa.ArrowException):
+        return False
+    return True
+
+
+def _unfinished(layout: RunDir, trial: PlannedTrial) -> str:
+    progress = read_progress(layout.progress(trial.key))
+    if progress is None:
+        return f"{trial.config.title}: not started"
+    return f"{trial.config.title}: at epoch {progress['epoch']:.1f} of {progress['epochs']}"
+
+
+def default_run_dir(experiment: ExperimentConfig) -> Path:
+    """``runs/NAME`` in the working directory."""
+    return Path("runs") / experiment.name
+
+
+def shown(path: Path | str) -> str:
+    """A path as a user would type it: relative to the working directory where it is inside."""
+    with suppress(ValueError):
+        if is_url(path):
+            return str(path)
+        return str(Path(path).resolve().relative_to(Path.cwd()))
+    return str(path)

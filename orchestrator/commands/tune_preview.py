@@ -1,0 +1,37 @@
+"""Shows what would be searched."""
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from orchestrator.commands.tune import SearchPreview
+from orchestrator.text import plain
+
+
+def print_preview(console: Console, preview: SearchPreview) -> None:
+    """Print the groups, what is searched of each, and their budgets."""
+    plan, tune = preview.plan, preview.experiment.tune
+    space = preview.experiment.space
+    lines = [
+        f"{tune.trials} trials a group: {tune.search} search in the space {plain(space.name)}, "
+        f"scheduler {tune.scheduler}; each trial gets {preview.resources.describe()}",
+        f"{preview.resources.slots} trials at once; examples are the most that one trial sees",
+    ]
+    if preview.resources.why:
+        lines.append(preview.resources.why)
+    if plan.forerunners:
+        lines.append(f"before the search: {len(plan.forerunners)} trials that others need")
+    table = Table(title="groups", caption="\n".join(lines), box=SIMPLE_HEAD)
+    for column in ("group", "score on selection", "searched"):
+        table.add_column(column, overflow="fold")
+    table.add_column("examples", justify="right")
+    table.add_column("measured after", justify="right", overflow="fold")
+    for group in plan.groups:
+        table.add_row(
+            plain(group.name),
+            group.metric,
+            ", ".join(space.keys_for(group.facts)),
+            f"{group.budget:,}",
+            ", ".join(f"{rung:,}" for rung in group.rungs) or "its end",
+        )
+    console.print(table, markup=False)

@@ -1,0 +1,91 @@
+"""What a search and the comparison after it came to, from the files that they left."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.commands.run import Outcome, published, report
+from orchestrator.report.rows import PlannedTrial, TableRow, cell_groups
+from orchestrator.report.tuning.gain import Change, changes
+from orchestrator.report.tuning.report import write_tuning
+from orchestrator.run_dir.directory import read_plan
+from orchestrator.run_dir.remote import Where, layout_at, search_of
+from orchestrator.search.stored import read_search
+from orchestrator.search.study import SearchState
+from orchestrator.search.summary import SearchSummary
+from trainables.errors import RunDirectoryError
+from trainables.results.record import TrialRecord, read_records
+from trainables.storage.run_dir import RunDir
+
+
+@dataclass(frozen=True)
+class TuningOutcome:
+    """What a search and the comparison after it came to.
+
+    Attributes:
+        summary: the search.
+        rows: of the comparison; none yet where there is none.
+        changes: how much tuning changes the answer.
+        compared: the comparison; none where the best settings were not trained with every seed.
+        failed: records of trials of the search that failed.
+        damaged: files among the records of the search that are no readable record, and why.
+        trained: how many trials of the comparison this call trained.
+        warnings: what else is not as it should be.
+    """
+
+    summary: SearchSummary
+    rows: tuple[TableRow, ...]
+    changes: tuple[Change, ...]
+    compared: Outcome | None
+    failed: tuple[TrialRecord, ...]
+    damaged: tuple[str, ...]
+    trained: int
+    warnings: tuple[str, ...]
+
+
+def report_tuning(run_dir: Where) -> TuningOutcome:
+    """Make the reports of a search and of its comparison anew from the files that it left.
+
+    Raises:
+        RunDirectoryError: there is no search, or a file of it is damaged.
+    """
+    layout = layout_at(run_dir)
+    damaged: dict[Path, RunDirectoryError] = {}
+    state = read_search(search_of(layout), damaged)
+    summary = state.summary()
+    compared = report(layout) if layout.plan.is_file() else None
+    rows: tuple[TableRow, ...] = ()
+    changed: tuple[Change, ...] = ()
+    if compared is not None:
+        plan = read_plan(layout)
+        rows = cell_groups(plan, read_records(layout, {}), "validation")
+        changed = changes(rows, _outdated(plan, state))
+    warnings = published(layout, *write_tuning(layout, summary, changed))
+    return TuningOutcome(
+        summary=summary,
+        rows=rows,
+        changes=changed,
+        compared=compared,
+        failed=state.failed,
+        damaged=tuple(map(str, damaged.values())),
+        trained=0,
+        warnings=tuple(warnings),
+    )
+
+
+def _outdated(plan: Iterable[PlannedTrial], state: SearchState) -> set[tuple[str, str]]:
+    """Arm and model of the tuned rows that have other settings than those that are chosen now."""
+    chosen = state.chosen()
+    best = {(g.arm, g.model, g.task): chosen.get(name) for name, g in state.groups.items()}
+    found = set()
+    for config in (trial.config for trial in plan if trial.config.tuned):
+        task = next(iter(config.tasks)) if config.arm.strategy == "single_task" else None
+        choice = best.get((config.arm_name, config.model_name, task))
+        if choice is None or not choice.made(config):
+            found.add((config.arm_name, config.model_name))
+    return found
+
+
+def has_search(layout: RunDir) -> bool:
+    """Whether a run directory is one of the command ``tune``."""
+    return search_of(layout).search.is_file()

@@ -1,0 +1,1 @@
+"""What an experiment is: every key of a preset."""

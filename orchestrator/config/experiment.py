@@ -1,0 +1,223 @@
+"""What an experiment is: the values of a preset after overrides, validated.
+
+``ExperimentConfig`` is a whole grid, ``SingleTrialConfig`` the one trial of the ``train`` command.
+The sections that decide a trial's numbers are in ``trainables/config/trial.py``, those about where
+and how safely trials run in ``runtime.py``.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    model_validator,
+)
+
+from orchestrator.config.runtime import CheckpointConfig, RayConfig, ResourcesConfig
+from search_spaces.presets import load_values
+from trainables.config.arms import ArmConfig
+from trainables.config.base import Settings
+from trainables.config.explain import nearest, validated
+from trainables.config.tracking import MlflowConfig, TrackerName, WandbConfig
+from trainables.config.trial import LimitsConfig, ModelConfig, SelectionConfig, TrainingConfig
+from trainables.data.task import TaskConfig
+from trainables.errors import ConfigError
+from trainables.results.record import TOGETHER
+
+
+def _listed(value: Any) -> Any:
+    """A list as the tuple it becomes; a single name or number where a list is meant."""
+    if isinstance(value, list):
+        return tuple(value)
+    return (value,) if isinstance(value, str | int) and not isinstance(value, bool) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Seeds = Annotated[tuple[Seed, ...], BeforeValidator(_listed), Field(min_length=1)]
+
+
+class DataConfig(Settings):
+    """Where the tasks' data comes from."""
+
+    source: Literal["auto", "hub", "glue_dir", "demo", "files"] = Field(
+        default="auto",
+        description="auto: own files, else glue_dir where it is given, else hub, else demo",
+    )
+    glue_dir: str | None = Field(
+        default=None,
+        description="folder in GLUE's download layout; none: the environment's GLUE_DIR",
+    )
+    cache_dir: str | None = Field(
+        default=None, description="token cache; none: the user's cache folder"
+    )
+
+
+class DefineConfig(Settings):
+    """Names that ``tasks``, ``models`` and ``arms`` may use."""
+
+    tasks: dict[str, TaskConfig] = Field(default_factory=dict)
+    models: dict[str, ModelConfig] = Field(default_factory=dict)
+    arms: dict[str, ArmConfig] = Field(default_factory=dict)
+
+
+class _Common(Settings):
+    """Keys that a grid and a single trial share."""
+
+    define: DefineConfig = DefineConfig()
+    tasks: Names = ("cola", "sst2", "mrpc")
+    data: DataConfig = DataConfig()
+    limits: LimitsConfig = LimitsConfig()
+    selection: SelectionConfig = SelectionConfig()
+    training: TrainingConfig = TrainingConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    tracking: Annotated[tuple[TrackerName, ...], BeforeValidator(_listed)] = Field(
+        default=(), description="who is told of the trials, besides the run directory"
+    )
+    wandb: WandbConfig = WandbConfig()
+    mlflow: MlflowConfig = MlflowConfig()
+
+    @classmethod
+    def runtime_keys(cls) -> dict[str, Any]:
+        """Keys that change nothing that is measured, for ``model_dump(exclude=...)``."""
+        return RUNTIME_KEYS
+
+    def task_configs(self) -> dict[str, TaskConfig]:
+        """The chosen tasks, in order."""
+        return {name: self.define.tasks[name] for name in self.tasks}
+
+    def model_config_of(self, name: str) -> ModelConfig:
+        """A model by its defined name, else by its Hub name or folder."""
+        return self.define.models.get(name) or ModelConfig(encoder=name)
+
+    @model_validator(mode="after")
+    def _selection_exists(self) -> Self:
+        training = self.training
+        if self.selection.enabled == "never" and (
+            training.early_stopping is not None or training.keep == "best"
+        ):
+            key = "keep=best" if training.keep == "best" else "early_stopping"
+            raise ValueError(
+                f"selection.enabled=never: training.{key} chooses on the selection split; "
+                "set selection.enabled=auto"
+            )
+        return self
+
+
+class ExperimentConfig(_Common):
+    """A grid: arms x models x seeds over the tasks."""
+
+    name: str = Field(default="experiment", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)
+    models: Names = ("minilm-l6",)
+    arms: Names = ("single_task", "naive_concat", "shared_encoder")
+    seeds: Seeds = (41, 42, 43)
+    resources: ResourcesConfig = ResourcesConfig()
+    ray: RayConfig = RayConfig()
+    retries: NonNegativeInt = Field(
+        default=3, description="of a trial whose process died, without a checkpoint in between"
+    )
+    save_models: bool = Field(default=False, description="keep every trial's final model")
+
+
+class SingleTrialConfig(_Common):
+    """One trial in this process."""
+
+    task: str | None = Field(
+        default=None, description="the task of single_task; none: the first of tasks"
+    )
+    model: str = "minilm-l6"
+    seed: Seed = 41
+    device: str = Field(default="auto", description="auto, cpu, mps, cuda or cuda:N")
+    threads: PositiveInt | None = Field(default=None, description="CPU threads; none: all cores")
+    log_file: str | None = Field(default=None, description="CSV file to which a row is appended")
+    resume_from: str | None = Field(default=None, description="checkpoint folder")
+    save_model: bool = True
+
+
+RUNTIME_KEYS = {
+    "name": True,
+    "resources": True,
+    "ray": True,
+    "checkpoint": True,
+    "retries": True,
+    "save_models": True,
+    "save_model": True,
+    "device": True,
+    "threads": True,
+    "log_file": True,
+    "resume_from": True,
+    "tracking": True,
+    "wandb": True,
+    "mlflow": True,
+    "data": {"glue_dir", "cache_dir"},
+}
+"""Keys of a grid or a single trial that change nothing that is measured."""
+
+
+def load_experiment(preset: str, overrides: list[str]) -> ExperimentConfig:
+    """The experiment of a preset and its overrides.
+
+    Raises:
+        ConfigError: the first thing that is wrong, naming its key.
+    """
+    experiment = validated(ExperimentConfig, load_values(preset, overrides))
+    check_experiment(experiment)
+    return experiment
+
+
+def check_experiment(experiment: ExperimentConfig) -> None:
+    """What a grid's names must be besides what their types say.
+
+    Raises:
+        ConfigError: a name that is unknown, there twice, or of a thing that cannot be used.
+    """
+    _check_names(experiment, experiment.arms, experiment.models)
+    _unique("tracking", list(experiment.tracking))
+    _unique("seeds", [str(seed) for seed in experiment.seeds])
+
+
+def load_single_trial(arm: str, overrides: list[str]) -> SingleTrialConfig:
+    """The settings of the ``train`` command.
+
+    Raises:
+        ConfigError: the first thing that is wrong, naming its key.
+    """
+    single = validated(SingleTrialConfig, load_values(None, overrides))
+    if single.task is not None:
+        single = single.model_copy(update={"tasks": (single.task,)})
+    _check_names(single, (arm,), (single.model,))
+    return single
+
+
+def _check_names(config: _Common, arms: tuple[str, ...], models: tuple[str, ...]) -> None:
+    _known("tasks", config.tasks, list(config.define.tasks))
+    _known("arms", arms, list(config.define.arms))
+    for key, names in (("tasks", config.tasks), ("arms", arms), ("models", models)):
+        _unique(key, list(names))
+        for name in names:
+            if not name.strip() or any(ord(c) < 32 for c in name):
+                raise ConfigError(f"{key}: {name!r} is no name")
+
+    for name in config.tasks:
+        if name in TOGETHER:
+            raise ConfigError(
+                f"tasks: {name} is what tables call a summary of all tasks; give the task another "
+                "name under define.tasks"
+            )
+
+
+def _known(key: str, names: tuple[str, ...], valid: list[str]) -> None:
+    for name in names:
+        if name not in valid:
+            raise ConfigError(
+                f"{key}: {name} is unknown{nearest(name, sorted(valid))} "
+                f"(add one under define.{key}.{name})"
+            )
+
+
+def _unique(key: str, names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"{key}: {name} is there twice; name it once")

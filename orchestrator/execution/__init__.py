@@ -1,0 +1,1 @@
+"""Runs planned trials, with Ray Tune or in this process."""

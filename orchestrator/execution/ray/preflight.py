@@ -1,0 +1,101 @@
+"""Do the nodes of a cluster see what their trials need? Found out before any trial starts.
+
+Every node is asked to read a file that was just written into the run directory, to write one
+there, and to compare the data's and the encoders' files with those of this machine.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from orchestrator.planning.plan import PlannedTrial
+from orchestrator.run_dir.lock import PROBE
+from trainables.errors import DataError, EncoderError, InputError, RunDirectoryError
+from trainables.storage.node_probe import ProbeRequest, known, look, read, write
+from trainables.storage.object_store import Store
+from trainables.storage.run_dir import RunDir
+
+SEEN_SECONDS = 10.0
+"""How long a network file system may take to show here what a node has written."""
+
+ADVICE = (
+    "put it on a file system that all nodes share under the same path, or give an object store "
+    "that they reach, for example --run-dir s3://BUCKET/PATH"
+)
+
+
+Ask = Callable[
+    [Callable[[ProbeRequest, str], dict[str, str]], ProbeRequest], Mapping[str, dict[str, str]]
+]
+"""Calls a function on every node (see ``nodes.on_every_node``): name of a node -> its answer."""
+
+
+def check_nodes(
+    ask: Ask, layout: RunDir, trials: Iterable[PlannedTrial], glue_dir: str | None
+) -> None:
+    """Ask every node for the run directory, the data and the encoders.
+
+    Raises:
+        RunDirectoryError: a node sees another folder, or cannot write there.
+        DataError: a node has other data, or none.
+        EncoderError: a node has another encoder's folder, or none.
+    """
+    errors = files_of(trials, glue_dir)
+    place = str(layout.root.resolve()) if layout.url is None else layout.url
+    marker = f"{PROBE}{secrets.token_hex(16)}"
+    wanted = ProbeRequest(
+        place, layout.url is not None, marker, {path: known(Path(path)) for path in errors}
+    )
+    write(wanted, marker)
+    try:
+        for node, answer in sorted(ask(look, wanted).items()):
+            written = answer.pop("written", None)
+            if place in answer:
+                raise RunDirectoryError(f"{place}: node {node} {answer[place]}; {ADVICE}")
+            for path, finding in answer.items():
+                raise errors[path](f"{path}: node {node} {finding}")
+            if written is None or not _appears(wanted, written):
+                raise RunDirectoryError(
+                    f"{place}: what node {node} writes there is not seen here; {ADVICE}"
+                )
+    finally:
+        _clear(wanted)
+
+
+def files_of(
+    trials: Iterable[PlannedTrial], glue_dir: str | None
+) -> dict[str, Callable[[str], InputError]]:
+    """Paths that the trials read besides the run directory -> the error that is about each."""
+    paths: dict[str, Callable[[str], InputError]] = {}
+    for config in (trial.config for trial in trials):
+        for name, task in config.tasks.items():
+            if config.sources[name] == "files" and task.files is not None:
+                paths |= {p: DataError for p in task.files.model_dump().values() if p is not None}
+            elif config.sources[name] == "glue_dir" and glue_dir is not None:
+                paths[str(Path(glue_dir) / (task.glue_dir or ""))] = DataError
+        if Path(config.model.encoder).is_absolute():
+            paths[config.model.encoder] = EncoderError
+    return paths
+
+
+def _appears(wanted: ProbeRequest, name: str) -> bool:
+    deadline = time.monotonic() + SEEN_SECONDS
+    while True:
+        with suppress(OSError):
+            return read(wanted, name) == name.encode()
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.2)
+
+
+def _clear(wanted: ProbeRequest) -> None:
+    with suppress(OSError):
+        if wanted.stored:
+            store = Store(wanted.place)
+            for name in [n for n in store.folders("") if n.startswith(wanted.marker)]:
+                store.remove(name)
+        else:
+            for path in Path(wanted.place).glob(f"{wanted.marker}*"):
+                path.unlink(missing_ok=True)

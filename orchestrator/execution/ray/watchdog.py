@@ -1,0 +1,134 @@
+"""Notices that Ray itself has died, for which a driver would wait a minute or for ever."""
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import psutil
+
+from orchestrator.execution.signals import signals
+from trainables.errors import RayLostError
+
+LOOK_SECONDS = 1.0
+"""Between two looks."""
+SILENCE_SECONDS = 30.0
+"""How long a cluster's GCS may give no answer; Ray's own client ends the process after a minute."""
+LEAVING_SECONDS = 20.0
+"""What the main thread gets to leave Ray, in which it may be stuck, before the process is ended."""
+
+
+@contextmanager
+def watched(node: Any) -> Iterator[None]:
+    """Leave the block with an error soon after Ray has died, and leave none of its processes.
+
+    Where the block cannot be left in time, the process ends with the error's line and exit code 1.
+    Outside the main thread, which alone can be interrupted, nothing is watched.
+
+    Args:
+        node: Ray's ``Node`` of this process.
+
+    Raises:
+        RayLostError: Ray has died.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    watch = _Watch(node)
+    watch.start()
+    try:
+        try:
+            yield
+        finally:
+            with signals(signal.SIG_IGN):
+                watch.left.set()
+                watch.join()
+    except BaseException as error:
+        if watch.found is None:
+            raise
+        raise RayLostError(watch.found) from error
+
+
+class _Watch(threading.Thread):
+    """Looks after Ray until the block is left."""
+
+    def __init__(self, node: Any) -> None:
+        super().__init__(name="watch-ray", daemon=True)
+        self.found: str | None = None
+        self.left = threading.Event()
+        self._node = node
+        self._heard = time.monotonic()
+        self._raylet = _raylet_of(node)
+
+    def run(self) -> None:
+        family: dict[int, psutil.Process] = {}
+        while (what := self._lost()) is None:
+            # Noted before: the children of a raylet that died are nobody's.
+            family = _family(self._node)
+            if self.left.wait(LOOK_SECONDS):
+                return
+        self.found = f"{what}; what is finished or has a checkpoint is kept: run the command again"
+        for process in family.values():
+            with suppress(psutil.Error):  # It has ended, or its number is another's by now.
+                process.kill()
+        main = threading.main_thread().ident
+        assert main is not None
+        end = time.monotonic() + LEAVING_SECONDS
+        while time.monotonic() < end:
+            # More than once: the first asks (``signals.Stop``), the second insists.
+            signal.pthread_kill(main, signal.SIGTERM)
+            if self.left.wait(1.0):
+                return
+        print(f"error: {self.found}", file=sys.stderr, flush=True)
+        os._exit(1)
+
+    def _lost(self) -> str | None:
+        """What of Ray has died; none: nothing."""
+        for kind, process in self._node.dead_processes():
+            if kind in ("raylet", "gcs_server"):
+                return f"Ray on this machine has died ({kind}: exit code {process.returncode})"
+        if self._raylet is not None and not self._raylet.is_running():
+            return "the raylet that joins this machine to the cluster has died"
+        if self._answers():
+            self._heard = time.monotonic()
+        silent = time.monotonic() - self._heard
+        if silent < SILENCE_SECONDS:
+            return None
+        return f"the cluster at {self._node.gcs_address} has not answered for {silent:.0f} s"
+
+    def _answers(self) -> bool:
+        if self._node.is_head():
+            return True  # A process of ours.
+        host, _, port = self._node.gcs_address.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+        except OSError:
+            return False
+        return True
+
+
+def _raylet_of(node: Any) -> psutil.Process | None:
+    """The raylet that somebody else has started here and that this process has joined."""
+    if node.is_head():
+        return None
+    option = f"--raylet_socket_name={node.raylet_socket_name}"
+    for process in psutil.process_iter(["cmdline"]):
+        if option in (process.info["cmdline"] or ()):
+            return process
+    return None
+
+
+def _family(node: Any) -> dict[int, psutil.Process]:
+    """The processes that ``node`` has started and all that descend from them."""
+    found: dict[int, psutil.Process] = {}
+    for _, process in node.live_processes():
+        with suppress(psutil.Error):
+            parent = psutil.Process(process.pid)
+            for one in (parent, *parent.children(recursive=True)):
+                found[one.pid] = one
+    return found

@@ -1,0 +1,87 @@
+"""Trackers as a whole grid sees them: who is there before it, what is told after it."""
+
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import TypeVar
+
+from rich.console import Console
+
+from orchestrator.config.experiment import ExperimentConfig, SingleTrialConfig
+from orchestrator.run_dir.directory import read_plan, warn
+from trainables.config.trial import Runtime
+from trainables.storage.run_dir import RunDir
+from trainables.tracking.base import Report
+from trainables.tracking.mlflow import SQLITE, uri_of
+from trainables.tracking.registry import publish, unusable
+from trainables.tracking.wandb import waiting_for_sync
+
+Config = ExperimentConfig | SingleTrialConfig
+SomeConfig = TypeVar("SomeConfig", bound=Config)
+
+REPORTS = ("table.*", "tuning.*", "results.csv")
+"""Files of a run directory that trackers are given at the end of a grid."""
+
+
+def warn_of_trackers(config: Config, root: Path, console: Console) -> tuple[str, ...]:
+    """Print a warning for each tracker that cannot be used on this machine; gives the others."""
+    missing = unusable(_runtime(config, root))
+    for name, reason in missing.items():
+        warn(console, f"tracking=[{name}]: {reason}; goes on without it")
+    return tuple(name for name in config.tracking if name not in missing)
+
+
+@contextmanager
+def tracked(config: SomeConfig, root: Path, console: Console) -> Iterator[SomeConfig]:
+    """The configuration with the trackers that can be used; each of the others is one warning.
+
+    At the end, Ctrl-C included, the command is printed that sends offline runs to W&B.
+
+    MLflow's file gets its whole path, since trials run in another working directory and those of a
+    search leave their files in another folder.
+    """
+    left = warn_of_trackers(config, root, console)
+    mlflow, uri = config.mlflow, uri_of(_runtime(config, root))
+    if "mlflow" in left and uri.startswith(SQLITE):
+        file = Path(uri.removeprefix(SQLITE)).resolve()
+        mlflow = mlflow.model_copy(update={"tracking_uri": f"{SQLITE}{file}"})
+    try:
+        yield config.model_copy(update={"tracking": left, "mlflow": mlflow})
+    finally:
+        if hint := sync_hint(root):
+            console.print(hint, markup=False, highlight=False, soft_wrap=True)
+
+
+def publish_report(config: ExperimentConfig, layout: RunDir, console: Console) -> None:
+    """Give the trackers the table and report of a grid; one that refuses is warned of."""
+    if not config.tracking or not layout.plan.exists():
+        return
+    keys = sorted(trial.key for trial in read_plan(layout))
+    files = [file for pattern in REPORTS for file in sorted(layout.root.glob(pattern))]
+    key = f"report-{sha256(' '.join(keys).encode()).hexdigest()[:12]}"
+    report = Report(key, f"report of {config.name}", tuple(files))
+    for problem in publish(report, _runtime(config, layout.root)):
+        warn(console, f"report: {problem}")
+
+
+def sync_hint(root: Path) -> str:
+    """The command that sends offline runs to W&B; empty where there are none to send.
+
+    A trial that was interrupted has a file for each of its parts; they become one run.
+    """
+    folders = waiting_for_sync(root)
+    if not folders:
+        return ""
+    paths = " ".join(f"{shlex.quote(str(folder))}/offline-run-*" for folder in folders)
+    return f"send the offline runs to W&B with: wandb sync {paths}"
+
+
+def _runtime(config: Config, root: Path) -> Runtime:
+    return Runtime(
+        output_dir=str(root.resolve()),
+        tracking=config.tracking,
+        wandb=config.wandb,
+        mlflow=config.mlflow,
+    )

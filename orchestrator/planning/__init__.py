@@ -1,0 +1,1 @@
+"""From a configuration to the trials that run and what each needs."""

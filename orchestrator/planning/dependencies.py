@@ -1,0 +1,129 @@
+"""Which trials need others: teachers before students, multi-task training before fine-tuning."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol, TypeVar
+
+from orchestrator.config.experiment import ExperimentConfig
+from trainables.config.arms import ArmConfig, NaiveConcatArm, SingleTaskArm
+from trainables.config.explain import nearest
+from trainables.config.trial import TrialConfig
+from trainables.errors import ConfigError
+
+TrialsOf = Callable[[str, int], list[TrialConfig]]
+"""Gives the trials of an arm and seed, of the model and tasks that are in question."""
+
+
+class Planned(Protocol):
+    """A planned trial."""
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def config(self) -> TrialConfig: ...
+
+
+T = TypeVar("T", bound=Planned)
+
+
+def with_forerunners(experiment: ExperimentConfig) -> list[str]:
+    """The arms of the grid, each after those whose trials its own need.
+
+    Raises:
+        ConfigError: an arm that is needed is not defined, cannot give what is asked of it, or needs
+            itself.
+    """
+    ordered: list[str] = []
+
+    def add(name: str, path: tuple[str, ...]) -> None:
+        if name in path:
+            circle = " needs ".join([*path[path.index(name) :], name])
+            raise ConfigError(f"define.arms.{name}: {circle}; end the circle")
+        for key, forerunner in forerunners(experiment.define.arms[name]):
+            where = f"define.arms.{name}.{key}"
+            if forerunner not in experiment.define.arms:
+                arms = sorted(experiment.define.arms)
+                raise ConfigError(f"{where}={forerunner}: unknown arm{nearest(forerunner, arms)}")
+            if experiment.define.arms[forerunner].strategy == "naive_concat":
+                raise ConfigError(
+                    f"{where}={forerunner}: a naive_concat arm has no classifier of a task's own; "
+                    "name a single_task or shared_encoder arm"
+                )
+            _check_pair(experiment, name, key, forerunner)
+            add(forerunner, (*path, name))
+        if name not in ordered:
+            ordered.append(name)
+
+    for name in experiment.arms:
+        add(name, ())
+    return ordered
+
+
+def _check_pair(experiment: ExperimentConfig, name: str, key: str, forerunner: str) -> None:
+    """Whether the trials of ``forerunner`` have what those of arm ``name`` need."""
+    arm, before = experiment.define.arms[name], experiment.define.arms[forerunner]
+    where = f"define.arms.{name}.{key}={forerunner}"
+    lacking = set(arm.tasks or experiment.tasks) - set(before.tasks or experiment.tasks)
+    if key == "start_from":
+        if lacking and before.strategy == "single_task":
+            raise ConfigError(f"{where}: it has no trial of task {min(lacking)} to start from")
+    elif lacking:
+        raise ConfigError(f"{where}: it has no teacher of task {min(lacking)}")
+    elif arm.train_fraction != before.train_fraction:
+        raise ConfigError(
+            f"{where}: teacher and student need the same train_fraction, since the teacher "
+            "predicts the examples that the student learns from"
+        )
+
+
+def forerunners(arm: ArmConfig) -> list[tuple[str, str]]:
+    """The arms whose trials must have finished before those of ``arm`` start, with their keys."""
+    needed = []
+    if not isinstance(arm, NaiveConcatArm) and arm.distillation is not None:
+        needed.append(("distillation.teachers", arm.distillation.teachers))
+    if isinstance(arm, SingleTaskArm) and arm.start_from is not None:
+        needed.append(("start_from", arm.start_from))
+    return needed
+
+
+def stages(trials: Iterable[T]) -> list[list[T]]:
+    """The trials in stages: each needs only trials of stages before its own.
+
+    What a trial needs and is not among ``trials`` is taken to be there.
+    """
+    waiting = {trial.key: trial for trial in trials}
+    result = []
+    while waiting:
+        stage = [t for t in waiting.values() if not t.config.needs & waiting.keys()]
+        result.append(stage)
+        for trial in stage:
+            del waiting[trial.key]
+    return result
+
+
+def teachers_of(
+    arm: ArmConfig, tasks: list[str], seed: int, seeds: Sequence[int], trials_of: TrialsOf
+) -> dict[str, tuple[str, ...]]:
+    """Task -> keys of the trials that teach it to a trial of ``arm`` and ``seed``.
+
+    Args:
+        arm: the student's.
+        tasks: those of the student.
+        seed: the student's.
+        seeds: all of the grid, which teach together where the arm says so.
+        trials_of: gives the teachers' trials.
+    """
+    if isinstance(arm, NaiveConcatArm) or arm.distillation is None:
+        return {}
+    teaching = seeds if arm.distillation.seeds == "all" else (seed,)
+    trials = [t for s in teaching for t in trials_of(arm.distillation.teachers, s)]
+    return {name: tuple(t.key for t in trials if name in t.tasks) for name in tasks}
+
+
+def start_of(arm: ArmConfig, tasks: list[str], seed: int, trials_of: TrialsOf) -> str | None:
+    """The key of the trial whose weights a trial of ``arm`` and ``seed`` starts from."""
+    if not isinstance(arm, SingleTaskArm) or arm.start_from is None:
+        return None
+    trials = trials_of(arm.start_from, seed)
+    # Its own task's trial; else the one trial of an arm that was trained on other tasks.
+    return next((t.key for t in trials if set(tasks) <= set(t.tasks)), trials[0].key)

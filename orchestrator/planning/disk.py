@@ -1,0 +1,157 @@
+"""How much of the disk a grid takes: told by a plan, and asked for before anything is trained."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.config.experiment import ExperimentConfig
+from orchestrator.planning.grid import Config
+from orchestrator.planning.pending import leaves_of
+from orchestrator.planning.plan import Plan, PlannedTrial
+from orchestrator.text import size
+from trainables.config.trial import TrialConfig
+from trainables.errors import RunDirectoryError
+from trainables.storage.run_dir import RunDir
+from trainables.training.checkpoint import KEPT
+
+BYTES_PER_TENSOR = 2000
+"""Names and alignment of one parameter's weights and moments in a checkpoint."""
+
+BYTES_PER_TRIAL = 48 * 1024
+"""Configuration in record and plan, progress, curves, and what a Parquet file takes at least."""
+
+BYTES_PER_TABLE = 1 << 20
+"""All tables together."""
+
+BYTES_PER_TOKENIZER = 4 << 20
+
+
+@dataclass(frozen=True)
+class DiskUse:
+    """Upper bounds in bytes, without what trackers write and what trials that fail leave.
+
+    Attributes:
+        running: while the grid runs, checkpoints included.
+        after: when it has ended.
+    """
+
+    running: int
+    after: int
+
+    def describe(self, slots: int) -> str:
+        """For a plan, for example ``at most 1.2 GB while it runs (...), 85.0 MB after``."""
+        trials = f"{slots} trials" if slots > 1 else "a trial"
+        return (
+            f"at most {size(self.running)} while it runs (checkpoints of {trials} at once), "
+            f"{size(self.after)} after"
+        )
+
+
+def disk_use(
+    config: Config, plan: Plan, trials: Sequence[PlannedTrial], slots: int, waiting: int = 0
+) -> DiskUse:
+    """What ``trials`` of the plan take, ``slots`` of them running at once.
+
+    A trial that runs has ``KEPT`` checkpoints and writes one more; when it has ended they are
+    removed, and so is what it left for trials after it when those have ended, unless
+    ``checkpoint.keep`` is set. Of ``waiting`` ones besides, which ended so that others go on from
+    them, one checkpoint each is there.
+    """
+    single = {t.key: _checkpoint(t.config, plan) if config.checkpoint.every else 0 for t in trials}
+    largest = sorted(single.values(), reverse=True)[:slots]
+    after = BYTES_PER_TABLE + sum(_results(t.config, plan) for t in trials)
+    if config.save_models if isinstance(config, ExperimentConfig) else config.save_model:
+        after += sum(BYTES_PER_TOKENIZER + _weights(t.config, plan) for t in trials)
+    stay = waiting * max((_checkpoint(t.config, plan) for t in trials), default=0)
+    left = sum(_left(plan, key, names) for key, names in leaves_of(plan.trials).items())
+    if config.checkpoint.keep:
+        after += KEPT * sum(single.values()) + left + stay
+        return DiskUse(after + sum(largest), after)
+    return DiskUse(after + left + stay + (KEPT + 1) * sum(largest), after)
+
+
+def check_room(layout: RunDir, use: DiskUse) -> None:
+    """Compare with what is free; checkpoints that are there already are part of the need.
+
+    An object store has always room.
+
+    Raises:
+        RunDirectoryError: the disk has too little room.
+    """
+    if layout.url is not None:
+        return
+    folder = layout.root / "checkpoints"
+    there = sum(_size(path) for path in folder.rglob("*"))
+    free, room = shutil.disk_usage(layout.root).free, max(0, use.running - there)
+    if free < room:
+        raise RunDirectoryError(
+            f"{layout.root}: its disk has {size(free)} left, the experiment needs about "
+            f"{size(room)}; make room or choose another directory with --run-dir"
+        )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return 0  # A worker of a driver that was killed may still be at it.
+
+
+def _left(plan: Plan, key: str, names: tuple[str, ...]) -> int:
+    """Bytes of what a trial leaves for those after it."""
+    [config] = [trial.config for trial in plan.trials if trial.key == key]
+    said = sum(
+        len(plan.tasks[task].splits["train"]) * (16 + 8 * _classes(task, plan))
+        for task in config.tasks
+    )
+    return ("weights" in names) * _weights(config, plan) + ("teaching" in names) * said
+
+
+def _weights(config: TrialConfig, plan: Plan) -> int:
+    """Bytes of a model: encoder, and heads at their largest, in single precision."""
+    encoder = plan.encoders[config.model_name]
+    hidden = encoder.hidden_size
+    heads = sum((hidden + 1) * (hidden + _classes(task, plan)) for task in config.tasks)
+    return 4 * (encoder.parameters + heads)
+
+
+def _checkpoint(config: TrialConfig, plan: Plan) -> int:
+    """Bytes of a checkpoint: weights, two moments, the best and averaged weights where kept."""
+    training = config.training
+    copies = 3 + (training.keep == "best") + (training.ema_decay is not None)
+    tensors = 16 * plan.encoders[config.model_name].num_layers + 16 + 4 * len(config.tasks)
+    return copies * _weights(config, plan) + BYTES_PER_TENSOR * tensors + _history(config, plan)
+
+
+def _history(config: TrialConfig, plan: Plan) -> int:
+    """Bytes of the confusion matrices of every epoch, one number a line."""
+    splits = sum(
+        (len(plan.tasks[task].splits) + 1) * (400 + 20 * (classes := _classes(task, plan)) ** 2)
+        + 40 * classes
+        for task in config.tasks
+    )
+    return (config.training.epochs + 1) * (splits + 400)
+
+
+def _curves(config: TrialConfig, plan: Plan) -> int:
+    """Bytes of a trial's numbers as CSV: a row for each epoch, about two more for the names."""
+    groups = sum(len(plan.tasks[task].splits) + 1 for task in config.tasks)
+    return (config.training.epochs + 3) * 25 * (6 + 5 * (groups + 2))
+
+
+def _results(config: TrialConfig, plan: Plan) -> int:
+    """Bytes of a trial's record, curves, predictions and rows of the tables."""
+    together = sum(_classes(task, plan) for task in config.tasks)
+    evaluated = sum(
+        len(examples)
+        for task in config.tasks
+        for split, examples in plan.tasks[task].splits.items()
+        if split != "train"
+    )
+    each = BYTES_PER_TRIAL * (1 + len(config.tasks)) + 100 * together
+    return each + evaluated * (40 + 8 * together) + _history(config, plan) + _curves(config, plan)
+
+
+def _classes(task: str, plan: Plan) -> int:
+    return len(plan.tasks[task].labels)

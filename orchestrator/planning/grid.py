@@ -1,0 +1,243 @@
+"""From a configuration to the trials of each arm, model and seed."""
+
+import os
+from functools import cached_property
+from pathlib import Path
+
+from orchestrator.config.experiment import ExperimentConfig, SingleTrialConfig
+from orchestrator.planning.dependencies import start_of, teachers_of
+from trainables.config.arms import NaiveConcatArm, SharedEncoderArm
+from trainables.config.explain import nearest, validated
+from trainables.config.trial import (
+    LimitsConfig,
+    ModelConfig,
+    SearchConfig,
+    TrainingConfig,
+    TrialConfig,
+)
+from trainables.data.sources import choose_source, load_task
+from trainables.data.task import TaskConfig, TaskData
+from trainables.errors import ConfigError
+
+Config = ExperimentConfig | SingleTrialConfig
+
+
+class Grid:
+    """The data of a configuration, and its trials.
+
+    Attributes:
+        config: the configuration.
+        search: where given, its trials are those of a search, measured as it says.
+        glue_dir: the GLUE folder, if any.
+    """
+
+    def __init__(self, config: Config, search: SearchConfig | None = None) -> None:
+        self.config = config
+        self.search = search
+        self.glue_dir = glue_folder(config.data.glue_dir)
+        self._loaded: dict[tuple[str, float | None], TaskData] = {}
+
+    def with_config(self, config: Config) -> "Grid":
+        """The grid of a configuration with other arms, models or training, on the same data."""
+        other = Grid(config, self.search)
+        other._loaded = self._loaded
+        return other
+
+    @cached_property
+    def tasks(self) -> dict[str, TaskData]:
+        """All tasks' data, as every trial sees it whose arm asks for nothing else.
+
+        Raises:
+            DataError: whatever is wrong with the data.
+        """
+        return {name: self._load(name, self.config.limits.train_fraction) for name in self._tasks}
+
+    def tasks_of(self, arm_name: str) -> dict[str, TaskData]:
+        """The data of an arm's trials.
+
+        Raises:
+            ConfigError: the arm names a task that the grid has not, or cannot be trained on these.
+            DataError: whatever is wrong with the data.
+        """
+        arm = self.config.define.arms[arm_name]
+        for name in arm.tasks or ():
+            if name not in self._tasks:
+                raise ConfigError(
+                    f"define.arms.{arm_name}.tasks: {name} is not among the grid's tasks"
+                    f"{nearest(name, list(self._tasks))}"
+                )
+        chosen = {
+            name: self.tasks[name] for name in self.tasks if name in (arm.tasks or self._tasks)
+        }
+        if arm.train_fraction is not None:
+            chosen = {name: self._load(name, arm.train_fraction) for name in chosen}
+        self._check_heads(arm_name, chosen)
+        if isinstance(arm, NaiveConcatArm) and arm.label_space == "shared":
+            classes = {name: len(data.labels) for name, data in chosen.items()}
+            if len(set(classes.values())) > 1:
+                counts = ", ".join(f"{name} {number}" for name, number in classes.items())
+                raise ConfigError(
+                    f"define.arms.{arm_name}.label_space=shared needs tasks with equal numbers of "
+                    f"labels ({counts}); use label_space=union"
+                )
+        return chosen
+
+    def trials_of(self, arm_name: str, model_name: str, seed: int) -> list[TrialConfig]:
+        """The trials of one arm, model and seed: one per task for ``single_task``, else one.
+
+        Raises:
+            ConfigError: see ``tasks_of``; or the arm's training settings cannot be used.
+            DataError: whatever is wrong with the data.
+        """
+        arm = self.config.define.arms[arm_name]
+        data = self.tasks_of(arm_name)
+        training = self.training_of(arm_name)
+        self._check_methods(arm_name, training, list(data))
+        groups = [[name] for name in data] if arm.strategy == "single_task" else [list(data)]
+        seeds = self.config.seeds if isinstance(self.config, ExperimentConfig) else (seed,)
+
+        def trials_of(arm_name: str, seed: int) -> list[TrialConfig]:
+            return self.trials_of(arm_name, model_name, seed)
+
+        return [
+            TrialConfig(
+                arm_name=arm_name,
+                arm=arm,
+                tasks={name: self._tasks[name] for name in group},
+                sources={name: self._source(name) for name in group},
+                fingerprints={name: data[name].fingerprint for name in group},
+                model_name=model_name,
+                model=absolute_model(self.config.model_config_of(model_name)),
+                seed=seed,
+                training=training,
+                selection=self.config.selection,
+                limits=self._limits(arm.train_fraction),
+                total_steps=_total_steps(training, data),
+                teachers=teachers_of(arm, group, seed, seeds, trials_of),
+                start_from=start_of(arm, group, seed, trials_of),
+                search=self.search,
+            )
+            for group in groups
+        ]
+
+    @cached_property
+    def _tasks(self) -> dict[str, TaskConfig]:
+        return absolute(self.config.task_configs())
+
+    def _source(self, name: str) -> str:
+        return choose_source(name, self._tasks[name], self.config.data.source, self.glue_dir)
+
+    def _limits(self, train_fraction: float | None) -> LimitsConfig:
+        fraction = train_fraction or self.config.limits.train_fraction
+        return self.config.limits.model_copy(update={"train_fraction": fraction})
+
+    def _check_heads(self, arm_name: str, tasks: dict[str, TaskData]) -> None:
+        arm = self.config.define.arms[arm_name]
+        where = f"define.arms.{arm_name}"
+        if isinstance(arm, NaiveConcatArm):
+            if arm.task_heads:
+                raise ConfigError(f"{where}.task_heads: a naive_concat arm has one head; set head")
+            if arm.head.name == "san":
+                raise ConfigError(f"{where}.head.name=san: it is for tasks with two texts alone")
+            return
+        for name in arm.task_heads:
+            if name not in tasks:
+                raise ConfigError(
+                    f"{where}.task_heads: {name} is not among the arm's tasks"
+                    f"{nearest(name, list(tasks))}"
+                )
+        for name, data in tasks.items():
+            if arm.task_heads.get(name, arm.head).name == "san" and not data.pair:
+                raise ConfigError(
+                    f"{where}: the head san reads two texts and task {name} has one; name it for "
+                    f"the others under {where}.task_heads"
+                )
+
+    def _check_methods(self, arm_name: str, training: TrainingConfig, tasks: list[str]) -> None:
+        """What an arm's methods ask of its tasks and of the size of a batch."""
+        arm, where = self.config.define.arms[arm_name], f"define.arms.{arm_name}"
+        if not isinstance(arm, SharedEncoderArm):
+            return
+        for name in arm.weighting.weights:
+            if name not in tasks:
+                raise ConfigError(
+                    f"{where}.weighting.weights: {name} is not among the arm's tasks"
+                    f"{nearest(name, tasks)}"
+                )
+        # Cut evenly, a step may hold half a batch. One task alone is not mixed with anything.
+        least = 2 * len(tasks)
+        if arm.sampling.batch == "joint" and len(tasks) > 1 and training.batch_size < least:
+            raise ConfigError(
+                f"{where}.sampling.batch=joint: {len(tasks)} tasks share a batch, so "
+                f"training.batch_size must be at least {least}, not {training.batch_size}"
+            )
+
+    def _load(self, name: str, train_fraction: float | None) -> TaskData:
+        if (name, train_fraction) not in self._loaded:
+            self._loaded[name, train_fraction] = load_task(
+                name,
+                self._tasks[name],
+                self._source(name),
+                glue_dir=self.glue_dir,
+                limits=self._limits(train_fraction),
+                selection_fraction=self.config.selection.carved(self.config.training),
+            )
+        return self._loaded[name, train_fraction]
+
+    def training_of(self, arm_name: str) -> TrainingConfig:
+        """The grid's settings with the arm's own laid over them.
+
+        Raises:
+            ConfigError: the arm's own cannot be used.
+        """
+        arm = self.config.define.arms[arm_name]
+        for key in ("budget", "early_stopping", "keep"):
+            if key in arm.training:
+                raise ConfigError(
+                    f"define.arms.{arm_name}.training.{key}: must be the same for all arms; "
+                    f"set training.{key}"
+                )
+        try:
+            training = validated(TrainingConfig, self.config.training.model_dump() | arm.training)
+        except ConfigError as error:
+            raise ConfigError(f"define.arms.{arm_name}.training.{error}") from error
+        # A search looks at nothing but selection, whatever the arm's rows are to show.
+        unseen = {"evaluate_test": False} if self.search is not None else {}
+        return training.model_copy(update=unseen)
+
+
+def _total_steps(training: TrainingConfig, tasks: dict[str, TaskData]) -> int | None:
+    """Steps of a multi-task trial, where the budget is matched in steps."""
+    if training.budget != "steps":
+        return None
+    size = training.batch_size
+    return training.epochs * sum(-(-len(d.splits["train"]) // size) for d in tasks.values())
+
+
+def glue_folder(configured: str | None) -> str | None:
+    """``data.glue_dir``, else the environment's ``GLUE_DIR``, as an absolute path."""
+    folder = configured or os.environ.get("GLUE_DIR") or None
+    return str(Path(folder).expanduser().resolve()) if folder else None
+
+
+def absolute(tasks: dict[str, TaskConfig]) -> dict[str, TaskConfig]:
+    """Tasks whose files are named by absolute paths: trials run in other folders."""
+    resolved = {}
+    for name, task in tasks.items():
+        if task.files is not None:
+            paths = {
+                split: str(Path(path).expanduser().resolve())
+                for split, path in task.files.model_dump().items()
+                if path is not None
+            }
+            task = task.model_copy(update={"files": task.files.model_copy(update=paths)})
+        resolved[name] = task
+    return resolved
+
+
+def absolute_model(model: ModelConfig) -> ModelConfig:
+    """A model whose folder, if it is one, is named by its absolute path."""
+    folder = Path(model.encoder).expanduser()
+    if not folder.is_dir():
+        return model
+    return model.model_copy(update={"encoder": str(folder.resolve())})

@@ -1,0 +1,139 @@
+"""The grid as a list: every trial that a preset and its overrides expand to.
+
+Planning reads all data and looks at every encoder, so bad input is found before anything runs."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from orchestrator.config.experiment import ExperimentConfig
+from orchestrator.planning.dependencies import with_forerunners
+from orchestrator.planning.grid import Config, Grid
+from orchestrator.planning.resources import GpuNeed, TrialResources
+from trainables.config.trial import TrialConfig
+from trainables.data.task import TaskData
+from trainables.errors import EncoderError
+from trainables.models.encoder import EncoderInfo, check_encoder
+from trainables.training.gpu_memory import footprint
+
+
+@dataclass(frozen=True)
+class PlannedTrial:
+    """A trial before it runs.
+
+    Attributes:
+        config: all that decides its numbers.
+        expected_examples: training examples that it will see (in expectation, where sampled).
+        cost: expected work, comparable among the trials of one plan.
+    """
+
+    config: TrialConfig
+    expected_examples: int
+    cost: float
+
+    @property
+    def key(self) -> str:
+        """See ``TrialConfig.key``."""
+        return self._key
+
+    @cached_property
+    def _key(self) -> str:
+        return self.config.key
+
+    def describe(self, resources: TrialResources) -> dict[str, Any]:
+        """The trial as plain values, for ``plan --json`` and the run directory."""
+        return {
+            "key": self.key,
+            "title": self.config.title,
+            "arm": self.config.arm_name,
+            "strategy": self.config.arm.strategy,
+            "model": self.config.model_name,
+            "tasks": list(self.config.tasks),
+            "seed": self.config.seed,
+            "resources": {"cpu": resources.cpu, "gpu": resources.gpu},
+            "needs": sorted(self.config.needs),
+            "expected_examples": self.expected_examples,
+            "cost": self.cost,
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All trials, in the order of the grid, and what they stand on."""
+
+    trials: tuple[PlannedTrial, ...]
+    tasks: dict[str, TaskData]
+    encoders: dict[str, EncoderInfo]
+    glue_dir: str | None
+
+    def longest_first(self) -> list[PlannedTrial]:
+        """The order of starting: what takes longest must not start last."""
+        return sorted(self.trials, key=lambda trial: -trial.cost)
+
+
+def make_plan(experiment: ExperimentConfig) -> Plan:
+    """Expand the grid.
+
+    Raises:
+        InputError: data, an encoder or a combination of settings that cannot be used.
+    """
+    grid = Grid(experiment)
+    encoders = {name: check_model(experiment, "models", name) for name in experiment.models}
+    trials = [
+        plan_trial(config, grid.tasks_of(arm), encoders[model])
+        for arm in with_forerunners(experiment)
+        for model in experiment.models
+        for seed in experiment.seeds
+        for config in grid.trials_of(arm, model, seed)
+    ]
+    return Plan(tuple(trials), grid.tasks, encoders, grid.glue_dir)
+
+
+def check_model(config: Config, key: str, name: str) -> EncoderInfo:
+    """Check the encoder called ``name`` under ``key``.
+
+    Raises:
+        EncoderError: it cannot be trained; names the key that the user wrote.
+    """
+    try:
+        return check_encoder(config.model_config_of(name), name)
+    except EncoderError as error:
+        # A name without a definition stands for its own encoder.
+        own = f"define.models.{name}.encoder="
+        if name in config.define.models or not str(error).startswith(own):
+            raise
+        raise EncoderError(f"{key}: {str(error).removeprefix(own)}") from error
+
+
+def plan_trial(
+    config: TrialConfig, tasks: dict[str, TaskData], encoder: EncoderInfo
+) -> PlannedTrial:
+    """A trial with what it will see and cost."""
+    training = config.training
+    sizes = {name: len(tasks[name].splits["train"]) for name in config.tasks}
+    passes = float(training.epochs)
+    if config.total_steps is not None:
+        per_pass = sum(-(-size // training.batch_size) for size in sizes.values())
+        passes = config.total_steps / per_pass
+    # Work grows with the text's length and with the encoder's layers and squared width.
+    work = sum(size * tasks[name].splits["train"].mean_length for name, size in sizes.items())
+    cost = passes * work * encoder.num_layers * encoder.hidden_size**2
+    return PlannedTrial(config, round(passes * sum(sizes.values())), cost)
+
+
+def largest(plan: Plan) -> GpuNeed:
+    """What the largest trial of a plan needs, whatever of the plan is finished.
+
+    Raises:
+        EncoderError: an encoder's files are no longer there.
+    """
+    needs: dict[str, GpuNeed] = {}
+    for trial in plan.trials:
+        config = trial.config
+        classes = {name: len(plan.tasks[name].labels) for name in config.tasks}
+        # Trials that differ in their seed or task alone take the same.
+        kind = repr((config.arm_name, config.model_name, *classes.values(), config.training))
+        if kind not in needs:
+            gigabytes = footprint(config, classes).total / 1e9
+            needs[kind] = GpuNeed(f"{config.arm_name} {config.model_name}", gigabytes)
+    return max(needs.values(), key=lambda need: need.gigabytes)

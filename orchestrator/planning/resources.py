@@ -1,0 +1,239 @@
+"""What each trial gets of the machine or cluster, and whether any node can give it."""
+
+import math
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.config.experiment import ExperimentConfig
+from orchestrator.config.runtime import ResourcesConfig
+from trainables.errors import ResourceError
+
+CONTROL_GROUP = Path("/sys/fs/cgroup")
+"""Where a container sees its own limits."""
+
+
+def cores() -> int:
+    """CPU cores: those that the process may run on, and no more than its share of time fills."""
+    limits = [len(os.sched_getaffinity(0))]
+    with suppress(OSError, ValueError):
+        quota, period = (CONTROL_GROUP / "cpu.max").read_text().split()
+        # "max" where there is none.
+        limits.append(math.ceil(int(quota) / int(period)))
+    older = CONTROL_GROUP / "cpu"
+    with suppress(OSError, ValueError):
+        quota = int((older / "cpu.cfs_quota_us").read_text())
+        # -1 where there is none.
+        if quota > 0:
+            limits.append(math.ceil(quota / int((older / "cpu.cfs_period_us").read_text())))
+    return max(1, min(limits))
+
+
+def memory() -> int:
+    """Bytes of memory."""
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        with suppress(OSError, ValueError):
+            limits.append(int((CONTROL_GROUP / name).read_text()))
+    return min(limits)
+
+
+MOST_SHARES = 8
+"""Trials that ``auto`` puts on one GPU at most; more take turns on it and gain nothing."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One machine: CPU cores, GPUs, GB of memory for trials, GB of its smallest GPU if known."""
+
+    cpus: int
+    gpus: int
+    memory: float = math.inf
+    gpu_memory: float | None = None
+
+
+@dataclass(frozen=True)
+class GpuNeed:
+    """What the largest trial of a plan needs of a GPU, in GB, and its name for humans."""
+
+    title: str
+    gigabytes: float
+
+
+@dataclass(frozen=True)
+class TrialResources:
+    """What one trial gets, and how many trials then run at once.
+
+    Attributes:
+        cpu: CPU threads.
+        gpu: GPUs, or a share of one.
+        slots: trials that run at the same time.
+        memory: GB of host memory; none: whatever there is.
+        why: how ``resources.gpu=auto`` came to ``gpu``, where there are GPUs.
+    """
+
+    cpu: int
+    gpu: float
+    slots: int
+    memory: float | None = None
+    why: str = ""
+
+    def describe(self) -> str:
+        """For a plan's table, for example ``1 CPU, 0.5 GPU, 4 GB``."""
+        gpu = f", {self.gpu:g} GPU" if self.gpu else ""
+        return f"{self.cpu} CPU{gpu}" + (f", {self.memory:g} GB" if self.memory else "")
+
+
+def this_machine() -> Node:
+    """The cores and the memory that this process may use, and the GPUs that torch sees."""
+    import torch
+
+    from trainables.training.device import smallest_gpu
+
+    gpus = torch.cuda.device_count()
+    return Node(cores(), gpus, memory() / 1e9, smallest_gpu())
+
+
+def share_out(
+    config: ResourcesConfig,
+    nodes: list[Node],
+    trials: int,
+    need: Callable[[], GpuNeed] | None = None,
+) -> TrialResources:
+    """Resolve ``auto`` and check that some node can run a trial.
+
+    ``gpu=auto`` divides a GPU among as many trials as fit (see ``divide``). ``cpu=auto`` divides a
+    node's cores evenly among the trials that run on it at once, so that every core has work and
+    none has two trials' threads. Trials with GPUs get as many as leave no GPU of any node without
+    work.
+
+    Args:
+        config: what was asked for.
+        nodes: the machines of the cluster.
+        trials: trials of the whole plan, finished ones included, so that a continued run gives the
+            rest the same threads and the same share of a GPU as before.
+        need: counts what the largest trial needs; asked only if a GPU is to be divided.
+
+    Raises:
+        ResourceError: no node has as much; names the key.
+    """
+    most_gpus = max(node.gpus for node in nodes)
+    why = ""
+    if config.gpu != "auto":
+        # Ray counts in ten-thousandths, rounded: three times 0.33334 would be too much.
+        gpu = math.floor(config.gpu * 10_000 + 1e-6) / 10_000
+        if config.gpu and not gpu:
+            raise ResourceError(
+                f"resources.gpu={config.gpu:g}: Ray counts GPUs in ten-thousandths; "
+                "use 0 or at least 0.0001"
+            )
+    elif most_gpus:
+        gpu, why = divide([node for node in nodes if node.gpus], trials, need)
+    else:
+        gpu = 0.0
+    if gpu and not most_gpus:
+        raise ResourceError(
+            f"resources.gpu={gpu:g}: this {_where(nodes)} has no GPU; use resources.gpu=0 or auto"
+        )
+    able = [node for node in nodes if node.gpus or not gpu]
+    memory = config.memory
+    if memory is not None:
+        most = max(node.memory for node in able)
+        if most < memory:
+            raise ResourceError(
+                f"resources.memory={memory:g}: this {_where(nodes)} has at most {most:.1f} GB per "
+                "node for trials; ask for less"
+            )
+        able = [node for node in able if node.memory >= memory]
+    cpu = _threads(able, gpu, memory, trials) if config.cpu == "auto" else config.cpu
+    if all(node.cpus < cpu for node in able):
+        raise ResourceError(
+            f"resources.cpu={cpu}: this {_where(nodes)} has at most "
+            f"{max(node.cpus for node in able)} cores per node; ask for fewer"
+        )
+    slots = _slots(able, gpu, memory, cpu)
+    if config.max_concurrent is not None:
+        slots = min(slots, config.max_concurrent)
+    return TrialResources(cpu, gpu, max(1, min(slots, trials)), memory, why)
+
+
+def divide(nodes: list[Node], trials: int, need: Callable[[], GpuNeed] | None) -> tuple[float, str]:
+    """The share of a GPU that each trial gets, and why, in words.
+
+    As many trials share a GPU as fit into the smallest one's memory, as have a core of a node each,
+    and as there are for each GPU; at most ``MOST_SHARES``.
+
+    Args:
+        nodes: those with GPUs.
+        trials: of the whole plan.
+        need: counts what the largest one needs; none: nobody can say.
+    """
+    memories = [node.gpu_memory for node in nodes]
+    if need is None or None in memories:
+        return 1.0, "auto: one GPU each; how much memory the GPUs have is not known"
+    smallest = min(memory for memory in memories if memory is not None)
+    largest = need()
+    limits = (
+        MOST_SHARES,
+        min(node.cpus // node.gpus for node in nodes),
+        -(-trials // sum(node.gpus for node in nodes)),
+        int(smallest / largest.gigabytes),
+    )
+    shares = max(1, min(limits))
+    each = "one GPU" if shares == 1 else f"1/{shares} GPU"
+    why = (
+        f"auto: {each} each; the largest trial ({largest.title}) needs about "
+        f"{largest.gigabytes:.1f} GB of {smallest:.1f} GB"
+    )
+    if largest.gigabytes > smallest:
+        why += ", so it may have to cut its batches into smaller parts"
+    return math.floor(10_000 / shares) / 10_000, why
+
+
+def feasible(
+    experiment: ExperimentConfig,
+    nodes: list[Node],
+    trials: int,
+    need: Callable[[], GpuNeed] | None = None,
+) -> TrialResources:
+    """What each trial gets (see ``share_out``), checked against the precision too.
+
+    Raises:
+        ResourceError: the nodes cannot give it.
+    """
+    resources = share_out(experiment.resources, nodes, trials, need)
+    if experiment.training.precision == "fp16" and not resources.gpu:
+        raise ResourceError(
+            "training.precision=fp16: needs GPUs and the trials get none; use auto, fp32 or bf16"
+        )
+    return resources
+
+
+def _threads(nodes: list[Node], gpu: float, memory: float | None, trials: int) -> int:
+    """Threads of each trial where they are ``auto``."""
+    node = max(nodes, key=lambda n: n.cpus)
+    here = min(_fitting(node, gpu, memory, node.cpus), max(1, -(-trials // len(nodes))))
+    threads = max(1, node.cpus // max(1, here))
+    if gpu:
+        wanted = min(trials, _slots(nodes, gpu, memory, 1))
+        while threads > 1 and _slots(nodes, gpu, memory, threads) < wanted:
+            threads -= 1
+    return threads
+
+
+def _slots(nodes: list[Node], gpu: float, memory: float | None, cpu: int) -> int:
+    """Trials that run at once on all nodes."""
+    return sum(_fitting(node, gpu, memory, node.cpus // cpu) for node in nodes)
+
+
+def _fitting(node: Node, gpu: float, memory: float | None, by_cpu: int) -> int:
+    """Trials that fit on a node, where its cores alone allow ``by_cpu``."""
+    by_gpu = node.gpus * int(1 / gpu + 1e-9) if gpu else by_cpu
+    by_memory = by_cpu if memory is None else min(by_cpu, node.memory / memory)
+    return int(min(by_cpu, by_gpu, by_memory))
+
+
+def _where(nodes: list[Node]) -> str:
+    return "machine" if len(nodes) == 1 else "cluster"

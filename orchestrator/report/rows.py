@@ -1,0 +1,243 @@
+"""Group trials into the rows of a table and their results into numbers per seed.
+
+A row is an arm and a model, at the preset's settings or tuned. One seed of it is one trial, or for
+``single_task`` one trial per task; either way a seed ends as one result per task, and every number
+of the table follows from those.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Protocol
+
+from trainables.config.trial import TrialConfig
+from trainables.errors import ConfigError
+from trainables.results.metrics import macro, pooled, scores
+from trainables.results.record import TaskResult, TrialRecord
+
+TUNED = ", tuned"
+"""Follows the label of a row whose settings were found by a search."""
+
+
+class PlannedTrial(Protocol):
+    """A trial of the plan, run or not."""
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def config(self) -> TrialConfig: ...
+
+
+@dataclass(frozen=True)
+class Stat:
+    """A number over seeds.
+
+    Attributes:
+        mean: arithmetic mean.
+        std: sample standard deviation (``ddof=1``); none for one seed.
+        n: number of seeds in it.
+        by_seed: seed -> value.
+    """
+
+    mean: float
+    std: float | None
+    n: int
+    by_seed: dict[int, float]
+
+    @classmethod
+    def of(cls, by_seed: Mapping[int, float]) -> "Stat | None":
+        """Summarise one value per seed; none where there is no seed."""
+        values = list(by_seed.values())
+        if not values:
+            return None
+        std = stdev(values) if len(values) > 1 else None
+        return cls(fmean(values), std, len(values), dict(by_seed))
+
+    def minus(self, other: "Stat") -> "Stat | None":
+        """Summarise the differences of the seeds that both have, paired by seed."""
+        return Stat.of(
+            {s: v - other.by_seed[s] for s, v in self.by_seed.items() if s in other.by_seed}
+        )
+
+
+@dataclass(frozen=True)
+class SeedRun:
+    """One seed of a row: its planned trials, and the records that there are."""
+
+    seed: int
+    trials: tuple[PlannedTrial, ...]
+    records: tuple[TrialRecord, ...]
+    results: dict[str, TaskResult]
+    """task -> result on the table's split, of finished trials only."""
+
+    @property
+    def parameters(self) -> int | None:
+        """To be stored for the seed's models together; none until all are known.
+
+        What training left as it was is stored once: with adapters, the models share an encoder.
+        (Not where they started from the weights of different trials.)
+        """
+        known = [record for record in self.records if record.parameters is not None]
+        if not known or len(known) != len(self.trials):
+            return None
+        trained, left = 0, dict[str | None, int]()
+        for record in known:
+            whole = record.parameters or 0
+            own = record.trained_parameters or whole
+            start = record.config.start_from
+            trained += own
+            left[start] = max(left.get(start, 0), whole - own)
+        return trained + sum(left.values())
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """All seeds of one arm and model, at the preset's settings or tuned.
+
+    Attributes:
+        arm, strategy, model: names.
+        label: of the row; of a tuned one it says so.
+        tasks: every task of the table -> its headline metric.
+        asked: the tasks that the arm is trained on, all or some of the table's.
+        runs: its seeds.
+        tuned: whether a search found its settings.
+    """
+
+    arm: str
+    label: str
+    strategy: str
+    model: str
+    tasks: Mapping[str, str]
+    asked: frozenset[str]
+    runs: tuple[SeedRun, ...]
+    tuned: bool = False
+
+    @property
+    def name(self) -> str:
+        """The label without word of tuning."""
+        return self.label.removesuffix(TUNED) if self.tuned else self.label
+
+    @property
+    def complete(self) -> tuple[SeedRun, ...]:
+        """The seeds that have a result for every task that was asked of them."""
+        return tuple(run for run in self.runs if self.asked <= run.results.keys())
+
+    @property
+    def models(self) -> int:
+        """How many models to deploy: one per task for ``single_task``, else one."""
+        return max((len(run.trials) for run in self.runs), default=0)
+
+    @property
+    def parameters(self) -> int | None:
+        """Of all the models to deploy."""
+        return next((run.parameters for run in self.runs if run.parameters is not None), None)
+
+    def task(self, task: str, metric: str) -> Stat | None:
+        """A metric of one task, over the seeds that have the task."""
+        runs = [run for run in self.runs if task in run.results]
+        return Stat.of({run.seed: scores(run.results[task].confusion)[metric] for run in runs})
+
+    def headline(self, task: str) -> Stat | None:
+        """The headline metric of one task."""
+        return self.task(task, self.tasks[task])
+
+    def macro(self) -> Stat | None:
+        """Unweighted mean of the tasks' headline metrics, over complete seeds.
+
+        None for an arm that was asked for some of the tasks alone: its mean is of another thing.
+        """
+        return self._over_all(lambda run: macro(self._headlines(run)))
+
+    def pooled(self, metric: str) -> Stat | None:
+        """A metric over all tasks' examples together, none where ``macro`` is.
+
+        F1 is none where class counts differ.
+        """
+        return self._over_all(lambda run: self._pooled(run).get(metric))
+
+    def leak(self) -> Stat | None:
+        """Share of all predictions that fall into another task's class (union label space)."""
+        return self._over_complete(lambda run: _leak(run.results.values()))
+
+    def train_seconds(self) -> Stat | None:
+        """Training time of a seed's trials together, evaluation left out."""
+        return self._over_complete(
+            lambda run: sum(r.train_seconds for r in run.records) if run.records else None
+        )
+
+    def _headlines(self, run: SeedRun) -> list[float]:
+        return [scores(run.results[t].confusion)[metric] for t, metric in self.tasks.items()]
+
+    def _pooled(self, run: SeedRun) -> Mapping[str, float]:
+        return pooled([run.results[task].confusion for task in self.tasks]) or {}
+
+    def _over_all(self, measure: Callable[[SeedRun], float | None]) -> Stat | None:
+        return self._over_complete(measure) if self.asked == self.tasks.keys() else None
+
+    def _over_complete(self, measure: Callable[[SeedRun], float | None]) -> Stat | None:
+        values = {run.seed: measure(run) for run in self.complete}
+        return Stat.of({seed: value for seed, value in values.items() if value is not None})
+
+
+def examples(result: TaskResult) -> int:
+    """How many examples a result counts."""
+    return sum(map(sum, result.confusion))
+
+
+def _leak(results: Iterable[TaskResult]) -> float | None:
+    known = [(result.leak, examples(result)) for result in results if result.leak is not None]
+    total = sum(n for _, n in known)
+    return sum(leak * n for leak, n in known) / total if total else None
+
+
+def cell_groups(
+    plan: Sequence[PlannedTrial], records: Mapping[str, TrialRecord], split: str
+) -> tuple[TableRow, ...]:
+    """Group the plan's trials into rows, in the plan's order; other records are ignored.
+
+    Raises:
+        ConfigError: two trials would fill the same place, so a mean would mix two things.
+    """
+    tasks = {name: task.headline for trial in plan for name, task in trial.config.tasks.items()}
+    places: dict[tuple[str, bool, str], dict[int, list[PlannedTrial]]] = {}
+    for trial in plan:
+        config = trial.config
+        seeds = places.setdefault((config.arm_name, config.tuned, config.model_name), {})
+        seeds.setdefault(config.seed, []).append(trial)
+    return tuple(
+        _group(tasks, {s: _seed_run(s, trials, records, split) for s, trials in seeds.items()})
+        for seeds in places.values()
+    )
+
+
+def _group(tasks: Mapping[str, str], runs: Mapping[int, SeedRun]) -> TableRow:
+    config = next(iter(runs.values())).trials[0].config
+    return TableRow(
+        arm=config.arm_name,
+        label=(config.arm.label or config.arm_name) + (TUNED if config.tuned else ""),
+        strategy=config.arm.strategy,
+        model=config.model_name,
+        tasks=tasks,
+        asked=frozenset(t for run in runs.values() for x in run.trials for t in x.config.tasks),
+        runs=tuple(runs[seed] for seed in sorted(runs)),
+        tuned=config.tuned,
+    )
+
+
+def _seed_run(
+    seed: int, trials: list[PlannedTrial], records: Mapping[str, TrialRecord], split: str
+) -> SeedRun:
+    filled: dict[str, PlannedTrial] = {}
+    for trial in trials:
+        for task in trial.config.tasks:
+            other = filled.setdefault(task, trial)
+            if other is not trial:
+                raise ConfigError(
+                    f"trials {other.key} and {trial.key} fill the same place of the table "
+                    f"({trial.config.title}, task {task}): compare them in separate run directories"
+                )
+    ended = tuple(records[trial.key] for trial in trials if trial.key in records)
+    finished = [record for record in ended if record.status == "finished"]
+    results = {t: r for record in finished for t, r in record.results.get(split, {}).items()}
+    return SeedRun(seed, tuple(trials), ended, results)

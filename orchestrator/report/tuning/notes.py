@@ -1,0 +1,106 @@
+"""What a reader of a search's report must know besides its numbers."""
+
+from collections.abc import Iterable
+
+from orchestrator.report.tuning.gain import Change
+from orchestrator.report.tuning.views import group_name
+from orchestrator.search.summary import GroupSummary, SearchSummary
+from orchestrator.text import count, plain
+
+READING = (
+    "A score is the headline metric on the selection split, which is carved from train: macro, the "
+    "mean over tasks, for arms that learn several tasks at once. The validation split is not read "
+    "by the search.",
+    "Budgets are training examples. Full budget: what all trials would have seen without being "
+    "stopped. Saved: what trials that the scheduler stopped did not see; what diverged, failed or "
+    "unfinished trials did not see is no saving.",
+    "A stopped trial's score is its last one, after fewer examples than a finished trial's.",
+)
+"""How to read the report, in every format."""
+
+PAIRED = (
+    "Difference of each arm to single_task of the same model on the reported split, in points "
+    "(MCC: as a fraction), both at the preset's settings and both tuned, and what the arm itself "
+    "gained. Paired by seed: mean, and from the lowest to the highest seed. That range leaves out "
+    "the luck of the search: another one may choose other settings."
+)
+"""How to read "how much tuning changes the answer"."""
+
+
+def header(summary: SearchSummary) -> tuple[tuple[str, str], ...]:
+    """Name and text of every line above the report."""
+    spent = summary.spent
+    share, saved = (
+        "" if value is None else f" ({100 * value:.1f} %)"
+        for value in (spent.share, spent.share_saved)
+    )
+    some = (
+        ("space", summary.space),
+        ("search", summary.search),
+        ("scheduler", summary.scheduler),
+        ("seed", str(summary.seed)),
+        ("trials", f"{spent.trials} in {len(summary.groups)} groups"),
+        (
+            "budget",
+            f"{count(spent.examples)} training examples of {count(spent.full)}{share}; saved by "
+            f"early stopping: {count(spent.saved)}{saved}",
+        ),
+    )
+    return tuple((name, plain(text)) for name, text in some)
+
+
+def notes(summary: SearchSummary, changes: Iterable[Change] = ()) -> tuple[str, ...]:
+    """One line for everything that went other than planned, or that makes a choice say little."""
+    found = []
+    for group in summary.groups:
+        lines = (*_ended_badly(group), *_of_choice(group))
+        found += [f"{group_name(group)}: {line}" for line in lines]
+    if any(one.schedule for group in summary.groups for one in group.tried):
+        found.append(
+            "Settings that changed while a trial was trained are shown as they were at its end; "
+            "tuned rows are trained with the whole schedule of the chosen trial."
+        )
+    if len({len(group.tried) for group in summary.groups}) > 1:
+        found.append("The groups do not have the same number of trials (yet).")
+    found += [f"{one.label}, {one.model}: {line}" for one in changes for line in one.notes]
+    return tuple(plain(line) for line in found)
+
+
+def _ended_badly(group: GroupSummary) -> list[str]:
+    """Trials that diverged, failed or are unfinished; those with the same reason share a line."""
+    seen: dict[tuple[str, str], list[int]] = {}
+    for one in group.tried:
+        if one.status in ("diverged", "failed", "unfinished"):
+            seen.setdefault((one.status, one.reason), []).append(one.index)
+    return [
+        f"trial{'s' * (len(indices) > 1)} {', '.join(map(str, indices))} {status}"
+        f"{f' ({reason})' if reason and reason != status else ''}"
+        for (status, reason), indices in seen.items()
+    ]
+
+
+def _of_choice(group: GroupSummary) -> list[str]:
+    """What makes the choice of a group's settings say little, or there be none."""
+    values = [one.value for one in group.tried if one.value is not None]
+    choice = group.choice
+    if not group.tried:
+        return ["no trial was started"]
+    if choice is None:
+        finished = any(one.status == "finished" for one in group.tried)
+        return ["no settings were chosen" + ("" if finished else ": no trial has finished")]
+    if len(group.tried) == 1:
+        return ["one trial only, so nothing was compared"]
+    if len(values) > 1 and len(set(values)) == 1:
+        return [f"all {len(values)} scores are equal, so the loss on selection alone decided"]
+    lines = []
+    if group.tied:
+        others = ", ".join(str(one.index) for one in group.tied)
+        lines.append(
+            f"trial {choice.index} was chosen for its loss on selection; as good to the last "
+            f"digit: {others}"
+        )
+    if choice.value is not None and group.best is not None and group.best > choice.value:
+        lines.append(
+            "a trial that did not see its full budget has a higher last score than the chosen one"
+        )
+    return lines

@@ -1,0 +1,238 @@
+"""The report of a hyperparameter search as grids of short texts, the same for every format."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from orchestrator.report.columns import metric_title, metric_unit
+from orchestrator.report.rows import Stat
+from orchestrator.report.tuning.gain import Change
+from orchestrator.report.views import NAMES, Field, Head, View
+from orchestrator.search.summary import STATUSES, GroupSummary, SearchSummary, Spent, TrialSummary
+from orchestrator.text import DASH, count, duration, number, plain, signed
+
+ALWAYS = ("finished", "stopped")
+"""Statuses that have a column even where no trial has them."""
+
+
+def score_title(metric: str) -> str:
+    """What a group's scores are, with their unit: ``macro %``, ``acc %``, ``MCC``."""
+    return "macro %" if metric == "macro" else metric_title(metric)
+
+
+def arm_name(group: GroupSummary) -> str:
+    """A group's arm, with the task where it is searched for each task on its own."""
+    return plain(group.label if group.task is None else f"{group.label}, {group.task}")
+
+
+def group_name(group: GroupSummary) -> str:
+    """A group for humans: ``single_task, cola, minilm-l6``."""
+    return f"{arm_name(group)}, {plain(group.model)}"
+
+
+def setting(value: Any) -> str:
+    """A sampled value as a short text: 0.0003, 32, true, none, power."""
+    if isinstance(value, str):
+        return plain(value)
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, int):
+        return str(value)
+    return plain(json.dumps(value, sort_keys=True, default=str))
+
+
+def short_names(keys: Sequence[str]) -> dict[str, str]:
+    """Dotted key -> as few of its last parts as tell it from the others; ``name`` never alone."""
+    names = {}
+    for key in keys:
+        parts = key.split(".")
+        fewest = 2 if parts[-1] == "name" else 1
+        endings = (".".join(parts[-n:]) for n in range(fewest, len(parts) + 1))
+        others = [f".{other}" for other in keys if other != key]
+        names[key] = next((e for e in endings if not any(o.endswith(f".{e}") for o in others)), key)
+    return {key: plain(name) for key, name in names.items()}
+
+
+def groups_view(summary: SearchSummary) -> View:
+    """A row per group: trials by status, examples spent and saved, time, best score."""
+    shown = _statuses(summary)
+    heads = (*NAMES, *_spent_heads(shown), Head("best", "score"))
+    rows = (
+        (
+            Field(arm_name(group)),
+            Field(plain(group.model)),
+            *_spent_fields(group.spent, shown),
+            _score(group.best, group),
+        )
+        for group in summary.groups
+    )
+    return View("Search, group by group", heads, tuple(rows))
+
+
+def arms_view(summary: SearchSummary) -> View:
+    """A row per arm, its groups added up, and one for the whole search."""
+    shown = _statuses(summary)
+    heads = (*NAMES, Head("groups"), *_spent_heads(shown))
+    rows = [
+        (
+            Field(plain(groups[0].label)),
+            Field(", ".join(dict.fromkeys(plain(group.model) for group in groups))),
+            Field(str(len(groups))),
+            *_spent_fields(Spent.of(one for g in groups for one in g.tried), shown),
+        )
+        for groups in summary.arms.values()
+    ]
+    whole = (Field("all"), Field(DASH), Field(str(len(summary.groups))))
+    rows.append((*whole, *_spent_fields(summary.spent, shown)))
+    return View("Search, arm by arm", heads, tuple(rows))
+
+
+def _statuses(summary: SearchSummary) -> tuple[str, ...]:
+    found = summary.spent.by_status
+    return tuple(name for name in STATUSES if found[name] or name in ALWAYS)
+
+
+def _spent_heads(shown: Sequence[str]) -> tuple[Head, ...]:
+    return (
+        Head("trials"),
+        *(Head(name) for name in shown),
+        Head("examples", "spent"),
+        Head("of full", "budget %"),
+        Head("saved by", "stopping %"),
+        Head("train", "time"),
+    )
+
+
+def _spent_fields(spent: Spent, shown: Sequence[str]) -> tuple[Field, ...]:
+    shares = (spent.share, spent.share_saved)
+    return (
+        Field(str(spent.trials)),
+        *(Field(str(spent.by_status[name])) for name in shown),
+        Field(count(spent.examples)),
+        *(Field(DASH if share is None else f"{100 * share:.1f}") for share in shares),
+        Field(duration(spent.seconds)),
+    )
+
+
+def _score(score: float | None, group: GroupSummary) -> Field:
+    if score is None:
+        return Field(DASH)
+    return Field(number(score, metric_unit(group.metric)), score_title(group.metric))
+
+
+def chosen_view(summary: SearchSummary) -> View:
+    """A row per group: the chosen trial, its score and its settings."""
+    keys = tuple(dict.fromkeys(key for group in summary.groups for key in group.parameters))
+    heads = (*NAMES, Head("trial"), Head("score"), *parameter_heads(keys))
+    rows = []
+    for group in summary.groups:
+        names = (Field(arm_name(group)), Field(plain(group.model)))
+        choice = group.choice
+        if choice is None:
+            rows.append((*names, *[Field(DASH)] * (len(heads) - 2)))
+            continue
+        score = _score(choice.value, group)
+        values = (Field(scheduled(choice, key)) for key in keys)
+        rows.append((*names, Field(str(choice.index)), score, *values))
+    return View("Incumbent settings", heads, tuple(rows))
+
+
+def scheduled(one: TrialSummary, key: str) -> str:
+    """A setting of a trial, also where it changed on the way: ``0.0001, from 50 % on 0.00012``."""
+    parts = [(at, values[key]) for at, values in one.schedule if key in values]
+    if len(parts) < 2:
+        return setting(one.settings[key]) if key in one.settings else DASH
+    (_, first), *later = parts
+    return ", ".join(
+        [setting(first), *(f"from {100 * at:.3g} % on {setting(v)}" for at, v in later)]
+    )
+
+
+def trials_view(group: GroupSummary) -> View:
+    """A row per trial of a group, in the order of their start, whatever became of it."""
+    keys = group.parameters
+    heads = (
+        Head("trial"),
+        Head("status", numeric=False),
+        Head("reason", numeric=False),
+        Head("score", score_title(group.metric)),
+        Head("examples", "of full"),
+        Head("time"),
+        *parameter_heads(keys),
+        Head("key", numeric=False),
+    )
+    rows = (
+        (
+            Field(str(one.index), best=one.index == group.chosen),
+            Field(one.status),
+            Field(plain(one.reason)),
+            Field(DASH if one.value is None else number(one.value, metric_unit(group.metric))),
+            Field(count(one.examples), f"/ {count(one.full)}"),
+            Field(duration(one.seconds)),
+            *parameter_fields(one, keys),
+            Field(plain(one.key)),
+        )
+        for one in group.tried
+    )
+    return View(group_name(group), heads, tuple(rows))
+
+
+def parameter_heads(keys: Sequence[str]) -> tuple[Head, ...]:
+    """A head per dotted key: its short name, below it what stands before that."""
+    names = short_names(keys)
+    return tuple(
+        Head(name, plain(key).removesuffix(name).strip(".")) for key, name in names.items()
+    )
+
+
+def parameter_fields(one: TrialSummary, keys: Sequence[str]) -> tuple[Field, ...]:
+    """The settings of a trial; a dash where it has none of the key."""
+    return tuple(Field(setting(one.settings[k]) if k in one.settings else DASH) for k in keys)
+
+
+def changes_view(changes: Sequence[Change]) -> View:
+    """Differences in points (MCC: as a fraction), at the preset's settings, tuned, and the gain."""
+    heads = (
+        *NAMES,
+        Head("of", numeric=False),
+        Head("to single_task", "at the preset's settings"),
+        Head("to single_task", "tuned"),
+        Head("gain", "by tuning"),
+        Head("seeds"),
+    )
+    rows = []
+    for one in changes:
+        for task in (None, *one.tasks):
+            metric = "macro" if task is None else one.tasks[task]
+            of = score_title(metric) if task is None else f"{plain(task)} {score_title(metric)}"
+            stats = one.stats(task)
+            rows.append(
+                (
+                    Field(one.label),
+                    Field(one.model),
+                    Field(of.replace(" %", "")),
+                    *(_range(stat, metric_unit(metric)) for stat in stats),
+                    Field(_seeds(stats)),
+                )
+            )
+    return View("How much tuning changes the answer", heads, tuple(rows))
+
+
+def _range(stat: Stat | None, unit: str) -> Field:
+    """Mean and, of several seeds, the lowest and the highest."""
+    if stat is None:
+        return Field(DASH)
+    low, high = (signed(extreme(stat.by_seed.values()), unit) for extreme in (min, max))
+    return Field(signed(stat.mean, unit), f"({low} to {high})" if stat.n > 1 else "")
+
+
+def _seeds(stats: Sequence[Stat | None]) -> str:
+    """Number of paired seeds; where they differ, of each column."""
+    known = [stat.n for stat in stats if stat is not None]
+    if len(set(known)) < 2:
+        return str(known[0] if known else 0)
+    return " / ".join("0" if stat is None else str(stat.n) for stat in stats)

@@ -1,0 +1,1 @@
+"""A run directory: taken for one experiment, locked, described."""

@@ -1,0 +1,230 @@
+"""A run directory: taken for one experiment or one ``train`` command, refused for any other."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from rich.console import Console
+
+from orchestrator.config.experiment import ExperimentConfig
+from orchestrator.planning.grid import Config
+from orchestrator.planning.plan import Plan, PlannedTrial
+from orchestrator.planning.resources import TrialResources
+from orchestrator.run_dir.environment import describe_environment
+from orchestrator.run_dir.lock import GUARD, LOCK, PROBE, held, storage_time
+from orchestrator.text import plain
+from search_spaces.yaml_files import read_yaml
+from trainables.atomic import read_whole, write_text
+from trainables.config.explain import shortened, validated
+from trainables.config.trial import TrialConfig
+from trainables.errors import ConfigError, RunDirectoryError
+from trainables.results.record import TrialRecord, read_records
+from trainables.storage.run_dir import RunDir
+from trainables.trial.cleanup import tidy
+
+PLAN_SCHEMA = 1
+
+
+@contextmanager
+def taken(
+    layout: RunDir, config: Config, plan: Plan | None, console: Console
+) -> Iterator[dict[str, TrialRecord]]:
+    """Hold the run directory for this configuration; gives the records that are there.
+
+    What a crash left in it is cleared away, what is damaged is moved aside.
+
+    Args:
+        layout: the run directory, which is made where it is missing.
+        config: the experiment or single trial.
+        plan: its trials; none: they are not known yet, and may be others than last time.
+        console: told what was damaged, a line each.
+
+    Raises:
+        RunDirectoryError: it is in use, belongs to another configuration or cannot be written.
+    """
+    _writable(layout)
+    # Before the lock, too: a folder that is no run directory gets no file from here.
+    _ours(layout, config)
+    with held(layout.root):
+        for line in take(layout, config, plan):
+            warn(console, line)
+        # A checkpoint that the user names may lie here.
+        keep = config.checkpoint.keep or getattr(config, "resume_from", None) is not None
+        yield sound_records(layout, console, keep=keep)
+
+
+def sound_records(layout: RunDir, console: Console, *, keep: bool) -> dict[str, TrialRecord]:
+    """The records of a run directory whose lock is held by the caller.
+
+    What a crash left in it is cleared away, what is damaged is moved aside.
+
+    Args:
+        layout: the run directory.
+        console: told what was damaged, a line each.
+        keep: whether the checkpoints of trials that have ended stay.
+    """
+    damaged: dict[Path, RunDirectoryError] = {}
+    records = read_records(layout, damaged)
+    for path, error in damaged.items():
+        reason = str(error).rpartition("; ")[0]
+        moved = _set_aside(layout, path)
+        warn(console, f"{reason}; moved to {moved}, its trial is trained again")
+    tidy(layout, records.values(), keep=keep, now=storage_time(layout.root))
+    return records
+
+
+def warn(console: Console, line: str) -> None:
+    """Print what is not as it should be, as one line."""
+    console.print(f"warning: {plain(line)}", markup=False, highlight=False, soft_wrap=True)
+
+
+def take(layout: RunDir, config: Config, plan: Plan | None) -> list[str]:
+    """Make the run directory, or check that it is this configuration's.
+
+    Returns:
+        What was damaged, a line each; it is moved aside, and ``describe`` makes it anew.
+
+    Raises:
+        RunDirectoryError: it belongs to another configuration or cannot be written.
+    """
+    _writable(layout)
+    _ours(layout, config)
+    if not layout.plan.exists():
+        return []
+    try:
+        there = {trial.key for trial in read_plan(layout)}
+    except RunDirectoryError:
+        return [f"{layout.plan}: damaged; moved to {_set_aside(layout, layout.plan)}, made anew"]
+    if plan is not None and there != {trial.key for trial in plan.trials}:
+        raise RunDirectoryError(
+            f"{layout.root}: its trials are not this plan's although the configuration is the "
+            "same: the data, an encoder's folder or the code has changed since; "
+            "choose another directory with --run-dir"
+        )
+    return []
+
+
+def describe(
+    layout: RunDir, experiment: ExperimentConfig, plan: Plan, resources: TrialResources
+) -> None:
+    """Write the resolved config, the plan and the environment."""
+    write_config(layout, experiment)
+    described = [
+        {**trial.describe(resources), "config": trial.config.model_dump(mode="json")}
+        for trial in plan.trials
+    ]
+    content = {"schema_version": PLAN_SCHEMA, "trials": described}
+    write_text(layout.plan, json.dumps(content, indent=1) + "\n")
+    environment = json.dumps(describe_environment(), indent=1)
+    write_text(layout.environment, environment + "\n")
+    layout.publish(layout.plan, layout.environment)
+
+
+def write_config(layout: RunDir, config: Config) -> None:
+    """Write the resolved config, which makes the directory this configuration's."""
+    write_text(layout.config, OmegaConf.to_yaml(config.model_dump(mode="json")))
+    layout.publish(layout.config)
+
+
+def read_plan(layout: RunDir) -> list[PlannedTrial]:
+    """The planned trials, in the order of the grid.
+
+    Raises:
+        RunDirectoryError: the plan is missing or damaged.
+    """
+    try:
+        content = json.loads(read_whole(layout.plan))
+        if content["schema_version"] != PLAN_SCHEMA or not content["trials"]:
+            raise ValueError("another version, or no trials")
+        trials = [
+            PlannedTrial(
+                TrialConfig.model_validate(trial["config"]),
+                int(trial["expected_examples"]),
+                float(trial["cost"]),
+            )
+            for trial in content["trials"]
+        ]
+        if [trial.key for trial in trials] != [trial["key"] for trial in content["trials"]]:
+            raise ValueError("a trial's key is not that of its configuration")
+        return trials
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise RunDirectoryError(
+            f"{layout.plan}: missing or damaged; delete it and run the experiment again"
+        ) from error
+
+
+def _same_configuration(layout: RunDir, config: Config) -> None:
+    try:
+        values = OmegaConf.to_container(read_yaml(layout.config))
+        before = validated(type(config), values)
+    except ConfigError as error:
+        reason = " ".join(str(error).partition(";")[0].split())
+        raise RunDirectoryError(
+            f"{layout.config}: damaged, or of another command ({reason}); "
+            "choose another directory with --run-dir"
+        ) from error
+    there = before.model_dump(mode="json", exclude=config.runtime_keys())
+    here = config.model_dump(mode="json", exclude=config.runtime_keys())
+    for key, old, new in _differences(there, here):
+        raise RunDirectoryError(
+            f"{layout.root}: was made with {key}={shortened(old)}, this is {key}={shortened(new)}; "
+            "choose another directory with --run-dir"
+        )
+
+
+def _set_aside(layout: RunDir, path: Path) -> Path:
+    """Move a damaged file where nothing reads it; nothing that lies there is replaced."""
+    layout.damaged.mkdir(exist_ok=True)
+    number = 0
+    target = layout.damaged / path.name
+    while target.exists():
+        number += 1
+        target = layout.damaged / f"{path.stem}.{number}{path.suffix}"
+    path.rename(target)
+    layout.publish(target)
+    layout.removed(path)
+    return target
+
+
+def _ours(layout: RunDir, config: Config) -> None:
+    if layout.config.exists():
+        _same_configuration(layout, config)
+    elif any(
+        path.name not in (LOCK, GUARD) and not path.name.startswith(PROBE)
+        for path in layout.root.iterdir()
+    ):
+        raise RunDirectoryError(
+            f"{layout.root}: not empty and no run directory (config.yaml is missing); "
+            "choose another with --run-dir"
+        )
+
+
+def _differences(old: Any, new: Any, path: str = "") -> list[tuple[str, Any, Any]]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        return [
+            difference
+            for key in sorted(old.keys() | new.keys())
+            for difference in _differences(
+                old.get(key), new.get(key), f"{path}.{key}" if path else key
+            )
+        ]
+    return [] if old == new else [(path, old, new)]
+
+
+def _writable(layout: RunDir) -> None:
+    try:
+        layout.root.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=layout.root, prefix=PROBE) as probe:
+            probe.write(bytes(1 << 16))
+            probe.flush()
+            os.fsync(probe.fileno())
+    except OSError as error:
+        raise RunDirectoryError(
+            f"{layout.root}: cannot be written ({error.strerror}); "
+            "choose another directory with --run-dir"
+        ) from error

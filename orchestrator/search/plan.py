@@ -1,0 +1,292 @@
+"""What is searched: the groups of a grid, and the trials that a group's settings stand for."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from pydantic import PositiveInt
+
+from orchestrator.config.experiment import ExperimentConfig
+from orchestrator.config.search import TunedExperimentConfig
+from orchestrator.planning.dependencies import forerunners, with_forerunners
+from orchestrator.planning.grid import Grid
+from orchestrator.planning.plan import Plan, PlannedTrial, check_model, plan_trial
+from orchestrator.search.best_trial import Incumbent
+from orchestrator.search.pbt.algorithm import changeable
+from orchestrator.search.rungs import rungs
+from search_spaces.group_settings import group_facts, with_settings
+from search_spaces.searchers import grid_size
+from trainables.config.arms import ArmConfig
+from trainables.config.base import Settings
+from trainables.config.schedules import Segment, SettingChange
+from trainables.config.trial import SearchConfig, TrialConfig
+from trainables.errors import ConfigError
+from trainables.models.encoder import EncoderInfo
+
+SettingValues = Mapping[str, Any]
+"""Dotted key -> value."""
+
+
+class Group(Settings):
+    """What is searched on its own: an arm and a model, and for ``single_task`` a task.
+
+    Attributes:
+        name: unique among the groups.
+        arm, label, strategy, model: as in the comparison table.
+        task: of ``single_task``.
+        metric: what its score is: ``macro``, or the headline metric of the task.
+        facts: what a space's conditions can ask (see ``search_spaces/group_settings.py``).
+        budget: training examples that the longest of its trials sees.
+        rungs: training examples after which its trials are measured.
+    """
+
+    name: str
+    arm: str
+    label: str
+    strategy: str
+    model: str
+    task: str | None
+    metric: str
+    facts: dict[str, Any]
+    budget: PositiveInt
+    rungs: tuple[PositiveInt, ...]
+
+
+class SearchPlan:
+    """The groups of an experiment, and every trial that may be asked of them.
+
+    Trials of the search are measured on ``selection``, which is carved from ``train``; nothing of
+    validation is evaluated. Those that others learn from or start from (teachers, first phases)
+    are trained once, at the preset's settings.
+
+    Attributes:
+        experiment: as configured.
+        encoders: model -> what is known of it.
+        groups: in the order of the grid.
+
+    Raises:
+        InputError: the data, an encoder, the space or a combination of settings cannot be used.
+    """
+
+    def __init__(self, experiment: TunedExperimentConfig) -> None:
+        self.experiment = experiment
+        self.encoders: dict[str, EncoderInfo] = {
+            name: check_model(experiment, "models", name) for name in experiment.models
+        }
+        searched = experiment.model_copy(
+            update={"selection": experiment.selection.model_copy(update={"enabled": "always"})}
+        )
+        self._grid = Grid(searched, SearchConfig())
+        with_forerunners(experiment)
+        self.groups = tuple(
+            self._group(config)
+            for arm in experiment.arms
+            for model in experiment.models
+            for config in self._grid.trials_of(arm, model, self.seed)
+        )
+
+    @property
+    def seed(self) -> int:
+        """With which all trials of the search are trained."""
+        return self.experiment.seeds[0]
+
+    @property
+    def glue_dir(self) -> str | None:
+        """The GLUE folder, if any."""
+        return self._grid.glue_dir
+
+    @cached_property
+    def forerunners(self) -> tuple[PlannedTrial, ...]:
+        """The trials of the search that others need, in the order of the grid."""
+        searched = self.experiment
+        needed = [arm for arm in with_forerunners(searched) if arm in self._needed_arms()]
+        return tuple(
+            self._planned(self._grid, config)
+            for arm in needed
+            for model in searched.models
+            for seed in searched.seeds
+            for config in self._grid.trials_of(arm, model, seed)
+            if config.key in self._needed_keys
+        )
+
+    def trial(
+        self,
+        group: Group,
+        settings: SettingValues,
+        changes: tuple[SettingChange, ...] = (),
+        generation: int = 0,
+    ) -> PlannedTrial:
+        """The trial of a group's settings.
+
+        Args:
+            group: what is searched.
+            settings: with which it begins.
+            changes: of them on the way; with ``scheduler=pbt``.
+            generation: the part of training, counted from 0, that it ends with; then too.
+
+        Raises:
+            ConfigError: the settings cannot stand together.
+        """
+        grid = self._grid.with_config(self._with(self._grid.config, group, settings))
+        [config] = _of(group, grid.trials_of(group.arm, group.model, self.seed))
+        tune = self.experiment.tune
+        measured = SearchConfig(rungs=group.rungs)
+        if tune.scheduler == "pbt":
+            measured = SearchConfig(segment=Segment(number=generation + 1, of=tune.generations))
+        return self._planned(
+            grid, config.model_copy(update={"search": measured, "changes": changes})
+        )
+
+    def refit(self, chosen: Mapping[str, Incumbent]) -> Plan:
+        """The final comparison: the arms at the preset's settings, and tuned.
+
+        Args:
+            chosen: name of a group -> what was chosen; rows of groups without are left out.
+        """
+        experiment = self.experiment
+        grid = Grid(experiment)
+        names = with_forerunners(experiment)
+        if not experiment.tune.defaults:
+            needed = {name for arm in experiment.arms for name in self._needs(arm)}
+            names = [name for name in names if name in needed]
+        trials = [
+            self._planned(grid, config)
+            for arm in names
+            for model in experiment.models
+            for seed in experiment.seeds
+            for config in grid.trials_of(arm, model, seed)
+        ]
+        for group in self.groups:
+            if group.name in chosen:
+                best = chosen[group.name]
+                settled = grid.with_config(self._with(experiment, group, best.settings))
+                tuned = {"tuned": True, "changes": best.changes}
+                trials += [
+                    self._planned(settled, config.model_copy(update=tuned))
+                    for seed in experiment.seeds
+                    for config in _of(group, settled.trials_of(group.arm, group.model, seed))
+                ]
+        return Plan(tuple(trials), grid.tasks, self.encoders, grid.glue_dir)
+
+    @property
+    def largest(self) -> Plan:
+        """The forerunners, and a trial of each group at the largest batch that its space gives."""
+        keys = {"training.batch_size", "model.max_length"}
+        parameters = self.experiment.space.parameters
+        trials = list(self.forerunners)
+        for group in self.groups:
+            most = {}
+            for key in keys.intersection(self.experiment.space.keys_for(group.facts)):
+                values = parameters[key].examples()
+                most[key] = max(n for n in values if isinstance(n, int | float))
+            trials.append(self.trial(group, most))
+        return self.plan_of(tuple(trials))
+
+    def plan_of(self, trials: tuple[PlannedTrial, ...]) -> Plan:
+        """Trials of the search as a plan, for what is asked about disk and resources."""
+        return Plan(trials, self._grid.tasks, self.encoders, self.glue_dir)
+
+    def _group(self, config: TrialConfig) -> Group:
+        experiment, arm = self.experiment, config.arm
+        task = next(iter(config.tasks)) if arm.strategy == "single_task" else None
+        facts = group_facts(
+            config.arm_name, arm, config.model_name, config.model, config.training, task
+        )
+        several = len(config.tasks) > 1
+        group = Group(
+            name=" ".join(filter(None, (config.arm_name, config.model_name, task))),
+            arm=config.arm_name,
+            label=arm.label or config.arm_name,
+            strategy=arm.strategy,
+            model=config.model_name,
+            task=task,
+            metric="macro" if several else next(iter(config.tasks.values())).headline,
+            facts=facts,
+            budget=1,
+            rungs=(),
+        )
+        keys = experiment.space.keys_for(facts)
+        if not keys:
+            raise ConfigError(
+                f"space {experiment.space.name}: nothing of it is a setting of {group.name}; give "
+                "its arm a parameter, or leave the arm out"
+            )
+        if forerunners(arm):
+            for key in keys:
+                if key.startswith("model."):
+                    raise ConfigError(
+                        f"space {experiment.space.name}: {key}: trials of arm {group.arm} need "
+                        "others of the same model, which are not searched; add a condition: "
+                        f"when: {{arm: [...]}} without {group.arm}"
+                    )
+        if experiment.tune.scheduler == "pbt":
+            changeable(experiment.space, facts, group.name)
+        if experiment.tune.search == "grid":
+            grid_size(experiment.space, facts)
+        most = {}
+        if "training.epochs" in keys:
+            epochs = experiment.space.parameters["training.epochs"].examples()
+            most = {"training.epochs": max(n for n in epochs if isinstance(n, int | float))}
+        budget = self.trial(group, most).expected_examples
+        return group.model_copy(
+            update={"budget": budget, "rungs": rungs(experiment, budget)},
+        )
+
+    def _with(self, config: Any, group: Group, settings: SettingValues) -> ExperimentConfig:
+        """A configuration in which a group's arm and model have these settings."""
+        arm: ArmConfig = config.define.arms[group.arm]
+        model = config.model_config_of(group.model)
+        arm, model, _ = with_settings(
+            {key: value for key, value in settings.items() if not key.startswith("training.")},
+            arm,
+            model,
+            config.training,
+        )
+        own = {
+            key.removeprefix("training."): value
+            for key, value in settings.items()
+            if key.startswith("training.")
+        }
+        arm = arm.model_copy(update={"training": arm.training | own})
+        define = config.define.model_copy(
+            update={
+                "arms": config.define.arms | {group.arm: arm},
+                "models": config.define.models | {group.model: model},
+            }
+        )
+        return config.model_copy(update={"define": define})
+
+    def _planned(self, grid: Grid, config: TrialConfig) -> PlannedTrial:
+        encoder = self.encoders[config.model_name]
+        return plan_trial(config, grid.tasks_of(config.arm_name), encoder)
+
+    def _needs(self, arm: str) -> set[str]:
+        """The arms whose trials those of ``arm`` need, directly or not."""
+        direct = {name for _, name in forerunners(self.experiment.define.arms[arm])}
+        return direct | {name for other in direct for name in self._needs(other)}
+
+    def _needed_arms(self) -> set[str]:
+        return {name for arm in self.experiment.arms for name in self._needs(arm)}
+
+    @cached_property
+    def _needed_keys(self) -> set[str]:
+        """Keys of the trials that trials of the search need, directly or not."""
+        needed: set[str] = set()
+        reached = [c for g in self.groups for c in self._grid.trials_of(g.arm, g.model, self.seed)]
+        by_key = {
+            config.key: config
+            for arm in self._needed_arms()
+            for model in self.experiment.models
+            for seed in self.experiment.seeds
+            for config in self._grid.trials_of(arm, model, seed)
+        }
+        while reached:
+            new = reached.pop().needs - needed
+            needed |= new
+            reached += [by_key[key] for key in new]
+        return needed
+
+
+def _of(group: Group, configs: list[TrialConfig]) -> list[TrialConfig]:
+    """Those of an arm's trials that are of the group's task."""
+    return [c for c in configs if group.task is None or group.task in c.tasks]

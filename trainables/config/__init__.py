@@ -1,0 +1,1 @@
+"""Every setting that decides a trial's numbers."""

@@ -1,0 +1,252 @@
+"""What a trial leaves behind: one record, the only source of the comparison table."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+from trainables.atomic import read_whole, write_text
+from trainables.config.base import Settings
+from trainables.config.trial import TrialConfig
+from trainables.data.task import TaskConfig
+from trainables.errors import RunDirectoryError
+from trainables.results.metrics import macro, pooled, scores
+from trainables.secrets import redacted
+from trainables.storage.run_dir import RunDir
+
+RECORD_SCHEMA = 2
+"""1 lacked ``accumulation``, ``interruptions`` and ``checkpoints_failed``; it is read as well."""
+
+
+class TaskResult(Settings):
+    """One task on one split, from which every metric follows.
+
+    ``confusion[i][j]`` counts the examples of class ``i`` that were predicted as class ``j``; a
+    column more than rows counts predictions of another task's class (naive_concat, union).
+    """
+
+    confusion: tuple[tuple[NonNegativeInt, ...], ...]
+    loss: float | None = Field(
+        default=None, description="mean cross-entropy; none where not finite"
+    )
+    leak: float | None = Field(
+        default=None, description="share of unmasked predictions that are another task's class"
+    )
+
+    @model_validator(mode="after")
+    def _is_matrix(self) -> Self:
+        widths = {len(row) for row in self.confusion}
+        if widths not in ({len(self.confusion)}, {len(self.confusion) + 1}):
+            raise ValueError("confusion is neither square nor one column wider")
+        return self
+
+
+class EpochResult(Settings):
+    """One pass: what training saw and what evaluation measured after it."""
+
+    epoch: int = Field(description="counted from 1")
+    step: int = Field(description="optimiser steps so far")
+    examples: int = Field(description="training examples so far")
+    seconds: float = Field(description="since the trial began, interruptions left out")
+    learning_rate: float
+    train_loss: float
+    splits: dict[str, dict[str, TaskResult]] = Field(
+        description="train (running), selection where carved, validation -> task -> result"
+    )
+
+
+class TrialRecord(Settings):
+    """A trial that has ended, for whatever reason."""
+
+    schema_version: Literal[2] = RECORD_SCHEMA
+    key: str
+    title: str
+    status: Literal["finished", "failed", "diverged"]
+    error: Annotated[str, AfterValidator(redacted)] | None = Field(
+        default=None, description="one line: why it failed; no secret of the environment"
+    )
+    config: TrialConfig
+    origins: dict[str, str] = Field(default={}, description="task -> where its data came from")
+    labels: dict[str, tuple[str, ...]] = Field(default={}, description="task -> label names")
+    examples_per_split: dict[str, dict[str, int]] = Field(default={}, description="task -> split")
+    results: dict[str, dict[str, TaskResult]] = Field(
+        default={}, description="split -> task -> result of the reported epoch"
+    )
+    history: tuple[EpochResult, ...] = ()
+    reported_epoch: int | None = None
+    stop_reason: Literal["budget", "early_stopping"] | None = None
+    accumulation: tuple[tuple[PositiveInt, PositiveInt], ...] = Field(
+        default=(),
+        description="(first step, micro-batches) where a batch did not fit into memory as it was",
+    )
+    interruptions: NonNegativeInt = Field(
+        default=0, description="times that it went on from a checkpoint"
+    )
+    checkpoints_failed: NonNegativeInt = Field(
+        default=0, description="that could not be written since the last interruption"
+    )
+    parameters: int | None = Field(default=None, description="of the whole model, heads included")
+    trained_parameters: int | None = Field(
+        default=None, description="of them, those that training changed: all but a frozen encoder"
+    )
+    steps: int = 0
+    examples: int = Field(default=0, description="training examples seen")
+    inherited: NonNegativeInt = Field(
+        default=0, description="of them, those of the trial that it went on from"
+    )
+    train_seconds: float = 0.0
+    inherited_seconds: float = Field(default=0.0, description="of them, see inherited")
+    eval_seconds: float = 0.0
+    device: str = "cpu"
+    precision: str = "fp32"
+    threads: int = 1
+    host: str = ""
+    started: str = Field(default="", description="UTC, ISO 8601")
+    finished: str = Field(default="", description="UTC, ISO 8601")
+
+    @model_validator(mode="after")
+    def _finished_has_results(self) -> Self:
+        if self.status == "finished":
+            reported = self.config.evaluated[-1]
+            for task in self.config.tasks:
+                if task not in self.results.get(reported, {}):
+                    raise ValueError(f"finished without a result of task {task}")
+        return self
+
+
+def mean_loss(results: Iterable[TaskResult]) -> float:
+    """Cross-entropy averaged over tasks; ``MAX_LOSS`` in place of what is not finite or larger."""
+    losses = [MAX_LOSS if one.loss is None else min(one.loss, MAX_LOSS) for one in results]
+    return sum(losses) / len(losses)
+
+
+MAX_LOSS = 100.0
+TOGETHER = ("macro", "pooled")
+"""What ``measured`` calls the summaries over tasks; no task may be called so."""
+
+
+def measured(
+    results: Mapping[str, TaskResult], tasks: Mapping[str, TaskConfig]
+) -> dict[str, dict[str, float]]:
+    """Metrics of one split as fractions: task -> metric -> value.
+
+    Several tasks are summarised under ``macro`` (``headline``: the mean of their headline metrics)
+    and ``pooled`` (their examples taken together, see ``metrics.pooled``).
+    """
+    metrics = {task: scores(result.confusion) for task, result in results.items()}
+    if len(results) < 2:
+        return metrics
+    headline = macro([metrics[task][tasks[task].headline] for task in results])
+    together = pooled([result.confusion for result in results.values()])
+    return metrics | {"macro": {"headline": headline}, "pooled": together or {}}
+
+
+def write_record(layout: RunDir, record: TrialRecord) -> None:
+    """Keep a record, atomically, with the checksum of its content."""
+    write_sealed(layout.record(record.key), json.loads(record.model_dump_json()))
+
+
+def read_kills(layout: RunDir, key: str) -> int:
+    """How many times the processes of a trial were killed for their memory."""
+    try:
+        return max(0, int(layout.memory_kills(key).read_bytes()[:2]))
+    except (OSError, ValueError):
+        return 0
+
+
+def read_record(path: Path) -> TrialRecord:
+    """Read one record.
+
+    Raises:
+        RunDirectoryError: the file is no record, one of another version, or not as it was written.
+    """
+    cause: Exception | None = None
+    try:
+        content = json.loads(read_whole(path))
+        written = content.pop("sha256", None) if isinstance(content, dict) else None
+        record = TrialRecord.model_validate_json(json.dumps(content))
+        if record.key != path.stem:
+            reason = f"key: it is {record.key}, the file's name says otherwise"
+        elif written != checksum(content):
+            reason = "sha256: its content is not what was written"
+        else:
+            return record
+    except OSError as error:
+        cause, reason = error, error.strerror or str(error)
+    except ValidationError as error:
+        cause, first = error, error.errors()[0]
+        reason = f"{'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}"
+        for version in (e["input"] for e in error.errors() if e["loc"] == ("schema_version",)):
+            reason = (
+                f"schema_version: {version}, written by another version of this project, which "
+                f"has {RECORD_SCHEMA}"
+            )
+    except (ValueError, RecursionError) as error:
+        cause, reason = error, f"file: Invalid JSON: {error}"
+    raise RunDirectoryError(
+        f"{path}: not a readable trial record ({reason}); run the experiment again to train "
+        "its trial again"
+    ) from cause
+
+
+def checksum(content: dict[str, Any]) -> str:
+    """Hexadecimal SHA-256 of JSON values, however they are laid out in a file."""
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def write_sealed(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON object with its checksum, atomically."""
+    text = json.dumps(content | {"sha256": checksum(content)}, indent=1)
+    write_text(path, text + "\n")
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """The JSON object of a file that was written with its checksum.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it holds anything else.
+        RecursionError: it is nested too deeply.
+    """
+    content = json.loads(read_whole(path))
+    if not isinstance(content, dict) or content.pop("sha256", None) != checksum(content):
+        raise ValueError("not what was written")
+    return content
+
+
+def read_records(
+    layout: RunDir, damaged: dict[Path, RunDirectoryError] | None = None
+) -> dict[str, TrialRecord]:
+    """All records of a run directory, key -> record.
+
+    Args:
+        layout: the run directory.
+        damaged: where given, takes the files that are no readable record, and why.
+
+    Raises:
+        RunDirectoryError: a record cannot be read and ``damaged`` is not given, or they lie in no
+            folder.
+    """
+    layout.refresh()
+    if layout.records.exists() and not layout.records.is_dir():
+        raise RunDirectoryError(f"{layout.records}: not a folder; delete it")
+    records: dict[str, TrialRecord] = {}
+    for path in sorted(layout.records.glob("*.json")):
+        try:
+            records[path.stem] = read_record(path)
+        except RunDirectoryError as error:
+            if damaged is None:
+                raise
+            damaged[path] = error
+    return records

@@ -1,0 +1,54 @@
+"""From a trial's configuration to a training loop that is ready to run."""
+
+import torch
+
+from trainables.config.trial import Runtime, TrialConfig
+from trainables.data.task import TaskData
+from trainables.models.adapter import add_adapter
+from trainables.models.classifier import Classifier
+from trainables.models.encoder import load_encoder
+from trainables.storage.run_dir import RunDir
+from trainables.strategies import Strategy, TrainTask, make_strategy
+from trainables.training.loop import TrainingLoop
+from trainables.trial.artifacts import load_teachers, load_weights
+from trainables.trial.inputs import load_tokens
+
+
+def assemble(
+    config: TrialConfig,
+    runtime: Runtime,
+    tasks: dict[str, TaskData],
+    device: torch.device,
+    precision: str,
+) -> TrainingLoop:
+    """Tokens, teachers, strategy and model, put together; nothing has been trained yet.
+
+    Raises:
+        InputError: the data, the encoder or the tokenizer cannot be used.
+        TrialError: another trial's predictions or weights, which this one needs, cannot be used.
+    """
+    layout = RunDir(runtime.output_dir)
+    splits = load_tokens(config, runtime, tasks)
+    sizes = {name: (len(splits[name]["train"]), len(task.labels)) for name, task in tasks.items()}
+    teachers = load_teachers(layout, config, sizes)
+    strategy = make_strategy(
+        config.arm,
+        [
+            TrainTask(name, len(task.labels), splits[name]["train"], teachers.get(name))
+            for name, task in tasks.items()
+        ],
+        config.training,
+        config.seed,
+    )
+    model = _model(config, strategy).to(device)
+    if config.start_from is not None:
+        load_weights(layout.weights(config.start_from), model)
+    return TrainingLoop(model, strategy, list(splits.values()), config, precision)
+
+
+def _model(config: TrialConfig, strategy: Strategy) -> Classifier:
+    encoder = load_encoder(config.model, config.seed)
+    if config.arm.adapter is not None:
+        add_adapter(encoder, config.arm.adapter, config.seed)
+    kinds = {name: config.arm.task_heads.get(name, config.arm.head) for name in strategy.heads}
+    return Classifier(encoder, strategy.heads, config.seed, config.model.dropout, kinds)

@@ -1,0 +1,71 @@
+"""The data that a trial was planned with, as texts and as tokens."""
+
+from functools import lru_cache
+from pathlib import Path
+
+from trainables.config.trial import LimitsConfig, Runtime, TrialConfig
+from trainables.data.sources import load_task
+from trainables.data.task import TaskConfig, TaskData
+from trainables.data.tokens import TokenSplit, tokenize_task
+from trainables.errors import DataError
+from trainables.models.encoder import load_tokenizer
+
+
+def load_data(config: TrialConfig, glue_dir: str | None) -> dict[str, TaskData]:
+    """The trial's tasks, as they were when the trial was planned.
+
+    Raises:
+        DataError: the data cannot be read, or is not what was planned with.
+    """
+    fraction = config.selection.carved(config.training)
+    tasks = {}
+    for name, task in config.tasks.items():
+        data = _load(
+            name,
+            task.model_dump_json(),
+            config.sources[name],
+            glue_dir,
+            config.limits.model_dump_json(),
+            fraction,
+        )
+        if data.fingerprint != config.fingerprints[name]:
+            raise DataError(
+                f"task {name}: its data is not what the trial was planned with (fingerprint "
+                f"{data.fingerprint[:12]}, planned {config.fingerprints[name][:12]}); "
+                "restore the data, or plan anew in another run directory"
+            )
+        tasks[name] = data
+    return tasks
+
+
+@lru_cache(maxsize=8)
+def _load(
+    name: str, task: str, source: str, glue_dir: str | None, limits: str, fraction: float | None
+) -> TaskData:
+    """Read a task (its sections as JSON) once per process: actors ask again for every trial."""
+    return load_task(
+        name,
+        TaskConfig.model_validate_json(task),
+        source,
+        glue_dir=glue_dir,
+        limits=LimitsConfig.model_validate_json(limits),
+        selection_fraction=fraction,
+    )
+
+
+def load_tokens(
+    config: TrialConfig, runtime: Runtime, tasks: dict[str, TaskData]
+) -> dict[str, dict[str, TokenSplit]]:
+    """Task -> split -> tokens, from the machine's token cache."""
+    tokenizer = load_tokenizer(config.model)
+    prefixed = config.arm.strategy == "naive_concat" and config.arm.task_prefix
+    return {
+        name: tokenize_task(
+            data,
+            tokenizer,
+            max_length=config.model.max_length,
+            prefix=name if prefixed else None,
+            cache_dir=Path(runtime.cache_dir) if runtime.cache_dir else None,
+        )
+        for name, data in tasks.items()
+    }

@@ -1,0 +1,293 @@
+"""One trial from data to record, in whatever process it is called.
+
+Nothing here knows of Ray: ``run_trial`` is what the command line calls, and the Tune Trainable
+drives the same ``Trial`` in slices.
+"""
+
+import platform
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from trainables.config.trial import Runtime, TrialConfig
+from trainables.data.task import TaskData
+from trainables.errors import CheckpointError, DivergedError, OneOrManyError, StorageError
+from trainables.models.encoder import load_tokenizer
+from trainables.models.saved import save_classifier
+from trainables.results.record import TrialRecord, read_kills, write_record
+from trainables.storage.remote_run_dir import at_hand, layout_of
+from trainables.storage.waiting import Storage
+from trainables.tracking.trial_trackers import Tracking
+from trainables.training.checkpoint import save_checkpoint
+from trainables.training.device import (
+    deterministic,
+    hold_to_share,
+    resolve_device,
+    resolve_precision,
+    use_threads,
+)
+from trainables.training.loop import TrainingLoop
+from trainables.training.memory import does_not_fit, held_to, too_large
+from trainables.training.restore import load_checkpoint, load_newest
+from trainables.trial.artifacts import write_predictions, write_teaching, write_weights
+from trainables.trial.build import assemble
+from trainables.trial.cleanup import conclude
+from trainables.trial.inputs import load_data
+from trainables.trial.progress import Phase, Progress, Reporter, progress_of
+
+
+class Trial:
+    """A trial that can be stopped between any two optimiser steps and gone on with later."""
+
+    def __init__(self, config: TrialConfig, runtime: Runtime) -> None:
+        self.config = config
+        self.runtime = runtime = at_hand(runtime)
+        self.layout = layout_of(config, runtime)
+        self.started = datetime.now(UTC)
+        self.storage = Storage(self.layout, runtime.patience)
+        self.loop: TrainingLoop | None = None
+        self.record: TrialRecord | None = None
+        self.tasks: dict[str, TaskData] = {}
+        self.device = "cpu"
+        self.precision = "fp32"
+        self.note = ""
+        self.checkpoints_failed = 0
+        self._tracking = Tracking(config, runtime, self.storage)
+        self._report = Reporter(
+            self.layout.progress(config.key),
+            self.progress,
+            self.storage.check,
+            self.layout.push_progress,
+        )
+
+    def run(self) -> Iterator[Progress]:
+        """Prepare, train and evaluate; yields after each optimiser step.
+
+        It yields too, about twice a second, while it waits for a run directory that is gone or
+        full. The record, the predictions and, if asked for, the model are on the disk when the
+        iterator ends. ``failing`` keeps the record of a trial whose iterator raised.
+        """
+        use_threads(self.runtime.threads)
+        on_cpu = resolve_device(self.runtime.device).type == "cpu"
+        with held_to(self.runtime.memory if on_cpu else None):
+            # Without the run directory there would seem to be no checkpoint to go on from.
+            yield from self._kept("checkpoints", self.layout.pull)
+            self._report("preparing")
+            yield from self._run(self._prepare())
+
+    def _run(self, loop: TrainingLoop) -> Iterator[Progress]:
+        self.loop = loop
+        self._tracking.begin(loop.state.history)
+        loop.evaluates = lambda: self._report("evaluating")
+        saved = time.monotonic()
+        for _ in loop.run():
+            self._tracking.follow(loop.state.history)
+            now = time.monotonic()
+            every = self.runtime.checkpoint_every
+            if every and now - saved >= every and not loop.done:
+                self._checkpoint(loop)
+                saved = time.monotonic()
+            self._report("training")
+            yield self.progress()
+        self._tracking.follow(loop.state.history)
+        if self.config.goes_on:
+            self._checkpoint(loop)
+        yield from self._finish(loop)
+
+    def progress(self, phase: Phase = "training") -> Progress:
+        """Where training stands."""
+        note = self._tracking.noted(self.note)
+        return progress_of(self.loop, self.config, note, phase)
+
+    def failing(self, error: Exception) -> Iterator[Progress]:
+        """Keep the record of this trial after ``error`` ended it; yields as ``run`` does.
+
+        Where it cannot be kept, ``record`` says so too, and a continued run trains the trial again.
+        """
+        status = "diverged" if isinstance(error, DivergedError) else "failed"
+        if does_not_fit(error) or (error.__cause__ and does_not_fit(error.__cause__)):
+            error = too_large("the model or its data")
+        message = " ".join(str(error).split()) or type(error).__name__
+        if not isinstance(error, OneOrManyError):
+            message = f"{type(error).__name__}: {message}"
+        if self.loop is None:
+            # Trackers show also what failed before its first step.
+            self._tracking.begin(())
+        record = self._record(status=status, error=message)
+        patience = 0.0 if isinstance(error, StorageError) else None
+        try:
+            yield from self._kept("its record", lambda: self._conclude(record), patience)
+        except (OSError, StorageError) as unkept:
+            if not isinstance(error, StorageError):
+                record = record.model_copy(update={"error": f"{message}; no record: {unkept}"})
+        self._ended(record)
+
+    def _conclude(self, record: TrialRecord) -> None:
+        self._tracking.keep(record.history)
+        write_record(self.layout, record)
+        conclude(self.layout, record, keep=self.runtime.keep_checkpoints)
+
+    def stop(self) -> None:
+        """Say that a scheduler ended this trial before its time; it is not gone on with."""
+        self._tracking.finish("stopped")
+
+    def _ended(self, record: TrialRecord) -> None:
+        self.record = record
+        self._tracking.finish(record.status)
+
+    def _kept(
+        self, what: str, write: Callable[[], object], patience: float | None = None
+    ) -> Iterator[Progress]:
+        """``Storage.keep``, seen from outside as a trial that waits."""
+        for note in self.storage.keep(what, write, patience):
+            self.note = note
+            yield self.progress()
+        self.note = ""
+
+    def _checkpoint(self, loop: TrainingLoop) -> None:
+        """Save; where that is impossible, training goes on and tries again the next time."""
+        try:
+            folder, key = self.layout.checkpoints(self.config.key), self.config.key
+            self.storage.once(lambda: save_checkpoint(folder, key, loop))
+            self.note = ""
+        except (CheckpointError, StorageError) as error:
+            self.checkpoints_failed += 1
+            self.note = f"not saved, trying again in {self.runtime.checkpoint_every:g} s: {error}"
+
+    def _prepare(self) -> TrainingLoop:
+        config, runtime = self.config, self.runtime
+        device = resolve_device(runtime.device)
+        deterministic(device)
+        hold_to_share(device, runtime.gpu)
+        self.device = str(device)
+        self.precision = resolve_precision(config.training.precision, device)
+        self.tasks = load_data(config, runtime.glue_dir)
+        loop = assemble(config, runtime, self.tasks, device, self.precision)
+        if runtime.resume_from is not None:
+            load_checkpoint(Path(runtime.resume_from), config.key, loop)
+        elif runtime.checkpoint_every:
+            load_newest(self.layout.checkpoints(config.key), config.key, loop)
+        loop.state.interruptions += loop.state.step > 0
+        if loop.state.step == 0:
+            self._inherit(loop)
+        loop.accumulation.heed(read_kills(self.layout, config.key), loop.state.step + 1)
+        return loop
+
+    def _inherit(self, loop: TrainingLoop) -> None:
+        """Go on where an earlier segment ended; where it left nothing, all of it is trained again.
+
+        The numbers are the same.
+        """
+        earlier = self.config.earlier
+        if earlier is None:
+            return
+        if load_newest(self.layout.checkpoints(earlier.key), earlier.key, loop) is not None:
+            state = loop.state
+            state.inherited, state.inherited_seconds = state.examples, state.train_seconds
+            state.interruptions = 0
+
+    def _finish(self, loop: TrainingLoop) -> Iterator[Progress]:
+        evaluations = loop.finish()
+        if not loop.state.history and not self.config.goes_on:
+            raise CheckpointError(f"{self.config.title}: ended without an evaluation")
+        path = self.layout.predictions(self.config.key)
+        yield from self._kept("predictions", lambda: write_predictions(path, evaluations))
+        yield from self._leave(loop)
+        if self.runtime.save_model and not self.config.goes_on:
+            yield from self._kept("the model", lambda: self._save_model(loop))
+        reported = loop.reported_epoch
+        splits = [epoch.splits for epoch in loop.state.history if epoch.epoch == reported]
+        record = self._record(
+            status="finished",
+            results=(splits[0] if splits else {})
+            | {
+                split: {task: evaluation.result for task, evaluation in tasks.items()}
+                for split, tasks in evaluations.items()
+            },
+            reported_epoch=reported,
+            stop_reason="early_stopping" if loop.state.stopped_early else "budget",
+        )
+        yield from self._kept("its record", lambda: self._conclude(record))
+        self._ended(record)
+
+    def _leave(self, loop: TrainingLoop) -> Iterator[Progress]:
+        """What trials that come after this one need of it."""
+        if "teaching" in self.runtime.leaves:
+            said, path = loop.taught(), self.layout.teaching(self.config.key)
+            yield from self._kept("predictions on train", lambda: write_teaching(path, said))
+        if "weights" in self.runtime.leaves:
+            target = self.layout.weights(self.config.key)
+            yield from self._kept("weights", lambda: write_weights(target, loop.model))
+
+    def _save_model(self, loop: TrainingLoop) -> None:
+        save_classifier(
+            self.layout.model(self.config.key),
+            loop.model,
+            load_tokenizer(self.config.model),
+            {
+                "arm": self.config.arm_name,
+                "key": self.config.key,
+                "tasks": {name: list(data.labels) for name, data in self.tasks.items()},
+            },
+        )
+
+    def _record(self, **content: Any) -> TrialRecord:
+        if self.loop is not None:
+            state = self.loop.state
+            content |= {
+                "history": tuple(state.history),
+                "parameters": self.loop.model.parameters_count,
+                "trained_parameters": self.loop.model.trained_count,
+                "steps": state.step,
+                "examples": state.examples,
+                "inherited": state.inherited,
+                "train_seconds": state.train_seconds,
+                "inherited_seconds": state.inherited_seconds,
+                "eval_seconds": state.eval_seconds,
+                "accumulation": tuple(self.loop.accumulation.changes),
+                "interruptions": state.interruptions,
+            }
+        return TrialRecord(
+            key=self.config.key,
+            title=self.config.title,
+            config=self.config,
+            origins={name: data.origin for name, data in self.tasks.items()},
+            labels={name: data.labels for name, data in self.tasks.items()},
+            examples_per_split={
+                name: {split: len(examples) for split, examples in data.splits.items()}
+                for name, data in self.tasks.items()
+            },
+            device=self.device,
+            precision=self.precision,
+            threads=self.runtime.threads,
+            checkpoints_failed=self.checkpoints_failed,
+            host=platform.node(),
+            started=self.started.isoformat(timespec="seconds"),
+            finished=datetime.now(UTC).isoformat(timespec="seconds"),
+            **content,
+        )
+
+
+def run_trial(
+    config: TrialConfig,
+    runtime: Runtime,
+    report: Callable[[Trial, Progress], None] | None = None,
+) -> Trial:
+    """Run a whole trial in this process; its errors are raised after they are recorded.
+
+    The run directory is made if it is not there; a trial itself never makes it.
+    """
+    Path(runtime.output_dir).mkdir(parents=True, exist_ok=True)
+    trial = Trial(config, runtime)
+    try:
+        for progress in trial.run():
+            if report is not None:
+                report(trial, progress)
+    except Exception as error:
+        for progress in trial.failing(error):
+            if report is not None:
+                report(trial, progress)
+        raise
+    return trial
