@@ -29,8 +29,9 @@ import psutil
 from rich.console import Console
 
 from benchmarks import stub
-from orchestrator.commands.run import expected_of, report
+from orchestrator.commands.run import report
 from orchestrator.config.experiment import load_experiment
+from orchestrator.execution.stages import expected_of
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.monitor.state import GridProgress
 from orchestrator.planning.pending import leaves_of

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from trainables.config.task import TaskConfig
 from trainables.config.trial import (
     LimitsConfig,
     ModelConfig,
@@ -16,7 +17,6 @@ from trainables.config.trial import (
     TrialConfig,
 )
 from trainables.data.sources import load_task
-from trainables.data.task import TaskConfig
 from trainables.results.record import TrialRecord, read_record
 from trainables.trial.trial import Trial, run_trial
 

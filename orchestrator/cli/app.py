@@ -2,17 +2,22 @@
 
 import io
 import json
-import os
 import sys
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table as RichTable
 
-from orchestrator.cli.console import conclude, conclude_tuning, one_line, say, told_how_to_continue
+from orchestrator.cli.console import (
+    conclude,
+    conclude_tuning,
+    make_console,
+    one_line,
+    say,
+    told_how_to_continue,
+)
 from orchestrator.cli.submit import submit
 from trainables.errors import InputError, OneOrManyError
 
@@ -219,12 +224,6 @@ def train(
 
 
 app.command()(submit)
-
-
-def make_console() -> Console:
-    """Standard output; a pipe or file gets lines of a width that shows the table whole."""
-    asked = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
-    return Console(width=None if asked else 120)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,5 +1,6 @@
 """The end of a command: what it shows, what it says on standard error, its exit code."""
 
+import os
 import shlex
 import sys
 from collections.abc import Iterator
@@ -83,3 +84,9 @@ def one_line(message: object) -> str:
     """
     shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in redacted(str(message)))
     return shown if len(shown) <= 1000 else shown[:997] + "..."
+
+
+def make_console() -> Console:
+    """Standard output; a pipe or file gets lines of a width that shows the table whole."""
+    asked = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
+    return Console(width=None if asked else 120)

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.cli.console import make_console, one_line, say
+
 
 def submit(
     preset: Annotated[str, typer.Argument(help="demo, quick, full ... or a .yaml file")],
@@ -37,8 +39,6 @@ def submit(
     # The imports that follow take seconds; a typing error is told before.
     experiment = load(preset, space, overrides)
     request = make_request(experiment, preset, overrides, space, run_dir, sys.argv[1:])
-    from orchestrator.cli.app import make_console
-    from orchestrator.cli.console import one_line, say
     from orchestrator.submit.submit import submit as send
 
     raise typer.Exit(

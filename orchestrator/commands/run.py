@@ -10,12 +10,10 @@ from rich.console import Console
 
 from orchestrator.config.experiment import ExperimentConfig, load_experiment
 from orchestrator.execution.ray.preflight import check_nodes
+from orchestrator.execution.stages import run_stages
 from orchestrator.execution.tracking import publish_report, tracked
-from orchestrator.monitor.live_view import LiveView
-from orchestrator.monitor.state import Expected, GridProgress, TrialState, cell_name
-from orchestrator.planning.dependencies import stages
 from orchestrator.planning.disk import check_room, disk_use
-from orchestrator.planning.pending import clear_leaves, failed, leaves_of, unfinished, what_it_lacks
+from orchestrator.planning.pending import clear_leaves, unfinished
 from orchestrator.planning.plan import Plan, PlannedTrial, largest, make_plan
 from orchestrator.planning.resources import Node, TrialResources, feasible, this_machine
 from orchestrator.report.render import FORMATS, write_tables
@@ -25,7 +23,7 @@ from orchestrator.run_dir.directory import describe, read_plan, taken
 from orchestrator.run_dir.remote import Where, layout_at, opened
 from trainables.data.token_cache import check_cache_dir
 from trainables.errors import RunDirectoryError
-from trainables.results.record import TrialRecord, read_records, write_record
+from trainables.results.record import TrialRecord, read_records
 from trainables.storage.object_store import is_url
 from trainables.storage.run_dir import RunDir
 from trainables.trial.progress import read_progress
@@ -125,42 +123,6 @@ def run_experiment(
         outcome = report(layout)
         publish_report(experiment, layout, console)
         return replace(outcome, trained=len(waiting))
-
-
-def run_stages(
-    waiting: list[PlannedTrial],
-    experiment: ExperimentConfig,
-    plan: Plan,
-    layout: RunDir,
-    resources: TrialResources,
-    console: Console,
-) -> None:
-    """Run trials after those that they need; one whose forerunner failed fails for that reason."""
-    from orchestrator.execution.tune_executor import run_trials
-
-    expected = [expected_of(trial) for trial in waiting]
-    leaves = leaves_of(plan.trials)
-    with LiveView(GridProgress(expected, resources.slots), console) as view:
-        for stage in stages(waiting):
-            records = read_records(layout, {})
-            ready = []
-            for trial in stage:
-                reason = what_it_lacks(trial, records)
-                if reason is None:
-                    ready.append(trial)
-                    continue
-                write_record(layout, failed(trial, reason))
-                layout.publish(layout.record(trial.key))
-                view.finish(trial.key, TrialState.FAILED, reason)
-            if ready:
-                run_trials(ready, experiment, layout, resources, plan.glue_dir, leaves, view)
-
-
-def expected_of(trial: PlannedTrial) -> Expected:
-    """A planned trial as the live view counts it."""
-    config = trial.config
-    cell = cell_name(config.arm_name, config.model_name, tuned=config.tuned)
-    return Expected(trial.key, config.title, config.model_name, trial.expected_examples, group=cell)
 
 
 def report(run_dir: Where) -> Outcome:

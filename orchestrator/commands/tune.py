@@ -7,9 +7,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator.commands.run import run_stages
 from orchestrator.commands.tune_report import TuningOutcome, report_tuning
 from orchestrator.config.search import TunedExperimentConfig, load_tuned_experiment
+from orchestrator.execution.stages import run_stages
 from orchestrator.execution.tracking import publish_report, tracked
 from orchestrator.planning.disk import check_room, disk_use
 from orchestrator.planning.pending import clear_leaves, unfinished

@@ -20,9 +20,9 @@ from search_spaces.presets import load_values
 from trainables.config.arms import ArmConfig
 from trainables.config.base import Settings
 from trainables.config.explain import nearest, validated
+from trainables.config.task import TaskConfig
 from trainables.config.tracking import MlflowConfig, TrackerName, WandbConfig
 from trainables.config.trial import LimitsConfig, ModelConfig, SelectionConfig, TrainingConfig
-from trainables.data.task import TaskConfig
 from trainables.errors import ConfigError
 from trainables.results.record import TOGETHER
 

@@ -8,6 +8,7 @@ from orchestrator.config.experiment import ExperimentConfig, SingleTrialConfig
 from orchestrator.planning.dependencies import start_of, teachers_of
 from trainables.config.arms import NaiveConcatArm, SharedEncoderArm
 from trainables.config.explain import nearest, validated
+from trainables.config.task import TaskConfig
 from trainables.config.trial import (
     LimitsConfig,
     ModelConfig,
@@ -16,7 +17,7 @@ from trainables.config.trial import (
     TrialConfig,
 )
 from trainables.data.sources import choose_source, load_task
-from trainables.data.task import TaskConfig, TaskData
+from trainables.data.task import TaskData
 from trainables.errors import ConfigError
 
 Config = ExperimentConfig | SingleTrialConfig

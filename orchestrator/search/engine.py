@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from rich.console import Console
 
-from orchestrator.commands.run import run_stages
+from orchestrator.execution.stages import run_stages
 from orchestrator.planning.disk import check_room, disk_use
 from orchestrator.planning.pending import leaves_of, remove_leaves, unfinished
 from orchestrator.planning.plan import PlannedTrial, largest

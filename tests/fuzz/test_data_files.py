@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from tests.fuzz.campaign import Campaign, accepted
 from tests.fuzz.damage import REPLACED, VALUES, damaged, replace
+from trainables.config.task import TaskConfig
 from trainables.config.trial import LimitsConfig
 from trainables.data.sources import load_task
-from trainables.data.task import TaskConfig, TaskData
+from trainables.data.task import TaskData
 
 ENDINGS = ("csv", "tsv", "jsonl", "parquet")
 ROWS = [

@@ -18,9 +18,9 @@ from tests.trials import (
     trial_config,
     weights,
 )
+from trainables.config.task import TaskConfig
 from trainables.config.trial import LimitsConfig, SelectionConfig, TrialConfig
 from trainables.data.sources import load_task
-from trainables.data.task import TaskConfig
 from trainables.errors import CheckpointError, DataError, DivergedError
 from trainables.models.saved import load_classifier
 from trainables.results.metrics import scores

@@ -20,8 +20,8 @@ from pydantic import (
 from trainables.config.arms import ArmConfig
 from trainables.config.base import Settings
 from trainables.config.schedules import Segment, SettingChange
+from trainables.config.task import TaskConfig
 from trainables.config.tracking import MlflowConfig, TrackerName, WandbConfig
-from trainables.data.task import TaskConfig
 
 CODE_SCHEMA = 2
 """Raised whenever a change of the code changes the numbers that a trial gives."""

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from trainables.config.task import TaskConfig
 from trainables.data.reading import read_bytes, read_text
 from trainables.data.rows import Rows, column_indices, suggestion, to_splits
 from trainables.data.splits import RawTask
-from trainables.data.task import TaskConfig
 from trainables.errors import DataError
 
 Reader = Callable[[Path, str, str, TaskConfig], Rows]

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from trainables.config.task import TaskConfig
 from trainables.data.reading import read_text
 from trainables.data.splits import RawTask
-from trainables.data.task import Split, TaskConfig
+from trainables.data.task import Split
 from trainables.errors import DataError
 
 KEY = "data.glue_dir"

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from trainables.config.task import HubSource, TaskConfig
 from trainables.data.rows import Rows, column_indices, suggestion, to_splits
 from trainables.data.splits import RawTask
-from trainables.data.task import HubSource, TaskConfig
 from trainables.errors import DataError
 
 PROBE_SECONDS = 5.0

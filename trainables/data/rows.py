@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from trainables.data.task import Split, TaskConfig
+from trainables.config.task import TaskConfig
+from trainables.data.task import Split
 from trainables.errors import DataError
 
 

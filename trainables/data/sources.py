@@ -7,12 +7,13 @@ registry below and a field of that name in ``TaskConfig``.
 import math
 from collections.abc import Callable
 
+from trainables.config.task import TaskConfig
 from trainables.config.trial import LimitsConfig
 from trainables.data.files import load as load_files
 from trainables.data.glue_dir import load as load_glue_dir
 from trainables.data.hub import load as load_hub
 from trainables.data.splits import RawTask, cap, carve, check, fingerprint, in_both_orders
-from trainables.data.task import TaskConfig, TaskData
+from trainables.data.task import TaskData
 from trainables.errors import DataError
 
 Loader = Callable[[str, TaskConfig, str | None], RawTask]

@@ -9,8 +9,8 @@ from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedMode
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 from trainables.config.trial import ModelConfig
+from trainables.models.files import problem
 from trainables.models.quiet import quiet
-from trainables.models.source import problem
 
 MAX_LAYERS = 1000
 """More than any encoder has; each takes time to make, even without weights."""

@@ -10,8 +10,9 @@ from transformers import PretrainedConfig, PreTrainedModel
 from trainables.config.trial import ModelConfig
 from trainables.errors import EncoderError
 from trainables.models.architecture import fresh_model, has_pooler, read_architecture
+from trainables.models.files import file_names, problem, weight_files
 from trainables.models.quiet import quiet
-from trainables.models.source import Source, file_names, locate, problem, weight_files
+from trainables.models.source import Source, locate
 from trainables.models.tokenizer import read_tokenizer
 
 

@@ -20,8 +20,9 @@ from trainables.models.architecture import (
     read_architecture,
 )
 from trainables.models.check import EncoderInfo, check_encoder
+from trainables.models.files import problem
 from trainables.models.quiet import quiet
-from trainables.models.source import locate, problem
+from trainables.models.source import locate
 from trainables.models.tokenizer import load_tokenizer
 from trainables.seeding import derive_seed
 

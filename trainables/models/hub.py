@@ -12,8 +12,8 @@ from typing import Any
 from trainables.config.trial import ModelConfig
 from trainables.errors import EncoderError
 from trainables.models.embedded import ALIASES
+from trainables.models.files import did_you_mean, file_names, lacking, problem, weight_files
 from trainables.models.quiet import quiet
-from trainables.models.source import did_you_mean, file_names, lacking, problem, weight_files
 
 ANSWER_SECONDS = 5.0
 """How long the Hub may take to answer the first question."""

@@ -3,28 +3,16 @@
 Whatever the origin, everything later reads a plain local folder: no library asks the Hub again.
 """
 
-import difflib
 import re
-from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 
 from trainables.config.trial import ModelConfig
-from trainables.errors import EncoderError
 from trainables.models.embedded import ALIASES, check_embedded, embedded_folder
-
-TOKENIZER_FILES = (
-    {"tokenizer.json"},
-    {"vocab.txt"},
-    {"vocab.json", "merges.txt"},
-    {"spm.model"},
-    {"spiece.model"},
-    {"sentencepiece.bpe.model"},
-)
-"""Sets of files, any of which makes a tokenizer."""
+from trainables.models.files import did_you_mean, file_names, lacking, problem
+from trainables.models.hub import fetch
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
-_SHARD = re.compile(r"model-\d{5}-of-(\d{5})\.safetensors")
 
 
 @dataclass(frozen=True)
@@ -40,11 +28,6 @@ class Source:
     folder: Path
     origin: str
     repository: str | None = None
-
-
-def problem(model: ModelConfig, key: str, text: str) -> EncoderError:
-    """An error that names a key of the model's configuration and its value."""
-    return EncoderError(f"{key}={getattr(model, key)}: {text}")
 
 
 def locate(model: ModelConfig, *, download_weights: bool) -> Source:
@@ -87,8 +70,6 @@ def locate(model: ModelConfig, *, download_weights: bool) -> Source:
                 f"folder{did_you_mean(model.encoder)}",
             )
 
-    from trainables.models.hub import fetch
-
     folder = fetch(model, repository, weights=weights, download_weights=download_weights)
     return Source(folder, f"Hub {repository}", repository)
 
@@ -96,41 +77,3 @@ def locate(model: ModelConfig, *, download_weights: bool) -> Source:
 def _no_revision(model: ModelConfig, why: str) -> None:
     if model.revision is not None:
         raise problem(model, "revision", f"only a Hub model has revisions, {why}; leave it out")
-
-
-def did_you_mean(value: str) -> str:
-    """The nearest alias as the end of a message about an unknown encoder, or nothing."""
-    matches = [] if value in ALIASES else difflib.get_close_matches(value.lower(), ALIASES, n=1)
-    return f"; did you mean {matches[0]}?" if matches else ""
-
-
-def file_names(folder: Path) -> set[str]:
-    """Names of the files (not the folders) in ``folder``."""
-    return {path.name for path in folder.iterdir() if path.is_file()}
-
-
-def lacking(names: Set[str], *, weights: bool) -> str | None:
-    """What a set of file names lacks to be an encoder, as the end of a sentence, or ``None``."""
-    if "config.json" not in names:
-        return "has no config.json, so it is no transformers model"
-    if not any(files <= names for files in TOKENIZER_FILES):
-        return "has no tokenizer (tokenizer.json); save one there with tokenizer.save_pretrained"
-    if not weights or weight_files(names):
-        return None
-    if any(name.endswith((".bin", ".h5", ".msgpack", ".ckpt")) for name in names):
-        return (
-            "has weights, but not as safetensors, and other formats can run code; convert them "
-            "with model.save_pretrained or choose a revision that has model.safetensors"
-        )
-    return "has no complete weights (model.safetensors); set weights to random or add them"
-
-
-def weight_files(names: Set[str]) -> list[str]:
-    """The safetensors files that hold the weights, in order; empty if one of them is missing."""
-    if "model.safetensors" in names:
-        return ["model.safetensors"]
-    shards = sorted(name for name in names if _SHARD.fullmatch(name))
-    complete = shards and all(
-        int(match[1]) == len(shards) for match in map(_SHARD.fullmatch, shards) if match
-    )
-    return shards if complete and "model.safetensors.index.json" in names else []

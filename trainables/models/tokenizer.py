@@ -7,8 +7,9 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from trainables.config.trial import ModelConfig
 from trainables.models.architecture import read_architecture
+from trainables.models.files import problem
 from trainables.models.quiet import quiet
-from trainables.models.source import locate, problem
+from trainables.models.source import locate
 
 
 def load_tokenizer(model: ModelConfig) -> PreTrainedTokenizerBase:

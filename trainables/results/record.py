@@ -17,8 +17,8 @@ from pydantic import (
 
 from trainables.atomic import read_whole, write_text
 from trainables.config.base import Settings
+from trainables.config.task import TaskConfig
 from trainables.config.trial import TrialConfig
-from trainables.data.task import TaskConfig
 from trainables.errors import RunDirectoryError
 from trainables.results.metrics import macro, pooled, scores
 from trainables.secrets import redacted

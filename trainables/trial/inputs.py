@@ -3,9 +3,10 @@
 from functools import lru_cache
 from pathlib import Path
 
+from trainables.config.task import TaskConfig
 from trainables.config.trial import LimitsConfig, Runtime, TrialConfig
 from trainables.data.sources import load_task
-from trainables.data.task import TaskConfig, TaskData
+from trainables.data.task import TaskData
 from trainables.data.tokens import TokenSplit, tokenize_task
 from trainables.errors import DataError
 from trainables.models.encoder import load_tokenizer

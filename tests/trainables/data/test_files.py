@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from trainables.config.task import TaskConfig
 from trainables.data.files import load
-from trainables.data.task import TaskConfig
 from trainables.errors import DataError
 
 ROWS = [("good, very", "pos"), ('a "quoted" word', "neg"), ("two\nlines", "pos"), ("naïve", "neg")]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from trainables.config.task import TaskConfig
 from trainables.data.glue_dir import load
-from trainables.data.task import TaskConfig
 from trainables.errors import DataError
 
 FIELDS = {"CoLA": ("s",), "SST-2": ("s",), "MRPC": ("a", "b")}

@@ -18,14 +18,14 @@ import pytest
 
 from tests.conftest import PROJECT
 from tests.trainables.data.hub_server import CARD, COMMIT
+from trainables.config.task import TaskConfig
 from trainables.data.hub import load
-from trainables.data.task import TaskConfig
 from trainables.errors import DataError
 
 ASK = """
 import json, sys, time
 from trainables.data.hub import load
-from trainables.data.task import TaskConfig
+from trainables.config.task import (TaskConfig)
 answers = []
 for hub in json.loads(sys.argv[1]):
     begin = time.perf_counter()

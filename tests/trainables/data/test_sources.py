@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from trainables.config.task import TaskConfig
 from trainables.config.trial import LimitsConfig
 from trainables.data.sources import choose_source, load_task
-from trainables.data.task import Split, TaskConfig, TaskData
+from trainables.data.task import Split, TaskData
 from trainables.errors import DataError
 
 OFFERS = {

@@ -21,7 +21,7 @@ LOCATE = """
 import sys
 from trainables.config import ModelConfig
 from trainables.errors import EncoderError
-from trainables.models.source import locate
+from trainables.models.source import (locate)
 for text in sys.argv[1:]:
     try:
         print(locate(ModelConfig.model_validate_json(text), download_weights=False))
