@@ -194,7 +194,7 @@ def _sampled(progress: GridProgress, samples: Samples) -> Iterator[None]:
     def sample() -> None:
         while True:
             counts = progress.counts()
-            samples.ended.append(sum(n for state, n in counts.items() if state.is_finished))
+            samples.ended.append(sum(n for state, n in counts.items() if state.is_finished()))
             samples.megabytes.append(process.memory_info().rss / 1e6)
             if ended.wait(0.5):
                 return

@@ -8,7 +8,7 @@ import torch
 
 PROJECT = Path(__file__).resolve().parents[1]
 
-pytest_plugins = ["tests.fuzz.totals", "tests.object_store"]
+pytest_plugins = ["tests.helpers.fuzz_totals", "tests.helpers.object_store"]
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Two workers that each take all cores would be slower than one.
@@ -48,6 +48,6 @@ def glue_dir() -> Path:
 @pytest.fixture(scope="session")
 def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a tiny, randomly initialised BERT (2 layers, 32 wide, 64 positions)."""
-    from tests.tiny_models import build
+    from tests.helpers.tiny_models import build
 
     return build("bert", tmp_path_factory.mktemp("models") / "tiny-bert")

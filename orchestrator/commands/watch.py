@@ -15,13 +15,14 @@ from rich.text import Text
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.monitor.run_reader import RunReader
 from orchestrator.monitor.screen import SILENT_SECONDS
-from orchestrator.monitor.state import GridProgress, TrialState
+from orchestrator.monitor.state import GridProgress
 from orchestrator.run_dir.lock import BEAT_SECONDS, LOCK, STALE_SECONDS, read_lock
 from orchestrator.run_dir.lock_owner import COMMAND, LockOwner
 from orchestrator.search.ledger_reader import ObservedSearch
 from orchestrator.text import plain
 from search_spaces.yaml_files import read_yaml
 from trainables.errors import ConfigError, RunDirectoryError
+from trainables.results.status import TrialStatus
 from trainables.secrets import redacted
 from trainables.storage.run_dir import RunDir
 
@@ -116,7 +117,7 @@ class Watch:
             if self._planned.newest > self._search.newest:
                 self._search.end(view)
         progress = view.progress
-        progress.slots = max(progress.slots, progress.counts()[TrialState.RUNNING])
+        progress.slots = max(progress.slots, progress.counts()[TrialStatus.RUNNING])
 
     @property
     def _folders(self) -> list[RunReader]:
@@ -145,7 +146,7 @@ class Watch:
     def ended(self, view: LiveView) -> bool:
         """Whether all trials that are known have ended."""
         counts = view.progress.counts()
-        open_ = counts[TrialState.PENDING] + counts[TrialState.RUNNING]
+        open_ = counts[TrialStatus.PENDING] + counts[TrialStatus.RUNNING]
         return bool(view.progress.trials) and not open_
 
     def failed(self, view: LiveView) -> bool:

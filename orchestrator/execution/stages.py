@@ -5,12 +5,13 @@ from rich.console import Console
 from orchestrator.config.experiment import ExperimentConfig
 from orchestrator.execution.tune_executor import run_trials
 from orchestrator.monitor.live_view import LiveView
-from orchestrator.monitor.state import Expected, GridProgress, TrialState, cell_name
+from orchestrator.monitor.state import Expected, GridProgress, cell_name
 from orchestrator.planning.dependencies import stages
 from orchestrator.planning.pending import failed, leaves_of, what_it_lacks
 from orchestrator.planning.plan import Plan, PlannedTrial
 from orchestrator.planning.resources import TrialResources
 from trainables.results.record import read_records, write_record
+from trainables.results.status import TrialStatus
 from trainables.storage.run_dir import RunDir
 
 
@@ -36,7 +37,7 @@ def run_stages(
                     continue
                 write_record(layout, failed(trial, reason))
                 layout.publish(layout.record(trial.key))
-                view.finish(trial.key, TrialState.FAILED, reason)
+                view.finish(trial.key, TrialStatus.FAILED, reason)
             if ready:
                 run_trials(ready, experiment, layout, resources, plan.glue_dir, leaves, view)
 

@@ -24,13 +24,13 @@ from orchestrator.execution.tune_hooks import (
     why,
 )
 from orchestrator.monitor.live_view import LiveView
-from orchestrator.monitor.state import TrialState
 from orchestrator.planning.pending import Leaves, failed
 from orchestrator.planning.plan import PlannedTrial
 from orchestrator.planning.resources import TrialResources
 from trainables.atomic import write_text
 from trainables.config.trial import Runtime
 from trainables.results.record import TrialRecord, read_kills, write_record
+from trainables.results.status import TrialStatus
 from trainables.storage.run_dir import RunDir
 from trainables.training.checkpoint import checkpoints
 from trainables.training.memory import GB
@@ -254,7 +254,7 @@ class TuneCallback(tune.Callback):
             # Read off the clock of the view: that of the trial's machine may be another, or jump.
             self._view.update(key, {**result, "time": self._view.now()})
         if "status" in result:
-            self._view.finish(key, TrialState(result["status"]), result["error"])
+            self._view.finish(key, TrialStatus(result["status"]), result["error"])
         # ``retries`` counts deaths in a row: a checkpoint since the last one shows progress.
         died = trial.run_metadata.num_failures > 0
         if died and self._newest(key) not in (None, self._at_death.get(key)):
@@ -289,4 +289,4 @@ class TuneCallback(tune.Callback):
         reason = why(trial)
         self._waiting.append(failed(self._trials[key], reason))
         self._try_to_write()
-        self._view.finish(key, TrialState.FAILED, reason)
+        self._view.finish(key, TrialStatus.FAILED, reason)

@@ -15,8 +15,9 @@ from rich.text import Text
 
 from orchestrator.monitor.log_snapshot import asked_for, line_of
 from orchestrator.monitor.screen import drawn
-from orchestrator.monitor.state import Expected, GridProgress, TrialProgress, TrialState
+from orchestrator.monitor.state import Expected, GridProgress, TrialProgress
 from orchestrator.text import clock, plain
+from trainables.results.status import TrialStatus
 from trainables.secrets import redacted
 
 
@@ -145,7 +146,7 @@ class LiveView:
     def finish(
         self,
         key: str,
-        state: TrialState,
+        state: TrialStatus,
         reason: str = "",
         at: float | None = None,
         took: float | None = None,
@@ -163,7 +164,7 @@ class LiveView:
             self.progress.finish(key, state, self.now() if at is None else at)
             trial = self.progress.trials[key]
         line = f"{state.value} {trial.expected.title}{_ending(trial, reason, took)}"
-        self._say(line, always=state in (TrialState.FAILED, TrialState.DIVERGED))
+        self._say(line, always=state in (TrialStatus.FAILED, TrialStatus.DIVERGED))
 
     def tick(self) -> None:
         """Print a summary line where one is due; the live view redraws by itself."""
@@ -177,13 +178,13 @@ class LiveView:
     def summary(self) -> str:
         """How far the grid is, in one line."""
         counts = self.progress.counts()
-        done = sum(n for state, n in counts.items() if state.is_finished)
-        other = (TrialState.STOPPED, TrialState.FAILED, TrialState.DIVERGED)
+        done = sum(n for state, n in counts.items() if state.is_finished())
+        other = (TrialStatus.STOPPED, TrialStatus.FAILED, TrialStatus.DIVERGED)
         bad = [f"{counts[state]} {state.value}" for state in other]
         parts = [
             f"{done} of {len(self.progress.trials)} done",
-            f"{counts[TrialState.RUNNING]} running",
-            f"{counts[TrialState.PENDING]} left",
+            f"{counts[TrialStatus.RUNNING]} running",
+            f"{counts[TrialStatus.PENDING]} left",
             *(text for text in bad if not text.startswith("0 ")),
         ]
         elapsed = 0.0 if self.began is None else max(0.0, self.now() - self.began)

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from orchestrator.monitor.live_view import LiveView
-from orchestrator.monitor.state import Expected, TrialState, cell_name
+from orchestrator.monitor.state import Expected, cell_name
 from trainables.atomic import read_whole
 from trainables.results.metrics import macro, scores
 from trainables.results.record import read_sealed
+from trainables.results.status import TrialStatus
 from trainables.storage.run_dir import RunDir
 from trainables.trial.progress import Progress, read_progress
 
@@ -56,7 +57,7 @@ class RunReader:
 
     def failed(self, view: LiveView) -> list[str]:
         """Keys of the trials that have ended and have no result."""
-        bad = (TrialState.FAILED, TrialState.DIVERGED)
+        bad = (TrialStatus.FAILED, TrialStatus.DIVERGED)
         return [key for key in self.keys if view.progress.trials[key].state in bad]
 
     def _plan(self, view: LiveView) -> None:
@@ -81,8 +82,8 @@ class RunReader:
         """What the running trials say of themselves."""
         for path in self._files(self.layout.progress_folder):
             trial = view.progress.trials.get(path.stem)
-            again = trial is not None and trial.state is TrialState.FAILED
-            if trial is not None and trial.state.is_finished and not again:
+            again = trial is not None and trial.state is TrialStatus.FAILED
+            if trial is not None and trial.state.is_finished() and not again:
                 continue
             # Also what nobody asks for is heard: it is no silence.
             if not self.changed(path) or trial is None:
@@ -96,7 +97,7 @@ class RunReader:
                 if path.exists():
                     self.damaged[path] = "no progress can be read from it"
                 continue
-            if trial.state is not TrialState.RUNNING:
+            if trial.state is not TrialStatus.RUNNING:
                 view.start(path.stem)
             self._told(view, path.stem, word, written)
 
@@ -110,7 +111,7 @@ class RunReader:
         """How trials have ended."""
         for path in self._files(self.layout.records):
             trial = view.progress.trials.get(path.stem)
-            if trial is None or trial.state in (TrialState.FINISHED, TrialState.STOPPED):
+            if trial is None or trial.state in (TrialStatus.FINISHED, TrialStatus.STOPPED):
                 continue
             if not self.changed(path):
                 continue
@@ -171,7 +172,7 @@ def _expected(trial: Mapping[str, Any]) -> Expected:
 
 def _ended(view: LiveView, key: str, record: Mapping[str, Any]) -> None:
     """Tell how a trial ended, with its record's own times: its start was perhaps not seen."""
-    state, reason = TrialState(record["status"]), str(record["error"] or "")
+    state, reason = TrialStatus(record["status"]), str(record["error"] or "")
     trial = view.progress.trials[key]
     trained = took = float(record["train_seconds"]) + float(record["eval_seconds"])
     with suppress(ValueError, TypeError):

@@ -12,8 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.monitor.sparkline import ASCII_BARS, BARS, sparkline
-from orchestrator.monitor.state import GridProgress, GroupProgress, TrialProgress, TrialState
+from orchestrator.monitor.state import GridProgress, GroupProgress, TrialProgress
 from orchestrator.text import clock, plain
+from trainables.results.status import TrialStatus
 from trainables.secrets import redacted
 
 SILENT_SECONDS = 60.0
@@ -22,7 +23,7 @@ SILENT_SECONDS = 60.0
 SPARK = 8
 """Characters of a sparkline."""
 
-BAD = (TrialState.FAILED, TrialState.DIVERGED)
+BAD = (TrialStatus.FAILED, TrialStatus.DIVERGED)
 LOG_ROWS = 1000
 """Where nothing scrolls away, of groups and of trials each."""
 
@@ -67,13 +68,13 @@ def _groups(groups: list[GroupProgress], rows: int, width: int, bars: str) -> li
     ranked = sorted(range(len(groups)), key=lambda index: (_rank(groups[index]), index))
     lines: list[list[RenderableType]] = []
     for group in (groups[index] for index in sorted(ranked[:rows])):
-        ended = sum(number for state, number in group.counts.items() if state.is_finished)
+        ended = sum(number for state, number in group.counts.items() if state.is_finished())
         known = group.headlines
         lines.append(
             [
                 group.name,
                 f"{ended}/{group.counts.total()}",
-                str(group.counts[TrialState.RUNNING] or ""),
+                str(group.counts[TrialStatus.RUNNING] or ""),
                 Text(str(sum(group.counts[state] for state in BAD) or ""), style="red"),
                 ProgressBar(total=1.0, completed=group.share, width=6),
                 f"{sum(known) / len(known):.3f}" if known else "",
@@ -87,9 +88,9 @@ def _groups(groups: list[GroupProgress], rows: int, width: int, bars: str) -> li
 
 
 def _rank(group: GroupProgress) -> int:
-    if group.counts[TrialState.RUNNING]:
+    if group.counts[TrialStatus.RUNNING]:
         return 0
-    return 2 if all(state.is_finished for state, number in group.counts.items() if number) else 1
+    return 2 if all(state.is_finished() for state, number in group.counts.items() if number) else 1
 
 
 def _trials(

@@ -7,27 +7,11 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from enum import Enum
 from statistics import fmean
 from typing import Any
 
 from orchestrator.monitor.sparkline import Curves
-
-
-class TrialState(Enum):
-    """Where a trial is in its life."""
-
-    PENDING = "pending"
-    RUNNING = "running"
-    FINISHED = "finished"
-    FAILED = "failed"
-    DIVERGED = "diverged"
-    STOPPED = "stopped"
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether it has ended, well or badly."""
-        return self not in (TrialState.PENDING, TrialState.RUNNING)
+from trainables.results.status import TrialStatus
 
 
 @dataclass(frozen=True)
@@ -68,7 +52,7 @@ class TrialProgress:
     """
 
     expected: Expected
-    state: TrialState = TrialState.PENDING
+    state: TrialStatus = TrialStatus.PENDING
     started: float | None = None
     first: Mapping[str, Any] | None = None
     last: Mapping[str, Any] | None = None
@@ -88,7 +72,7 @@ class TrialProgress:
     @property
     def overhead(self) -> float | None:
         """Seconds of a finished trial before its first word and after its last; else none."""
-        if self.state is not TrialState.FINISHED or self.first is None or self.last is None:
+        if self.state is not TrialStatus.FINISHED or self.first is None or self.last is None:
             return None
         if self.started is None or self.ended is None:
             return None
@@ -98,7 +82,7 @@ class TrialProgress:
     def examples_left(self) -> int:
         """Training examples that it will still see."""
         done = 0 if self.last is None else max(0, self.last["examples"] - self.expected.before)
-        return 0 if self.state.is_finished else max(0, self.expected.examples - done)
+        return 0 if self.state.is_finished() else max(0, self.expected.examples - done)
 
     @property
     def headline(self) -> float | None:
@@ -130,7 +114,7 @@ class GroupProgress:
     """
 
     name: str
-    counts: Counter[TrialState] = field(default_factory=Counter)
+    counts: Counter[TrialStatus] = field(default_factory=Counter)
     headlines: list[float] = field(default_factory=list)
     examples: int = 0
     left: int = 0
@@ -153,7 +137,7 @@ class GridProgress:
         self.trials: dict[str, TrialProgress] = {}
         self.slots = max(1, slots)
         # Kept up to date with each trial, so that what is asked often costs the same for many.
-        self._counts: Counter[TrialState] = Counter()
+        self._counts: Counter[TrialStatus] = Counter()
         self._running: dict[str, Curves] = {}
         self._examples = self._left = 0
         self.expect(expected)
@@ -170,7 +154,7 @@ class GridProgress:
     def start(self, key: str, now: float) -> None:
         """A trial begins to run, or runs again after a failure."""
         expected = self.trials[key].expected
-        self._put(key, TrialProgress(expected, TrialState.RUNNING, started=now))
+        self._put(key, TrialProgress(expected, TrialStatus.RUNNING, started=now))
 
     def update(self, key: str, progress: Mapping[str, Any] | None) -> None:
         """Take what a trial says; nothing (none), a foreign key or an ended trial changes nothing.
@@ -178,11 +162,11 @@ class GridProgress:
         A trial that was not seen to start has started with its first word.
         """
         trial = self.trials.get(key)
-        if trial is None or progress is None or trial.state.is_finished:
+        if trial is None or progress is None or trial.state.is_finished():
             return
         new = replace(
             trial,
-            state=TrialState.RUNNING,
+            state=TrialStatus.RUNNING,
             started=progress["time"] if trial.started is None else trial.started,
             first=trial.first or progress,
             last=progress,
@@ -190,13 +174,13 @@ class GridProgress:
         self._put(key, new)
         self._running[key].add(progress)
 
-    def finish(self, key: str, state: TrialState, now: float) -> None:
+    def finish(self, key: str, state: TrialStatus, now: float) -> None:
         """A trial has ended."""
         self._put(key, replace(self.trials[key], state=state, ended=now))
 
     def interrupt(self, key: str) -> None:
         """A trial runs no more and has not ended; it goes on from what it has said."""
-        self._put(key, replace(self.trials[key], state=TrialState.PENDING))
+        self._put(key, replace(self.trials[key], state=TrialStatus.PENDING))
 
     def _put(self, key: str, new: TrialProgress | None) -> None:
         for trial, sign in ((self.trials.get(key), -1), (new, 1)):
@@ -208,7 +192,7 @@ class GridProgress:
             self.trials.pop(key, None)
         else:
             self.trials[key] = new
-        if new is None or new.state is not TrialState.RUNNING:
+        if new is None or new.state is not TrialStatus.RUNNING:
             self._running.pop(key, None)
         elif new.first is None or key not in self._running:
             self._running[key] = Curves()
@@ -221,9 +205,9 @@ class GridProgress:
         """What a trial that runs now has said so far."""
         return self._running[key]
 
-    def counts(self) -> dict[TrialState, int]:
+    def counts(self) -> dict[TrialStatus, int]:
         """How many trials are in each state."""
-        return {state: self._counts[state] for state in TrialState}
+        return {state: self._counts[state] for state in TrialStatus}
 
     def groups(self) -> list[GroupProgress]:
         """The groups of trials, in the order in which they became known."""
@@ -266,7 +250,7 @@ class GridProgress:
         slots = busy + [0.0] * max(0, self.slots - len(busy))
         heapq.heapify(slots)
         for trial in self.trials.values():
-            if trial.state is TrialState.PENDING:
+            if trial.state is TrialStatus.PENDING:
                 seconds = trial.expected.examples / rates.get(trial.expected.model, general)
                 heapq.heapreplace(slots, slots[0] + seconds + overhead)
         return max(slots)

@@ -4,9 +4,10 @@ from typing import Any
 
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.monitor.run_reader import RunReader
-from orchestrator.monitor.state import Expected, TrialState
+from orchestrator.monitor.state import Expected
 from orchestrator.search.ledger import Event, ScoreReported, SegmentStarted, read_event
 from trainables.results.record import read_sealed
+from trainables.results.status import TrialStatus
 from trainables.storage.run_dir import RunDir
 
 Place = tuple[str, int, int]
@@ -91,7 +92,7 @@ class ObservedSearch(RunReader):
         if isinstance(event, ScoreReported):
             if event.decision == "stop":
                 told = f"{event.score:.3f} at {event.examples:,}"
-                view.finish(event.key, TrialState.STOPPED, told)
+                view.finish(event.key, TrialStatus.STOPPED, told)
             return
         part, number = 0, event.number if not isinstance(event, SegmentStarted) else event.member
         before = 0

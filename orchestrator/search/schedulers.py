@@ -21,13 +21,13 @@ from ray.tune.schedulers import (
 from orchestrator.config.search import TuneConfig
 from orchestrator.execution.tune_hooks import Scheduler
 from orchestrator.monitor.live_view import LiveView
-from orchestrator.monitor.state import TrialState
 from orchestrator.search.ledger import ScoreReported
 from orchestrator.search.plan import Group
 from orchestrator.search.rungs import reached
 from orchestrator.search.study import SearchState
 from orchestrator.search.time_budget import TimeBudget
 from trainables.results.record import read_record
+from trainables.results.status import TrialStatus
 from trainables.seeding import derive_seed
 from trainables.storage.run_dir import RunDir
 from trainables.trial.cleanup import discard
@@ -122,7 +122,7 @@ class PerGroup(Scheduler):
                 )
             )
             if stop:
-                self._view.finish(key, TrialState.STOPPED, f"{score:.3f} at {int(examples):,}")
+                self._view.finish(key, TrialStatus.STOPPED, f"{score:.3f} at {int(examples):,}")
                 discard(self._layout, key)
                 return TrialScheduler.STOP
         return TrialScheduler.CONTINUE

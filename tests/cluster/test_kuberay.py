@@ -10,8 +10,8 @@ import yaml
 from pydantic import ValidationError
 
 from orchestrator.config.experiment import load_experiment
-from tests.cluster.kuberay import RayJob
 from tests.conftest import PROJECT
+from tests.helpers.kuberay_schema import RayJob
 
 KUBERNETES = "1.33"
 

@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.conftest import PROJECT
-from tests.orchestrator.command import small_grid
-from tests.orchestrator.grid import assert_nothing_left
+from tests.helpers.command import small_grid
+from tests.helpers.ray_grid import assert_nothing_left
 
 SCRIPT = PROJECT / "cluster" / "slurm.sh"
 STUBS = PROJECT / "tests" / "cluster" / "slurm"

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PROJECT
-from tests.faults.undisturbed import Undisturbed
-from tests.orchestrator.grid import Grid, ended
+from tests.helpers.ray_grid import Grid, ended
+from tests.helpers.undisturbed import Undisturbed
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Size:
 
     @property
     def settings(self) -> tuple[str, ...]:
-        """Overrides of ``tests/orchestrator/grid.py``; the trials really learn something."""
+        """Overrides of ``tests/helpers/ray_grid.py``; the trials really learn something."""
         return (
             f"seeds={list(self.seeds)}",
             f"training.epochs={self.epochs}",

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.conftest import Figure, Figures, Size
-from tests.faults.undisturbed import Undisturbed
-from tests.orchestrator.grid import Grid, ended
+from tests.helpers.ray_grid import Grid, ended
+from tests.helpers.undisturbed import Undisturbed
 
 pytestmark = pytest.mark.ray
 

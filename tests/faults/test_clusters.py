@@ -7,8 +7,8 @@ import pytest
 from ray.cluster_utils import Cluster
 
 from tests.faults.conftest import Figure, Figures, Size
-from tests.faults.undisturbed import Undisturbed
-from tests.orchestrator.grid import Grid, ended, until
+from tests.helpers.ray_grid import Grid, ended, until
+from tests.helpers.undisturbed import Undisturbed
 
 pytestmark = pytest.mark.ray
 

@@ -16,9 +16,9 @@ from orchestrator.monitor.log_snapshot import is_picture
 from orchestrator.run_dir.environment import git_commit
 from orchestrator.submit.job_server import JobServer
 from orchestrator.submit.results import BEGIN, MANIFEST, NAMES, unpacked
-from tests.faults.jobs import TOKEN, JobCluster, Wire, job_cluster
-from tests.faults.undisturbed import Undisturbed
-from tests.orchestrator.grid import Grid, ended, until
+from tests.helpers.cluster_jobs import TOKEN, JobCluster, Wire, job_cluster
+from tests.helpers.ray_grid import Grid, ended, until
+from tests.helpers.undisturbed import Undisturbed
 from trainables.errors import ResourceError
 from trainables.results.record import read_records
 

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from tests.faults.conftest import Figure, Figures
-from tests.orchestrator.grid import Grid, assert_nothing_left, ended
+from tests.helpers.ray_grid import Grid, assert_nothing_left, ended
 from trainables.results.record import read_records
 
 pytestmark = pytest.mark.ray

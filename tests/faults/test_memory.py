@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.faults.conftest import Figure, Figures
-from tests.orchestrator.grid import Grid, assert_nothing_left, ended
+from tests.helpers.ray_grid import Grid, assert_nothing_left, ended
 from trainables.results.record import read_kills, read_records
 
 pytestmark = pytest.mark.ray

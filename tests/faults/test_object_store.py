@@ -10,9 +10,9 @@ import pytest
 from orchestrator.commands.run import report
 from orchestrator.report.render import table_json
 from orchestrator.run_dir.lock import LOCK
-from tests.faults.undisturbed import Undisturbed
-from tests.object_store import NewBucket, fetch_all
-from tests.orchestrator.grid import Grid, assert_nothing_left, ended, signal_all, until, workers
+from tests.helpers.object_store import NewBucket, fetch_all
+from tests.helpers.ray_grid import Grid, assert_nothing_left, ended, signal_all, until, workers
+from tests.helpers.undisturbed import Undisturbed
 from trainables.results.record import read_records
 from trainables.storage.object_store import Store
 from trainables.storage.run_dir import RunDir

@@ -15,9 +15,8 @@ import ray
 from orchestrator.commands.run import run_experiment
 from orchestrator.run_dir.lock import LOCK
 from tests.faults.conftest import Figure, Figures, Size
-from tests.faults.damage import CHECKPOINT_DAMAGES, RECORD_DAMAGES, damage_checkpoints
-from tests.faults.undisturbed import Undisturbed, begin, stop_midway
-from tests.orchestrator.grid import (
+from tests.helpers.damage import CHECKPOINT_DAMAGES, RECORD_DAMAGES, damage_checkpoints
+from tests.helpers.ray_grid import (
     Ended,
     Grid,
     assert_nothing_left,
@@ -27,6 +26,7 @@ from tests.orchestrator.grid import (
     until,
     workers,
 )
+from tests.helpers.undisturbed import Undisturbed, begin, stop_midway
 from trainables.results.record import TrialRecord, read_records
 
 pytestmark = pytest.mark.ray

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.conftest import Figure, Figures, Size
-from tests.faults.undisturbed import Undisturbed
-from tests.orchestrator.grid import Grid, assert_nothing_left, ended, until
+from tests.helpers.ray_grid import Grid, assert_nothing_left, ended, until
+from tests.helpers.undisturbed import Undisturbed
 
 pytestmark = pytest.mark.ray
 

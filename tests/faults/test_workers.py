@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import pytest
 
 from tests.faults.conftest import Figure, Figures, Size
-from tests.faults.undisturbed import Undisturbed, begin
-from tests.orchestrator.grid import Ended, Grid, assert_nothing_left, ended, until, workers
+from tests.helpers.ray_grid import Ended, Grid, assert_nothing_left, ended, until, workers
+from tests.helpers.undisturbed import Undisturbed, begin
 from trainables.results.record import TrialRecord, read_records
 from trainables.training.checkpoint import checkpoints
 from trainables.trial.progress import read_progress

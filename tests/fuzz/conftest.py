@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.campaign import Campaign
-from tests.fuzz.totals import TOTALS
-from tests.orchestrator.command import Command
+from tests.helpers.command import Command
+from tests.helpers.fuzz_campaign import Campaign
+from tests.helpers.fuzz_totals import TOTALS
 
 
 @pytest.fixture

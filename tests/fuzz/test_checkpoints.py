@@ -10,9 +10,9 @@ from random import Random
 import pytest
 import torch
 
-from tests.fuzz.campaign import Campaign
-from tests.fuzz.damage import REPLACED, damaged, damaged_json, remove, replace
-from tests.trials import runtime, trial_config
+from tests.helpers.fuzz_campaign import Campaign
+from tests.helpers.fuzz_damage import REPLACED, damaged, damaged_json, remove, replace
+from tests.helpers.trials import runtime, trial_config
 from trainables.config.trial import TrialConfig
 from trainables.training.checkpoint import save_checkpoint
 from trainables.training.loop import TrainingLoop

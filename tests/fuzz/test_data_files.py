@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import strategies as st
 
-from tests.fuzz.campaign import Campaign, accepted
-from tests.fuzz.damage import REPLACED, VALUES, damaged, replace
+from tests.helpers.fuzz_campaign import Campaign, accepted
+from tests.helpers.fuzz_damage import REPLACED, VALUES, damaged, replace
 from trainables.config.task import TaskConfig
 from trainables.config.trial import LimitsConfig
 from trainables.data.sources import load_task

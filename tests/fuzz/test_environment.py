@@ -6,8 +6,8 @@ from random import Random
 import pytest
 import wandb
 
-from tests.fuzz.campaign import Campaign
-from tests.orchestrator.command import SMALL, Command, tiny
+from tests.helpers.command import SMALL, Command, tiny
+from tests.helpers.fuzz_campaign import Campaign
 
 NONSENSE = (
     "", " ", "0", "-1", "1", "x", "true", "99999999999999999999", "1e9", "none", "²", "٣",

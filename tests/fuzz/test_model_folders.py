@@ -12,8 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.fuzz.campaign import Campaign, accepted
-from tests.fuzz.damage import REPLACED, damaged, damaged_json, remove, replace
+from tests.helpers.fuzz_campaign import Campaign, accepted
+from tests.helpers.fuzz_damage import REPLACED, damaged, damaged_json, remove, replace
 from trainables.config.trial import ModelConfig
 from trainables.models.classifier import Classifier
 from trainables.models.encoder import check_encoder, load_encoder, load_tokenizer

@@ -8,10 +8,10 @@ import pytest
 
 from orchestrator.commands.run import plan_experiment
 from orchestrator.run_dir.directory import describe, take
-from tests.fuzz.campaign import Campaign, accepted
-from tests.fuzz.damage import REPLACED, damaged, damaged_json, remove, replace
-from tests.orchestrator.command import Command, small_grid
-from tests.records import Trial, record
+from tests.helpers.command import Command, small_grid
+from tests.helpers.fuzz_campaign import Campaign, accepted
+from tests.helpers.fuzz_damage import REPLACED, damaged, damaged_json, remove, replace
+from tests.helpers.records import Trial, record
 from trainables.results.record import read_record, write_record
 from trainables.storage.run_dir import RunDir
 from trainables.trial.progress import read_progress, write_progress

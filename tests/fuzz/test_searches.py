@@ -14,10 +14,10 @@ from orchestrator.search.plan import SearchPlan
 from orchestrator.search.stored import describe_search, read_search
 from orchestrator.search.study import SearchState
 from orchestrator.search.suggest import Suggester
-from tests.fuzz.campaign import Campaign, accepted
-from tests.fuzz.damage import REPLACED, damaged, damaged_json, remove, replace
-from tests.orchestrator.command import Command, small_grid
-from tests.records import Trial, record, right
+from tests.helpers.command import Command, small_grid
+from tests.helpers.fuzz_campaign import Campaign, accepted
+from tests.helpers.fuzz_damage import REPLACED, damaged, damaged_json, remove, replace
+from tests.helpers.records import Trial, record, right
 from trainables.results.record import write_record
 from trainables.storage.run_dir import RunDir
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from orchestrator.config.experiment import ExperimentConfig, load_experiment, load_single_trial
 from search_spaces.presets import FOLDER, preset_names
-from tests.fuzz.campaign import Campaign, accepted
-from tests.fuzz.damage import REPLACED, damaged, replace
-from tests.orchestrator.command import SMALL, Command, tiny
+from tests.helpers.command import SMALL, Command, tiny
+from tests.helpers.fuzz_campaign import Campaign, accepted
+from tests.helpers.fuzz_damage import REPLACED, damaged, replace
 from trainables.config.explain import valid_keys
 
 OWN = """\

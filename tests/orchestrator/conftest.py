@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.orchestrator.command import Command
+from tests.helpers.command import Command
+from tests.helpers.without_ray import WithoutRay
 
 
 @pytest.fixture
@@ -13,3 +14,11 @@ def command(
 ) -> Command:
     """The command line with ``tmp_path`` as working directory and token cache."""
     return Command(monkeypatch, capsys, tmp_path)
+
+
+@pytest.fixture
+def searches(monkeypatch: pytest.MonkeyPatch) -> WithoutRay:
+    """``run_tuning`` without Ray."""
+    without_ray = WithoutRay()
+    without_ray.install(monkeypatch)
+    return without_ray

@@ -11,7 +11,7 @@ from search_spaces.searchers import SEARCHERS, grid_size
 from search_spaces.searchers.suggest import suggest
 from search_spaces.setting_keys import NOT_SEARCHED, settings
 from search_spaces.space import Space, load_space, space_names
-from tests.search_spaces.groups import ARMS, MODEL, TRAINING, facts
+from tests.helpers.groups import ARMS, MODEL, TRAINING, facts
 from trainables.errors import ConfigError
 
 RATE = "training.learning_rate"

@@ -14,8 +14,8 @@ import grpc
 import pytest
 from ray.core.generated import gcs_service_pb2, gcs_service_pb2_grpc
 
-from tests.orchestrator.grid import Grid, assert_nothing_left, session_processes, until, workers
-from tests.orchestrator.sockets import listening
+from tests.helpers.ray_grid import Grid, assert_nothing_left, session_processes, until, workers
+from tests.helpers.sockets import listening
 
 pytestmark = pytest.mark.ray
 

@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.config.experiment import load_experiment
 from orchestrator.planning.grid import Grid as Experiment
-from tests.orchestrator.grid import Ended, Grid, ended
+from tests.helpers.ray_grid import Ended, Grid, ended
 from trainables.config.trial import ModelConfig
 from trainables.data.tokens import tokenize_task
 from trainables.models.tokenizer import load_tokenizer

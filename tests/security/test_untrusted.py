@@ -15,9 +15,9 @@ from orchestrator.config.experiment import load_experiment
 from orchestrator.planning.plan import make_plan
 from orchestrator.planning.resources import TrialResources
 from orchestrator.run_dir.directory import describe, read_plan
-from tests.orchestrator.grid import Grid
-from tests.records import record, trial
-from tests.trials import runtime, trial_config
+from tests.helpers.ray_grid import Grid
+from tests.helpers.records import record, trial
+from tests.helpers.trials import runtime, trial_config
 from trainables.config.trial import Runtime
 from trainables.errors import CheckpointError, ConfigError, RunDirectoryError
 from trainables.results.record import read_records, write_record

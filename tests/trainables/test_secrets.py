@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.records import record, trial
+from tests.helpers.records import record, trial
 from trainables.secrets import has_credentials, redacted
 
 SECRETS = {

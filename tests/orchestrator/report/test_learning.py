@@ -8,7 +8,7 @@ from orchestrator.report.charts import FRAME, learning_charts
 from orchestrator.report.markup import latex, markdown
 from orchestrator.report.render import table_html
 from orchestrator.report.table import Table, comparison
-from tests.records import by_key, record, right, trial
+from tests.helpers.records import by_key, record, right, trial
 
 approx = pytest.approx
 

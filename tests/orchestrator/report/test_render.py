@@ -14,8 +14,8 @@ from orchestrator.report.render import print_table, table_csv, table_html, table
 from orchestrator.report.results import write_results
 from orchestrator.report.table import Table, comparison
 from orchestrator.text import clock, count, duration, number, plain, signed
-from tests.pages import HOSTILE, Tags
-from tests.records import TASKS, Trial, by_key, record, right, trial
+from tests.helpers.pages import HOSTILE, Tags
+from tests.helpers.records import TASKS, Trial, by_key, record, right, trial
 from trainables.results.record import TrialRecord
 from trainables.storage.run_dir import RunDir
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from orchestrator.report.results import COLUMNS, results_frame, write_results
-from tests.records import by_key, record, right, trial
+from tests.helpers.records import by_key, record, right, trial
 from trainables.storage.run_dir import RunDir
 
 

@@ -8,7 +8,7 @@ from orchestrator.report import views
 from orchestrator.report.render import table_json
 from orchestrator.report.rows import Stat
 from orchestrator.report.table import Cell, Row, Table, comparison
-from tests.records import Trial, by_key, record, right, trial
+from tests.helpers.records import Trial, by_key, record, right, trial
 from trainables.errors import ConfigError
 from trainables.results.record import TrialRecord
 

@@ -11,7 +11,7 @@ from orchestrator.report.render import table_csv, table_html, table_json
 from orchestrator.report.results import write_results
 from orchestrator.report.table import Table, comparison
 from orchestrator.report.verdict import Difference
-from tests.records import Trial, by_key, record, right, trial
+from tests.helpers.records import Trial, by_key, record, right, trial
 from trainables.results.record import TrialRecord
 from trainables.storage.run_dir import RunDir
 

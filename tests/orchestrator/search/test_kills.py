@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.orchestrator.grid import Grid, assert_nothing_left, ended, until, workers
-from tests.orchestrator.search.without_ray import WithoutRay, compared, decided, reported
+from tests.helpers.ray_grid import Grid, assert_nothing_left, ended, until, workers
+from tests.helpers.without_ray import WithoutRay, compared, decided, reported
 from trainables.storage.run_dir import RunDir
 
 pytestmark = pytest.mark.ray

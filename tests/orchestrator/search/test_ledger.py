@@ -10,9 +10,9 @@ import pytest
 
 from orchestrator.search.ledger import Ledger, ScoreReported
 from orchestrator.search.study import SearchState
-from tests.faults.damage import flip
 from tests.faults.test_storage import fill
-from tests.orchestrator.search.made_up import MadeUp, group, proposed
+from tests.helpers.damage import flip
+from tests.helpers.fake_search import MadeUp, group, proposed
 from trainables.errors import RunDirectoryError
 
 EVENTS = [

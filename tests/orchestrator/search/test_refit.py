@@ -8,8 +8,8 @@ from orchestrator.commands.tune_report import report_tuning
 from orchestrator.run_dir.directory import read_plan
 from orchestrator.search import study
 from orchestrator.search.time_budget import TimeBudget
-from tests.orchestrator.command import Command
-from tests.orchestrator.search.without_ray import WithoutRay, overrides, reported, space_file
+from tests.helpers.command import Command
+from tests.helpers.without_ray import WithoutRay, overrides, reported, space_file
 from trainables.errors import ConfigError, TrialError
 from trainables.results.record import read_records
 from trainables.storage.run_dir import RunDir

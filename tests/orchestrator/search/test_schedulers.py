@@ -9,7 +9,7 @@ import pytest
 from orchestrator.config.search import TuneConfig
 from orchestrator.search.ledger import ScoreReported
 from orchestrator.search.rungs import rungs
-from tests.orchestrator.search.made_up import BUDGET, MadeUp, group
+from tests.helpers.fake_search import BUDGET, MadeUp, group
 
 SCHEDULERS = ("asha", "hyperband", "median", "none")
 

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.orchestrator.search.without_ray import (
+from tests.helpers.without_ray import (
     Killed,
     WithoutRay,
     compared,

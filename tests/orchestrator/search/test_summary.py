@@ -5,7 +5,7 @@ import math
 import pytest
 
 from orchestrator.search.summary import Spent
-from tests.searches import FULL, group, search, tried
+from tests.helpers.searches import FULL, group, search, tried
 
 
 def test_what_trials_cost_is_added_up_and_nothing_is_dropped() -> None:

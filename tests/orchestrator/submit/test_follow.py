@@ -13,7 +13,7 @@ from orchestrator.monitor.log_snapshot import line_of
 from orchestrator.submit import follow as module
 from orchestrator.submit.follow import PATIENCE_SECONDS, follow, showing
 from orchestrator.submit.results import packed
-from tests.orchestrator.submit.server import LOST, Server
+from tests.helpers.fake_job_server import LOST, Server
 from trainables.errors import ClusterLostError
 
 LOG = "one\ntwo\n\nfour, and more\n"

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import PROJECT
-from tests.trainables.data.hub_server import CARD, COMMIT
+from tests.helpers.hub_server import CARD, COMMIT
 from trainables.config.task import TaskConfig
 from trainables.data.hub import load
 from trainables.errors import DataError
@@ -59,7 +59,7 @@ def ask(home: Path, *hubs: dict[str, Any], endpoint: str, offline: bool = False)
 @pytest.fixture
 def miniature() -> Iterator[str]:
     """The address of a running miniature Hub; ``stop`` ends it."""
-    command = [sys.executable, "-m", "tests.trainables.data.hub_server"]
+    command = [sys.executable, "-m", "tests.helpers.hub_server"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=PROJECT) as process:
         assert process.stdout is not None
         yield f"http://127.0.0.1:{process.stdout.readline().strip()}"

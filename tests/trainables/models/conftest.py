@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.tiny_models import FAMILIES, build
+from tests.helpers.tiny_models import FAMILIES, build
 from trainables.config.trial import ModelConfig
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
-from tests.trials import ARMS
+from tests.helpers.trials import ARMS
 from trainables.config.arms import ArmConfig, SamplingConfig
 from trainables.config.trial import TrainingConfig
 from trainables.data.tokens import TokenSplit

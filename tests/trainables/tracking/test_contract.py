@@ -12,8 +12,8 @@ import psutil
 import pytest
 import wandb
 
-from tests.trainables.tracking.seen import READERS
-from tests.trials import assert_same, finished, runtime, trial_config
+from tests.helpers.read_trackers import READERS
+from tests.helpers.trials import assert_same, finished, runtime, trial_config
 from trainables.config.trial import TrialConfig
 from trainables.errors import DivergedError, InputError
 from trainables.results.record import EpochResult, TrialRecord, read_record

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from tests.trials import runtime, trial_config
+from tests.helpers.trials import runtime, trial_config
 from trainables.tracking.mlflow import MlflowTracker
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 
 from tests.conftest import PROJECT
-from tests.trials import runtime
+from tests.helpers.trials import runtime
 
 TRIALS, EPOCHS = ("trial0", "trial1", "trial2", "trial3"), 10
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.trials import assert_same, finished, runtime, trial_config
+from tests.helpers.trials import assert_same, finished, runtime, trial_config
 from trainables.errors import CheckpointError
 from trainables.results.record import read_record
 from trainables.training import checkpoint

@@ -7,7 +7,7 @@ import signal
 import time
 from pathlib import Path
 
-from tests.trials import runtime, trial_config
+from tests.helpers.trials import runtime, trial_config
 from trainables.config.trial import Runtime, TrialConfig
 from trainables.errors import CheckpointError
 from trainables.training.checkpoint import KEPT, checkpoints, save_checkpoint, verify

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.trials import runtime, trial_config
+from tests.helpers.trials import runtime, trial_config
 from trainables.errors import DivergedError
 from trainables.results.record import read_record
 from trainables.storage.run_dir import RunDir

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.trials import finished, trial_config, weights
+from tests.helpers.trials import finished, trial_config, weights
 from trainables.config.arms import FreezingConfig
 from trainables.config.trial import ModelConfig
 from trainables.models.classifier import Classifier

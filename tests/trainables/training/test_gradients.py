@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from tests.trials import runtime, trial_config
+from tests.helpers.trials import runtime, trial_config
 from trainables.config.arms import SharedEncoderArm
 from trainables.config.trial import LimitsConfig, TrialConfig
 from trainables.training.aggregation import GRAMIAN

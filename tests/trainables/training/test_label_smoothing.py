@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy, log_softmax
 
-from tests.trials import assert_same, finished, runtime, trial_config
+from tests.helpers.trials import assert_same, finished, runtime, trial_config
 from trainables.config.trial import LimitsConfig
 from trainables.training.gradients import StepGradients
 from trainables.trial.trial import Trial

@@ -14,7 +14,7 @@ from trainables.training.memory import GB, held_to
 SCRIPT = """
 import resource
 from pathlib import Path
-from tests.trials import finished, trial_config
+from tests.helpers.trials import finished, trial_config
 from trainables.config import LimitsConfig
 from trainables.errors import TrialError
 from trainables.training.memory import GB, _private_memory

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.tiny_models import FAMILIES, build
+from tests.helpers.tiny_models import FAMILIES, build
 from trainables.config.trial import ModelConfig, TrainingConfig
 from trainables.models.classifier import Classifier
 from trainables.models.encoder import load_encoder

@@ -1,0 +1,84 @@
+"""A grid that nothing disturbs and that no Ray runs, and what any other run must equal."""
+
+import json
+import time
+from typing import Any
+
+import pandas as pd
+
+from orchestrator.commands.run import report
+from orchestrator.config.experiment import load_experiment
+from orchestrator.planning.plan import PlannedTrial, make_plan
+from orchestrator.planning.resources import TrialResources
+from orchestrator.run_dir.directory import describe, take
+from tests.helpers.ray_grid import Grid, measured_all
+from trainables.config.trial import Runtime
+from trainables.results.record import read_records
+from trainables.storage.run_dir import RunDir
+from trainables.trial.trial import Trial, run_trial
+
+
+class Undisturbed:
+    """All trials of ``grid``, run one after the other in this process."""
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+        self.trials = begin(grid)
+        runtime = runtime_of(grid)
+        began = time.monotonic()
+        for trial in self.trials:
+            run_trial(trial.config, runtime)
+        self.seconds = time.monotonic() - began
+        report(grid.layout.root)
+        self.records = measured_all(read_records(grid.layout))
+
+    def assert_same(self, layout: RunDir) -> None:
+        """Table, records and predictions are ours bit for bit; times may differ."""
+        self.assert_same_trials(layout)
+        assert _table(layout) == _table(self.grid.layout)
+
+    def assert_same_trials(self, layout: RunDir) -> None:
+        """Records and predictions are ours bit for bit, in whatever order they were made."""
+        assert measured_all(read_records(layout)) == self.records
+        for key in self.records:
+            theirs, ours = (pd.read_parquet(w.predictions(key)) for w in (layout, self.grid.layout))
+            pd.testing.assert_frame_equal(theirs, ours, check_exact=True)
+
+
+def begin(grid: Grid) -> list[PlannedTrial]:
+    """Make the run directory as the command line would, without a trial; gives the trials."""
+    experiment = load_experiment("demo", grid.overrides())
+    plan = make_plan(experiment)
+    take(grid.layout, experiment, plan)
+    describe(grid.layout, experiment, plan, TrialResources(1, 0.0, 2))
+    return list(plan.trials)
+
+
+def stop_midway(grid: Grid, trial: PlannedTrial, steps: int = 12) -> None:
+    """Train a trial's first steps with a checkpoint after each, then leave it as a crash would."""
+    running = Trial(trial.config, runtime_of(grid, checkpoint_every=1e-6))
+    for progress in running.run():
+        if progress["step"] >= steps:
+            return
+
+
+def runtime_of(grid: Grid, **settings: Any) -> Runtime:
+    """One thread and no checkpoints, unless told."""
+    return Runtime.model_validate(
+        {
+            "output_dir": str(grid.layout.root),
+            "cache_dir": str(grid.folder / "cache"),
+            "device": "cpu",
+            "threads": 1,
+            "checkpoint_every": 0.0,
+        }
+        | settings
+    )
+
+
+def _table(layout: RunDir) -> dict[str, Any]:
+    """The comparison table as values, training times left out."""
+    table = json.loads(layout.table("json").read_text(encoding="utf-8"))
+    for row in table["rows"]:
+        row["cells"].pop("train_seconds", None)
+    return table

@@ -1,0 +1,225 @@
+"""Ray started here, clusters joined and left, and clusters that cannot be joined."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from ray.cluster_utils import Cluster
+from ray.tune.execution import class_cache
+
+from orchestrator.config.experiment import load_experiment
+from orchestrator.execution.ray.cluster import connected, runtime_environment
+from tests.conftest import PROJECT
+from tests.helpers.ray_grid import Grid, ended
+from trainables.errors import ResourceError
+from trainables.results.record import read_records
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A head without CPUs and two nodes of one core each."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    for _ in range(2):
+        cluster.add_node(wait=False, num_cpus=1)
+    cluster.wait_for_nodes()
+    yield cluster
+    cluster.shutdown()
+
+
+def test_a_cluster_is_joined_and_left_as_it_was(
+    cluster: Cluster, tiny_bert: Path, tmp_path: Path
+) -> None:
+    grid = Grid(tmp_path, tiny_bert)
+    address = f"ray.address={cluster.address}"
+    run = ended(grid.start(address, "arms=[single_task]", "resources.cpu=auto"))
+    assert run.code == 0, run
+    assert run.err == ""
+    assert {record.status for record in read_records(grid.layout).values()} == {"finished"}
+    shutil.rmtree(grid.layout.records)
+    refused = ended(grid.start(address, "arms=[single_task]", "resources.cpu=2"))
+    assert refused.code == 2
+    assert "resources.cpu=2: this cluster has at most 1 cores per node" in refused.err
+    assert refused.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("127.0.0.1:1", r"ray\.address=127\.0\.0\.1:1: cannot be reached"),
+        ("nowhere:x", r"ray\.address=nowhere:x: cannot be reached"),
+        ("ray://127.0.0.1:1", r"ray\.address=ray://127\.0\.0\.1:1: Ray Client cannot run a grid"),
+    ],
+)
+def test_a_cluster_that_cannot_be_joined_is_one_clear_error(
+    address: str, message: str, tiny_bert: Path, tmp_path: Path
+) -> None:
+    overrides = [*Grid(tmp_path, tiny_bert).overrides(), f"ray.address={address}"]
+    began = time.monotonic()
+    with (
+        pytest.raises(ResourceError, match=message) as caught,
+        connected(load_experiment("demo", overrides)),
+    ):
+        pass
+    assert "\n" not in str(caught.value)
+    assert time.monotonic() - began < 25
+
+
+@pytest.fixture
+def web() -> Iterator[str]:
+    """Address of something that speaks HTTP."""
+
+    class Quiet(BaseHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Quiet) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def mute() -> Iterator[str]:
+    """Address of something that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("listener", ["web", "mute"])
+def test_what_listens_and_is_no_ray_is_one_clear_error(
+    listener: str, request: pytest.FixtureRequest, capfd: pytest.CaptureFixture
+) -> None:
+    address = request.getfixturevalue(listener)
+    began = time.monotonic()
+    with (
+        pytest.raises(ResourceError, match=rf"^ray\.address={address}: .* is no head node"),
+        connected(load_experiment("demo", [f"ray.address={address}"])),
+    ):
+        pass
+    assert time.monotonic() - began < 25
+    assert capfd.readouterr() == ("", "")
+
+
+TOKEN = "a" * 64
+
+GUARDED = """
+import sys
+from ray.cluster_utils import Cluster
+cluster = Cluster(
+    initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
+)
+print(cluster.address, flush=True)
+sys.stdin.read()
+cluster.shutdown()
+"""
+
+JOIN = """
+import sys
+from orchestrator.config import load_experiment
+from orchestrator.connection import connected
+from trainables.errors import ResourceError
+try:
+    with connected(load_experiment("demo", ["ray.address=" + sys.argv[1]])):
+        print("joined")
+except ResourceError as error:
+    print(error)
+"""
+
+
+def shell(home: Path, **settings: str) -> dict[str, str]:
+    """The environment of a shell with these settings for Ray's tokens, and no others."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")}
+    return kept | {"HOME": str(home), "RAY_DEDUP_LOGS": "0"} | settings
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a cluster that asks for ``TOKEN``; a process of its own, as one has one token."""
+    home = tmp_path_factory.mktemp("cluster")
+    process = subprocess.Popen(
+        [sys.executable, "-c", GUARDED],
+        env=shell(home, RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=TOKEN),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    yield process.stdout.readline().strip()
+    process.communicate("", timeout=60)
+
+
+def test_tokens_that_do_not_fit_are_one_clear_error(
+    guarded: str, cluster: Cluster, tmp_path: Path
+) -> None:
+    advice = "; set RAY_AUTH_MODE=token and its token in RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
+    token_file = tmp_path / "token"
+    token_file.write_text("b" * 64)
+    cases = [
+        (guarded, {}, "the cluster asks for a token" + advice),
+        (guarded, {"RAY_AUTH_TOKEN": TOKEN}, "the cluster asks for a token" + advice),
+        (guarded, {"RAY_AUTH_MODE": "token"}, "the cluster asks for a token" + advice),
+        (
+            guarded,
+            {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token_file)},
+            f"the cluster refuses the token in {token_file}" + advice,
+        ),
+        (
+            guarded,
+            {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": "/nowhere"},
+            "RAY_AUTH_TOKEN_PATH is set but file cannot be opened or is empty: /nowhere" + advice,
+        ),
+        (
+            cluster.address,
+            {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN},
+            "RAY_AUTH_MODE=token is set here, but this cluster lets anyone in; start it with "
+            "RAY_AUTH_MODE=token, or set RAY_AUTH_MODE=disabled here",
+        ),
+    ]
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", JOIN, address],
+            cwd=PROJECT,
+            env=shell(tmp_path, **settings),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for address, settings, _ in cases
+    ]
+    for run, (address, settings, message) in zip(runs, cases, strict=True):
+        said = run.communicate(timeout=60)
+        assert said == (f"ray.address={address}: {message}\n", ""), settings
+
+
+def test_a_cluster_with_a_token_runs_a_grid(
+    guarded: str, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
+    grid = Grid(tmp_path, tiny_bert)
+    run = ended(grid.start(f"ray.address={guarded}", "arms=[shared_encoder]", "training.epochs=1"))
+    assert (run.code, run.err) == (0, ""), run
+    assert len(read_records(grid.layout)) == 1
+    assert TOKEN not in run.out
+
+
+def test_secrets_do_not_travel_to_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {"WANDB_API_KEY", "HF_TOKEN", "RAY_AUTH_TOKEN"}
+    names |= {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
+    for name in names:
+        monkeypatch.setenv(name, "planted secret")
+    assert "planted secret" not in str(runtime_environment())
+    assert not names & class_cache.ENV_VARS_TO_PROPAGATE

@@ -1,0 +1,252 @@
+"""Ray's dashboard and metrics endpoint during real grids: trials are found there, and are right."""
+
+import json
+import re
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+from prometheus_client.samples import Sample
+
+from tests.conftest import PROJECT
+from tests.helpers.prometheus import matching, scraped, trials
+from tests.helpers.ray_grid import Grid, assert_nothing_left, until
+from trainables.config.trial import CODE_SCHEMA
+from trainables.trial.progress import read_progress
+from trainables.tune.prometheus import GAUGES, PREFIX
+
+pytestmark = pytest.mark.ray
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+class Running:
+    """A command that trains, with the dashboard; Ray reports metrics every second."""
+
+    def __init__(self, grid: Grid, *settings: str) -> None:
+        self.grid = grid
+        environment = {"HOME": str(grid.folder), "RAY_metrics_report_interval_ms": "1000"}
+        self.process = grid.start("--dashboard", *settings, environment=environment)
+        self.seen: list[set[str]] = []
+
+    def wait(self, happens: Callable[[], object]) -> None:
+        until(happens, self.process, seconds=180)
+
+    def watch(self) -> set[str]:
+        """Keys of the trials at the metrics endpoint now."""
+        time.sleep(0.5)
+        self.seen.append(trials(self.scraped()))
+        return self.seen[-1]
+
+    def scraped(self) -> list[Sample]:
+        return scraped(self.process.pid)
+
+    def url(self) -> str:
+        """Of the dashboard, from the first line that the command prints."""
+        assert self.process.stdout is not None
+        match = re.match(
+            r"Ray dashboard: (http://127\.0\.0\.1:\d+) ", self.process.stdout.readline()
+        )
+        assert match is not None
+        return match[1]
+
+    def token(self) -> str:
+        return (self.grid.folder / ".ray" / "auth_token").read_text(encoding="ascii")
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+        self.process.communicate(timeout=60)
+        assert_nothing_left(self.process.pid, seconds=20)
+
+
+@pytest.fixture
+def asks(request: pytest.FixtureRequest) -> Callable[[str], Any]:
+    """Asks the dashboard of ``running`` as its page does."""
+    running, url = request.getfixturevalue("running"), request.getfixturevalue("url")
+
+    def ask(path: str) -> Any:
+        headers = {"Authorization": f"Bearer {running.token()}"}
+        with urlopen(Request(url + path, headers=headers), timeout=20) as answer:
+            return json.load(answer)
+
+    return ask
+
+
+@pytest.fixture(scope="module")
+def running(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A grid of two trials, one of which has ended and one of which does not end by itself."""
+    running = Running(
+        Grid(tmp_path_factory.mktemp("dashboard"), tiny_bert),
+        "arms=[naive_concat,shared_encoder]",
+        "training.epochs=12",
+        "define.arms.shared_encoder.training={epochs: 10000}",
+    )
+    try:
+        running.wait(running.grid.training)
+        running.wait(lambda: running.watch() and running.grid.finished())
+        running.wait(lambda: running.grid.training() and running.watch())
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture(scope="module")
+def url(running: Running) -> str:
+    return running.url()
+
+
+def keys(running: Running) -> tuple[str, str]:
+    """Of the trial that has ended and of the one that trains."""
+    [ended], [training] = running.grid.finished(), running.grid.training()
+    return ended, training
+
+
+def names(running: Running) -> set[tuple[str, str]]:
+    ended, training = keys(running)
+    return {
+        ("NaiveConcatTrial", f"naive_concat tiny acceptability+sentiment seed 41 ({ended})"),
+        ("SharedEncoderTrial", f"shared_encoder tiny acceptability+sentiment seed 41 ({training})"),
+    }
+
+
+def test_every_trial_is_an_actor_of_its_name(running: Running, asks: Callable[[str], Any]) -> None:
+    actors = asks("/api/v0/actors?detail=1")["data"]["result"]["result"]
+    assert {(actor["class_name"], actor["repr_name"]) for actor in actors} == names(running)
+
+
+def test_the_job_says_what_it_is(running: Running, asks: Callable[[str], Any]) -> None:
+    [job] = asks("/api/jobs/")
+    commit = job["metadata"].pop("commit", None)
+    assert commit is None or re.fullmatch(r"[0-9a-f]{40}(\+changes)?", commit)
+    assert job["metadata"] == {
+        "experiment": "demo",
+        "run_directory": str(running.grid.layout.root),
+        "code_schema": str(CODE_SCHEMA),
+    }
+
+
+def test_the_trials_are_found_in_the_dashboard(running: Running, url: str) -> None:
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        pytest.skip(f"no browser: none of {', '.join(BROWSERS)}")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as driver:
+        # A sandbox of its own is refused to root, as which containers run.
+        opened = driver.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+        try:
+            page = opened.new_page(viewport={"width": 1500, "height": 900})
+            page.goto(f"{url}/#/actors")
+            page.get_by_label("Authentication Token").last.fill(running.token())
+            page.get_by_role("button", name="Submit").click()
+            for name, repr_ in names(running):
+                row = page.locator("tr", has_text=repr_)
+                playwright.expect(row).to_contain_text(name, timeout=30_000)
+        finally:
+            opened.close()
+
+
+def test_the_gauges_say_where_a_trial_stands(running: Running) -> None:
+    _, training = keys(running)
+    found = {}
+    for sample in running.scraped():
+        if sample.labels.get("trial") == training:
+            found[sample.name] = sample.value
+            tags = {
+                name: sample.labels[name] for name in ("arm", "strategy", "model", "task", "seed")
+            }
+            assert tags == {
+                "arm": "shared_encoder",
+                "strategy": "shared_encoder",
+                "model": "tiny",
+                "task": "acceptability+sentiment",
+                "seed": "41",
+            }
+    progress = read_progress(running.grid.layout.progress(training))
+    assert progress is not None
+    assert set(found) == {f"ray_{PREFIX}{name}" for name in GAUGES}
+    assert 0 < found["ray_one_or_many_epoch"] <= progress["epoch"] + 1
+    assert found["ray_one_or_many_epochs"] == 10_000
+    assert found["ray_one_or_many_loss"] > 0
+    assert 0 <= found["ray_one_or_many_headline"] <= 1
+    assert found["ray_one_or_many_examples_per_second"] > 1
+    assert found["ray_one_or_many_gpu_memory_bytes"] == 0
+
+
+def test_a_trial_that_has_ended_leaves_the_endpoint(running: Running) -> None:
+    ended, training = keys(running)
+    assert any({ended, training} <= seen for seen in running.seen)
+    running.wait(lambda: running.watch() == {training})
+
+
+def grafana() -> Iterator[Any]:
+    """Every query of the Grafana dashboard, and what its legend names."""
+    file = PROJECT / "cluster" / "grafana" / "one-model-or-many.json"
+    dashboard = json.loads(file.read_text(encoding="utf-8"))
+    for panel in dashboard["panels"]:
+        for target in panel["targets"]:
+            legend = re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])
+            yield pytest.param(target["expr"], legend, id=panel["title"])
+    for variable in dashboard["templating"]["list"]:
+        if variable["type"] == "query":
+            match = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["query"]["query"])
+            assert match is not None
+            yield pytest.param(match[1], [match[2]], id=f"variable {variable['name']}")
+
+
+@pytest.mark.parametrize(("query", "legend"), list(grafana()))
+def test_grafana_asks_for_what_is_there(query: str, legend: list[str], running: Running) -> None:
+    parser = pytest.importorskip("promql_parser", reason="promql-parser is not installed")
+    selectors, labels = [], set(legend)
+
+    def visit(node: Any) -> bool:
+        if isinstance(node, parser.VectorSelector):
+            selectors.append(node)
+        if isinstance(node, parser.AggregateExpr) and node.modifier is not None:
+            labels.update(node.modifier.labels)
+        return True
+
+    # As Grafana fills in "All" and a chosen model.
+    filled = query.replace("$model", "tiny|another").replace("$arm", ".*").replace("$task", ".*")
+    parser.walk(parser.parse(filled), visit)
+    assert selectors
+    for selector in selectors:
+        # What Ray tells of a node it tells every few seconds, and here it forgets after two.
+        found, deadline = [], time.monotonic() + 30
+        while not found and time.monotonic() < deadline:
+            found = matching(selector, running.scraped())
+        assert found, f"nothing matches {selector.name}{selector.matchers}"
+        assert labels <= set(found[0].labels)
+
+
+def test_a_process_of_many_trials_is_not_called_by_one_of_them(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
+    """Two trials of a search in one process: the metrics of the first one end with it."""
+    grid = Grid(tmp_path, tiny_bert, command=("tune", "demo", "quick"))
+    running = Running(
+        grid,
+        "arms=[single_task]",
+        "tasks=[sentiment]",
+        "training.epochs=12",
+        "resources.max_concurrent=1",
+        "tune={trials: 2, scheduler: none, refit: false}",
+        "ray.reuse=true",
+    )
+    try:
+        running.wait(lambda: (grid.folder / ".ray").exists())
+        url = running.url()
+        running.wait(lambda: (grid.layout.root / "search" / "records").exists())
+        running.wait(lambda: len(set().union(*running.seen, running.watch())) == 2)
+        running.wait(lambda: len(running.watch()) == 1)
+        headers = {"Authorization": f"Bearer {running.token()}"}
+        with urlopen(Request(f"{url}/api/v0/actors?detail=1", headers=headers)) as answer:
+            actors = json.load(answer)["data"]["result"]["result"]
+        [actor] = actors
+        assert (actor["class_name"], actor["repr_name"]) == ("TrialTrainable", "TrialTrainable")
+    finally:
+        running.stop()

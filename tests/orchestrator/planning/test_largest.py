@@ -1,0 +1,54 @@
+"""What ``plan`` says of a GPU that is divided among a grid's or a search's trials."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from orchestrator.commands import run, tune
+from orchestrator.config.experiment import load_experiment
+from orchestrator.planning.plan import largest, make_plan
+from orchestrator.planning.resources import Node
+from tests.helpers.command import Command, small_grid
+
+
+@pytest.fixture
+def gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine has two GPUs; the tiny encoder is small beside what is assumed of CUDA."""
+    for module in (run, tune):
+        monkeypatch.setattr(module, "this_machine", lambda: Node(8, 2, 64.0, 1.4))
+
+
+@pytest.mark.usefixtures("gpus")
+def test_a_plan_says_how_a_gpu_is_divided(tiny_bert: Path, command: Command) -> None:
+    grid = small_grid(tiny_bert, "seeds=[1,2,3]")
+    said = (
+        "auto: 1/2 GPU each; the largest trial (shared_encoder tiny) needs about 0.6 GB of 1.4 GB"
+    )
+    shown = command("plan", *grid)
+    assert said in " ".join(shown.out.split())
+    planned = json.loads(command("plan", *grid, "--json").out)
+    assert planned["gpu"] == said
+    assert {trial["resources"]["gpu"] for trial in planned["trials"]} == {0.5}
+    assert json.loads(command("plan", *grid, "resources.gpu=0", "--json").out)["gpu"] == ""
+
+
+@pytest.mark.usefixtures("gpus")
+def test_a_search_counts_the_largest_batch_of_its_space(
+    tiny_bert: Path, command: Command, tmp_path: Path
+) -> None:
+    space = tmp_path / "space.yaml"
+    space.write_text("name: sizes\nparameters: {training.batch_size: {choice: [8, 1024, 16]}}\n")
+    shown = command("tune", "demo", str(space), *small_grid(tiny_bert)[1:], "--plan")
+    assert shown.code == 0, shown.err
+    text = " ".join(shown.out.split())
+    # 1,024 examples of 64 tokens take hundreds of megabytes, 16 a few.
+    assert "auto: one GPU each; the largest trial (shared_encoder tiny) needs about 1." in text
+
+
+def test_the_largest_trial_is_named(tiny_bert: Path) -> None:
+    preset, *overrides = small_grid(
+        tiny_bert, "define.arms.single_task.training={batch_size: 64}", "training.precision=fp32"
+    )
+    plan = make_plan(load_experiment(preset, overrides))
+    assert largest(plan).title == "single_task tiny"

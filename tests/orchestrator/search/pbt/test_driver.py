@@ -1,0 +1,478 @@
+"""Population based training, run in this process: what is trained, copied, counted and chosen."""
+
+import io
+import os
+import shutil
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from rich.console import Console
+
+from orchestrator.config.search import load_tuned_experiment
+from orchestrator.planning.pending import failed
+from orchestrator.report.tuning.views import chosen_view, scheduled
+from orchestrator.search.engine import search_groups
+from orchestrator.search.ledger import Ledger, SegmentStarted
+from orchestrator.search.pbt.driver import PbtDriver, groups_at_once, waiting_checkpoints
+from orchestrator.search.pbt.state import Population, in_force
+from orchestrator.search.plan import SearchPlan
+from orchestrator.search.stored import describe_search, read_search, state_of
+from orchestrator.search.study import final_score
+from orchestrator.search.suggest import Suggester, check_proposals
+from orchestrator.search.summary import GroupSummary, SearchSummary, Spent
+from orchestrator.search.time_budget import TimeBudget
+from orchestrator.search.warm_start import read_earlier
+from search_spaces.distributions import Choice, LogUniform, Uniform
+from search_spaces.space import Space
+from tests.helpers.ray_grid import Grid, ended, session_processes, until
+from tests.helpers.trials import runtime
+from trainables.errors import ConfigError, DivergedError
+from trainables.results.record import read_record, read_records, write_record
+from trainables.storage.run_dir import RunDir
+from trainables.trial.trial import Trial, run_trial
+
+RATE = "training.learning_rate"
+SPACE = Space(
+    name="some",
+    parameters={
+        RATE: LogUniform(low=1e-4, high=1e-2),
+        "training.weight_decay": Choice(values=(0.0, 0.01, 0.1)),
+        "training.label_smoothing": Uniform(low=0.0, high=0.2),
+        "model.dropout": Choice(values=(0.0, 0.1)),
+    },
+)
+PARTS, MEMBERS = 3, 5
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing after it is done."""
+
+
+class Ended(TimeBudget):
+    """Over when it is told so."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.over = False
+
+    @property
+    def now(self) -> bool:
+        return self.over
+
+
+def settings_of(encoder: Path) -> tuple[str, ...]:
+    return (
+        f"define.models.tiny={{encoder: {encoder}, max_length: 32, num_layers: 1}}",
+        "models=[tiny]",
+        "arms=[single_task]",
+        "tasks=[sentiment]",
+        "seeds=[41]",
+        "limits={max_train_examples: 54, max_validation_examples: 8}",
+        "training={epochs: 2, batch_size: 8}",
+        f"tune={{scheduler: pbt, trials: {MEMBERS}, generations: {PARTS}}}",
+    )
+
+
+def plan_of(encoder: Path, *overrides: str, space: Space = SPACE) -> SearchPlan:
+    experiment = load_tuned_experiment("demo", space, [*settings_of(encoder), *overrides])
+    return SearchPlan(experiment)
+
+
+def start(
+    plan: SearchPlan,
+    folder: Path,
+    ending: TimeBudget,
+    earlier: dict[str, GroupSummary] | None = None,
+) -> tuple[Population, PbtDriver]:
+    """A search as the command makes it, from nothing or from what there is."""
+    layout = layout_of(folder)
+    layout.root.mkdir(parents=True, exist_ok=True)
+    ledger = Ledger(layout.ledger)
+    ledger.mend()
+    description = describe_search(layout, plan.experiment, plan.groups)
+    state = state_of(description, ledger, read_records(layout))
+    assert isinstance(state, Population)
+    proposing = Suggester(state, plan, earlier or {}, lambda: ending.now)
+    return state, PbtDriver(state, plan, proposing, layout, ending, keep=False)
+
+
+def search(
+    plan: SearchPlan,
+    folder: Path,
+    train: Callable[[Trial], None] | None = None,
+    ending: TimeBudget | None = None,
+    earlier: dict[str, GroupSummary] | None = None,
+) -> Population:
+    """Run what is left; ``train`` is what becomes of a trial."""
+    ending = ending or Ended()
+    state, evolution = start(plan, folder, ending, earlier)
+    if evolution.more():
+        for due in evolution.rounds(len(plan.groups)):
+            for one in due:
+                if ending.now:
+                    break
+                where = runtime(folder, output_dir=str(layout_of(folder).root))
+                trial = Trial(one.trial.config, where)
+                (train or whole)(trial)
+                evolution.ended(one.trial.key)
+    return state
+
+
+def whole(trial: Trial) -> None:
+    with suppress(DivergedError):
+        run_trial(trial.config, trial.runtime)
+
+
+def layout_of(folder: Path) -> RunDir:
+    return RunDir(folder / "search")
+
+
+def timeless(summary: SearchSummary) -> SearchSummary:
+    """A summary without what depends on the clock."""
+    groups = [
+        replace(group, tried=tuple(replace(one, seconds=0.0) for one in group.tried))
+        for group in summary.groups
+    ]
+    return replace(summary, groups=tuple(groups))
+
+
+def segments(state: Population) -> list[SegmentStarted]:
+    return [one for event in state.proposed.values() for one in state.line(event)]
+
+
+@pytest.fixture(scope="module")
+def searched(
+    tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[SearchPlan, Path, Population]:
+    folder, plan = tmp_path_factory.mktemp("searched"), plan_of(tiny_bert)
+    return plan, folder, search(plan, folder)
+
+
+def test_every_member_trains_as_much_as_one_full_training(
+    searched: tuple[SearchPlan, Path, Population],
+) -> None:
+    plan, folder, state = searched
+    [group] = state.summary().groups
+    budget = plan.groups[0].budget
+    assert [one.status for one in group.tried] == ["finished"] * MEMBERS
+    assert all(one.examples == one.full == budget for one in group.tried)
+    assert len({tuple(examples for examples, _ in one.rungs) for one in group.tried}) == 1
+    assert all(len(one.rungs) == PARTS for one in group.tried)
+    records = read_records(layout_of(folder)).values()
+    assert (
+        sum(r.examples - r.inherited for r in records) == MEMBERS * budget == group.spent.examples
+    )
+    assert Spent.of(group.tried).share == 1.0
+
+
+def test_the_worst_goes_on_as_a_changed_copy_of_the_best(
+    searched: tuple[SearchPlan, Path, Population],
+) -> None:
+    _, _, state = searched
+    for generation in range(1, PARTS):
+        before = {
+            one.member: one for one in state.segments("single_task tiny sentiment", generation - 1)
+        }
+        scores = {m: final_score(state.records[one.key]) for m, one in before.items()}
+        after = state.segments("single_task tiny sentiment", generation)
+        assert [one.member for one in after] == list(range(MEMBERS))
+        copies = [one for one in after if one.source != one.member]
+        assert len(copies) == 1
+        assert scores[copies[0].member] == min(scores.values())
+        assert scores[copies[0].source] == max(scores.values())
+        for one in after:
+            source = before[one.source]
+            assert one.parent == source.key
+            assert one.settings == source.settings
+            same = one.source == one.member
+            assert one.changes[: len(source.changes)] == source.changes
+            assert (one.changes == source.changes) == same
+            assert same or one.changes[-1].at == generation / PARTS
+            fixed = "model.dropout"
+            assert in_force(one)[fixed] == in_force(source)[fixed]
+
+
+def test_training_the_chosen_schedule_anew_gives_its_score(
+    searched: tuple[SearchPlan, Path, Population], tmp_path: Path
+) -> None:
+    _, _, state = searched
+    [group] = state.summary().groups
+    assert group.choice is not None
+    assert group.choice.value == group.best
+    for one in group.tried:
+        found = state.records[one.key]
+        assert final_score(found) == one.score == one.rungs[-1][1]
+        if one.schedule:
+            trial = run_trial(found.config, runtime(tmp_path))
+            again = read_record(trial.layout.record(one.key))
+            assert (again.inherited, found.inherited > 0) == (0, True)
+            assert again.results == found.results
+            assert again.examples == found.examples
+    assert any(one.schedule for one in group.tried)
+
+
+def test_the_comparison_trains_the_whole_schedule_with_every_seed(
+    searched: tuple[SearchPlan, Path, Population], tiny_bert: Path
+) -> None:
+    _, _, state = searched
+    [(name, best)] = state.chosen().items()
+    [group] = state.summary().groups
+    copy = next(one for one in group.tried if one.schedule)
+    line = next(state.line(e) for e in state.proposed.values() if e.number == copy.index)
+    plan = plan_of(tiny_bert, "seeds=[41,42]")
+    for chosen in (best, replace(best, settings=line[-1].settings, changes=line[-1].changes)):
+        tuned = [t.config for t in plan.refit({name: chosen}).trials if t.config.tuned]
+        assert [config.seed for config in tuned] == [41, 42]
+        for config in tuned:
+            assert config.search is None
+            assert config.changes == chosen.changes
+            assert config.training.learning_rate == chosen.settings[RATE]
+
+
+def test_no_checkpoint_stays_and_few_are_there_at_a_time(tiny_bert: Path, tmp_path: Path) -> None:
+    layout = layout_of(tmp_path)
+    most: list[int] = []
+
+    def count(trial: Trial) -> None:
+        whole(trial)
+        most.append(len(list((layout.root / "checkpoints").glob("*/step-*"))))
+
+    plan = plan_of(tiny_bert)
+    search(plan, tmp_path, count)
+    bound = waiting_checkpoints(plan.experiment.tune, 1, 1, keep=False)
+    assert MEMBERS - 1 <= max(most) <= bound == MEMBERS + 1
+    assert not list(layout.root.glob("checkpoints/*/*"))
+
+
+@pytest.mark.parametrize("after", [1, 5, 7, 13])
+def test_a_killed_search_goes_on_to_the_same_choice(
+    after: int, searched: tuple[SearchPlan, Path, Population], tiny_bert: Path, tmp_path: Path
+) -> None:
+    trained = 0
+
+    def die(trial: Trial) -> None:
+        nonlocal trained
+        trained += 1
+        if trained > after:
+            next(trial.run())
+            raise Killed
+        whole(trial)
+
+    plan = plan_of(tiny_bert)
+    with pytest.raises(Killed):
+        search(plan, tmp_path, die)
+    ledger = layout_of(tmp_path).ledger
+    # What was written in part was never acted upon.
+    ledger.write_bytes(ledger.read_bytes() + b'{"event": "contin')
+    again = search(plan, tmp_path)
+    assert timeless(again.summary()) == timeless(searched[2].summary())
+    assert again.chosen() == searched[2].chosen()
+    whole_ledger = layout_of(searched[1]).ledger
+    assert ledger.read_bytes() == whole_ledger.read_bytes()
+    read = read_search(layout_of(tmp_path))
+    assert read.summary() == again.summary()
+    assert not start(plan, tmp_path, Ended())[1].more()
+
+
+@pytest.mark.ray
+def test_with_ray_a_killed_command_goes_on_to_the_choice_made_without(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
+    small = "tune={scheduler: pbt, trials: 4, generations: 2, refit: false}"
+    without = search(plan_of(tiny_bert, small), tmp_path / "without")
+    space = tmp_path / "some.yaml"
+    values = {key: p.model_dump(mode="json") for key, p in SPACE.parameters.items()}
+    content = {"name": SPACE.name, "parameters": values}
+    space.write_text(yaml.safe_dump(content, sort_keys=False))
+    # Its own overrides are for grids that take longer.
+    grid = Grid(
+        tmp_path,
+        tiny_bert,
+        (*settings_of(tiny_bert), "training.epochs=2", "checkpoint.every=300", small),
+        command=("tune", "demo", str(space)),
+    )
+    layout = layout_of(grid.layout.root)
+    try:
+        first = grid.start()
+        until(lambda: layout.ledger.exists() and b"continued" in layout.ledger.read_bytes(), first)
+        for pid in session_processes(first.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        first.communicate()
+        result = ended(grid.start())
+    finally:
+        grid.end()
+    assert result.code == 0, result.err
+    state = read_search(layout)
+    assert state.chosen() == without.chosen()
+    assert timeless(state.summary()) == timeless(without.summary())
+    assert layout.ledger.read_bytes() == layout_of(tmp_path / "without").ledger.read_bytes()
+    assert not list(layout.root.glob("checkpoints/*/*"))
+
+
+def test_a_search_whose_time_is_up_has_a_best_so_far_and_goes_on(
+    searched: tuple[SearchPlan, Path, Population], tiny_bert: Path, tmp_path: Path
+) -> None:
+    ending = Ended()
+    trained = 0
+
+    def until(trial: Trial) -> None:
+        nonlocal trained
+        whole(trial)
+        trained += 1
+        ending.over = trained == MEMBERS + 2
+
+    plan = plan_of(tiny_bert)
+    state = search(plan, tmp_path, until, ending)
+    [group] = state.summary().groups
+    assert {one.status for one in group.tried} == {"unfinished"}
+    assert group.chosen in (0, 1)
+    assert all(one.score is not None for one in group.tried)
+    [best] = state.chosen().values()
+    assert group.choice is not None
+    newest = next(s for s in segments(state) if s.key == group.choice.key)
+    assert (best.settings, best.changes) == (newest.settings, newest.changes)
+    full = plan.groups[0].budget
+    assert all(abs(one.full - full) <= 8 for one in group.tried)
+    assert timeless(search(plan, tmp_path).summary()) == timeless(searched[2].summary())
+
+
+def test_what_diverged_is_replaced_and_never_chosen(tiny_bert: Path, tmp_path: Path) -> None:
+    parameters = {RATE: Choice(values=(1e-3, 1e30)), "model.dropout": Uniform(low=0.0, high=0.3)}
+    space = Space(name="wild", parameters=parameters)
+    plan = plan_of(tiny_bert, "tune.trials=4", space=space)
+    state = search(plan, tmp_path)
+    by_key = {one.key: one for one in segments(state)}
+    status = {key: state.status(key) for key in by_key}
+    bad = [one for one in by_key.values() if status[one.key] == "diverged"]
+    assert any(one.generation == 0 for one in bad)
+    assert all(status[one.parent] == "finished" for one in by_key.values() if one.parent)
+    for one in bad:
+        later = [s for s in by_key.values() if s.generation == one.generation + 1]
+        assert all(s.source != s.member for s in later if s.member == one.member)
+    [group] = state.summary().groups
+    assert group.choice is not None
+    assert group.choice.status == "finished"
+    assert any("where it diverged" in one.reason for one in group.tried)
+
+
+def test_where_all_diverged_the_search_ends(tiny_bert: Path, tmp_path: Path) -> None:
+    space = Space(name="wild", parameters={RATE: LogUniform(low=1e29, high=1e30)})
+    plan = plan_of(tiny_bert, space=space)
+    state = search(plan, tmp_path)
+    assert [one.status for one in state.summary().groups[0].tried] == ["diverged"] * MEMBERS
+    assert state.chosen() == {}
+    assert not start(plan, tmp_path, Ended())[1].more()
+
+
+@pytest.mark.parametrize("generation", [0, PARTS - 1])
+def test_a_member_that_failed_is_replaced_or_tried_again(
+    generation: int,
+    searched: tuple[SearchPlan, Path, Population],
+    tiny_bert: Path,
+    tmp_path: Path,
+) -> None:
+    plan = plan_of(tiny_bert)
+    victim = segments(searched[2])[generation].key
+
+    def fail(trial: Trial) -> None:
+        if trial.config.key != victim:
+            whole(trial)
+            return
+        group = plan.groups[0]
+        record = failed(plan.trial(group, {}), "its process died")
+        record = record.model_copy(update={"key": victim, "config": trial.config})
+        write_record(trial.layout, record)
+
+    state = search(plan, tmp_path, fail)
+    [group] = state.summary().groups
+    if generation == 0:
+        assert state.failed == ()
+        assert group.tried[0].status == "finished"
+        assert "where it failed" in group.tried[0].reason
+        assert victim not in {one.parent for one in segments(state)}
+        assert not start(plan, tmp_path, Ended())[1].more()
+    else:
+        assert [record.key for record in state.failed] == [victim]
+        assert group.tried[0].status == "failed"
+        assert group.chosen != 0
+        assert timeless(search(plan, tmp_path).summary()) == timeless(searched[2].summary())
+
+
+def test_checkpoints_that_a_killed_command_left_at_its_very_end_are_removed(
+    searched: tuple[SearchPlan, Path, Population], tmp_path: Path
+) -> None:
+    plan, folder, state = searched
+    shutil.copytree(folder / "search", tmp_path / "search")
+    layout = layout_of(tmp_path)
+    left = layout.checkpoints(next(iter(state.proposed)))
+    left.mkdir(parents=True)
+    # Nothing is left to be trained, so no cluster is asked for.
+    search_groups(plan, layout, {}, None, Console(file=io.StringIO()))  # type: ignore[arg-type]
+    assert not left.exists()
+
+
+def test_members_may_be_added_later(tiny_bert: Path, tmp_path: Path) -> None:
+    before = search(plan_of(tiny_bert, "tune.trials=4"), tmp_path)
+    lines = [before.line(event) for event in before.proposed.values()]
+    state = search(plan_of(tiny_bert), tmp_path)
+    assert [state.line(event) for event in state.proposed.values()][:4] == lines
+    assert [one.status for one in state.summary().groups[0].tried] == ["finished"] * MEMBERS
+
+
+def test_an_earlier_search_gives_the_first_member(
+    searched: tuple[SearchPlan, Path, Population], tiny_bert: Path, tmp_path: Path
+) -> None:
+    earlier = read_earlier(str(searched[1]))
+    [group] = earlier.values()
+    assert group.choice is not None
+    plan = plan_of(tiny_bert, "tune.seed=5")
+    state, evolution = start(plan, tmp_path, Ended(), earlier)
+    next(evolution.rounds(1))
+    assert next(iter(state.proposed.values())).settings == group.choice.settings
+
+
+@pytest.mark.parametrize(
+    ("overrides", "space", "told"),
+    [
+        ([], Space(name="fixed", parameters={"model.dropout": Choice(values=(0.0, 0.1))}), "fixed"),
+        (["training.early_stopping={patience: 1}"], SPACE, r"training\.early_stopping"),
+        (["tune.search=grid"], SPACE, "search=grid"),
+        (["tune.search=optuna"], SPACE, "search=optuna"),
+        (["tune.trials=3"], SPACE, "trials=3"),
+    ],
+)
+def test_what_cannot_be_searched_so_is_one_line(
+    overrides: Sequence[str], space: Space, told: str, tiny_bert: Path
+) -> None:
+    with pytest.raises(ConfigError, match=told) as refused:
+        check_proposals(plan_of(tiny_bert, *overrides, space=space))
+    assert "\n" not in str(refused.value)
+
+
+def test_groups_are_side_by_side_as_the_machine_and_the_time_need(tiny_bert: Path) -> None:
+    tune = plan_of(tiny_bert).experiment.tune
+    assert [groups_at_once(tune, 6, slots) for slots in (1, 5, 6, 99)] == [1, 1, 2, 6]
+    hurried = tune.model_copy(update={"max_hours": 1.0})
+    assert groups_at_once(hurried, 6, 1) == 6
+    assert waiting_checkpoints(tune, 6, 1, keep=True) == 6 * MEMBERS * (PARTS - 1)
+
+
+def test_the_report_shows_the_schedule(searched: tuple[SearchPlan, Path, Population]) -> None:
+    summary = searched[2].summary()
+    [group] = summary.groups
+    copy = next(one for one in group.tried if one.schedule)
+    changed: Any = replace(
+        copy, schedule=((0.0, {RATE: 1e-4, "model.dropout": 0.1}), (0.5, {RATE: 1.2e-4}))
+    )
+    assert scheduled(changed, RATE) == "0.0001, from 50 % on 0.00012"
+    assert scheduled(changed, "model.dropout") == "0.1"
+    view = chosen_view(replace(summary, groups=(replace(group, chosen=copy.index),)))
+    assert any("% on" in field.text for field in view.rows[0])
+    assert group.importances == {}
