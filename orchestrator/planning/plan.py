@@ -14,7 +14,7 @@ from trainables.config.trial import TrialConfig
 from trainables.data.task import TaskData
 from trainables.errors import EncoderError
 from trainables.models.encoder import EncoderInfo, check_encoder
-from trainables.training.gpu_memory import footprint
+from trainables.training.gpu_memory import estimate_gpu_memory
 
 
 @dataclass(frozen=True)
@@ -134,6 +134,6 @@ def largest(plan: Plan) -> GpuNeed:
         # Trials that differ in their seed or task alone take the same.
         kind = repr((config.arm_name, config.model_name, *classes.values(), config.training))
         if kind not in needs:
-            gigabytes = footprint(config, classes).total / 1e9
+            gigabytes = estimate_gpu_memory(config, classes).total / 1e9
             needs[kind] = GpuNeed(f"{config.arm_name} {config.model_name}", gigabytes)
     return max(needs.values(), key=lambda need: need.gigabytes)

@@ -80,7 +80,7 @@ class Trial:
     def _run(self, loop: TrainingLoop) -> Iterator[Progress]:
         self.loop = loop
         self._tracking.begin(loop.state.history)
-        loop.evaluates = lambda: self._report("evaluating")
+        loop.on_evaluation_batch = lambda: self._report("evaluating")
         saved = time.monotonic()
         for _ in loop.run():
             self._tracking.follow(loop.state.history)

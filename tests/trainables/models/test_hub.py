@@ -19,7 +19,7 @@ import pytest
 SHA = "0123456789abcdef0123456789abcdef01234567"
 LOCATE = """
 import sys
-from trainables.config import ModelConfig
+from trainables.config.trial import ModelConfig
 from trainables.errors import EncoderError
 from trainables.models.source import (locate)
 for text in sys.argv[1:]:
@@ -31,7 +31,7 @@ for text in sys.argv[1:]:
 """The first step of a check, which needs no torch and so starts sooner."""
 CHECK = """
 import sys
-from trainables.config import ModelConfig
+from trainables.config.trial import ModelConfig
 from trainables.errors import EncoderError
 from trainables.models.encoder import check_encoder, load_encoder, load_tokenizer
 for text in sys.argv[1:]:
