@@ -49,6 +49,7 @@ class Trial:
         self.storage = Storage(self.layout, runtime.patience)
         self.loop: TrainingLoop | None = None
         self.record: TrialRecord | None = None
+        self.error: Exception | None = None
         self.tasks: dict[str, TaskData] = {}
         self.device = "cpu"
         self.precision = "fp32"
@@ -106,6 +107,7 @@ class Trial:
 
         Where it cannot be kept, ``record`` says so too, and a continued run trains the trial again.
         """
+        self.error = error
         status = "diverged" if isinstance(error, DivergedError) else "failed"
         if does_not_fit(error) or (error.__cause__ and does_not_fit(error.__cause__)):
             error = too_large("the model or its data")
