@@ -83,7 +83,8 @@ def open_session(
         executor: makes the executor, in place of the two usual ones.
 
     Raises:
-        InputError: ``check`` raised it, or the run directory, or the token cache of this machine, cannot be used.
+        InputError: raised by ``check``; or the run directory or this machine's token cache cannot
+            be used.
     """
     if isinstance(config, SingleTrialConfig) or local or config.ray.address is None:
         check_cache_dir(config.data.cache_dir)

@@ -129,7 +129,7 @@ class LocalExecutor:
                 run_dir,
                 resources,
                 glue_dir=glue_dir,
-                leaves=leaves.get(trial.key, ()),
+                artifacts=leaves.get(trial.key, ()),
             )
             slices = TrialSlices(trial.config, runtime, self._slice_seconds, self._release)
             running.append(_Running(trial, slices, RandomState()))

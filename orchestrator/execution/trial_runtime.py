@@ -15,7 +15,7 @@ def trial_runtime(
     resources: TrialResources,
     *,
     glue_dir: str | None = None,
-    leaves: tuple[str, ...] = (),
+    artifacts: tuple[str, ...] = (),
 ) -> Runtime:
     """Where and how a trial of ``config`` runs.
 
@@ -24,7 +24,7 @@ def trial_runtime(
         run_dir: where its files go.
         resources: what it gets.
         glue_dir: the GLUE folder, if any.
-        leaves: what it must leave for trials that need it.
+        artifacts: what it must leave for trials that need it.
     """
     cache = config.data.cache_dir
     single = config if isinstance(config, SingleTrialConfig) else None
@@ -45,7 +45,7 @@ def trial_runtime(
             "mlflow": config.mlflow,
             "resume_from": resume_from,
             "save_model": save_model,
-            "leaves": leaves,
+            "artifacts": artifacts,
             "checkpoint_every": config.checkpoint.every,
             # The checkpoint to resume from may be one of the trial's own.
             "keep_checkpoints": config.checkpoint.keep or resume_from is not None,

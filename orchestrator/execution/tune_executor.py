@@ -160,7 +160,7 @@ def cells(
         return {
             "key": trial.key,
             "trial": trial.config.model_dump(mode="json"),
-            "runtime": content | {"leaves": leaves.get(trial.key, ())},
+            "runtime": content | {"artifacts": leaves.get(trial.key, ())},
             "resources": bundle,
             "process": process_of(trial.config.arm.strategy, experiment.ray),
         }

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from trainables.config.trial import Runtime, TrialConfig
-from trainables.training.memory import does_not_fit, release_memory
+from trainables.training.memory import is_out_of_memory, release_memory
 from trainables.trial.progress import Progress
 from trainables.trial.trial import Trial
 
@@ -66,7 +66,7 @@ class TrialSlices:
                         return {**progress, "done": False}
             except Exception as error:
                 if failing or (
-                    isinstance(error, torch.AcceleratorError) and not does_not_fit(error)
+                    isinstance(error, torch.AcceleratorError) and not is_out_of_memory(error)
                 ):
                     raise
                 failing = True
