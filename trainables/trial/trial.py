@@ -62,6 +62,7 @@ class Trial:
         self.storage = Storage(self.layout, runtime.patience)
         self.loop: TrainingLoop | None = None
         self.record: TrialRecord | None = None
+        self.error: Exception | None = None
         self.tasks: dict[str, TaskData] = {}
         self.device = "cpu"
         self.precision = "fp32"
@@ -119,6 +120,7 @@ class Trial:
 
         If it cannot be written, ``record`` says so too, and the next run trains the trial again.
         """
+        self.error = error
         status = "diverged" if isinstance(error, DivergedError) else "failed"
         if is_out_of_memory(error) or (error.__cause__ and is_out_of_memory(error.__cause__)):
             error = out_of_memory_error("the model or its data")
