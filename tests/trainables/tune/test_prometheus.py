@@ -1,4 +1,4 @@
-"""Gauges that a trial sets; for what Ray exports see orchestrator/execution/ray/test_dashboard.py."""
+"""Gauges that a trial sets; test_dashboard.py checks what Ray exports."""
 
 from pathlib import Path
 from typing import Any
