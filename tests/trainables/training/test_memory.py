@@ -15,7 +15,7 @@ SCRIPT = """
 import resource
 from pathlib import Path
 from tests.helpers.trials import finished, trial_config
-from trainables.config import LimitsConfig
+from trainables.config.trial import LimitsConfig
 from trainables.errors import TrialError
 from trainables.training.memory import GB, _private_memory
 
