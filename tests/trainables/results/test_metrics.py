@@ -175,7 +175,7 @@ print(Classification().compute(predictions=[0, 1, 1], references=[0, 1, 0])["acc
 
 def test_scores_are_imported_without_torch() -> None:
     script = (
-        "import sys, trainables.training.metrics; "
+        "import sys, trainables.results.metrics; "
         "print({'torch', 'datasets', 'evaluate', 'transformers'} & set(sys.modules))"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
