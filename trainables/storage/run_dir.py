@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+PROBE = ".probe-"
+"""How the names of files begin that are written only to see whether and when that succeeds."""
+
 
 class Place:
     """A run directory on a disk that all who work with it see."""
@@ -77,7 +80,7 @@ class RunDir(Place):
         """Folder of the checkpoints of a trial."""
         return self.root / "checkpoints" / key
 
-    def teaching(self, key: str) -> Path:
+    def teacher_logits(self, key: str) -> Path:
         """A teacher's logits on its training set, for its students (Parquet)."""
         return self.root / "teaching" / f"{key}.parquet"
 
