@@ -18,8 +18,8 @@ from pydantic import (
     model_validator,
 )
 
-from search_spaces.findings import first_finding, shortened
 from trainables.config.base import Settings
+from trainables.config.explain import explain, shortened
 from trainables.errors import ConfigError
 
 Value = str | int | float | bool | None
@@ -68,7 +68,7 @@ class Parameter(Settings, ABC):
             made = handler(values)
             made.check()
         except (ValidationError, ValueError) as error:
-            reason = first_finding(error) if isinstance(error, ValidationError) else error
+            reason = explain(error, cls) if isinstance(error, ValidationError) else error
             raise ConfigError(f"{cls.kind}: {reason}") from error
         return made
 

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from search_spaces.findings import meant
 from search_spaces.searchers.base import Observation, Searcher
 from search_spaces.searchers.grid import Grid
 from search_spaces.searchers.random import Random
 from search_spaces.searchers.sobol import Sobol
 from search_spaces.searchers.tpe import TPE
 from search_spaces.space import Space
+from trainables.config.explain import nearest
 from trainables.errors import ConfigError
 
 SEARCHERS: dict[str, Searcher] = {
@@ -50,5 +50,5 @@ def suggest(
         ConfigError: no such method, or a grid over a continuous range without ``steps``.
     """
     if method not in SEARCHERS:
-        raise ConfigError(f"{method}: unknown search method{meant(method, list(SEARCHERS))}")
+        raise ConfigError(f"{method}: unknown search method{nearest(method, list(SEARCHERS))}")
     return SEARCHERS[method].suggest(space, facts, seed, index, history)

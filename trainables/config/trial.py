@@ -6,7 +6,7 @@
 
 import hashlib
 import json
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     Field,
@@ -19,6 +19,7 @@ from pydantic import (
 
 from trainables.config.arms import ArmConfig
 from trainables.config.base import Settings
+from trainables.config.flat import flattened, unflattened
 from trainables.config.schedules import Segment, SettingChange
 from trainables.config.task import TaskConfig
 from trainables.config.tracking import MlflowConfig, TrackerName, WandbConfig
@@ -176,6 +177,21 @@ class TrialConfig(Settings):
         default=None, description="of a trial of a search; none: a trial of a comparison"
     )
 
+    ignored: dict[str, Any] = Field(
+        default={},
+        description="settings of the arm that its methods do not use, by their dotted keys; "
+        "earlier versions accepted them and made them part of the key",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unflatten(cls, values: Any) -> Any:
+        """Accept the arm of a file that an earlier version wrote (see ``flat.py``)."""
+        if not isinstance(values, dict) or not isinstance(values.get("arm"), dict):
+            return values
+        arm, ignored = unflattened(values["arm"])
+        return {**values, "arm": arm} | ({"ignored": ignored} if ignored else {})
+
     @model_validator(mode="after")
     def _changes_fit(self) -> Self:
         for number, change in enumerate(self.changes):
@@ -190,8 +206,9 @@ class TrialConfig(Settings):
 
         Where the data lies (paths, Hub or folder) does not enter: the fingerprints do.
         """
-        content = self.model_dump(mode="json", exclude={"sources", "tasks"})
+        content = self.model_dump(mode="json", exclude={"sources", "tasks", "ignored"})
         content["tasks"] = {name: task.headline for name, task in self.tasks.items()}
+        content["arm"] = flattened(content["arm"], self.ignored)
         content["arm"].pop("label")
         if content["search"] is not None and content["search"]["segment"] is None:
             content["search"].pop("segment")
