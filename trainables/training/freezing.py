@@ -9,7 +9,7 @@ training, so that few epochs reach them all.
 
 from trainables.config.methods import FreezingConfig, GradualFreezing
 from trainables.models.classifier import Classifier
-from trainables.training.layer_depth import heights
+from trainables.training.layer_depth import layer_depths
 
 
 class Freezing:
@@ -24,27 +24,27 @@ class Freezing:
     def __init__(self, model: Classifier, config: FreezingConfig, total_steps: int) -> None:
         self._config = config
         self._total_steps = total_steps
-        depths = heights(model)
+        depths = layer_depths(model)
         self._top = max(depths.values())
         self._parameters = [
             (parameter, depths[name], name.startswith("heads."))
             for name, parameter in model.named_parameters()
         ]
-        self._lowest = 0
+        self._first_trainable = 0
 
-    def lowest(self, step: int) -> int:
-        """The lowest depth (see ``layer_depth``) that step ``step``, counted from 0, trains."""
+    def first_trainable(self, step: int) -> int:
+        """Depth (see ``layer_depths``) of the first layer trained at ``step``, counted from 0."""
         if not isinstance(self._config, GradualFreezing):
             return self._top if self._config.name == "all" else 0
-        unfrozen = step / (self._config.until * self._total_steps)
-        return max(0, self._top - int(unfrozen * self._top + 1e-9))
+        progress = step / (self._config.until * self._total_steps)
+        return max(0, self._top - int(progress * self._top + 1e-9))
 
     def apply(self, step: int) -> None:
         """Freeze and unfreeze parameters for step ``step``."""
-        lowest = self.lowest(step)
-        if lowest == self._lowest:
+        first = self.first_trainable(step)
+        if first == self._first_trainable:
             return
-        self._lowest = lowest
+        self._first_trainable = first
         for parameter, depth, in_head in self._parameters:
-            unfrozen = depth >= lowest and self._config.name == "gradual"
+            unfrozen = depth >= first and self._config.name == "gradual"
             parameter.requires_grad_(in_head or unfrozen)
