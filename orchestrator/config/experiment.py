@@ -18,25 +18,17 @@ from pydantic import (
 from orchestrator.config.runtime import CheckpointConfig, RayConfig, ResourcesConfig
 from search_spaces.presets import load_values
 from trainables.config.arms import ArmConfig
-from trainables.config.base import Settings
+from trainables.config.base import Settings, as_tuple
 from trainables.config.explain import nearest, validated
 from trainables.config.task import TaskConfig
-from trainables.config.tracking import MlflowConfig, TrackerName, WandbConfig
+from trainables.config.tracking import TrackingConfig
 from trainables.config.trial import LimitsConfig, ModelConfig, SelectionConfig, TrainingConfig
 from trainables.errors import ConfigError
 from trainables.results.record import TOGETHER
 
-
-def _listed(value: Any) -> Any:
-    """A list as the tuple it becomes; a single name or number where a list is meant."""
-    if isinstance(value, list):
-        return tuple(value)
-    return (value,) if isinstance(value, str | int) and not isinstance(value, bool) else value
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
+Names = Annotated[tuple[str, ...], BeforeValidator(as_tuple), Field(min_length=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Seeds = Annotated[tuple[Seed, ...], BeforeValidator(_listed), Field(min_length=1)]
+Seeds = Annotated[tuple[Seed, ...], BeforeValidator(as_tuple), Field(min_length=1)]
 
 
 class DataConfig(Settings):
@@ -73,11 +65,9 @@ class _Common(Settings):
     selection: SelectionConfig = SelectionConfig()
     training: TrainingConfig = TrainingConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
-    tracking: Annotated[tuple[TrackerName, ...], BeforeValidator(_listed)] = Field(
-        default=(), description="who is told of the trials, besides the run directory"
+    tracking: TrackingConfig = Field(
+        default=TrackingConfig(), description="experiment trackers, beside the run directory"
     )
-    wandb: WandbConfig = WandbConfig()
-    mlflow: MlflowConfig = MlflowConfig()
 
     @classmethod
     def runtime_keys(cls) -> dict[str, Any]:
@@ -149,8 +139,6 @@ RUNTIME_KEYS = {
     "log_file": True,
     "resume_from": True,
     "tracking": True,
-    "wandb": True,
-    "mlflow": True,
     "data": {"glue_dir", "cache_dir"},
 }
 """Keys of a grid or a single trial that change nothing that is measured."""
@@ -174,7 +162,7 @@ def check_experiment(experiment: ExperimentConfig) -> None:
         ConfigError: a name that is unknown, there twice, or of a thing that cannot be used.
     """
     _check_names(experiment, experiment.arms, experiment.models)
-    _unique("tracking", list(experiment.tracking))
+    _unique("tracking.trackers", list(experiment.tracking.trackers))
     _unique("seeds", [str(seed) for seed in experiment.seeds])
 
 

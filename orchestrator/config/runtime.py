@@ -14,7 +14,7 @@ class CheckpointConfig(Settings):
         default=300.0, description="seconds between checkpoints; 0: never"
     )
     keep: bool = Field(default=False, description="also those of finished trials")
-    patience: NonNegativeFloat = Field(
+    storage_timeout: NonNegativeFloat = Field(
         default=600.0,
         description="seconds that a trial waits, losing nothing, for a run directory that is gone "
         "or full",

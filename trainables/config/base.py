@@ -5,6 +5,14 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+
+def as_tuple(value: Any) -> Any:
+    """A list as the tuple it becomes; a single name or number where a list is meant."""
+    if isinstance(value, list):
+        return tuple(value)
+    return (value,) if isinstance(value, str | int) and not isinstance(value, bool) else value
+
+
 UNUSED = "unused_setting"
 """Type of the validation error for a setting that the chosen method does not have."""
 
