@@ -5,6 +5,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from trainables.errors import RenamedKeyWarning
+
 RENAMED = {
     "tracking": "tracking.trackers",
     "wandb": "tracking.wandb",
@@ -12,10 +14,6 @@ RENAMED = {
     "checkpoint.patience": "checkpoint.storage_timeout",
 }
 """Old key -> new key. ``tracking`` is an old key unless its value is a mapping."""
-
-
-class RenamedKeyWarning(FutureWarning):
-    """A preset or an override uses the old name of a key."""
 
 
 def with_new_names(values: DictConfig, *, hint: bool = True) -> DictConfig:

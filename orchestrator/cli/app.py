@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+import warnings
 from dataclasses import asdict
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from orchestrator.cli.console import (
     make_console,
     one_line,
     say,
+    show_warning,
     told_how_to_continue,
 )
 from orchestrator.cli.submit import submit
@@ -243,6 +245,7 @@ def main(arguments: list[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that does not know a character shows another one; no work ends for that.
             stream.reconfigure(errors="replace")
+    warnings.showwarning = show_warning
     try:
         app(arguments)
     except InputError as error:

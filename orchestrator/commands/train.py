@@ -46,7 +46,7 @@ def train(
     check(single, plan)
     where = run_dir or Path("runs") / "train" / config.key
     with (
-        opened(where, single.checkpoint.patience) as layout,
+        opened(where, single.checkpoint.storage_timeout) as layout,
         tracked(single, layout.root, console) as single,
         taken(layout, single, plan, console),
     ):
@@ -73,14 +73,12 @@ def runtime_of(single: SingleTrialConfig, layout: RunDir, plan: Plan) -> Runtime
         glue_dir=plan.glue_dir,
         cache_dir=single.data.cache_dir,
         tracking=single.tracking,
-        wandb=single.wandb,
-        mlflow=single.mlflow,
         resume_from=single.resume_from,
         save_model=single.save_model,
         checkpoint_every=single.checkpoint.every,
         # The checkpoint that the user names may be one of the trial's own.
         keep_checkpoints=single.checkpoint.keep or single.resume_from is not None,
-        patience=single.checkpoint.patience,
+        patience=single.checkpoint.storage_timeout,
     )
 
 

@@ -22,7 +22,7 @@ from trainables.config.base import Settings
 from trainables.config.flat import flattened, unflattened
 from trainables.config.schedules import Segment, SettingChange
 from trainables.config.task import TaskConfig
-from trainables.config.tracking import MlflowConfig, TrackerName, WandbConfig
+from trainables.config.tracking import TrackingConfig
 
 CODE_SCHEMA = 2
 """Raised whenever a change of the code changes the numbers that a trial gives."""
@@ -272,9 +272,7 @@ class Runtime(Settings):
     cache_dir: str | None = Field(
         default=None, description="token cache; none: the user's cache folder"
     )
-    tracking: tuple[TrackerName, ...] = ()
-    wandb: WandbConfig = WandbConfig()
-    mlflow: MlflowConfig = MlflowConfig()
+    tracking: TrackingConfig = Field(default=TrackingConfig(), description="experiment trackers")
     resume_from: str | None = Field(default=None, description="a checkpoint folder")
     save_model: bool = False
     artifacts: tuple[Literal["teacher_logits", "weights"], ...] = Field(

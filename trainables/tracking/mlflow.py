@@ -94,19 +94,19 @@ class _Store:
     def _experiment_of(self, runtime: Runtime) -> str:
         from mlflow.exceptions import MlflowException
 
-        found = self.client.get_experiment_by_name(runtime.mlflow.experiment)
+        found = self.client.get_experiment_by_name(runtime.tracking.mlflow.experiment)
         if found is not None:
             return found.experiment_id
         folder = Path(runtime.output_dir).resolve() / "mlartifacts"
         try:
             return self.client.create_experiment(
-                runtime.mlflow.experiment,
+                runtime.tracking.mlflow.experiment,
                 # Files of a server are the server's.
                 artifact_location=folder.as_uri() if self._uri.startswith(SQLITE) else None,
             )
         except MlflowException:
             # Another trial was faster.
-            found = self.client.get_experiment_by_name(runtime.mlflow.experiment)
+            found = self.client.get_experiment_by_name(runtime.tracking.mlflow.experiment)
             if found is None:
                 raise
             return found.experiment_id
@@ -173,7 +173,7 @@ def _name(key: str) -> str:
 
 def uri_of(runtime: Runtime) -> str:
     """Where the runs are kept: as configured, else as the environment says, else in a file."""
-    given = runtime.mlflow.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+    given = runtime.tracking.mlflow.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
     return given or f"{SQLITE}{Path(runtime.output_dir).resolve() / 'mlflow.db'}"
 
 

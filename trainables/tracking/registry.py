@@ -52,9 +52,9 @@ TRACKERS = {
 
 
 def unusable(runtime: Runtime) -> dict[str, str]:
-    """Which of ``runtime.tracking`` cannot be used here: name -> why, and what to do."""
+    """Which of ``runtime.tracking.trackers`` cannot be used here: name -> why, and what to do."""
     found = {}
-    for name in runtime.tracking:
+    for name in runtime.tracking.trackers:
         kind = TRACKERS[name]
         absent = [package for package in kind.packages if find_spec(package) is None]
         if absent:
@@ -107,7 +107,8 @@ def publish(report: Report, runtime: Runtime) -> list[str]:
         Which of them did not take it, and why.
     """
     trackers = [
-        Background(name, partial(_Publishing, name, report, runtime)) for name in runtime.tracking
+        Background(name, partial(_Publishing, name, report, runtime))
+        for name in runtime.tracking.trackers
     ]
     end(trackers, "finished")
     return [tracker.problem for tracker in trackers if tracker.problem]

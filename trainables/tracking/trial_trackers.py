@@ -14,7 +14,7 @@ from trainables.tracking.registry import end, track
 
 
 class Tracking:
-    """One trial, seen by the trackers that ``runtime.tracking`` names.
+    """One trial, seen by the trackers that ``runtime.tracking.trackers`` names.
 
     None of its methods fails because of a tracker, and ``finish`` alone waits, a bounded time.
     """
@@ -29,7 +29,7 @@ class Tracking:
 
     def begin(self, history: Sequence[EpochResult]) -> None:
         """Start the trackers, and tell them what they may have missed before an interruption."""
-        names = self._runtime.tracking
+        names = self._runtime.tracking.trackers
         self._trackers = [track(name, self._config, self._runtime) for name in names]
         self.follow(history)
 
