@@ -54,8 +54,12 @@ class Space(Settings):
         ConfigError: the first thing that is wrong, in one line that names the key.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)
-    parameters: dict[str, SerializeAsAny[Parameter]] = Field(min_length=1)
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80, description="name of the space"
+    )
+    parameters: dict[str, SerializeAsAny[Parameter]] = Field(
+        min_length=1, description="dotted key of a setting -> what it is drawn from"
+    )
 
     @model_validator(mode="wrap")
     @classmethod
@@ -102,18 +106,18 @@ class Space(Settings):
             ConfigError: the conditions run in a circle.
         """
         before = {
-            key: [
-                name
-                for name in (*parameter.when, *_setting(key).choices)
-                if name in self.parameters and name != key
-            ]
-            for key, parameter in self.parameters.items()
+            key: [name for name in self.conditions(key) if name in self.parameters and name != key]
+            for key in self.parameters
         }
         try:
             return tuple(TopologicalSorter(before).static_order())
         except CycleError as error:
             circle = " -> ".join(reversed(error.args[1]))
             raise ConfigError(f"{error.args[1][0]}: when runs in a circle: {circle}") from error
+
+    def conditions(self, key: str) -> tuple[str, ...]:
+        """Keys whose values decide whether a parameter is active."""
+        return (*self.parameters[key].when, *_setting(key).choices)
 
     def active(self, key: str, facts: Mapping[str, Any], drawn: Mapping[str, Value]) -> bool:
         """Whether a parameter is searched, given what was drawn for the keys before it.

@@ -32,7 +32,9 @@ class TuneConfig(Settings):
         default="asha", description="how trials are stopped early (see docs/tuning.md)"
     )
     seed: Seed = Field(
-        default=0, description="seed of the search itself; its trials train with seeds[0]"
+        default=0,
+        description="seed of the search itself, without effect on search=grid; its trials train "
+        "with seeds[0]",
     )
     reduction: float = Field(
         default=4.0,
@@ -59,7 +61,8 @@ class TuneConfig(Settings):
         default=True, description="train the best settings of each group with every seed"
     )
     defaults: bool = Field(
-        default=True, description="also train the arms with the preset's settings, to compare with"
+        default=True,
+        description="with refit, also train the arms with the preset's settings, to compare with",
     )
     max_hours: PositiveFloat | None = Field(
         default=None,
@@ -140,13 +143,13 @@ def load_tuned_experiment(
 def _check_conditions(experiment: TunedExperimentConfig) -> None:
     """Raises ConfigError: a condition of the space names an arm, model or task that is nowhere."""
     define, space = experiment.define, experiment.space
-    there = {
+    defined = {
         "arm": list(define.arms),
         "model": list(dict.fromkeys((*define.models, *experiment.models))),
         "task": list(define.tasks),
     }
     for key, parameter in space.parameters.items():
-        for condition, names in there.items():
+        for condition, names in defined.items():
             for name in parameter.when.get(condition, ()):
                 if name not in names:
                     raise ConfigError(

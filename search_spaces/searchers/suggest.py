@@ -44,7 +44,7 @@ def suggest(
             drawn for this group (a search that was started from another's results) are left out.
 
     Returns:
-        Dotted key -> value of the active parameters; none: the grid has no such trial.
+        Dotted key -> value of the active parameters, None if the grid has no such trial.
 
     Raises:
         ConfigError: no such method, or a grid over a continuous range without ``steps``.

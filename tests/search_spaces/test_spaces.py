@@ -300,7 +300,7 @@ SEVERAL = (
     ("key", "value", "arms"),
     [
         ("arm.sampling.exponent", 0.5, {"shared_encoder_sqrt"}),
-        ("arm.sampling.batch", "mixed", {"shared_encoder", "shared_encoder_sqrt", "lora_shared"}),
+        ("arm.sampling.batch", "mixed", {*SEVERAL[2:6]}),
         ("arm.weighting.temperature", 3.0, {"shared_encoder_dwa"}),
         ("arm.mask_other_tasks", False, {"naive_concat_union"}),
         ("arm.adapter.rank", 4, {"lora_shared"}),

@@ -101,13 +101,16 @@ class SharedEncoderArm(_Arm):
 
     strategy: Literal["shared_encoder"] = Field(description="how models are trained over the tasks")
     sampling: SamplingConfig = Field(
-        default=PlainSampling(), description="how each step's tasks are chosen"
+        default=PlainSampling(),
+        description="how each step's tasks are chosen; no effect with one task",
     )
     weighting: WeightingConfig = Field(
-        default=PlainWeighting(), description="how much each task's loss counts"
+        default=PlainWeighting(),
+        description="how much each task's loss counts; no effect with one task",
     )
     aggregation: AggregationConfig = Field(
-        default=PlainAggregation(), description="how the tasks' gradients become the encoder's"
+        default=PlainAggregation(),
+        description="how the tasks' gradients become the encoder's; no effect with one task",
     )
     distillation: DistillationConfig | None = Field(default=None, description=_DISTILLATION)
 

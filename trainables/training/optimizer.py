@@ -95,16 +95,16 @@ def learning_rate(step: int, total_steps: int, training: TrainingConfig) -> floa
     warmup = warmup_steps(total_steps, training)
     if step < warmup:
         return training.learning_rate * step / warmup
-    left = (total_steps - step, total_steps - warmup)
-    return SCHEDULES[training.schedule](training.learning_rate, *left)
+    remaining = (total_steps - step, total_steps - warmup)
+    return SCHEDULES[training.schedule](training.learning_rate, *remaining)
 
 
 SCHEDULES: dict[str, Callable[[float, int, int], float]] = {
-    "constant": lambda rate, left, of: rate,
-    "linear": lambda rate, left, of: rate * left / of,
-    "cosine": lambda rate, left, of: rate * 0.5 * (1 - math.cos(math.pi * left / of)),
+    "constant": lambda rate, steps, of: rate,
+    "linear": lambda rate, steps, of: rate * steps / of,
+    "cosine": lambda rate, steps, of: rate * 0.5 * (1 - math.cos(math.pi * steps / of)),
 }
-"""The rate after the warm-up, from the highest one and how many of how many steps are left."""
+"""Schedule -> the rate after the warm-up: from the highest rate, the remaining steps and all."""
 
 
 def warmup_steps(total_steps: int, training: TrainingConfig) -> int:

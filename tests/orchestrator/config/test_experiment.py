@@ -130,7 +130,8 @@ def arm_leaves() -> list[tuple[str, str, Any]]:
 def test_every_key_of_an_arm_can_be_overridden(strategy: str, key: str, kind: Any) -> None:
     methods = ", sampling: {batch: joint}" if strategy == "shared_encoder" else ""
     arm = [f"define.arms.mine={{strategy: {strategy}{methods}}}"]
-    for choice, (value, *_) in settings()[key.replace("define.arms.mine", "arm")].choices.items():
+    setting = settings().get(key.replace("define.arms.mine", "arm"))
+    for choice, (value, *_) in setting.choices.items() if setting is not None else ():
         arm.append(f"{choice.replace('arm', 'define.arms.mine')}={value}")
     before = at(load_experiment("demo", arm).model_dump(mode="json"), key)
     value = another(key, kind, before)
