@@ -76,7 +76,7 @@ class Runner:
         if renewed != self._renewed:
             self._now.seen(renewed, just_now=self._renewed is not None)
             self._renewed, self._watched_since = renewed, time.monotonic()
-        known = self.holder.lives() if self.holder is not None else None
+        known = self.holder.is_alive() if self.holder is not None else None
         if known is not None:
             return known
         if self._now() - renewed < STALE_SECONDS:

@@ -10,7 +10,7 @@ import pytest
 from orchestrator.commands.run import plan_experiment, report
 from orchestrator.commands.tune_report import has_search
 from orchestrator.config.experiment import load_experiment
-from orchestrator.run_dir import remote, store_lock
+from orchestrator.run_dir import remote
 from orchestrator.run_dir.directory import describe, take
 from orchestrator.run_dir.lock import LOCK
 from orchestrator.run_dir.lock_owner import this_process
@@ -26,8 +26,7 @@ from trainables.trial.cleanup import discard
 
 
 @pytest.fixture(autouse=True)
-def settle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(store_lock, "SETTLE_SECONDS", 0.05)
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("ONE_OR_MANY_CACHE", str(tmp_path / "cache"))
 
 
