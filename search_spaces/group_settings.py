@@ -64,7 +64,8 @@ def with_settings(
         *path, name = key.split(".")
         values = sections
         for part in path:
-            values = values[part]
+            # The configured method may lack a mapping that the chosen one has.
+            values = values.setdefault(part, {})
         values[name] = value
     for section in METHODS:
         if f"arm.{section}.name" in chosen:

@@ -10,7 +10,6 @@ from orchestrator.config.experiment import load_experiment, load_single_trial
 from orchestrator.config.stored import upgraded
 from search_spaces.presets import load_values
 from search_spaces.renamed_keys import RENAMED
-from tests.helpers.command import Command
 from trainables.errors import ConfigError, RenamedKeyWarning
 
 CASES = {
@@ -84,10 +83,3 @@ def test_what_is_wrong_is_said_of_the_new_key() -> None:
         pytest.raises(ConfigError, match=r"^tracking\.wandb\.projct: unknown key; did you mean"),
     ):
         load_experiment("demo", ["wandb.projct=x"])
-
-
-@pytest.mark.filterwarnings("default::trainables.errors.RenamedKeyWarning")
-def test_the_command_line_shows_the_hint_in_one_line(command: Command) -> None:
-    ended = command("plan", "demo", "checkpoint.patience=5")
-    assert ended.code == 0
-    assert ended.err == ("warning: checkpoint.patience is now called checkpoint.storage_timeout\n")

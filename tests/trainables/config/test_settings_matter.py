@@ -96,7 +96,7 @@ def weighted(config: Any) -> np.ndarray:
         losses = np.array([0.7, 0.5, 1.2]) / np.array([1.0, 1.5, 1.1]) ** step
         after = losses * np.array([0.9, 0.7, 1.0])
         weights.append(weighting.weights(step, losses))
-        weighting.update(losses, np.array([0.1, 2.0, 0.7]), lambda after=after: after)
+        weighting.update(losses, np.array([0.5, 0.6, 0.55]), lambda after=after: after)
         if step % 2:
             weighting.end_epoch()
     return np.array(weights)
@@ -291,7 +291,7 @@ def test_each_setting_of_optimiser_and_schedule_changes_the_weights(
             for group in steps.param_groups:
                 group["lr"] = learning_rate(step, 4, training) * group["scale"]
             for number, parameter in enumerate(model.parameters()):
-                parameter.grad = torch.full_like(parameter, 0.1 * (number + step + 1))
+                parameter.grad = torch.full_like(parameter, 0.1 * (number + 1) / (step + 1))
             steps.step()
         return torch.cat([p.detach().flatten() for p in model.parameters()]).numpy()
 
