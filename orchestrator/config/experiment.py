@@ -18,7 +18,7 @@ from pydantic import (
 from orchestrator.config.runtime import CheckpointConfig, RayConfig, ResourcesConfig
 from search_spaces.presets import load_values
 from trainables.config.arms import ArmConfig
-from trainables.config.base import Settings, as_tuple
+from trainables.config.base import Settings, as_tuple, unused
 from trainables.config.explain import nearest, validated
 from trainables.config.task import TaskConfig
 from trainables.config.tracking import TrackingConfig
@@ -104,6 +104,11 @@ class _Common(Settings):
             raise ValueError(
                 f"selection.enabled=never: training.{key} chooses on the selection split; "
                 "set selection.enabled=auto"
+            )
+        default = SelectionConfig.model_fields["fraction"].default
+        if self.selection.enabled == "never" and self.selection.fraction != default:
+            raise ValueError(
+                "selection.fraction: " + unused("selection.enabled", "never", ("auto", "always"))
             )
         return self
 

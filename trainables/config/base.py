@@ -1,5 +1,6 @@
 """Base class of every configuration section."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -41,6 +42,18 @@ class Settings(BaseModel):
         if errors:
             raise ValidationError.from_exception_data(type(self).__name__, errors)
         return self
+
+
+def used_settings(section: type[Settings], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain values of a section without those that have no effect beside the others."""
+    fields = section.model_fields
+    return {
+        key: value
+        for key, value in values.items()
+        if key not in section.only_with
+        or values.get(choice := section.only_with[key][0], fields[choice].default)
+        in section.only_with[key][1]
+    }
 
 
 def unused(choice: str, chosen: Any, values: tuple[str, ...]) -> str:

@@ -6,7 +6,7 @@
 
 import hashlib
 import json
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     Field,
@@ -160,8 +160,6 @@ class TrainingConfig(Settings):
 
 class SelectionConfig(Settings):
     """The split that is carved from ``train`` where something must be selected."""
-
-    only_with: ClassVar = {"fraction": ("enabled", ("auto", "always"))}
 
     enabled: Literal["auto", "always", "never"] = Field(
         default="auto",

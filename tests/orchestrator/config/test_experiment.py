@@ -198,6 +198,11 @@ BAD = [
     ),
     (["resources.gpu=-1"], "resources.gpu: input should be greater than or equal to 0"),
     (["selection.enabled=never", "training.keep=best"], "selection.enabled=never: training.keep"),
+    (
+        ["selection.enabled=never", "selection.fraction=0.2"],
+        "selection.fraction: is not used with selection.enabled=never, only with "
+        "selection.enabled=auto or always",
+    ),
     (["name=../x"], "name: string should match pattern"),
     (
         ["tracking.trackers=[wandbb]"],

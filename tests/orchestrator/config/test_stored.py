@@ -38,6 +38,12 @@ def test_a_setting_without_effect_is_refused_where_it_is_not_the_default() -> No
         validated(ExperimentConfig, upgraded(OmegaConf.create(values)))
 
 
+def test_a_search_loses_what_its_scheduler_does_not_use() -> None:
+    values = {"tune": {"scheduler": "median", "grace": 0.3, "reduction": 3.0, "generations": 4}}
+    assert upgraded(OmegaConf.create(values)) == {"tune": {"scheduler": "median", "grace": 0.3}}
+    assert upgraded(OmegaConf.create({"tune": {"reduction": 3.0}})) == {"tune": {"reduction": 3.0}}
+
+
 @pytest.mark.parametrize("values", [{}, {"define": 3}, {"define": {"arms": 3}}])
 def test_damaged_files_are_left_to_validation(values: dict[str, Any]) -> None:
     assert upgraded(OmegaConf.create(values)) == values
