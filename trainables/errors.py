@@ -73,3 +73,7 @@ class CheckpointError(TrialError):
 
 class StorageError(TrialError):
     """The run directory is gone or full."""
+
+
+class RenamedKeyWarning(FutureWarning):
+    """A preset or an override uses the old name of a configuration key."""

@@ -31,8 +31,8 @@ def warn_of_trackers(config: Config, root: Path, console: Console) -> tuple[str,
     """Print a warning for each tracker that cannot be used on this machine; gives the others."""
     missing = unusable(_runtime(config, root))
     for name, reason in missing.items():
-        warn(console, f"tracking=[{name}]: {reason}; goes on without it")
-    return tuple(name for name in config.tracking if name not in missing)
+        warn(console, f"tracking.trackers=[{name}]: {reason}; goes on without it")
+    return tuple(name for name in config.tracking.trackers if name not in missing)
 
 
 @contextmanager
@@ -45,12 +45,13 @@ def tracked(config: SomeConfig, root: Path, console: Console) -> Iterator[SomeCo
     search leave their files in another folder.
     """
     left = warn_of_trackers(config, root, console)
-    mlflow, uri = config.mlflow, uri_of(_runtime(config, root))
+    mlflow, uri = config.tracking.mlflow, uri_of(_runtime(config, root))
     if "mlflow" in left and uri.startswith(SQLITE):
         file = Path(uri.removeprefix(SQLITE)).resolve()
         mlflow = mlflow.model_copy(update={"tracking_uri": f"{SQLITE}{file}"})
     try:
-        yield config.model_copy(update={"tracking": left, "mlflow": mlflow})
+        tracking = config.tracking.model_copy(update={"trackers": left, "mlflow": mlflow})
+        yield config.model_copy(update={"tracking": tracking})
     finally:
         if hint := sync_hint(root):
             console.print(hint, markup=False, highlight=False, soft_wrap=True)
@@ -58,7 +59,7 @@ def tracked(config: SomeConfig, root: Path, console: Console) -> Iterator[SomeCo
 
 def publish_report(config: ExperimentConfig, layout: RunDir, console: Console) -> None:
     """Give the trackers the table and report of a grid; one that refuses is warned of."""
-    if not config.tracking or not layout.plan.exists():
+    if not config.tracking.trackers or not layout.plan.exists():
         return
     keys = sorted(trial.key for trial in read_plan(layout))
     files = [file for pattern in REPORTS for file in sorted(layout.root.glob(pattern))]

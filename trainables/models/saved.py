@@ -18,8 +18,8 @@ from safetensors.torch import load_file, save_file
 from transformers import PreTrainedTokenizerBase
 
 from trainables.atomic import read_whole, sync_folder
-from trainables.config.arms import HeadConfig
 from trainables.config.base import Settings
+from trainables.config.methods import HeadConfig
 from trainables.config.trial import ModelConfig
 from trainables.errors import EncoderError
 from trainables.models.adapter import merged

@@ -97,7 +97,7 @@ class Storage:
                 raise StorageError(
                     f"{self._root}: {what} cannot be kept, waited {patience:g} s for it ({reason});"
                     " bring the storage back or make room, then run the same command again "
-                    "(checkpoint.patience sets how long a trial waits)"
+                    "(checkpoint.storage_timeout sets how long a trial waits)"
                 )
             again = min(end, time.monotonic() + pause)
             pause = min(2 * pause, LONGEST_PAUSE)

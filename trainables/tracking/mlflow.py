@@ -93,19 +93,19 @@ class _Store:
     def _experiment_of(self, runtime: Runtime) -> str:
         from mlflow.exceptions import MlflowException
 
-        experiment = self.client.get_experiment_by_name(runtime.mlflow.experiment)
+        experiment = self.client.get_experiment_by_name(runtime.tracking.mlflow.experiment)
         if experiment is not None:
             return experiment.experiment_id
         folder = Path(runtime.output_dir).resolve() / "mlartifacts"
         try:
             return self.client.create_experiment(
-                runtime.mlflow.experiment,
+                runtime.tracking.mlflow.experiment,
                 # A server stores its files itself.
                 artifact_location=folder.as_uri() if self._uri.startswith(SQLITE) else None,
             )
         except MlflowException:
             # Another trial has created it in the meantime.
-            experiment = self.client.get_experiment_by_name(runtime.mlflow.experiment)
+            experiment = self.client.get_experiment_by_name(runtime.tracking.mlflow.experiment)
             if experiment is None:
                 raise
             return experiment.experiment_id
@@ -172,7 +172,7 @@ def _name(key: str) -> str:
 
 def uri_of(runtime: Runtime) -> str:
     """The tracking URI: as configured, else ``MLFLOW_TRACKING_URI``, else the SQLite file."""
-    given = runtime.mlflow.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+    given = runtime.tracking.mlflow.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
     return given or f"{SQLITE}{Path(runtime.output_dir).resolve() / 'mlflow.db'}"
 
 

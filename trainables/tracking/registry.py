@@ -52,9 +52,9 @@ TRACKERS = {
 
 
 def unusable(runtime: Runtime) -> dict[str, str]:
-    """Which of ``runtime.tracking`` cannot be used here: name -> why, and what to do."""
+    """Which of ``runtime.tracking.trackers`` cannot be used here: name -> why, and what to do."""
     reasons = {}
-    for name in runtime.tracking:
+    for name in runtime.tracking.trackers:
         kind = TRACKERS[name]
         absent = [package for package in kind.packages if find_spec(package) is None]
         if absent:
@@ -108,7 +108,7 @@ def publish(report: Report, runtime: Runtime) -> list[str]:
     """
     trackers = [
         BackgroundTracker(name, partial(_Publishing, name, report, runtime))
-        for name in runtime.tracking
+        for name in runtime.tracking.trackers
     ]
     finish(trackers, "finished")
     return [tracker.problem for tracker in trackers if tracker.problem]

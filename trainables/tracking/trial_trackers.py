@@ -14,7 +14,7 @@ from trainables.tracking.curves import write_curves
 
 
 class TrialTrackers:
-    """The trackers that ``runtime.tracking`` names, for one trial.
+    """The trackers that ``runtime.tracking.trackers`` names, for one trial.
 
     No method fails because of a tracker. Only ``finish`` waits for them, for a limited time.
     """
@@ -29,7 +29,7 @@ class TrialTrackers:
 
     def start(self, history: Sequence[EpochResult]) -> None:
         """Start the trackers and log the epochs of a resumed trial that they may have missed."""
-        names = self._runtime.tracking
+        names = self._runtime.tracking.trackers
         self._trackers = [registry.track(name, self._config, self._runtime) for name in names]
         self.log(history)
 

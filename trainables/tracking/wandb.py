@@ -55,8 +55,8 @@ def _begin(runtime: Runtime, key: str, **described: Any) -> Any:
     import wandb
 
     return wandb.init(
-        project=runtime.wandb.project,
-        entity=runtime.wandb.entity,
+        project=runtime.tracking.wandb.project,
+        entity=runtime.tracking.wandb.entity,
         dir=runtime.output_dir,
         id=key,
         resume="allow",

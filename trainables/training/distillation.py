@@ -13,7 +13,7 @@ distillation (Hinton et al. 2015) with temperature 1.
 
 import torch
 
-from trainables.config.arms import DistillationConfig
+from trainables.config.methods import DistillationConfig
 
 
 def gold_weight(config: DistillationConfig, step: int, total_steps: int) -> float:

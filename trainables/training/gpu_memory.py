@@ -20,7 +20,8 @@ from torch.nn.functional import cross_entropy
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
-from trainables.config.arms import AdapterConfig, HeadConfig, SharedEncoderArm
+from trainables.config.arms import SharedEncoderArm
+from trainables.config.methods import AdapterConfig, HeadConfig
 from trainables.config.trial import ModelConfig, TrialConfig
 from trainables.models.adapter import add_adapter
 from trainables.models.architecture import fresh_model, read_architecture

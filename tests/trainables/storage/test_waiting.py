@@ -68,7 +68,7 @@ def test_patience_ends_with_one_line_that_says_what_to_do(tmp_path: Path) -> Non
         list(Storage(RunDir(root), 0.1).keep("its record", lambda: None))
     message = str(caught.value)
     assert message.startswith(f"{root}: its record cannot be kept, waited 0.1 s for it (")
-    assert "checkpoint.patience" in message
+    assert "checkpoint.storage_timeout" in message
     assert "\n" not in message
 
 
