@@ -17,7 +17,7 @@ from orchestrator.monitor.live_view import LiveView
 from orchestrator.monitor.state import Expected, cell_name
 from trainables.atomic import read_whole
 from trainables.results.metrics import macro, scores
-from trainables.results.record import read_sealed
+from trainables.results.record import read_checksummed
 from trainables.results.status import TrialStatus
 from trainables.storage.run_dir import RunDir
 from trainables.trial.progress import Progress, read_progress
@@ -116,7 +116,7 @@ class RunReader:
             if not self.changed(path):
                 continue
             try:
-                _ended(view, path.stem, read_sealed(path))
+                _ended(view, path.stem, read_checksummed(path))
             except FileNotFoundError:
                 continue
             except OSError as error:

@@ -6,7 +6,7 @@ from orchestrator.monitor.live_view import LiveView
 from orchestrator.monitor.run_reader import RunReader
 from orchestrator.monitor.state import Expected
 from orchestrator.search.ledger import Event, ScoreReported, SegmentStarted, read_event
-from trainables.results.record import read_sealed
+from trainables.results.record import read_checksummed
 from trainables.results.status import TrialStatus
 from trainables.storage.run_dir import RunDir
 
@@ -37,7 +37,7 @@ class ObservedSearch(RunReader):
             self.began = self._stamps[path][0] / 1e9
             view.interrupt(self.keys)
             try:
-                self._describe(read_sealed(path), view)
+                self._describe(read_checksummed(path), view)
             except OSError as error:
                 self.unread(path, error)
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -153,7 +153,7 @@ def measured(
 
 def write_record(layout: RunDir, record: TrialRecord) -> None:
     """Keep a record, atomically, with the checksum of its content."""
-    write_sealed(layout.record(record.key), json.loads(record.model_dump_json()))
+    write_checksummed(layout.record(record.key), json.loads(record.model_dump_json()))
 
 
 def read_kills(layout: RunDir, key: str) -> int:
@@ -205,13 +205,13 @@ def checksum(content: dict[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def write_sealed(path: Path, content: dict[str, Any]) -> None:
+def write_checksummed(path: Path, content: dict[str, Any]) -> None:
     """Write a JSON object with its checksum, atomically."""
     text = json.dumps(content | {"sha256": checksum(content)}, indent=1)
     write_text(path, text + "\n")
 
 
-def read_sealed(path: Path) -> dict[str, Any]:
+def read_checksummed(path: Path) -> dict[str, Any]:
     """The JSON object of a file that was written with its checksum.
 
     Raises:
