@@ -18,8 +18,8 @@ from trainables.models.source import locate
 from trainables.storage.run_dir import RunDir
 from trainables.training.device import resolve_device, resolve_precision, use_threads
 from trainables.training.loop import TrainingLoop
-from trainables.trial.artifacts import write_teaching
-from trainables.trial.build import assemble
+from trainables.trial.artifacts import write_teacher_logits
+from trainables.trial.build import build_training_loop
 from trainables.trial.inputs import load_data
 
 BATCH_SIZE = 24
@@ -105,18 +105,18 @@ class Subject:
             "teachers": teachers,
         }
         config = TrialConfig.model_validate(plain | changes)
-        return assemble(config, self._runtime, self._tasks, self.device, self._precision)
+        return build_training_loop(config, self._runtime, self._tasks, self.device, self._precision)
 
     def _teach(self, key: str) -> None:
         """Leave the predictions of a teacher; what they are costs nothing."""
-        path = RunDir(self._folder.name).teaching(key)
+        path = RunDir(self._folder.name).teacher_logits(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         rng = np.random.default_rng(0)
         logits = {
             name: rng.normal(size=(len(data.splits["train"]), len(data.labels)))
             for name, data in self._tasks.items()
         }
-        write_teaching(path, logits)
+        write_teacher_logits(path, logits)
 
 
 def write_encoder(folder: Path, layers: int, width: int) -> None:

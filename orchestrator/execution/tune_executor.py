@@ -93,7 +93,7 @@ def cells(
         return {
             "key": trial.key,
             "trial": trial.config.model_dump(mode="json"),
-            "runtime": runtime | {"leaves": leaves.get(trial.key, ())},
+            "runtime": runtime | {"artifacts": leaves.get(trial.key, ())},
             "resources": bundle,
             "process": process_of(trial.config.arm.strategy, experiment.ray),
         }

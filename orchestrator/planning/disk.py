@@ -105,7 +105,7 @@ def _left(plan: Plan, key: str, names: tuple[str, ...]) -> int:
         len(plan.tasks[task].splits["train"]) * (16 + 8 * _classes(task, plan))
         for task in config.tasks
     )
-    return ("weights" in names) * _weights(config, plan) + ("teaching" in names) * said
+    return ("weights" in names) * _weights(config, plan) + ("teacher_logits" in names) * said
 
 
 def _weights(config: TrialConfig, plan: Plan) -> int:

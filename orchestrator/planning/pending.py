@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from orchestrator.planning.plan import PlannedTrial
 from trainables.results.record import TrialRecord
 from trainables.storage.run_dir import RunDir
-from trainables.trial.artifacts import has_left
+from trainables.trial.artifacts import has_artifacts
 
 Leaves = Mapping[str, tuple[str, ...]]
-"""Key of a trial -> what others need of it (see ``Runtime.leaves``)."""
+"""Key of a trial -> what others need of it (see ``Runtime.artifacts``)."""
 
 
 def leaves_of(trials: Iterable[PlannedTrial]) -> dict[str, tuple[str, ...]]:
@@ -18,7 +18,7 @@ def leaves_of(trials: Iterable[PlannedTrial]) -> dict[str, tuple[str, ...]]:
     needed: dict[str, set[str]] = {}
     for config in (trial.config for trial in trials):
         for key in (key for keys in config.teachers.values() for key in keys):
-            needed.setdefault(key, set()).add("teaching")
+            needed.setdefault(key, set()).add("teacher_logits")
         if config.start_from is not None:
             needed.setdefault(config.start_from, set()).add("weights")
     return {key: tuple(sorted(names)) for key, names in needed.items()}
@@ -41,7 +41,7 @@ def unfinished(
         new = {
             key
             for key in needed
-            if records[key].status == "finished" and not has_left(layout, key, leaves[key])
+            if records[key].status == "finished" and not has_artifacts(layout, key, leaves[key])
         }
         waiting |= new
     return [trial for trial in trials if trial.key in waiting]
@@ -87,7 +87,7 @@ def clear_leaves(
 def remove_leaves(layout: RunDir, keys: Iterable[str]) -> None:
     """Remove what these trials left for others."""
     for key in keys:
-        for path in (layout.teaching(key), layout.weights(key)):
+        for path in (layout.teacher_logits(key), layout.weights(key)):
             with suppress(OSError):
                 path.unlink(missing_ok=True)
                 layout.removed(path)

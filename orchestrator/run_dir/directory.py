@@ -25,7 +25,7 @@ from trainables.config.trial import TrialConfig
 from trainables.errors import ConfigError, RunDirectoryError
 from trainables.results.record import TrialRecord, read_records
 from trainables.storage.run_dir import RunDir
-from trainables.trial.cleanup import tidy
+from trainables.trial.cleanup import clean_up
 
 PLAN_SCHEMA = 1
 
@@ -74,7 +74,7 @@ def sound_records(layout: RunDir, console: Console, *, keep: bool) -> dict[str, 
         reason = str(error).rpartition("; ")[0]
         moved = _set_aside(layout, path)
         warn(console, f"{reason}; moved to {moved}, its trial is trained again")
-    tidy(layout, records.values(), keep=keep, now=storage_time(layout.root))
+    clean_up(layout, records.values(), keep=keep, now=storage_time(layout.root))
     return records
 
 

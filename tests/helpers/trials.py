@@ -38,7 +38,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "shared_encoder": {"strategy": "shared_encoder"},
     "shared_encoder_sqrt": {"strategy": "shared_encoder", "sampling": {"name": "power"}},
     "shared_encoder_mixed": {"strategy": "shared_encoder", "sampling": {"batch": "mixed"}},
-    "thawing": {"strategy": "shared_encoder", "freezing": {"name": "gradual"}},
+    "gradual_unfreezing": {"strategy": "shared_encoder", "freezing": {"name": "gradual"}},
     "lora_shared": {"strategy": "shared_encoder", "adapter": {"rank": 2, "dropout": 0.1}},
 }
 """One arm per strategy and notable setting; properties of all are tested over these."""

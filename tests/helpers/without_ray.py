@@ -130,7 +130,7 @@ class WithoutRay:
             for trial in stage:
                 self._step()
                 self.started.append(trial.key)
-                runtime = Runtime.model_validate(values | {"leaves": leaves.get(trial.key, ())})
+                runtime = Runtime.model_validate(values | {"artifacts": leaves.get(trial.key, ())})
                 with suppress(TrialError):
                     run_trial(trial.config, runtime)
 

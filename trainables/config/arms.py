@@ -98,10 +98,14 @@ class FreezingConfig(Settings):
     """What of the encoder is trained (see ``trainables/training/freezing.py``)."""
 
     name: Literal["none", "all", "gradual"] = Field(
-        default="none", description="all: only the heads are trained; gradual: layers thaw"
+        default="none",
+        description="all: only the heads are trained; gradual: layers are unfrozen one by one",
     )
     until: float = Field(
-        default=0.5, gt=0, le=1, description="of gradual: share of training after which all thawed"
+        default=0.5,
+        gt=0,
+        le=1,
+        description="of gradual: share of training after which all layers are unfrozen",
     )
 
 

@@ -54,6 +54,6 @@ class Segment(Settings):
         return self.number / self.of
 
     @property
-    def goes_on(self) -> bool:
+    def has_next(self) -> bool:
         """Whether another one follows."""
         return self.number < self.of

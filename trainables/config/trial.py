@@ -229,10 +229,10 @@ class TrialConfig(Settings):
         )
 
     @property
-    def goes_on(self) -> bool:
+    def has_next_segment(self) -> bool:
         """Whether it is a segment after which others may come."""
         segment = self.search.segment if self.search is not None else None
-        return segment is not None and segment.goes_on
+        return segment is not None and segment.has_next
 
     @property
     def title(self) -> str:
@@ -260,8 +260,8 @@ class Runtime(Settings):
     mlflow: MlflowConfig = MlflowConfig()
     resume_from: str | None = Field(default=None, description="a checkpoint folder")
     save_model: bool = False
-    leaves: tuple[Literal["teaching", "weights"], ...] = Field(
-        default=(), description="what trials that come after this one need of it"
+    artifacts: tuple[Literal["teacher_logits", "weights"], ...] = Field(
+        default=(), description="what to write for the trials that depend on this one"
     )
     checkpoint_every: NonNegativeFloat = Field(default=300.0, description="seconds; 0: never")
     keep_checkpoints: bool = Field(default=False, description="also of a trial that has ended")

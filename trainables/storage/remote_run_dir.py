@@ -80,7 +80,7 @@ class TrialRemoteRunDir(RunDir):
         if config.earlier is not None:
             self._pull_checkpoints(config.earlier.key)
         for key in {key for keys in config.teachers.values() for key in keys}:
-            self._pull_once(self.teaching(key))
+            self._pull_once(self.teacher_logits(key))
         if config.start_from is not None:
             self._pull_once(self.weights(config.start_from))
         kills = self.memory_kills(config.key)
@@ -100,7 +100,12 @@ class TrialRemoteRunDir(RunDir):
         key = self._config.key
         record = self.record(key)
         saved = [p for p in self._whole(self.checkpoints(key)) if not _half(p)]
-        left = [self.predictions(key), self.teaching(key), self.weights(key), self.curves(key)]
+        left = [
+            self.predictions(key),
+            self.teacher_logits(key),
+            self.weights(key),
+            self.curves(key),
+        ]
         left = [path for path in left if path.is_file()] + self._whole(self.model(key))
         for path in sorted(saved, key=lambda p: (p.parent, p.name == MANIFEST)) + left:
             self._send(path)

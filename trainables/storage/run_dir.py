@@ -77,7 +77,7 @@ class RunDir(Place):
         """Folder of the checkpoints of a trial."""
         return self.root / "checkpoints" / key
 
-    def teaching(self, key: str) -> Path:
+    def teacher_logits(self, key: str) -> Path:
         """A teacher's logits on its training set, for its students (Parquet)."""
         return self.root / "teaching" / f"{key}.parquet"
 

@@ -90,7 +90,7 @@ def deterministic(device: torch.device) -> None:
         torch.use_deterministic_algorithms(True, warn_only=True)
 
 
-def hold_to_share(device: torch.device, share: float) -> None:
+def limit_gpu_memory(device: torch.device, share: float) -> None:
     """Let this process allocate no more than its share of a GPU's memory.
 
     What is beyond it does not fit, whatever the other trials on that GPU leave: how a trial cuts

@@ -15,7 +15,7 @@ from trainables.results.metrics import counts
 from trainables.results.record import TaskResult
 from trainables.strategies.base import Strategy
 from trainables.training.device import autocast
-from trainables.training.memory import attempt, too_large
+from trainables.training.memory import attempt, out_of_memory_error
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def evaluate_task(
         raw = attempt(partial(compute, indices))
         if raw is None:
             if len(indices) == 1:
-                raise too_large("evaluation")
+                raise out_of_memory_error("evaluation")
             batch_size = -(-len(indices) // 2)
             continue
         order = order[batch_size:]

@@ -1,4 +1,4 @@
-"""Where in a model a parameter lies, in every encoder family."""
+"""The layer that a parameter belongs to, in any encoder family."""
 
 import re
 
@@ -9,44 +9,44 @@ from trainables.models.classifier import Classifier
 _LAYER = re.compile(r"\.layers?\.(\d+)\.")
 
 
-def heights(model: nn.Module) -> dict[str, int]:
-    """How far each parameter is from the text: name -> height.
+def layer_depths(model: nn.Module) -> dict[str, int]:
+    """The depth of each parameter, counted from the input: parameter name -> depth.
 
-    Embeddings are at 0, the encoder's layer i (counted from 0) at i + 1, and what comes after the
-    last layer (a pooler, the heads) above it. An encoder whose layers share their weights
-    (ALBERT's) has none that can be told apart: all but its embeddings counts as after the last.
+    Embeddings have depth 0, the encoder's layer i (counted from 0) has i + 1, and what follows the
+    last layer (a pooler, the heads) has the largest depth. In an encoder whose layers share their
+    weights (ALBERT) everything but the embeddings counts as following the last layer.
     """
-    found = {}
+    depths = {}
     for name, _ in model.named_parameters():
         layer = _LAYER.search(name)
-        embedding = name.startswith("encoder.") and "embeddings" in name
-        found[name] = 0 if embedding else int(layer[1]) + 1 if layer else None
-    above = 1 + max(height or 0 for height in found.values())
-    return {name: above if height is None else height for name, height in found.items()}
+        is_embedding = name.startswith("encoder.") and "embeddings" in name
+        depths[name] = 0 if is_embedding else int(layer[1]) + 1 if layer else None
+    top = 1 + max(depth or 0 for depth in depths.values())
+    return {name: top if depth is None else depth for name, depth in depths.items()}
 
 
 def last_shared_layer(model: Classifier) -> list[nn.Parameter]:
-    """The encoder's last layer; all that is not an embedding where no layers can be told apart."""
+    """Parameters of the encoder's last layer; of all layers where they share their weights."""
     encoder = {f"encoder.{name}": p for name, p in model.encoder.named_parameters()}
-    found = {name: height for name, height in heights(model).items() if name in encoder}
-    layers = [height for name, height in found.items() if _LAYER.search(name)]
-    last = max(layers or found.values())
-    return [encoder[name] for name, height in found.items() if height == last]
+    depths = {name: depth for name, depth in layer_depths(model).items() if name in encoder}
+    layers = [depth for name, depth in depths.items() if _LAYER.search(name)]
+    last = max(layers or depths.values())
+    return [encoder[name] for name, depth in depths.items() if depth == last]
 
 
 class GradientNorm:
-    """Measures what a part of a step adds to the gradients of some parameters."""
+    """Norm of the gradient that one part of a step adds to a set of parameters."""
 
     def __init__(self, parameters: list[nn.Parameter]) -> None:
         self._parameters = parameters
         self.mark()
 
     def mark(self) -> None:
-        """Measure from here."""
+        """Remember the gradients as they are now."""
         self._before = [None if p.grad is None else p.grad.clone() for p in self._parameters]
 
     def added(self, scale: float) -> float:
-        """L2 norm of what has been added since the mark, over ``scale``; 0: nothing has been."""
+        """L2 norm of the gradient added since ``mark``, divided by ``scale``; 0.0 if none was."""
         square = 0.0
         for parameter, before in zip(self._parameters, self._before, strict=True):
             if parameter.grad is not None:

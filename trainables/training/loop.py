@@ -23,7 +23,7 @@ from trainables.training.evaluation import Evaluation, add_counts, evaluate_task
 from trainables.training.freezing import Freezing
 from trainables.training.gradients import StepGradients
 from trainables.training.micro_batches import Accumulation
-from trainables.training.optimizer import adjust, learning_rate, make_optimizer
+from trainables.training.optimizer import apply_settings, learning_rate, make_optimizer
 from trainables.training.setting_schedule import SettingSchedule
 from trainables.training.state import LoopState, Stateful
 from trainables.training.weight_average import WeightAverage
@@ -35,7 +35,7 @@ Evaluations = dict[str, dict[str, Evaluation]]
 class TrainingLoop:
     """Trains ``model`` over the batches of ``strategy`` for ``total_steps`` optimiser steps.
 
-    A segment of a trial ends earlier, at ``course.end``.
+    A segment of a trial ends earlier, at ``setting_schedule.end``.
 
     An *epoch* is a share ``1 / training.epochs`` of the steps; with the budget matched in passes
     it is one pass over the data. After each, all of ``splits`` that are in ``config.evaluated``
@@ -65,8 +65,10 @@ class TrainingLoop:
         self.precision = precision
         self.device = next(model.parameters()).device
         self.total_steps = config.total_steps or self.training.epochs * strategy.steps_per_pass
-        self.course = SettingSchedule(config, self.total_steps)
-        self.optimizer = make_optimizer(model, self.training, apart=self.course.moves)
+        self.setting_schedule = SettingSchedule(config, self.total_steps)
+        self.optimizer = make_optimizer(
+            model, self.training, per_layer=self.setting_schedule.is_dynamic
+        )
         decay = self.training.ema_decay
         self.average = None if decay is None else WeightAverage(model, decay)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
@@ -109,7 +111,7 @@ class TrainingLoop:
     @property
     def done(self) -> bool:
         """Whether there is nothing left to train."""
-        return self.state.step >= self.course.end or self.state.stopped_early
+        return self.state.step >= self.setting_schedule.end or self.state.stopped_early
 
     def run(self) -> Iterator[None]:
         """Train to the end from wherever the state stands; yields after every optimiser step.
@@ -147,14 +149,14 @@ class TrainingLoop:
     def _optimiser_step(self, step: Step) -> None:
         now = self.state.step + 1, self.total_steps
         self.freezing.apply(self.state.step)
-        training = self.course.at(self.state.step)
-        if self.course.moves:
-            adjust(self.optimizer, training)
+        training = self.setting_schedule.at(self.state.step)
+        if self.setting_schedule.is_dynamic:
+            apply_settings(self.optimizer, training)
             self.gradients.smoothing = training.label_smoothing
         rate = learning_rate(self.state.step, self.total_steps, training)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["scale"]
-        seen = self.accumulation.until_it_fits(
+        seen = self.accumulation.run_with_backoff(
             lambda: self.gradients.add(step, self.state.step),
             lambda: self.optimizer.zero_grad(set_to_none=True),
             self.state.step + 1,
@@ -207,7 +209,7 @@ class TrainingLoop:
             examples=state.examples,
             seconds=state.train_seconds + state.eval_seconds,
             learning_rate=learning_rate(
-                state.step - 1, self.total_steps, self.course.at(state.step - 1)
+                state.step - 1, self.total_steps, self.setting_schedule.at(state.step - 1)
             ),
             train_loss=state.loss_sum / state.loss_steps,
             splits={"train": running, **evaluated},
@@ -249,7 +251,7 @@ class TrainingLoop:
     @property
     def reported_epoch(self) -> int | None:
         """The epoch whose weights and results are the trial's; none: those of a segment's end."""
-        if self.config.goes_on:
+        if self.config.has_next_segment:
             return None
         if self.training.keep == "best":
             return self.state.best_epoch
@@ -273,7 +275,7 @@ class TrainingLoop:
             self._evaluations |= self._evaluate(("test",))
         return self._evaluations
 
-    def taught(self) -> dict[str, np.ndarray]:
+    def teacher_logits(self) -> dict[str, np.ndarray]:
         """What a teacher says: task -> logits on ``train``, shape ``(examples, classes)``."""
         train = self._evaluate(("train",))["train"]
         return {task: evaluation.logits for task, evaluation in train.items()}

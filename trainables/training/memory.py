@@ -36,7 +36,7 @@ _TEXTS = (
 )
 
 
-def does_not_fit(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether ``error`` says that memory, of a GPU or of the host, did not suffice."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
@@ -45,7 +45,7 @@ def does_not_fit(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(text in str(error) for text in _TEXTS)
 
 
-def too_large(what: str) -> TrialError:
+def out_of_memory_error(what: str) -> TrialError:
     """The error of a trial of which not even one example at a time fits."""
     return TrialError(
         f"{what} does not fit into memory, not even one example at a time: lower "
@@ -59,7 +59,7 @@ def attempt(compute: Callable[[], Result]) -> Result | None:
     try:
         return compute()
     except Exception as error:
-        if not does_not_fit(error):
+        if not is_out_of_memory(error):
             raise
     # Only here is the traceback gone, whose frames keep the failed attempt's tensors alive.
     release_memory()
@@ -78,7 +78,7 @@ def release_memory() -> None:
 
 
 @contextmanager
-def held_to(gigabytes: float | None) -> Iterator[None]:
+def limit_memory(gigabytes: float | None) -> Iterator[None]:
     """Within the block this process cannot take more than ``gigabytes`` of host memory.
 
     An allocation beyond it fails, and with it the step that asked, not the machine. The limit is

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from trainables.training.memory import Result, attempt, too_large
+from trainables.training.memory import Result, attempt, out_of_memory_error
 
 
 class Accumulation:
@@ -44,13 +44,13 @@ class Accumulation:
             self.changes = [change for change in self.changes if change[0] != step]
             self.changes.append((step, parts))
 
-    def heed(self, kills: int, step: int) -> None:
+    def apply_memory_kills(self, kills: int, step: int) -> None:
         """Double once for each kill that is not heeded yet, of ``kills`` in all."""
         for _ in range(kills - self.kills):
             self.double(step)
         self.kills = max(self.kills, kills)
 
-    def until_it_fits(
+    def run_with_backoff(
         self, compute: Callable[[], Result], undo: Callable[[], None], step: int, size: int
     ) -> Result:
         """``compute`` the gradients of a step, with ever smaller micro-batches.
@@ -70,7 +70,7 @@ class Accumulation:
                 return computed
             undo()
             if self.micro(size) == 1:
-                raise too_large(f"step {step}")
+                raise out_of_memory_error(f"step {step}")
             self.double(step)
 
     def state_dict(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from trainables.config.trial import TrainingConfig
-from trainables.training.layer_depth import heights
+from trainables.training.layer_depth import layer_depths
 
 
 class Adamax(torch.optim.Adamax):
@@ -30,7 +30,7 @@ class Adamax(torch.optim.Adamax):
 
 
 def make_optimizer(
-    model: nn.Module, training: TrainingConfig, *, apart: bool = False
+    model: nn.Module, training: TrainingConfig, *, per_layer: bool = False
 ) -> torch.optim.Optimizer:
     """AdamW (Loshchilov and Hutter 2019, Algorithm 2) or Adamax over all trainable parameters.
 
@@ -46,18 +46,18 @@ def make_optimizer(
     Args:
         model: what is trained.
         training: the settings.
-        apart: give every distance a group of its own, which ``adjust`` needs. It costs some time,
-            and changes no number.
+        per_layer: give every distance from the heads a parameter group of its own, as
+            ``apply_settings`` needs. Slightly slower; the numbers are the same.
     """
-    height = heights(model)
-    top = max(height.values())
+    depths = layer_depths(model)
+    top = max(depths.values())
     groups: dict[tuple[float, bool, int | None], list[nn.Parameter]] = {}
     for decayed in (True, False):
         for name, parameter in model.named_parameters():
             if parameter.requires_grad and (parameter.ndim >= 2) == decayed:
-                distance = 0 if name.startswith("heads.") else top - height[name] + 1
+                distance = 0 if name.startswith("heads.") else top - depths[name] + 1
                 scale = training.layer_decay**distance
-                group = scale, decayed, distance if apart else None
+                group = scale, decayed, distance if per_layer else None
                 groups.setdefault(group, []).append(parameter)
     settings: dict[str, Any] = {
         "lr": training.learning_rate,
@@ -77,8 +77,8 @@ def make_optimizer(
     return torch.optim.AdamW(listed, fused=fused, **settings)
 
 
-def adjust(optimizer: torch.optim.Optimizer, training: TrainingConfig) -> None:
-    """Let an optimizer that was made with ``apart`` go on with other settings."""
+def apply_settings(optimizer: torch.optim.Optimizer, training: TrainingConfig) -> None:
+    """Apply changed settings to an optimizer that was made with ``per_layer``."""
     for group in optimizer.param_groups:
         group["scale"] = training.layer_decay ** group["distance"]
         key = "decay" if "decay" in group else "weight_decay"

@@ -19,7 +19,7 @@ from trainables.errors import CheckpointError
 from trainables.results.record import EpochResult
 from trainables.training.checkpoint import BEST, checkpoints, verify
 from trainables.training.loop import TrainingLoop
-from trainables.training.memory import does_not_fit
+from trainables.training.memory import is_out_of_memory
 from trainables.training.state import LoopState
 
 
@@ -47,7 +47,7 @@ def load_checkpoint(path: Path, key: str, loop: TrainingLoop) -> None:
         raise
     except Exception as error:
         # Too little memory says nothing about the files: they are not to be passed over for it.
-        if does_not_fit(error):
+        if is_out_of_memory(error):
             raise
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise CheckpointError(

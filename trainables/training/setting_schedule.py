@@ -12,13 +12,13 @@ class SettingSchedule:
 
     Attributes:
         end: optimiser steps after which the trial, or its segment, ends.
-        moves: whether settings change on the way, in this trial or in those that it goes on from.
+        is_dynamic: whether settings change during this trial or one that it continues.
     """
 
     def __init__(self, config: TrialConfig, total_steps: int) -> None:
         segment = config.search.segment if config.search is not None else None
         self.end = total_steps if segment is None else step_at(segment.until, total_steps)
-        self.moves = bool(config.changes) or segment is not None
+        self.is_dynamic = bool(config.changes) or segment is not None
         self._parts = [(0, config.training)]
         for change in config.changes:
             settings = self._parts[-1][1].model_copy(update=change.training)

@@ -1,4 +1,4 @@
-"""What a trial leaves besides its record: predictions, and logits for its students."""
+"""The files that a trial writes besides its record: predictions, teacher logits and weights."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -49,7 +49,7 @@ def write_predictions(path: Path, evaluations: Evaluations) -> None:
 ADVICE = "delete it and run the same command again"
 
 
-def write_teaching(path: Path, logits: dict[str, np.ndarray]) -> None:
+def write_teacher_logits(path: Path, logits: dict[str, np.ndarray]) -> None:
     """Keep a teacher's logits, atomically.
 
     Args:
@@ -71,7 +71,7 @@ def write_teaching(path: Path, logits: dict[str, np.ndarray]) -> None:
         pq.write_table(table, temporary)
 
 
-def load_teachers(
+def load_teacher_distributions(
     layout: RunDir, config: TrialConfig, sizes: dict[str, tuple[int, int]]
 ) -> dict[str, np.ndarray]:
     """The mean of the teachers' distributions for every training example.
@@ -90,7 +90,7 @@ def load_teachers(
     """
     return {
         task: np.stack(
-            [_distributions(layout.teaching(key), task, sizes[task]) for key in keys]
+            [_distributions(layout.teacher_logits(key), task, sizes[task]) for key in keys]
         ).mean(axis=0)
         for task, keys in config.teachers.items()
     }
@@ -120,17 +120,17 @@ def load_weights(path: Path, model: Classifier) -> None:
         raise TrialError(f"{path}: the weights to start from lack {others[0]}; {ADVICE}")
 
 
-def has_left(layout: RunDir, key: str, leaves: Iterable[str]) -> bool:
+def has_artifacts(layout: RunDir, key: str, artifacts: Iterable[str]) -> bool:
     """Whether all that trial ``key`` was to leave lies there whole."""
-    return all(_whole(layout, key, name) for name in leaves)
+    return all(_whole(layout, key, name) for name in artifacts)
 
 
 def _whole(layout: RunDir, key: str, name: str) -> bool:
-    path = layout.teaching(key) if name == "teaching" else layout.weights(key)
+    path = layout.teacher_logits(key) if name == "teacher_logits" else layout.weights(key)
     if (there := layout.has(path)) is not None:
         return there
     try:
-        if name == "teaching":
+        if name == "teacher_logits":
             pq.read_metadata(path)
         else:
             with safe_open(path, framework="pt"):

@@ -10,11 +10,11 @@ from trainables.models.encoder import load_encoder
 from trainables.storage.run_dir import RunDir
 from trainables.strategies import Strategy, TrainTask, make_strategy
 from trainables.training.loop import TrainingLoop
-from trainables.trial.artifacts import load_teachers, load_weights
+from trainables.trial.artifacts import load_teacher_distributions, load_weights
 from trainables.trial.inputs import load_tokens
 
 
-def assemble(
+def build_training_loop(
     config: TrialConfig,
     runtime: Runtime,
     tasks: dict[str, TaskData],
@@ -30,7 +30,7 @@ def assemble(
     layout = RunDir(runtime.output_dir)
     splits = load_tokens(config, runtime, tasks)
     sizes = {name: (len(splits[name]["train"]), len(task.labels)) for name, task in tasks.items()}
-    teachers = load_teachers(layout, config, sizes)
+    teachers = load_teacher_distributions(layout, config, sizes)
     strategy = make_strategy(
         config.arm,
         [

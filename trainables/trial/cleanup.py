@@ -14,7 +14,7 @@ from trainables.results.record import TrialRecord
 from trainables.storage.run_dir import RunDir
 from trainables.training.checkpoint import checkpoints
 
-LEFT_SECONDS = 60.0
+ABANDONED_SECONDS = 60.0
 """What nobody has written to for so long was left by a killed process. The workers of a driver that
 was killed live on for some seconds and may be writing when the next run begins."""
 
@@ -41,13 +41,13 @@ UNFINISHED = (
 """What files and folders are called before they are whole, as patterns in a run directory."""
 
 
-def conclude(layout: RunDir, record: TrialRecord, *, keep: bool) -> None:
+def clean_up_trial(layout: RunDir, record: TrialRecord, *, keep: bool) -> None:
     """Remove what a trial whose record is on the disk needs no more: above all its checkpoints."""
     if record.status == "finished":
         _removed(layout, layout.memory_kills(record.key))
     if record.status == "failed" or keep:
         return
-    if record.status == "finished" and record.config.goes_on:
+    if record.status == "finished" and record.config.has_next_segment:
         for old in checkpoints(layout.checkpoints(record.key))[1:]:
             shutil.rmtree(old, ignore_errors=True)
     else:
@@ -60,7 +60,7 @@ def discard(layout: RunDir, key: str) -> None:
         _removed(layout, path, listed=False)
 
 
-def tidy(layout: RunDir, records: Iterable[TrialRecord], *, keep: bool, now: float) -> None:
+def clean_up(layout: RunDir, records: Iterable[TrialRecord], *, keep: bool, now: float) -> None:
     """Remove what a crash left; the run directory's lock is held by the caller.
 
     Args:
@@ -70,12 +70,12 @@ def tidy(layout: RunDir, records: Iterable[TrialRecord], *, keep: bool, now: flo
         now: Unix seconds by the clock of the disk.
     """
     for record in records:
-        conclude(layout, record, keep=keep)
+        clean_up_trial(layout, record, keep=keep)
         if record.status != "failed":
             _removed(layout, layout.progress(record.key))
     for pattern in UNFINISHED:
         for path in layout.root.glob(pattern):
-            if now - _written(path) > LEFT_SECONDS:
+            if now - _written(path) > ABANDONED_SECONDS:
                 _remove(path)
 
 

@@ -23,17 +23,17 @@ from trainables.tracking.trial_trackers import Tracking
 from trainables.training.checkpoint import save_checkpoint
 from trainables.training.device import (
     deterministic,
-    hold_to_share,
+    limit_gpu_memory,
     resolve_device,
     resolve_precision,
     use_threads,
 )
 from trainables.training.loop import TrainingLoop
-from trainables.training.memory import does_not_fit, held_to, too_large
+from trainables.training.memory import is_out_of_memory, limit_memory, out_of_memory_error
 from trainables.training.restore import load_checkpoint, load_newest
-from trainables.trial.artifacts import write_predictions, write_teaching, write_weights
-from trainables.trial.build import assemble
-from trainables.trial.cleanup import conclude
+from trainables.trial.artifacts import write_predictions, write_teacher_logits, write_weights
+from trainables.trial.build import build_training_loop
+from trainables.trial.cleanup import clean_up_trial
 from trainables.trial.inputs import load_data
 from trainables.trial.progress import Phase, Progress, Reporter, progress_of
 
@@ -71,7 +71,7 @@ class Trial:
         """
         use_threads(self.runtime.threads)
         on_cpu = resolve_device(self.runtime.device).type == "cpu"
-        with held_to(self.runtime.memory if on_cpu else None):
+        with limit_memory(self.runtime.memory if on_cpu else None):
             # Without the run directory there would seem to be no checkpoint to go on from.
             yield from self._kept("checkpoints", self.layout.pull)
             self._report("preparing")
@@ -92,7 +92,7 @@ class Trial:
             self._report("training")
             yield self.progress()
         self._tracking.follow(loop.state.history)
-        if self.config.goes_on:
+        if self.config.has_next_segment:
             self._checkpoint(loop)
         yield from self._finish(loop)
 
@@ -107,8 +107,8 @@ class Trial:
         Where it cannot be kept, ``record`` says so too, and a continued run trains the trial again.
         """
         status = "diverged" if isinstance(error, DivergedError) else "failed"
-        if does_not_fit(error) or (error.__cause__ and does_not_fit(error.__cause__)):
-            error = too_large("the model or its data")
+        if is_out_of_memory(error) or (error.__cause__ and is_out_of_memory(error.__cause__)):
+            error = out_of_memory_error("the model or its data")
         message = " ".join(str(error).split()) or type(error).__name__
         if not isinstance(error, OneOrManyError):
             message = f"{type(error).__name__}: {message}"
@@ -127,7 +127,7 @@ class Trial:
     def _conclude(self, record: TrialRecord) -> None:
         self._tracking.keep(record.history)
         write_record(self.layout, record)
-        conclude(self.layout, record, keep=self.runtime.keep_checkpoints)
+        clean_up_trial(self.layout, record, keep=self.runtime.keep_checkpoints)
 
     def stop(self) -> None:
         """Say that a scheduler ended this trial before its time; it is not gone on with."""
@@ -160,11 +160,11 @@ class Trial:
         config, runtime = self.config, self.runtime
         device = resolve_device(runtime.device)
         deterministic(device)
-        hold_to_share(device, runtime.gpu)
+        limit_gpu_memory(device, runtime.gpu)
         self.device = str(device)
         self.precision = resolve_precision(config.training.precision, device)
         self.tasks = load_data(config, runtime.glue_dir)
-        loop = assemble(config, runtime, self.tasks, device, self.precision)
+        loop = build_training_loop(config, runtime, self.tasks, device, self.precision)
         if runtime.resume_from is not None:
             load_checkpoint(Path(runtime.resume_from), config.key, loop)
         elif runtime.checkpoint_every:
@@ -172,7 +172,9 @@ class Trial:
         loop.state.interruptions += loop.state.step > 0
         if loop.state.step == 0:
             self._inherit(loop)
-        loop.accumulation.heed(read_kills(self.layout, config.key), loop.state.step + 1)
+        loop.accumulation.apply_memory_kills(
+            read_kills(self.layout, config.key), loop.state.step + 1
+        )
         return loop
 
     def _inherit(self, loop: TrainingLoop) -> None:
@@ -190,12 +192,12 @@ class Trial:
 
     def _finish(self, loop: TrainingLoop) -> Iterator[Progress]:
         evaluations = loop.finish()
-        if not loop.state.history and not self.config.goes_on:
+        if not loop.state.history and not self.config.has_next_segment:
             raise CheckpointError(f"{self.config.title}: ended without an evaluation")
         path = self.layout.predictions(self.config.key)
         yield from self._kept("predictions", lambda: write_predictions(path, evaluations))
         yield from self._leave(loop)
-        if self.runtime.save_model and not self.config.goes_on:
+        if self.runtime.save_model and not self.config.has_next_segment:
             yield from self._kept("the model", lambda: self._save_model(loop))
         reported = loop.reported_epoch
         splits = [epoch.splits for epoch in loop.state.history if epoch.epoch == reported]
@@ -214,10 +216,10 @@ class Trial:
 
     def _leave(self, loop: TrainingLoop) -> Iterator[Progress]:
         """What trials that come after this one need of it."""
-        if "teaching" in self.runtime.leaves:
-            said, path = loop.taught(), self.layout.teaching(self.config.key)
-            yield from self._kept("predictions on train", lambda: write_teaching(path, said))
-        if "weights" in self.runtime.leaves:
+        if "teacher_logits" in self.runtime.artifacts:
+            said, path = loop.teacher_logits(), self.layout.teacher_logits(self.config.key)
+            yield from self._kept("predictions on train", lambda: write_teacher_logits(path, said))
+        if "weights" in self.runtime.artifacts:
             target = self.layout.weights(self.config.key)
             yield from self._kept("weights", lambda: write_weights(target, loop.model))
 

@@ -8,7 +8,7 @@ import torch
 from ray import tune
 
 from trainables.config.trial import Runtime, TrialConfig
-from trainables.training.memory import does_not_fit, release_memory
+from trainables.training.memory import is_out_of_memory, release_memory
 from trainables.trial.progress import Progress
 from trainables.trial.trial import Trial
 from trainables.tune.prometheus import TrialMetrics
@@ -86,7 +86,7 @@ class TrialTrainable(tune.Trainable):
                         return {**progress, "done": False}
             except Exception as error:
                 if failing or (
-                    isinstance(error, torch.AcceleratorError) and not does_not_fit(error)
+                    isinstance(error, torch.AcceleratorError) and not is_out_of_memory(error)
                 ):
                     raise
                 failing = True

@@ -43,7 +43,7 @@ def leave(layout: RunDir, key: str, path: Callable[[str], Path]) -> None:
 
 def test_what_each_trial_must_leave(trials: list[PlannedTrial]) -> None:
     leaves = leaves_of(trials)
-    assert {leaves[t.key] for t in by_arm(trials, "single_task")} == {("teaching",)}
+    assert {leaves[t.key] for t in by_arm(trials, "single_task")} == {("teacher_logits",)}
     assert {leaves[t.key] for t in by_arm(trials, "shared_encoder")} == {("weights",)}
     assert len(leaves) == 3
 
@@ -80,12 +80,12 @@ def test_what_no_trial_needs_any_more_is_removed(
 ) -> None:
     layout = RunDir(tmp_path)
     for teacher in by_arm(trials, "single_task"):
-        leave(layout, teacher.key, layout.teaching)
+        leave(layout, teacher.key, layout.teacher_logits)
     [start] = by_arm(trials, "shared_encoder")
     leave(layout, start.key, layout.weights)
     students = by_arm(trials, "bam")
     clear_leaves(layout, trials, ended_as(students, "finished") | ended_as([start], "finished"))
-    assert not any(layout.teaching(t.key).exists() for t in by_arm(trials, "single_task"))
+    assert not any(layout.teacher_logits(t.key).exists() for t in by_arm(trials, "single_task"))
     assert layout.weights(start.key).exists(), "two trials that start from it have not ended"
     clear_leaves(layout, trials, ended_as(trials, "finished"))
     assert not layout.weights(start.key).exists()
@@ -99,7 +99,7 @@ def test_stages_run_in_order_and_a_failure_reaches_only_those_that_need_it(
     trials = begin(grid)
     teacher = by_arm(trials, "single_task")[0]
     # A folder is where its predictions on train should go.
-    obstacle = grid.layout.teaching(teacher.key)
+    obstacle = grid.layout.teacher_logits(teacher.key)
     (obstacle / "in-the-way").mkdir(parents=True)
     run = ended(grid.start())
     assert run.code == 1, run
@@ -123,5 +123,5 @@ def test_stages_run_in_order_and_a_failure_reaches_only_those_that_need_it(
     # The other teacher's predictions were kept for the student.
     assert titles == [teacher.config.title, "bam tiny seed 41"]
     for key in records:
-        assert not grid.layout.teaching(key).exists()
+        assert not grid.layout.teacher_logits(key).exists()
         assert not grid.layout.weights(key).exists()

@@ -63,7 +63,7 @@ def test_only_what_a_command_reads_is_fetched_and_nothing_else_stays_here(
         records = {f"records/{key}.json" for key in keys(there)}
         assert here == {"config.yaml", "plan.json", "environment.json"} | records
         assert layout.has(layout.weights(key)) is True
-        assert layout.has(layout.teaching(key)) is False
+        assert layout.has(layout.teacher_logits(key)) is False
         assert layout.newest_checkpoint(key) == "step-00000001"
         assert layout.newest_checkpoint("0" * 12) == ""
         # A trial ends elsewhere; another is no more.

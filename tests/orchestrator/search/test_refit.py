@@ -103,7 +103,7 @@ def test_what_a_command_left_that_was_killed_at_its_very_end_is_removed(
     settings = overrides(tiny_bert, *arms)
     searches.tune(tmp_path / "run", "quick", settings)
     teacher, search = searches.started[0], RunDir(tmp_path / "run" / "search")
-    left = search.teaching(teacher)
+    left = search.teacher_logits(teacher)
     assert not left.exists()
     left.write_bytes(b"logits")
     searches.tune(tmp_path / "run", "quick", settings)

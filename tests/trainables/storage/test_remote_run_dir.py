@@ -85,7 +85,7 @@ def steps_of(there: Path, key: str) -> list[str]:
 def test_a_record_comes_after_all_that_it_refers_to(
     config: TrialConfig, journal: Journal, tmp_path: Path
 ) -> None:
-    leaving = runtime(tmp_path, save_model=True, leaves=("teaching", "weights"))
+    leaving = runtime(tmp_path, save_model=True, artifacts=("teacher_logits", "weights"))
     run_trial(config, leaving)
     key = config.key
     written = [line[1:] for line in journal.lines if line.startswith("+")]
@@ -231,7 +231,7 @@ def test_several_trials_of_a_machine_fetch_weights_once(
     config: TrialConfig, journal: Journal, tmp_path: Path
 ) -> None:
     there = RunDir(tmp_path / "there")
-    values = runtime(tmp_path, leaves=("teaching", "weights"), checkpoint_every=0.0)
+    values = runtime(tmp_path, artifacts=("teacher_logits", "weights"), checkpoint_every=0.0)
     run_trial(config, values)
     needing = config.model_copy(
         update={"start_from": config.key, "teachers": {"acceptability": (config.key,)}}

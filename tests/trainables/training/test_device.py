@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from trainables.training.device import CONTEXT, deterministic, hold_to_share, smallest_gpu
+from trainables.training.device import CONTEXT, deterministic, limit_gpu_memory, smallest_gpu
 
 GB = 1_000_000_000
 CUDA = torch.device("cuda", 0)
@@ -80,7 +80,7 @@ def test_a_trial_is_held_to_its_share(
     monkeypatch.setattr(
         torch.cuda, "set_per_process_memory_fraction", lambda share, gpu: held.append((share, gpu))
     )
-    hold_to_share(torch.device("cpu"), share)
+    limit_gpu_memory(torch.device("cpu"), share)
     assert held == []
-    hold_to_share(CUDA, share)
+    limit_gpu_memory(CUDA, share)
     assert held == [(pytest.approx(allowed / (24 * GB)), CUDA)]

@@ -24,7 +24,7 @@ def trained(model: Classifier) -> set[str]:
     }
 
 
-def test_layers_thaw_from_the_last_to_the_first(tiny_bert: Path) -> None:
+def test_layers_unfreeze_from_the_last_to_the_first(tiny_bert: Path) -> None:
     model = Classifier(load_encoder(ModelConfig(encoder=str(tiny_bert)), 41), {"t": 2}, 41)
     freezing = Freezing(model, FreezingConfig(name="gradual", until=0.5), 12)
     seen = []

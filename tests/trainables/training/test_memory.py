@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PROJECT
-from trainables.training.memory import GB, held_to
+from trainables.training.memory import GB, limit_memory
 
 SCRIPT = """
 import resource
 from pathlib import Path
 from tests.helpers.trials import finished, trial_config
-from trainables.config import LimitsConfig
+from trainables.config.trial import LimitsConfig
 from trainables.errors import TrialError
 from trainables.training.memory import GB, _private_memory
 
@@ -57,11 +57,11 @@ def test_a_trial_that_is_held_to_less_than_its_batch_takes_finishes_in_parts(
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
 def test_the_limit_is_taken_back_and_refuses_what_is_larger() -> None:
     before = resource.getrlimit(resource.RLIMIT_DATA)
-    with held_to(8.0):
+    with limit_memory(8.0):
         assert resource.getrlimit(resource.RLIMIT_DATA)[0] >= 8 * GB
         assert resource.getrlimit(resource.RLIMIT_DATA)[1] == before[1]
         with pytest.raises(MemoryError):
             bytearray(16 * GB)
     assert resource.getrlimit(resource.RLIMIT_DATA) == before
-    with held_to(None):
+    with limit_memory(None):
         assert resource.getrlimit(resource.RLIMIT_DATA) == before

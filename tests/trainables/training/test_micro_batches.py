@@ -36,7 +36,7 @@ def starve(
     to take back. Gives the logits that failed attempts left behind, as weak references.
     """
     at, passes, left = [0], [0], []
-    until_it_fits, forward = Accumulation.until_it_fits, Classifier.forward
+    run_with_backoff, forward = Accumulation.run_with_backoff, Classifier.forward
 
     def counted(self: Accumulation, compute: Any, undo: Any, step: int, size: int) -> float:
         def again() -> float:
@@ -45,7 +45,7 @@ def starve(
             return compute()
 
         try:
-            return until_it_fits(self, again, undo, step, size)
+            return run_with_backoff(self, again, undo, step, size)
         finally:
             at[0] = 0
 
@@ -58,7 +58,7 @@ def starve(
             raise error()
         return logits
 
-    monkeypatch.setattr(Accumulation, "until_it_fits", counted)
+    monkeypatch.setattr(Accumulation, "run_with_backoff", counted)
     monkeypatch.setattr(Classifier, "forward", limited)
     return left
 
@@ -193,12 +193,12 @@ def test_each_doubling_makes_micro_batches_smaller_down_to_one_example(
 
 def test_each_kill_is_heeded_once_also_by_a_trial_that_went_on() -> None:
     cut = Accumulation(1, 32)
-    cut.heed(1, step=5)
-    cut.heed(1, step=9)
+    cut.apply_memory_kills(1, step=5)
+    cut.apply_memory_kills(1, step=9)
     assert (cut.parts, cut.changes) == (2, [(5, 2)])
     resumed = Accumulation(1, 32)
     resumed.load_state_dict(cut.state_dict())
-    resumed.heed(3, step=9)
+    resumed.apply_memory_kills(3, step=9)
     assert (resumed.parts, resumed.changes) == (8, [(5, 2), (9, 8)])
 
 

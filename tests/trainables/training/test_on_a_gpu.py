@@ -102,4 +102,4 @@ def test_a_batch_that_does_not_fit_is_halved(
         assert record.accumulation
         assert record.accumulation[0][1] >= 2
     finally:
-        device.hold_to_share(torch.device("cuda", 0), 1.0)
+        device.limit_gpu_memory(torch.device("cuda", 0), 1.0)

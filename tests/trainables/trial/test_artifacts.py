@@ -12,7 +12,11 @@ from trainables.config.trial import TrialConfig
 from trainables.errors import TrialError
 from trainables.results.record import TrialRecord, read_record
 from trainables.training.checkpoint import save_checkpoint
-from trainables.trial.artifacts import has_left, load_teachers, write_teaching
+from trainables.trial.artifacts import (
+    has_artifacts,
+    load_teacher_distributions,
+    write_teacher_logits,
+)
 from trainables.trial.trial import Trial, run_trial
 
 TASK = "acceptability"
@@ -45,20 +49,20 @@ def teachers(tiny_bert: Path, tmp_path: Path) -> list[TrialConfig]:
     """Two trained teachers of one task, which differ in their seed."""
     configs = [trial_config("single_task", tiny_bert, seed=seed) for seed in (1, 2)]
     for config in configs:
-        finished(config, tmp_path, leaves=("teaching",))
+        finished(config, tmp_path, artifacts=("teacher_logits",))
     return configs
 
 
 def test_a_teacher_leaves_what_its_final_model_says_of_train(
     teachers: list[TrialConfig], tmp_path: Path
 ) -> None:
-    trial, _ = finished(teachers[0], tmp_path, leaves=("teaching",))
-    assert has_left(trial.layout, teachers[0].key, ("teaching",))
+    trial, _ = finished(teachers[0], tmp_path, artifacts=("teacher_logits",))
+    assert has_artifacts(trial.layout, teachers[0].key, ("teacher_logits",))
     assert trial.loop is not None
-    said = trial.loop.taught()[TASK]
+    said = trial.loop.teacher_logits()[TASK]
     shares = np.exp(said) / np.exp(said).sum(axis=1, keepdims=True)
     student = student_of(teachers[:1])
-    loaded = load_teachers(trial.layout, student, {TASK: (40, 2)})[TASK]
+    loaded = load_teacher_distributions(trial.layout, student, {TASK: (40, 2)})[TASK]
     np.testing.assert_allclose(loaded, shares, rtol=1e-5)
 
 
@@ -67,8 +71,8 @@ def test_an_ensemble_is_the_mean_of_its_distributions(
 ) -> None:
     layout = Trial(teachers[0], runtime(tmp_path)).layout
     size = {TASK: (40, 2)}
-    one, two = (load_teachers(layout, student_of([t]), size)[TASK] for t in teachers)
-    both = load_teachers(layout, student_of(teachers), size)[TASK]
+    one, two = (load_teacher_distributions(layout, student_of([t]), size)[TASK] for t in teachers)
+    both = load_teacher_distributions(layout, student_of(teachers), size)[TASK]
     np.testing.assert_allclose(both, (one + two) / 2, rtol=1e-6)
     assert np.abs(one - two).max() > 1e-3
 
@@ -80,7 +84,7 @@ def test_a_student_that_only_imitates_says_what_its_teacher_says(
     layout = Trial(teachers[0], runtime(tmp_path)).layout
     constant = np.full((40, 2), -9.0, dtype=np.float32)
     constant[:, said] = 9.0
-    write_teaching(layout.teaching(teachers[0].key), {TASK: constant})
+    write_teacher_logits(layout.teacher_logits(teachers[0].key), {TASK: constant})
     student, _ = finished(student_of(teachers[:1], gold_weight=0.0), tmp_path)
     assert set(logits(student).argmax(axis=1)) == {said}
 
@@ -118,7 +122,7 @@ def test_a_teacher_whose_predictions_cannot_be_used(
     damage: str, teachers: list[TrialConfig], tmp_path: Path
 ) -> None:
     layout = Trial(teachers[0], runtime(tmp_path)).layout
-    path = layout.teaching(teachers[0].key)
+    path = layout.teacher_logits(teachers[0].key)
     examples = 40
     if damage == "missing":
         path.unlink()
@@ -126,15 +130,17 @@ def test_a_teacher_whose_predictions_cannot_be_used(
         path.write_bytes(path.read_bytes()[:-20])
     else:
         examples = 41
-    assert has_left(layout, teachers[0].key, ("teaching",)) == (damage == "of other data")
+    assert has_artifacts(layout, teachers[0].key, ("teacher_logits",)) == (
+        damage == "of other data"
+    )
     with pytest.raises(TrialError, match=f"{path.name}: .*delete it and run") as caught:
-        load_teachers(layout, student_of(teachers), {TASK: (examples, 2)})
+        load_teacher_distributions(layout, student_of(teachers), {TASK: (examples, 2)})
     assert "\n" not in str(caught.value)
 
 
 def test_it_starts_from_the_other_trials_weights(tiny_bert: Path, tmp_path: Path) -> None:
     shared = trial_config("shared_encoder", tiny_bert)
-    before, _ = finished(shared, tmp_path, leaves=("weights",))
+    before, _ = finished(shared, tmp_path, artifacts=("weights",))
     single = trial_config("single_task", tiny_bert, learning_rate=1e-12)
     tuned = single.model_copy(update={"start_from": shared.key})
     after, _ = finished(tuned, tmp_path)
@@ -148,7 +154,7 @@ def test_weights_that_are_missing_or_of_another_encoder(tiny_bert: Path, tmp_pat
     with pytest.raises(TrialError, match=r"0{12}\.safetensors: the weights to start from cannot"):
         run_trial(tuned, runtime(tmp_path))
     small = trial_config("single_task", tiny_bert, model={"num_layers": 1})
-    finished(small, tmp_path, leaves=("weights",))
+    finished(small, tmp_path, artifacts=("weights",))
     tuned = single.model_copy(update={"start_from": small.key})
     with pytest.raises(TrialError, match="the weights to start from lack encoder"):
         run_trial(tuned, runtime(tmp_path))

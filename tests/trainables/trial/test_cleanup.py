@@ -12,7 +12,7 @@ from trainables.config.trial import Runtime
 from trainables.errors import DivergedError
 from trainables.storage.run_dir import RunDir
 from trainables.training.checkpoint import checkpoints
-from trainables.trial.cleanup import LEFT_SECONDS, tidy
+from trainables.trial.cleanup import ABANDONED_SECONDS, clean_up
 from trainables.trial.trial import run_trial
 
 
@@ -84,14 +84,14 @@ def left(tmp_path: Path) -> RunDir:
 OURS_NO_MORE = {"records/killed.tmp", ".mine.tmp", "models/killed/config.json"}
 
 
-def clear(layout: RunDir, keep: bool = False, age: float = LEFT_SECONDS + 1) -> set[str]:
-    """What ``tidy`` leaves of files that were written ``age`` seconds ago."""
+def clear(layout: RunDir, keep: bool = False, age: float = ABANDONED_SECONDS + 1) -> set[str]:
+    """What ``clean_up`` leaves of files that were written ``age`` seconds ago."""
     planned = trial()
     records = [
         record(Trial(planned.key, planned.config), status=status).model_copy(update={"key": status})
         for status in ("finished", "diverged", "failed")
     ]
-    tidy(layout, records, keep=keep, now=time.time() + age)
+    clean_up(layout, records, keep=keep, now=time.time() + age)
     return {
         path.relative_to(layout.root).as_posix()
         for path in layout.root.rglob("*")
@@ -119,7 +119,7 @@ def test_checkpoints_that_are_to_be_kept_stay_and_half_ones_do_not(left: RunDir)
 def test_what_somebody_may_still_be_writing_stays(left: RunDir) -> None:
     long_ago = time.time() - 3600
     os.utime(left.checkpoints("killed") / ".writing-ab", (long_ago, long_ago))
-    there = clear(left, age=LEFT_SECONDS - 10)
+    there = clear(left, age=ABANDONED_SECONDS - 10)
     assert "records/.killed.json.x1.tmp" in there
     assert "checkpoints/killed/.writing-ab/model.safetensors" in there
     assert not any("finished" in path for path in there)

@@ -64,7 +64,7 @@ def assert_same_numbers(one: tuple[TrialRecord, Trial], other: tuple[TrialRecord
 SETTINGS: dict[str, dict[str, Any]] = {
     **{
         arm: {"arm": arm}
-        for arm in ("single_task", "naive_concat", "thawing", "lora_shared", *METHODS)
+        for arm in ("single_task", "naive_concat", "gradual_unfreezing", "lora_shared", *METHODS)
     },
     "adamax": {"optimizer": "adamax"},
     "averaged": {"ema_decay": 0.9},
@@ -94,7 +94,7 @@ def test_a_schedule_in_parts_gives_the_bits_of_one_that_runs_through(
         kept = checkpoints(trial.layout.checkpoints(record.key))
         assert len(kept) == (record is not parts[-1][0])
         assert "selection" in record.results
-        assert not record.config.goes_on or record.reported_epoch is None
+        assert not record.config.has_next_segment or record.reported_epoch is None
 
 
 def test_in_a_comparison_the_schedule_gives_the_weights_of_the_search(
@@ -119,7 +119,9 @@ def test_before_the_first_change_nothing_differs_and_after_it_all_does(
     for _ in zip(one.run(), other.run(), strict=True):
         assert other.loop is not None
         step = other.loop.state.step
-        first = next(s for s in range(99) if other.loop.course.at(s) is not changed.training)
+        first = next(
+            s for s in range(99) if other.loop.setting_schedule.at(s) is not changed.training
+        )
         same = all(torch.equal(a, weights(other)[name]) for name, a in weights(one).items())
         assert same == (step <= first)
     assert first == 2
