@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
@@ -112,9 +113,9 @@ def test_the_axis_of_shares_is_logarithmic() -> None:
     ]
     assert ticks == [(0.01, "1 %"), (0.1, "10 %"), (1.0, "100 %")]
     tuned, adapted = axes.get_lines()
-    assert list(tuned.get_xdata()) == [0.01, 0.1, 1.0]
-    assert list(adapted.get_xdata()) == [0.1, 1.0]
-    assert list(tuned.get_ydata()) == approx([0.55, 0.65, 0.85])
+    assert np.asarray(tuned.get_xdata()).tolist() == [0.01, 0.1, 1.0]
+    assert np.asarray(adapted.get_xdata()).tolist() == [0.1, 1.0]
+    assert np.asarray(tuned.get_ydata()).tolist() == approx([0.55, 0.65, 0.85])
     assert [label.get_text() for label in axes.get_yticklabels()] == ["55.00", "85.00"]
     assert tuned.get_color() != adapted.get_color()
     assert key["tuned"] != key["adapted"]
