@@ -31,12 +31,13 @@ from rich.console import Console
 from benchmarks import stub
 from orchestrator.commands.run import report
 from orchestrator.config.experiment import load_experiment
+from orchestrator.execution.executor import each
 from orchestrator.execution.stages import expected_of
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.monitor.state import GridProgress
 from orchestrator.planning.pending import leaves_of
-from orchestrator.planning.plan import make_plan
-from orchestrator.planning.resources import Node, feasible
+from orchestrator.planning.plan import largest, make_plan
+from orchestrator.planning.resources import Node
 from orchestrator.run_dir.directory import describe, taken
 from trainables.results.record import read_records
 from trainables.storage.run_dir import RunDir
@@ -121,8 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def measure(trials: int, gpus: int, median: float, layout: RunDir) -> list[str]:
     """Run ``trials`` trials (in steps of five) and give the lines of the table."""
-    from orchestrator.execution.ray.cluster import connected
-    from orchestrator.execution.tune_executor import run_trials
+    from orchestrator.execution.tune_executor import TuneExecutor
 
     os.environ[stub.MEDIAN] = str(median)
     began = time.perf_counter()
@@ -141,21 +141,21 @@ def measure(trials: int, gpus: int, median: float, layout: RunDir) -> list[str]:
         nowhere = stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
         console = Console(file=nowhere, force_terminal=True, width=100, height=50)
         stack.enter_context(taken(layout, experiment, plan, console))
-        with connected(experiment, machine=Node(gpus, gpus)) as nodes:
-            resources = feasible(experiment, nodes, len(plan.trials))
+        with TuneExecutor(
+            experiment, console, machine=Node(gpus, gpus), trainable=stub.StubTrial
+        ) as executor:
+            resources = executor.resources(len(plan.trials), lambda: largest(plan))
             describe(layout, experiment, plan, resources)
             progress = GridProgress(map(expected_of, plan.longest_first()), resources.slots)
             ready, cpu = time.time(), time.process_time()
             with LiveView(progress, console) as view, _sampled(progress, samples):
-                run_trials(
-                    plan.longest_first(),
-                    experiment,
+                executor.run(
+                    each(plan.longest_first()),
                     layout,
-                    resources,
-                    plan.glue_dir,
-                    leaves_of(plan.trials),
                     view,
-                    trainable=stub.StubTrial,
+                    resources=resources,
+                    glue_dir=plan.glue_dir,
+                    leaves=leaves_of(plan.trials),
                 )
             took, cpu = time.time() - ready, time.process_time() - cpu
         reporting = time.perf_counter()

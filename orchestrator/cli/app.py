@@ -36,6 +36,15 @@ Overrides = Annotated[
 Dashboard = Annotated[
     bool, typer.Option("--dashboard", help="start Ray's dashboard (ray.dashboard=true)")
 ]
+Local = Annotated[
+    bool,
+    typer.Option(
+        "--local",
+        help="run the trials in this process, without Ray: one at a time (or "
+        "resources.max_concurrent that take turns), no cluster, no dashboard, and no restart of "
+        "a trial whose process is killed: the same command resumes",
+    ),
+]
 RunDir = Annotated[
     str | None, typer.Option(help="run directory, or its URL (default: runs/PRESET)")
 ]
@@ -105,6 +114,7 @@ def run(
     overrides: Overrides = None,
     run_dir: RunDir = None,
     dashboard: Dashboard = False,
+    local: Local = False,
 ) -> None:
     """Run a preset's trials with Ray Tune, then print the comparison table."""
     from orchestrator.config.experiment import load_experiment
@@ -116,7 +126,7 @@ def run(
     console = make_console()
     where = run_dir or default_run_dir(experiment)
     with told_how_to_continue(where):
-        outcome = run_experiment(preset, overrides, where, console)
+        outcome = run_experiment(preset, overrides, where, console, local=local)
     conclude(console, where, outcome)
 
 
@@ -139,6 +149,7 @@ def tune(
         typer.Option(help="run directory of an earlier search that counts, or its URL"),
     ] = None,
     dashboard: Dashboard = False,
+    local: Local = False,
     show: Annotated[
         bool, typer.Option("--plan", help="print what would be searched; nothing runs")
     ] = False,
@@ -163,7 +174,7 @@ def tune(
         return
     where = run_dir or default_run_dir(experiment)
     with told_how_to_continue(where):
-        outcome = run_tuning(preset, space, overrides, where, console)
+        outcome = run_tuning(preset, space, overrides, where, console, local=local)
     conclude_tuning(console, where, outcome)
 
 

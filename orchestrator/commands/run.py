@@ -8,20 +8,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.console import Console
 
+from orchestrator.commands.session import MakeExecutor, open_session, preview_resources
 from orchestrator.config.experiment import ExperimentConfig, load_experiment
-from orchestrator.execution.ray.preflight import check_nodes
 from orchestrator.execution.stages import run_stages
-from orchestrator.execution.tracking import publish_report, tracked
-from orchestrator.planning.disk import check_room, disk_use
+from orchestrator.execution.tracking import publish_report
 from orchestrator.planning.pending import clear_leaves, unfinished
-from orchestrator.planning.plan import Plan, PlannedTrial, largest, make_plan
-from orchestrator.planning.resources import Node, TrialResources, feasible, this_machine
+from orchestrator.planning.plan import Plan, PlannedTrial, make_plan
+from orchestrator.planning.resources import TrialResources
 from orchestrator.report.render import FORMATS, write_tables
 from orchestrator.report.results import write_results
 from orchestrator.report.table import Table, comparison
-from orchestrator.run_dir.directory import describe, read_plan, taken
-from orchestrator.run_dir.remote import Where, layout_at, opened
-from trainables.data.token_cache import check_cache_dir
+from orchestrator.run_dir.directory import describe, read_plan
+from orchestrator.run_dir.remote import Where, layout_at
 from trainables.errors import RunDirectoryError
 from trainables.results.record import TrialRecord, read_records
 from trainables.storage.object_store import is_url
@@ -60,18 +58,7 @@ def plan_experiment(
     """
     experiment = load_experiment(preset, overrides)
     plan = make_plan(experiment)
-    if experiment.ray.address is None:
-        resources = _resources(experiment, plan, [this_machine()])
-    else:
-        from orchestrator.execution.ray.cluster import connected
-
-        with connected(experiment) as nodes:
-            resources = _resources(experiment, plan, nodes)
-    return experiment, plan, resources
-
-
-def _resources(experiment: ExperimentConfig, plan: Plan, nodes: list[Node]) -> TrialResources:
-    return feasible(experiment, nodes, len(plan.trials), lambda: largest(plan))
+    return experiment, plan, preview_resources(experiment, plan, len(plan.trials))
 
 
 def run_experiment(
@@ -79,8 +66,19 @@ def run_experiment(
     overrides: list[str],
     run_dir: Path | str | None = None,
     console: Console | None = None,
+    *,
+    local: bool = False,
+    executor: MakeExecutor | None = None,
 ) -> Outcome:
     """Run what is not finished of a grid and compare.
+
+    Args:
+        preset: name or file.
+        overrides: ``key=value``.
+        run_dir: path or URL; None: ``runs/NAME``.
+        console: where it prints; None: standard output.
+        local: whether trials run in this process, without Ray.
+        executor: makes the executor, in place of the two usual ones.
 
     Raises:
         InputError: bad input; nothing has been trained.
@@ -88,40 +86,33 @@ def run_experiment(
     """
     experiment = load_experiment(preset, overrides)
     plan = make_plan(experiment)
-    here = experiment.ray.address is None
+    here = local or experiment.ray.address is None
     if here:
         # Before Ray starts, which takes seconds.
-        resources = _resources(experiment, plan, [this_machine()])
-        check_cache_dir(experiment.data.cache_dir)
-    console = console or Console()
-    where, patience = run_dir or default_run_dir(experiment), experiment.checkpoint.patience
-    with (
-        opened(where, patience) as layout,
-        tracked(experiment, layout.root, console) as experiment,
-        taken(layout, experiment, plan, console) as records,
-    ):
-        waiting = unfinished(layout, plan.longest_first(), records)
+        machine = preview_resources(experiment, plan, len(plan.trials), local=local)
+    with open_session(
+        experiment,
+        run_dir or default_run_dir(experiment),
+        console or Console(),
+        plan=plan,
+        local=local,
+        executor=executor,
+    ) as session:
+        layout = session.run_dir
+        waiting = unfinished(layout, plan.longest_first(), session.records)
         if here:
-            check_room(layout, disk_use(experiment, plan, waiting, resources.slots))
+            session.check_room(plan, waiting, machine)
         if waiting or not layout.plan.exists():
-            from orchestrator.execution.ray.cluster import connected, dashboard
-
-            with connected(experiment, layout.where) as nodes:
-                if experiment.ray.dashboard:
-                    console.print(dashboard(), markup=False, soft_wrap=True)
-                resources = _resources(experiment, plan, nodes)
-                if not here:
-                    from orchestrator.execution.ray.nodes import on_every_node
-
-                    check_nodes(on_every_node, layout, waiting, plan.glue_dir)
-                    check_room(layout, disk_use(experiment, plan, waiting, resources.slots))
-                describe(layout, experiment, plan, resources)
-                if waiting:
-                    run_stages(waiting, experiment, plan, layout, resources, console)
+            resources = session.resources(plan)
+            session.executor.check(layout, waiting, plan.glue_dir)
+            session.check_room(plan, waiting, resources)
+            describe(layout, session.config, plan, resources)
+            if waiting:
+                run_stages(waiting, plan, layout, session.executor, resources, session.console)
         if not experiment.checkpoint.keep:
             clear_leaves(layout, plan.trials, read_records(layout, {}))
         outcome = report(layout)
-        publish_report(experiment, layout, console)
+        publish_report(session.config, layout, session.console)
         return replace(outcome, trained=len(waiting))
 
 

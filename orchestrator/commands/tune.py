@@ -1,34 +1,30 @@
 """The search from end to end: what the command ``tune`` does, as a function."""
 
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 
+from orchestrator.commands.session import MakeExecutor, Session, open_session, preview_resources
 from orchestrator.commands.tune_report import TuningOutcome, report_tuning
 from orchestrator.config.search import TunedExperimentConfig, load_tuned_experiment
 from orchestrator.execution.stages import run_stages
-from orchestrator.execution.tracking import publish_report, tracked
-from orchestrator.planning.disk import check_room, disk_use
+from orchestrator.execution.tracking import publish_report
 from orchestrator.planning.pending import clear_leaves, unfinished
-from orchestrator.planning.plan import Plan, largest
-from orchestrator.planning.resources import Node, TrialResources, feasible, this_machine
-from orchestrator.run_dir.directory import describe, read_plan, taken, write_config
-from orchestrator.run_dir.remote import opened, search_of
+from orchestrator.planning.plan import Plan
+from orchestrator.planning.resources import TrialResources
+from orchestrator.run_dir.directory import describe, read_plan, write_config
+from orchestrator.run_dir.remote import search_of
 from orchestrator.search.best_trial import Incumbent
-from orchestrator.search.cluster import Cluster
 from orchestrator.search.engine import search_groups
 from orchestrator.search.plan import SearchPlan
 from orchestrator.search.study import SearchState
 from orchestrator.search.suggest import check_proposals
 from orchestrator.search.warm_start import earlier_of, keep_earlier, read_earlier
 from search_spaces.space import Space
-from trainables.data.token_cache import check_cache_dir
 from trainables.errors import ConfigError, TrialError
-from trainables.results.record import TrialRecord, read_records
-from trainables.storage.run_dir import RunDir
+from trainables.results.record import read_records
 
 
 @dataclass(frozen=True)
@@ -55,17 +51,12 @@ def plan_search(preset: str, space: str | Space, overrides: list[str]) -> Search
     plan = _checked(load_tuned_experiment(preset, space, overrides))
     experiment = plan.experiment
     read_earlier(experiment.tune.warm_start)
-    if experiment.ray.address is None:
-        return SearchPreview(experiment, plan, _resources(plan, [this_machine()]))
-    from orchestrator.execution.ray.cluster import connected
-
-    with connected(experiment) as nodes:
-        return SearchPreview(experiment, plan, _resources(plan, nodes))
+    return SearchPreview(experiment, plan, _preview(plan))
 
 
-def _resources(plan: SearchPlan, nodes: list[Node]) -> TrialResources:
+def _preview(plan: SearchPlan, *, local: bool = False) -> TrialResources:
     trials = len(plan.groups) * plan.experiment.tune.trials
-    return feasible(plan.experiment, nodes, trials, lambda: largest(plan.largest))
+    return preview_resources(plan.experiment, plan.largest, trials, local=local)
 
 
 def _checked(experiment: TunedExperimentConfig) -> SearchPlan:
@@ -86,71 +77,80 @@ def run_tuning(
     overrides: list[str],
     run_dir: Path | str | None = None,
     console: Console | None = None,
+    *,
+    local: bool = False,
+    executor: MakeExecutor | None = None,
 ) -> TuningOutcome:
     """Search good settings for every group, then compare the arms with them.
 
     What is finished of it in the run directory is not done again: neither trials of the search,
     which goes on where it stood, nor trials of the comparison.
 
+    Args:
+        preset: name or file.
+        space: what is searched: name, file or space.
+        overrides: ``key=value``.
+        run_dir: path or URL; None: ``runs/NAME-SPACE``.
+        console: where it prints; None: standard output.
+        local: whether trials run in this process, without Ray.
+        executor: makes the executor, in place of the two usual ones.
+
     Raises:
         InputError: bad input; nothing has been trained.
         TrialError: no trial of a group has a score, so there is nothing to choose.
-        KeyboardInterrupt: interrupted; the same command goes on.
+        KeyboardInterrupt: interrupted; the same command resumes.
     """
-    console = console or Console()
     experiment = load_tuned_experiment(preset, space, overrides)
-    where, patience = run_dir or default_run_dir(experiment), experiment.checkpoint.patience
-    with (
-        opened(where, patience) as layout,
-        tracked(experiment, layout.root, console) as experiment,
-    ):
-        return _run(_checked(experiment), layout, console)
-
-
-def _run(plan: SearchPlan, layout: RunDir, console: Console) -> TuningOutcome:
-    experiment, search = plan.experiment, search_of(layout)
-    earlier = earlier_of(search, experiment.tune.warm_start)
-    if experiment.ray.address is None:
+    plan = _checked(experiment)
+    if local or experiment.ray.address is None:
         # Before Ray starts, which takes seconds.
-        _resources(plan, [this_machine()])
-        check_cache_dir(experiment.data.cache_dir)
-    with taken(layout, experiment, None, console) as records, ExitStack() as stack:
-        write_config(layout, experiment)
-        cluster = Cluster(experiment, layout.where, stack, console)
-        search.root.mkdir(exist_ok=True)
-        keep_earlier(search, earlier)
-        state = search_groups(plan, search, earlier, cluster, console)
-        chosen = state.chosen()
-        trained = 0
-        if experiment.tune.refit:
-            _check_chosen(state, chosen)
-            trained = _compare(plan.refit(chosen), experiment, layout, records, cluster, console)
-        outcome = report_tuning(layout)
-        publish_report(experiment, layout, console)
-        return replace(outcome, trained=trained)
+        _preview(plan, local=local)
+    with open_session(
+        experiment,
+        run_dir or default_run_dir(experiment),
+        console or Console(),
+        check=lambda run_dir: earlier_of(search_of(run_dir), experiment.tune.warm_start),
+        local=local,
+        executor=executor,
+    ) as session:
+        # With the trackers that can be used.
+        plan.experiment = session.config
+        return _run(plan, session)
 
 
-def _compare(
-    plan: Plan,
-    experiment: TunedExperimentConfig,
-    layout: RunDir,
-    records: Mapping[str, TrialRecord],
-    cluster: Cluster,
-    console: Console,
-) -> int:
-    """Run what is left of the comparison; gives how many trials that were."""
-    waiting = unfinished(layout, plan.longest_first(), records)
+def _run(plan: SearchPlan, session: Session[TunedExperimentConfig]) -> TuningOutcome:
+    experiment, run_dir, console = session.config, session.run_dir, session.console
+    search = search_of(run_dir)
+    earlier = earlier_of(search, experiment.tune.warm_start)
+    write_config(run_dir, experiment)
+    search.root.mkdir(exist_ok=True)
+    keep_earlier(search, earlier)
+    state = search_groups(plan, search, earlier, session.executor, console)
+    chosen = state.chosen()
+    trained = 0
+    if experiment.tune.refit:
+        _check_chosen(state, chosen)
+        trained = _compare(plan.refit(chosen), session)
+    outcome = report_tuning(run_dir)
+    publish_report(experiment, run_dir, console)
+    return replace(outcome, trained=trained)
+
+
+def _compare(plan: Plan, session: Session[TunedExperimentConfig]) -> int:
+    """Run what is missing of the comparison; gives how many trials that were."""
+    experiment, run_dir, console = session.config, session.run_dir, session.console
+    waiting = unfinished(run_dir, plan.longest_first(), session.records)
     keys = {trial.key for trial in plan.trials}
-    if waiting or not layout.plan.exists() or {t.key for t in read_plan(layout)} != keys:
-        resources = cluster.resources(len(plan.trials), lambda: largest(plan))
-        cluster.check(layout, plan)
-        check_room(layout, disk_use(experiment, plan, waiting, resources.slots))
-        describe(layout, experiment, plan, resources)
+    if waiting or not run_dir.plan.exists() or {t.key for t in read_plan(run_dir)} != keys:
+        resources = session.resources(plan)
+        session.executor.check(run_dir, plan.trials, plan.glue_dir)
+        session.check_room(plan, waiting, resources)
+        describe(run_dir, experiment, plan, resources)
         if waiting:
             console.print(f"comparison: {len(waiting)} trials", markup=False)
-            run_stages(waiting, experiment, plan, layout, resources, console)
+            run_stages(waiting, plan, run_dir, session.executor, resources, console)
     if not experiment.checkpoint.keep:
-        clear_leaves(layout, plan.trials, read_records(layout, {}))
+        clear_leaves(run_dir, plan.trials, read_records(run_dir, {}))
     return len(waiting)
 
 

@@ -2,8 +2,7 @@
 
 from rich.console import Console
 
-from orchestrator.config.experiment import ExperimentConfig
-from orchestrator.execution.tune_executor import run_trials
+from orchestrator.execution.executor import Executor, each
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.monitor.state import Expected, GridProgress, cell_name
 from orchestrator.planning.dependencies import stages
@@ -17,29 +16,44 @@ from trainables.storage.run_dir import RunDir
 
 def run_stages(
     waiting: list[PlannedTrial],
-    experiment: ExperimentConfig,
     plan: Plan,
-    layout: RunDir,
+    run_dir: RunDir,
+    executor: Executor,
     resources: TrialResources,
     console: Console,
 ) -> None:
-    """Run trials after those that they need; one whose forerunner failed fails for that reason."""
+    """Run trials after those that they need; if one of those failed, the trial fails too.
+
+    Args:
+        waiting: the trials to run, in the order of their start.
+        plan: all trials, finished ones included.
+        run_dir: where they leave their records.
+        executor: runs them.
+        resources: what each trial gets.
+        console: where the live view is drawn.
+    """
     expected = [expected_of(trial) for trial in waiting]
-    leaves = leaves_of(plan.trials)
     with LiveView(GridProgress(expected, resources.slots), console) as view:
         for stage in stages(waiting):
-            records = read_records(layout, {})
+            records = read_records(run_dir, {})
             ready = []
             for trial in stage:
                 reason = what_it_lacks(trial, records)
                 if reason is None:
                     ready.append(trial)
                     continue
-                write_record(layout, failed(trial, reason))
-                layout.publish(layout.record(trial.key))
+                write_record(run_dir, failed(trial, reason))
+                run_dir.publish(run_dir.record(trial.key))
                 view.finish(trial.key, TrialStatus.FAILED, reason)
             if ready:
-                run_trials(ready, experiment, layout, resources, plan.glue_dir, leaves, view)
+                executor.run(
+                    each(ready),
+                    run_dir,
+                    view,
+                    resources=resources,
+                    glue_dir=plan.glue_dir,
+                    leaves=leaves_of(plan.trials),
+                )
 
 
 def expected_of(trial: PlannedTrial) -> Expected:

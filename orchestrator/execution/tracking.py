@@ -10,6 +10,8 @@ from typing import TypeVar
 from rich.console import Console
 
 from orchestrator.config.experiment import ExperimentConfig, SingleTrialConfig
+from orchestrator.execution.trial_runtime import trial_runtime
+from orchestrator.planning.resources import TrialResources
 from orchestrator.run_dir.directory import read_plan, warn
 from trainables.config.trial import Runtime
 from trainables.storage.run_dir import RunDir
@@ -79,9 +81,5 @@ def sync_hint(root: Path) -> str:
 
 
 def _runtime(config: Config, root: Path) -> Runtime:
-    return Runtime(
-        output_dir=str(root.resolve()),
-        tracking=config.tracking,
-        wandb=config.wandb,
-        mlflow=config.mlflow,
-    )
+    """What trackers need; no trial runs with it."""
+    return trial_runtime(config, RunDir(root), TrialResources(cpu=1, gpu=0.0, slots=1))

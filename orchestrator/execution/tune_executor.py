@@ -6,17 +6,24 @@ continued run is the plan minus its finished records, whatever ended the one bef
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from types import TracebackType
 from typing import Any
 
 from ray import tune
+from rich.console import Console
 
 from orchestrator.config.experiment import ExperimentConfig
+from orchestrator.execution.executor import TrialScheduler
+from orchestrator.execution.ray.cluster import connected, dashboard
+from orchestrator.execution.ray.nodes import on_every_node
+from orchestrator.execution.ray.preflight import check_nodes
 from orchestrator.execution.signals import Stop, signals
+from orchestrator.execution.trial_runtime import trial_runtime
 from orchestrator.execution.tune_hooks import (
     Scheduler,
+    SchedulerAdapter,
     TrialQueue,
     killed_for_memory,
     process_of,
@@ -26,9 +33,8 @@ from orchestrator.execution.tune_hooks import (
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.planning.pending import Leaves, failed
 from orchestrator.planning.plan import PlannedTrial
-from orchestrator.planning.resources import TrialResources
+from orchestrator.planning.resources import GpuNeed, Node, TrialResources, feasible
 from trainables.atomic import write_text
-from trainables.config.trial import Runtime
 from trainables.results.record import TrialRecord, read_kills, write_record
 from trainables.results.status import TrialStatus
 from trainables.storage.run_dir import RunDir
@@ -44,36 +50,96 @@ QUIET_SECONDS = 20.0
 """After so long without a result the file is read in which a trial says that it evaluates."""
 
 
-def run_trials(
-    trials: list[PlannedTrial],
-    experiment: ExperimentConfig,
-    layout: RunDir,
-    resources: TrialResources,
-    glue_dir: str | None,
-    leaves: Leaves,
-    view: LiveView,
-    trainable: type[tune.Trainable] | None = None,
-) -> None:
-    """Run ``trials``, started in this order; needs a connected Ray and an entered view.
+class TuneExecutor:
+    """Runs trials with Ray Tune; a context that disconnects from Ray when it is left.
 
-    Every trial leaves a record, also one that failed. Ctrl-C and SIGTERM raise
-    ``KeyboardInterrupt`` with the finished records kept. ``trainable`` is what trains a cell (see
-    ``cells``), in place of the classes of ``trainables/tune/trainable.py``.
+    Args:
+        experiment: the grid.
+        console: where the address of Ray's dashboard is printed.
+        run_dir: what Ray's dashboard and job list name as the run directory; None: no run.
+        machine: what a Ray that is started here is told of this machine; None: what there is.
+        trainable: trains the trials in place of the classes of ``trainables/tune/trainable.py``.
     """
-    cell = cells(experiment, layout, resources, glue_dir, leaves)
-    follow = TuneCallback(view, {trial.key: trial for trial in trials}, layout)
-    waiting = iter(trials)
 
-    def next_cell() -> dict[str, Any] | None:
-        trial = next(waiting, None)
-        if trial is None:
-            return None
-        other = {} if trainable is None else {"process": trainable.__name__}
-        return {"cell": cell(trial) | other}
+    def __init__(
+        self,
+        experiment: ExperimentConfig,
+        console: Console | None = None,
+        run_dir: str | None = None,
+        *,
+        machine: Node | None = None,
+        trainable: type[tune.Trainable] | None = None,
+    ) -> None:
+        self._experiment = experiment
+        self._console = console or Console()
+        self._run_dir = run_dir
+        self._machine = machine
+        self._trainable = trainable
+        self._nodes: list[Node] | None = None
+        self._stack = ExitStack()
 
-    if trainable is not None:
-        tune.register_trainable(trainable.__name__, trainable)
-    fit(follow, experiment, resources, search_alg=TrialQueue(next_cell))
+    def __enter__(self) -> "TuneExecutor":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def resources(self, trials: int, need: Callable[[], GpuNeed]) -> TrialResources:
+        """See ``Executor``; the first call starts Ray, or joins the cluster.
+
+        Raises:
+            RayLostError: in the executor's context, once Ray has died.
+        """
+        if self._nodes is None:
+            ray = connected(self._experiment, self._run_dir, self._machine)
+            self._nodes = self._stack.enter_context(ray)
+            if self._experiment.ray.dashboard:
+                self._console.print(dashboard(), markup=False, soft_wrap=True)
+        return feasible(self._experiment, self._nodes, trials, need)
+
+    def check(self, run_dir: RunDir, trials: Iterable[PlannedTrial], glue_dir: str | None) -> None:
+        """See ``Executor``; on this machine there is nothing to check."""
+        if self._experiment.ray.address is not None:
+            check_nodes(on_every_node, run_dir, trials, glue_dir)
+
+    def run(
+        self,
+        next_trial: Callable[[], PlannedTrial | None],
+        run_dir: RunDir,
+        view: LiveView,
+        *,
+        resources: TrialResources,
+        glue_dir: str | None,
+        leaves: Leaves,
+        scheduler: TrialScheduler | None = None,
+    ) -> None:
+        """See ``Executor``; Ray must be connected."""
+        scheduler = scheduler or TrialScheduler()
+        started: dict[str, PlannedTrial] = {}
+        cell = cells(self._experiment, run_dir, resources, glue_dir, leaves)
+        process = {} if self._trainable is None else {"process": self._trainable.__name__}
+
+        def next_cell() -> dict[str, Any] | None:
+            trial = next_trial()
+            if trial is None:
+                return None
+            started[trial.key] = trial
+            return {"cell": cell(trial) | process}
+
+        if self._trainable is not None:
+            tune.register_trainable(self._trainable.__name__, self._trainable)
+        fit(
+            TuneCallback(view, started, run_dir, scheduler),
+            self._experiment,
+            resources,
+            search_alg=TrialQueue(next_cell),
+            scheduler=SchedulerAdapter(scheduler, started),
+        )
 
 
 def cells(
@@ -84,7 +150,8 @@ def cells(
     leaves: Leaves,
 ) -> Callable[[PlannedTrial], dict[str, Any]]:
     """Makes of a trial what ``TrialTrainable`` is given."""
-    runtime = runtime_of(experiment, layout, resources, glue_dir).model_dump(mode="json")
+    runtime = trial_runtime(experiment, layout, resources, glue_dir=glue_dir)
+    content = runtime.model_dump(mode="json")
     bundle = {"CPU": float(resources.cpu)} | ({"GPU": resources.gpu} if resources.gpu else {})
     if resources.memory is not None:
         bundle["memory"] = float(int(resources.memory * GB))
@@ -93,7 +160,7 @@ def cells(
         return {
             "key": trial.key,
             "trial": trial.config.model_dump(mode="json"),
-            "runtime": runtime | {"artifacts": leaves.get(trial.key, ())},
+            "runtime": content | {"artifacts": leaves.get(trial.key, ())},
             "resources": bundle,
             "process": process_of(trial.config.arm.strategy, experiment.ray),
         }
@@ -158,43 +225,37 @@ def _storage() -> Iterator[str]:
         yield folder
 
 
-def runtime_of(
-    experiment: ExperimentConfig, layout: RunDir, resources: TrialResources, glue: str | None
-) -> Runtime:
-    """Where the grid's trials run."""
-    cache = experiment.data.cache_dir
-    return Runtime(
-        output_dir=str(layout.root.resolve()),
-        store=layout.url,
-        device="cuda" if resources.gpu else "cpu",
-        threads=resources.cpu,
-        gpu=resources.gpu,
-        glue_dir=glue,
-        cache_dir=str(Path(cache).expanduser().resolve()) if cache else None,
-        tracking=experiment.tracking,
-        wandb=experiment.wandb,
-        mlflow=experiment.mlflow,
-        save_model=experiment.save_models,
-        keep_checkpoints=experiment.checkpoint.keep,
-        checkpoint_every=experiment.checkpoint.every,
-        patience=experiment.checkpoint.patience,
-        memory=resources.memory,
-    )
-
-
 class TuneCallback(tune.Callback):
-    """Tells the live view what Tune's trials do, and records those whose process died."""
+    """Tells the live view what Tune's trials do, and records those whose process died.
 
-    def __init__(self, view: LiveView, trials: Mapping[str, PlannedTrial], layout: RunDir) -> None:
+    Args:
+        view: shown the progress.
+        trials: key -> every trial that has started.
+        layout: where the trials leave their records.
+        scheduler: told of trials that have ended.
+    """
+
+    def __init__(
+        self,
+        view: LiveView,
+        trials: Mapping[str, PlannedTrial],
+        layout: RunDir,
+        scheduler: TrialScheduler | None = None,
+    ) -> None:
         self.stop = Stop()
         self._view = view
         self._trials = trials
         self._layout = layout
+        self._scheduler = scheduler or TrialScheduler()
         self._at_death: dict[str, str | None] = {}
         self._waiting: list[TrialRecord] = []
         self._tried = 0.0
         self._heard: dict[str, float] = {}
         self._listened = time.monotonic()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune pickles its callbacks and reads nothing of it.
+        return {}
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """See ``tune.Callback``; Tune comes here several times a second."""
@@ -274,6 +335,14 @@ class TuneCallback(tune.Callback):
         self._at_death[key] = self._newest(key)
         self._view.restart(key, why(trial))
 
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """See ``tune.Callback``; the trial has ended or was stopped."""
+        self._complete(trial.config["cell"]["key"])
+
+    def _complete(self, key: str) -> None:
+        self._layout.fetch(self._layout.record(key))
+        self._scheduler.on_trial_complete(self._trials[key])
+
     def _newest(self, key: str) -> str | None:
         """Name of a trial's newest checkpoint; none: it has none."""
         here = (path.name for path in checkpoints(self._layout.checkpoints(key)))
@@ -290,3 +359,4 @@ class TuneCallback(tune.Callback):
         self._waiting.append(failed(self._trials[key], reason))
         self._try_to_write()
         self._view.finish(key, TrialStatus.FAILED, reason)
+        self._complete(key)

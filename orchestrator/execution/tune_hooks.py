@@ -1,6 +1,6 @@
 """What Ray Tune asks for and says: the next trial, its process, why it ended."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,8 @@ from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from orchestrator.config.runtime import RayConfig
+from orchestrator.execution.executor import TrialScheduler
+from orchestrator.planning.plan import PlannedTrial
 from trainables.secrets import redacted
 from trainables.tune.trainable import trainable_of
 
@@ -72,6 +74,37 @@ class Scheduler(FIFOScheduler):
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         """See ``TrialScheduler``; Tune comes here once per trial, before it starts."""
         trial.trainable_name = trial.config["cell"]["process"]
+
+
+class SchedulerAdapter(Scheduler):
+    """A ``TrialScheduler`` as one of Tune's; ``TuneCallback`` tells it of trials that have ended.
+
+    Args:
+        scheduler: decides.
+        trials: key -> every trial that has started.
+    """
+
+    def __init__(self, scheduler: TrialScheduler, trials: Mapping[str, PlannedTrial]) -> None:
+        super().__init__()
+        self._scheduler = scheduler
+        self._trials = trials
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune pickles it and reads nothing of it.
+        return {}
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        """See ``TrialScheduler``."""
+        super().on_trial_add(tune_controller, trial)
+        self._scheduler.on_trial_add(self._planned(trial))
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """See ``TrialScheduler``."""
+        decision = self._scheduler.on_trial_result(self._planned(trial), result)
+        return self.STOP if decision == "stop" else self.CONTINUE
+
+    def _planned(self, trial: Any) -> PlannedTrial:
+        return self._trials[trial.config["cell"]["key"]]
 
 
 class TrialQueue(Searcher):

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 from rich.console import Console
 
+from orchestrator.execution.executor import Executor
 from orchestrator.execution.stages import run_stages
 from orchestrator.planning.disk import check_room, disk_use
 from orchestrator.planning.pending import leaves_of, remove_leaves, unfinished
 from orchestrator.planning.plan import PlannedTrial, largest
 from orchestrator.run_dir.directory import sound_records
-from orchestrator.search.cluster import Cluster
 from orchestrator.search.ledger import Ledger
 from orchestrator.search.pbt.driver import PbtDriver, groups_at_once, waiting_checkpoints
 from orchestrator.search.pbt.state import Population
@@ -29,7 +29,7 @@ def search_groups(
     plan: SearchPlan,
     layout: RunDir,
     earlier: Mapping[str, GroupSummary],
-    cluster: Cluster,
+    executor: Executor,
     console: Console,
 ) -> SearchState:
     """Run what is left of the search."""
@@ -63,7 +63,7 @@ def search_groups(
         _clear(plan, evolution, layout)
         return state
     tune, groups = experiment.tune, len(plan.groups)
-    resources = cluster.resources(groups * tune.trials, lambda: largest(plan.largest))
+    resources = executor.resources(groups * tune.trials, lambda: largest(plan.largest))
     known = {trial.key for trial in plan.forerunners}
     some = [plan.trial(group, {}) for group in plan.groups]
     parts = 1 if evolution is None else tune.generations
@@ -72,14 +72,14 @@ def search_groups(
     ended = {key: record for key, record in records.items() if key in known}
     waiting = unfinished(layout, whole.trials, ended)
     needed = [trial for trial in waiting if trial.key in known]
-    cluster.check(layout, whole)
+    executor.check(layout, whole.trials, whole.glue_dir)
     staying = 0
     if evolution is not None:
         staying = waiting_checkpoints(tune, groups, resources.slots, keep=keep)
     check_room(layout, disk_use(experiment, whole, whole.trials, resources.slots, staying))
     if needed:
         console.print(f"search: {len(needed)} trials that others need", markup=False)
-        run_stages(needed, experiment, whole, layout, resources, console)
+        run_stages(needed, whole, layout, executor, resources, console)
     _check_forerunners(plan.forerunners, layout)
     from orchestrator.search.tune_driver import run_evolution, run_search
 

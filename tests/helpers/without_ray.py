@@ -6,7 +6,6 @@ What stands in for Ray Tune asks for trials, steps them and tells the scheduler,
 import csv
 import io
 import json
-from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,25 +13,20 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from orchestrator.commands import tune
+from orchestrator.commands import session, tune
 from orchestrator.commands.tune_report import TuningOutcome
-from orchestrator.execution.tune_executor import cells, runtime_of
+from orchestrator.execution.local_executor import LocalExecutor
+from orchestrator.execution.tune_executor import cells
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.monitor.state import GridProgress
-from orchestrator.planning.dependencies import stages
 from orchestrator.planning.pending import leaves_of
+from orchestrator.planning.plan import PlannedTrial
 from orchestrator.planning.resources import TrialResources
 from orchestrator.report.tuning import report
-from orchestrator.search import cluster, engine, tune_driver
+from orchestrator.search import tune_driver
 from orchestrator.search.schedulers import PerGroup
-from trainables.config.trial import Runtime
-from trainables.errors import TrialError
 from trainables.storage.run_dir import RunDir
-from trainables.trial.trial import run_trial
-from trainables.tune import trainable
 from trainables.tune.trainable import TrialTrainable
-
-RESOURCES = TrialResources(1, 0.0, 1)
 
 
 class Killed(BaseException):
@@ -54,15 +48,11 @@ class WithoutRay:
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let ``run_tuning`` use this in place of Ray."""
-        monkeypatch.setattr(trainable, "SLICE_SECONDS", 0.0)
-        # Collecting the garbage of a whole test session takes longer than a trial.
-        monkeypatch.setattr(trainable, "release_memory", lambda: None)
-        # So does drawing, of which there are tests of its own.
+        monkeypatch.setattr(TrialTrainable, "slice_seconds", 0.0)
+        # Drawing takes longer than a trial, of which there are tests of its own.
         monkeypatch.setattr(report, "tuning_html", lambda *report: "")
         monkeypatch.setattr(tune_driver, "run_search", self._run_search)
-        monkeypatch.setattr(tune, "run_stages", self._run_stages)
-        monkeypatch.setattr(engine, "run_stages", self._run_stages)
-        monkeypatch.setattr(cluster.Cluster, "resources", lambda self, trials, need: RESOURCES)
+        monkeypatch.setattr(session, "LocalExecutor", self._local)
 
     def tune(
         self, folder: Path, space: str, overrides: list[str], kill_at: int | None = None
@@ -78,7 +68,17 @@ class WithoutRay:
         self.steps, self.kill_at = 0, kill_at
         console = Console(file=io.StringIO(), width=200)
         cache = f"data.cache_dir={folder.parent / 'cache'}"
-        return tune.run_tuning("demo", space, [*overrides, cache], folder, console)
+        return tune.run_tuning("demo", space, [*overrides, cache], folder, console, local=True)
+
+    def _local(self, config: Any) -> LocalExecutor:
+        def before_step(trial: PlannedTrial) -> None:
+            self._step()
+            if trial.key not in self.started[-1:]:
+                self.started.append(trial.key)
+
+        return LocalExecutor(
+            config, slice_seconds=1e9, before_step=before_step, release=lambda: None
+        )
 
     def _step(self) -> None:
         if self.kill_at is not None and self.steps >= self.kill_at:
@@ -120,19 +120,6 @@ class WithoutRay:
                     break
         if actor is not None:
             actor.cleanup()
-
-    def _run_stages(
-        self, waiting: Any, experiment: Any, plan: Any, layout: RunDir, *rest: Any
-    ) -> None:
-        leaves = leaves_of(plan.trials)
-        values = runtime_of(experiment, layout, RESOURCES, plan.glue_dir).model_dump()
-        for stage in stages(waiting):
-            for trial in stage:
-                self._step()
-                self.started.append(trial.key)
-                runtime = Runtime.model_validate(values | {"artifacts": leaves.get(trial.key, ())})
-                with suppress(TrialError):
-                    run_trial(trial.config, runtime)
 
 
 def overrides(encoder: Path, *more: str) -> list[str]:

@@ -49,6 +49,7 @@ class Trial:
         self.storage = Storage(self.layout, runtime.patience)
         self.loop: TrainingLoop | None = None
         self.record: TrialRecord | None = None
+        self.error: Exception | None = None
         self.tasks: dict[str, TaskData] = {}
         self.device = "cpu"
         self.precision = "fp32"
@@ -106,6 +107,7 @@ class Trial:
 
         Where it cannot be kept, ``record`` says so too, and a continued run trains the trial again.
         """
+        self.error = error
         status = "diverged" if isinstance(error, DivergedError) else "failed"
         if is_out_of_memory(error) or (error.__cause__ and is_out_of_memory(error.__cause__)):
             error = out_of_memory_error("the model or its data")

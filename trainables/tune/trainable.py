@@ -1,20 +1,12 @@
 """The thin layer between Ray Tune and a trial: the only part of ``trainables`` that knows Ray."""
 
-import time
-from collections.abc import Iterator
 from typing import Any
 
-import torch
 from ray import tune
 
 from trainables.config.trial import Runtime, TrialConfig
-from trainables.training.memory import is_out_of_memory, release_memory
-from trainables.trial.progress import Progress
-from trainables.trial.trial import Trial
+from trainables.trial.slices import SLICE_SECONDS, TrialSlices
 from trainables.tune.prometheus import TrialMetrics
-
-SLICE_SECONDS = 1.0
-"""How long a trial trains between two results that it gives to Tune."""
 
 
 class TrialTrainable(tune.Trainable):
@@ -28,7 +20,12 @@ class TrialTrainable(tune.Trainable):
     trial: starting a process with torch and transformers costs as much as a small trial. What
     kills the process, or makes its GPU unusable, is left to Tune, which starts the trial again in
     another process; it then goes on from its own newest checkpoint.
+
+    Attributes:
+        slice_seconds: how long a trial trains between two results.
     """
+
+    slice_seconds = SLICE_SECONDS
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
@@ -47,17 +44,14 @@ class TrialTrainable(tune.Trainable):
 
     def cleanup(self) -> None:
         """Called before the actor ends; a trial that has not ended was stopped by a scheduler."""
-        if self._trial is not None:
-            self._trial.stop()
-            self._release()
+        self._slices.stop()
 
     def _begin(self, config: dict[str, Any]) -> None:
         cell = config["cell"]
-        self._trial: Trial | None = Trial(
-            TrialConfig.model_validate(cell["trial"]), Runtime.model_validate(cell["runtime"])
-        )
-        self._events: Iterator[Progress] = self._trial.run()
-        self._metrics = TrialMetrics(self._trial.config)
+        trial = TrialConfig.model_validate(cell["trial"])
+        runtime = Runtime.model_validate(cell["runtime"])
+        self._slices = TrialSlices(trial, runtime, self.slice_seconds)
+        self._metrics = TrialMetrics(trial)
 
     def step(self) -> dict[str, Any]:
         """Train for a slice; ``status`` is in the result when the trial has ended.
@@ -65,43 +59,9 @@ class TrialTrainable(tune.Trainable):
         Raises:
             torch.AcceleratorError: nothing can be computed on the GPU in this process any more.
         """
-        result = self._slice()
+        result = self._slices.step()
         self._metrics.show(result)
         return result
-
-    def _slice(self) -> dict[str, Any]:
-        trial = self._trial
-        assert trial is not None, "a trial that has ended is not stepped again"
-        deadline = time.monotonic() + SLICE_SECONDS
-        measured = None if trial.loop is None else len(trial.loop.state.rungs)
-        failing = False
-        while trial.record is None:
-            try:
-                for progress in self._events:
-                    if measured is None:
-                        # A trial that goes on from a checkpoint says again what it said last.
-                        measured = 0
-                    # Whoever stops trials early is told of every measurement at once.
-                    if time.monotonic() >= deadline or len(progress["rungs"]) > measured:
-                        return {**progress, "done": False}
-            except Exception as error:
-                if failing or (
-                    isinstance(error, torch.AcceleratorError) and not is_out_of_memory(error)
-                ):
-                    raise
-                failing = True
-                self._events = trial.failing(error)
-        ending = {"done": True, "status": trial.record.status, "error": trial.record.error or ""}
-        result = ending if trial.loop is None else {**trial.progress(), **ending}
-        del trial
-        self._release()
-        return result
-
-    def _release(self) -> None:
-        """Give back the memory of the trial that ended before another one takes its own."""
-        self._trial = None
-        self._events = iter(())
-        release_memory()
 
     def __repr__(self) -> str:
         # Ray asks once per process. This one takes trials of any kind, one after another.

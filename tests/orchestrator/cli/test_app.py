@@ -244,7 +244,7 @@ def test_plan_writes_nothing(command: Command, tmp_path: Path) -> None:
 def test_an_interrupted_run_says_how_to_go_on(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(run, "run_experiment", interrupted)

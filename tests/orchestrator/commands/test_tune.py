@@ -24,7 +24,7 @@ def refused(command: Command, searches: WithoutRay) -> Refused:
     """Calls ``tune``, which refuses what it is given; gives the one line that it says."""
 
     def call(space: str, *overrides: str) -> str:
-        ended = command("tune", "demo", space, *overrides)
+        ended = command("tune", "--local", "demo", space, *overrides)
         assert ended.code == 2
         assert ended.err.count("\n") == 1
         assert not searches.started
@@ -86,7 +86,7 @@ def test_bad_input_is_one_line_before_anything_is_trained(
     tmp_path: Path,
 ) -> None:
     space, *more = arguments
-    ended = command("tune", "demo", space, *overrides(tiny_bert, *FEW), *more)
+    ended = command("tune", "--local", "demo", space, *overrides(tiny_bert, *FEW), *more)
     assert ended.code == 2, ended
     assert ended.err.startswith(f"error: {message}"), ended.err
     assert ended.err.count("\n") == 1
@@ -98,7 +98,7 @@ def test_a_space_that_fits_no_arm_is_one_line(
     command: Command, searches: WithoutRay, tiny_bert: Path, tmp_path: Path
 ) -> None:
     space = space_file(tmp_path, arm__sampling__exponent="{uniform: [0.0, 1.0]}")
-    ended = command("tune", "demo", space, *overrides(tiny_bert, *FEW))
+    ended = command("tune", "--local", "demo", space, *overrides(tiny_bert, *FEW))
     assert ended.code == 2
     assert ended.err == (
         "error: space s: nothing of it is a setting of single_task tiny sentiment; give its arm a "
@@ -174,22 +174,24 @@ def test_a_run_directory_is_of_one_command(
     command: Command, searches: WithoutRay, tiny_bert: Path, tmp_path: Path
 ) -> None:
     settings = overrides(tiny_bert, *FEW)
-    assert command("tune", "demo", "quick", *settings, "--run-dir", "run").code == 0
+    assert command("tune", "--local", "demo", "quick", *settings, "--run-dir", "run").code == 0
     trained = len(searches.started)
     untuned = [text for text in settings if not text.startswith("tune.")]
     ended = command("run", "demo", *untuned, "--run-dir", "run")
     assert ended.code == 2
     assert "config.yaml: damaged, or of another command (tune: unknown key" in ended.err
-    again = command("tune", "demo", "quick", *settings, "tune.reduction=3", "--run-dir", "run")
+    again = command(
+        "tune", "--local", "demo", "quick", *settings, "tune.reduction=3", "--run-dir", "run"
+    )
     assert again.code == 2
     assert "was made with tune.reduction=4.0, this is tune.reduction=3.0" in again.err
-    other = command("tune", "demo", "bert", *settings, "--run-dir", "run")
+    other = command("tune", "--local", "demo", "bert", *settings, "--run-dir", "run")
     assert other.code == 2
     assert "was made with space." in other.err
     for refused in (ended, again, other):
         assert refused.err.count("\n") == 1
     with held(tmp_path / "run"):
-        busy = command("tune", "demo", "quick", *settings, "--run-dir", "run")
+        busy = command("tune", "--local", "demo", "quick", *settings, "--run-dir", "run")
     assert busy.code == 2
     assert "another command" in busy.err or "in use" in busy.err, busy.err
     assert len(searches.started) == trained
@@ -206,7 +208,7 @@ def test_a_run_directory_is_of_one_command(
     OmegaConf.save(
         {k: v for k, v in values.items() if k not in ("space", "tune")}, plain / "config.yaml"
     )
-    ended = command("tune", "demo", "quick", *settings, "--run-dir", "plain")
+    ended = command("tune", "--local", "demo", "quick", *settings, "--run-dir", "plain")
     assert ended.code == 2
     assert "config.yaml: damaged, or of another command (space" in ended.err
 
@@ -224,7 +226,7 @@ def test_a_preset_may_say_how_it_is_tuned_but_not_in_which_space(tmp_path: Path)
 def test_a_plan_shows_groups_and_runs_nothing(
     command: Command, searches: WithoutRay, tiny_bert: Path, tmp_path: Path
 ) -> None:
-    ended = command("tune", "demo", "quick", *overrides(tiny_bert), "--plan")
+    ended = command("tune", "--local", "demo", "quick", *overrides(tiny_bert), "--plan")
     assert ended.code == 0
     for word in ("single_task tiny sentiment", "shared_encoder tiny", "macro", "learning_rate"):
         assert word in ended.out
@@ -235,7 +237,7 @@ def test_a_plan_shows_groups_and_runs_nothing(
 def test_a_damaged_description_is_one_line_that_helps(
     command: Command, searches: WithoutRay, tiny_bert: Path, tmp_path: Path
 ) -> None:
-    line = ("tune", "demo", "quick", *overrides(tiny_bert, *FEW), "--run-dir", "run")
+    line = ("tune", "--local", "demo", "quick", *overrides(tiny_bert, *FEW), "--run-dir", "run")
     assert command(*line).code == 0
     trained = len(searches.started)
     search = tmp_path / "run" / "search" / "search.json"
@@ -260,7 +262,7 @@ def test_data_that_have_changed_since_are_one_line(
     data.write_text("\n".join(["text,label", *rows]) + "\n")
     files = f"define.tasks.mine={{text: [text], files: {{train: {data}, validation: {data}}}}}"
     settings = overrides(tiny_bert, files, *FEW, "tasks=[mine]", "tune.refit=false")
-    line = ("tune", "demo", "quick", *settings, "--run-dir", "run")
+    line = ("tune", "--local", "demo", "quick", *settings, "--run-dir", "run")
     assert command(*line).code == 0
     data.write_text(data.read_text().replace("film 3,1", "film 3,0"))
     ended = command(*line, "tune.trials=3")

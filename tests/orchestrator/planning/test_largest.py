@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.commands import run, tune
+from orchestrator.commands import session
 from orchestrator.config.experiment import load_experiment
 from orchestrator.planning.plan import largest, make_plan
 from orchestrator.planning.resources import Node
@@ -15,8 +15,7 @@ from tests.helpers.command import Command, small_grid
 @pytest.fixture
 def gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     """This machine has two GPUs; the tiny encoder is small beside what is assumed of CUDA."""
-    for module in (run, tune):
-        monkeypatch.setattr(module, "this_machine", lambda: Node(8, 2, 64.0, 1.4))
+    monkeypatch.setattr(session, "this_machine", lambda: Node(8, 2, 64.0, 1.4))
 
 
 @pytest.mark.usefixtures("gpus")

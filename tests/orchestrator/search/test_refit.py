@@ -150,7 +150,9 @@ def test_a_forerunner_that_fails_ends_the_search_with_its_reason(
 ) -> None:
     more = (STUDENT, "arms=[student]", "tasks=[sentiment]", "training.learning_rate=1e30")
     for _ in range(2):
-        ended = command("tune", "demo", "quick", *overrides(tiny_bert, *more), "--run-dir", "run")
+        ended = command(
+            "tune", "--local", "demo", "quick", *overrides(tiny_bert, *more), "--run-dir", "run"
+        )
         assert ended.code == 1
         assert ended.err.startswith(
             "error: single_task tiny sentiment seed 1: trials of the search"

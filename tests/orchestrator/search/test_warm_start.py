@@ -47,7 +47,7 @@ def test_a_search_goes_on_as_it_began_whatever_becomes_of_the_earlier_one(
 def test_an_earlier_search_may_lie_behind_a_url(
     searches: WithoutRay, command: Command, settings: list[str], tmp_path: Path
 ) -> None:
-    line = ("tune", "demo", "quick", *settings, "tune.trials=1")
+    line = ("tune", "--local", "demo", "quick", *settings, "tune.trials=1")
     assert command(*line, "--run-dir", "before").code == 0
     url = (tmp_path / "before").as_uri()
     ended = command(*line, "--run-dir", "run", "--warm-start", url)
@@ -75,7 +75,7 @@ def test_nobody_is_told_to_delete_a_file_of_the_earlier_search(
 def test_damage_to_what_a_search_began_with_is_one_line(
     searches: WithoutRay, command: Command, settings: list[str], tmp_path: Path
 ) -> None:
-    line = ("tune", "demo", "quick", *settings, "tune.trials=1")
+    line = ("tune", "--local", "demo", "quick", *settings, "tune.trials=1")
     assert command(*line, "--run-dir", "before").code == 0
     warm = (*line, "--run-dir", "run", "--warm-start", "before")
     assert command(*warm).code == 0

@@ -17,7 +17,6 @@ from trainables.storage.run_dir import RunDir
 from trainables.storage.waiting import Storage
 from trainables.trial import trial
 from trainables.trial.trial import Trial
-from trainables.tune import trainable as tune_trainable
 from trainables.tune.trainable import TrialTrainable
 
 
@@ -163,7 +162,7 @@ def failing_twice(write: Callable[..., Any]) -> Callable[..., Any]:
 def test_tune_is_answered_while_a_trial_waits_and_told_when_its_patience_is_over(
     diverging: bool, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tune_trainable, "SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(TrialTrainable, "slice_seconds", 0.0)
     settings: dict[str, Any] = {"learning_rate": 1e30} if diverging else {}
     config = trial_config("single_task", tiny_bert, **settings)
     values = runtime(tmp_path, patience=0.3)

@@ -142,7 +142,7 @@ def test_not_even_one_example_is_one_line_and_the_next_trial_is_well(
     else:
         assert result["error"].startswith("RuntimeError: shape")
     assert "\n" not in result["error"]
-    assert trainable._trial is None
+    assert trainable._slices.trial is None
     other = trial_config("single_task", tiny_bert, seed=42)
     trainable.reset_config({"cell": cell | {"trial": other.model_dump(mode="json")}})
     result = {"done": False}

@@ -15,7 +15,6 @@ from trainables.storage.run_dir import RunDir
 from trainables.tracking import registry
 from trainables.training.loop import TrainingLoop
 from trainables.trial.trial import Trial
-from trainables.tune import trainable as tune_trainable
 from trainables.tune.trainable import TrialTrainable
 
 RUNGS = (9, 24, 33)
@@ -104,7 +103,7 @@ def test_weights_that_are_no_numbers_are_not_measured(
 def test_every_rung_is_a_result_of_its_own_and_said_again_after_an_interruption(
     tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tune_trainable, "SLICE_SECONDS", 1e9)
+    monkeypatch.setattr(TrialTrainable, "slice_seconds", 1e9)
     configured = cell(searched(tiny_bert), tmp_path, checkpoint_every=1e-6)
     first = TrialTrainable(configured)
     before = [first.step()["rungs"] for _ in range(2)]
@@ -138,7 +137,7 @@ def test_a_stopped_trials_tracker_is_ended_and_its_actor_takes_the_next_trial(
 ) -> None:
     kind = replace(registry.TRACKERS["wandb"], track=Followed)
     monkeypatch.setitem(registry.TRACKERS, "wandb", kind)
-    monkeypatch.setattr(tune_trainable, "SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(TrialTrainable, "slice_seconds", 0.0)
     monkeypatch.setattr(Followed, "told", ())
     one, two, three = (searched(tiny_bert, seed=seed) for seed in (1, 2, 3))
     trainable = TrialTrainable(cell(one, tmp_path, tracking=["wandb"]))

@@ -11,7 +11,6 @@ from tests.helpers.trials import runtime, trial_config
 from trainables.results.record import TrialRecord, read_record
 from trainables.storage.run_dir import RunDir
 from trainables.trial.trial import Trial, run_trial
-from trainables.tune import trainable as tune_trainable
 from trainables.tune.trainable import NAMED, TrialTrainable, trainable_of
 
 
@@ -51,7 +50,7 @@ def measured(record: TrialRecord) -> dict[str, Any]:
 def test_a_reused_actor_gives_the_bits_of_a_fresh_process(
     slice_seconds: float, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tune_trainable, "SLICE_SECONDS", slice_seconds)
+    monkeypatch.setattr(TrialTrainable, "slice_seconds", slice_seconds)
     first, second = (cell(tmp_path, tiny_bert, "shared_encoder", seed=seed) for seed in (41, 42))
     trainable = TrialTrainable(first)
     end(trainable)
@@ -79,10 +78,10 @@ def test_a_failed_trial_is_recorded_and_the_next_one_trains(
 def test_the_memory_of_a_trial_is_free_when_it_has_ended(
     tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tune_trainable, "SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(TrialTrainable, "slice_seconds", 0.0)
     trainable = TrialTrainable(cell(tmp_path, tiny_bert))
     assert not trainable.step()["done"]
-    loop = getattr(trainable._trial, "loop", None)
+    loop = getattr(trainable._slices.trial, "loop", None)
     assert loop is not None
     model = weakref.ref(loop.model)
     del loop

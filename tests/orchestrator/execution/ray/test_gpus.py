@@ -21,9 +21,10 @@ from ray.cluster_utils import Cluster
 from rich.console import Console
 
 from orchestrator.config.experiment import ExperimentConfig, load_experiment
+from orchestrator.execution.executor import each
 from orchestrator.execution.ray.cluster import connected
 from orchestrator.execution.ray.nodes import gpu_memory
-from orchestrator.execution.tune_executor import run_trials
+from orchestrator.execution.tune_executor import TuneExecutor
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.monitor.state import Expected, GridProgress
 from orchestrator.planning.plan import PlannedTrial
@@ -105,7 +106,9 @@ class Connected:
         expected = [Expected(t.key, t.config.title, "tiny", 40) for t in planned]
         view = LiveView(GridProgress(expected, given.slots), Console(file=io.StringIO()))
         with view:
-            run_trials(planned, experiment, layout, given, None, {}, view, Noting)
+            TuneExecutor(experiment, trainable=Noting).run(
+                each(planned), layout, view, resources=given, glue_dir=None, leaves={}
+            )
         assert {r.status for r in read_records(layout, {}).values()} == {"finished"}
         found = [json.loads(path.read_text()) for path in notes.glob("*.json")]
         assert len(found) == trials
