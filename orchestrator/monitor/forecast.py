@@ -39,7 +39,7 @@ class SearchForecast:
         self._view = view
         self._groups: dict[str, SearchedGroup] = {}
         self._segments = 1
-        self._known: set[Slot] = set()
+        self._taken: set[Slot] = set()
         self._placeholders: dict[Slot, Expected] = {}
         self._used: float | None = None
 
@@ -62,13 +62,13 @@ class SearchForecast:
         """
         self._groups = {group.name: group for group in groups}
         self._segments = segments
-        self._known |= set(started)
+        self._taken |= set(started)
         numbers = [(name, number) for number in range(trials) for name in self._groups]
         new: dict[Slot, Expected] = {}
         for name, number in numbers[:max_trials]:
             for segment in range(segments):
                 slot = name, number, segment
-                if slot not in self._known and slot not in self._placeholders:
+                if slot not in self._taken and slot not in self._placeholders:
                     key = f"{name}#{number}/{segment}"
                     new[slot] = self._expected(key, slot, self._groups[name].budget)
         self._placeholders |= new
@@ -83,7 +83,7 @@ class SearchForecast:
             examples: training examples of the whole training, all its segments together.
         """
         group, _, segment = slot
-        self._known.add(slot)
+        self._taken.add(slot)
         past: list[Slot] = []
         if segment:
             # A group is trained generation by generation: an earlier segment comes no more.
@@ -93,7 +93,7 @@ class SearchForecast:
         self._expect([self._expected(key, slot, examples)], keys)
 
     def rescale(self) -> None:
-        """Guess what trials to come will cost from the share of their budget that ended ones took."""
+        """Assume that trials to come take the share of their budget that the ended ones took."""
         placeholders = {trial.key for trial in self._placeholders.values()}
         used = self._view.progress.used_share(self.keys - placeholders)
         if used is None or used == self._used:

@@ -109,7 +109,7 @@ class LiveView:
         self._echo(f"restarting {self._title(key)}: {reason}", always=True)
 
     def update(self, key: str, progress: Mapping[str, Any], at: float | None = None) -> None:
-        """Take what a trial reports: its note, and its numbers once it has a loss.
+        """Take what a trial reports: its note, and its numbers while its loss is one.
 
         Args:
             key: of the trial.
@@ -118,10 +118,10 @@ class LiveView:
                 report names is by the clock of the trial's machine, which may be another.
         """
         self._note(key, str(progress.get("note", "")))
-        if progress["loss"] is not None:
+        if progress.get("loss") is not None:
             with self._lock:
-                time = self.now() if at is None else at
-                self.progress.update(key, {**progress, "time": time})
+                seconds = self.now() if at is None else at
+                self.progress.update(key, {**progress, "time": seconds})
         self.tick()
 
     def interrupt(self, keys: Collection[str] | None = None) -> None:

@@ -366,8 +366,9 @@ class GridProgress:
             keys: of the trials that count; those that failed or diverged never do.
         """
         used = expected = 0
+        counted = (TrialStatus.FINISHED, TrialStatus.STOPPED)
         for trial in (self.trials[key] for key in keys):
-            if trial.last is not None and trial.state in (TrialStatus.FINISHED, TrialStatus.STOPPED):
+            if trial.last is not None and trial.state in counted:
                 used += max(0, trial.last["examples"] - trial.expected.before)
                 expected += trial.expected.examples
         return used / expected if expected else None

@@ -37,8 +37,8 @@ def table_json(table: Table) -> str:
         for row in content["rows"]:
             del row["tuned"]
     if not table.references_differ:
-        for one in content["differences"]:
-            del one["reference"]
+        for entry in content["differences"]:
+            del entry["reference"]
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 

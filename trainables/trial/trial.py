@@ -137,7 +137,7 @@ class Trial:
 
     def _ended(self, record: TrialRecord) -> None:
         self.record = record
-        self._tracking.finish(record.status)
+        self._tracking.finish(record.status.value)
 
     def _kept(
         self, what: str, write: Callable[[], object], patience: float | None = None

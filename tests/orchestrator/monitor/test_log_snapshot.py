@@ -12,7 +12,7 @@ from rich.text import Text
 
 from orchestrator.monitor import log_snapshot
 from orchestrator.monitor.live_view import LiveView
-from orchestrator.monitor.log_snapshot import is_snapshot, snapshot_line, read_snapshot
+from orchestrator.monitor.log_snapshot import is_snapshot, read_snapshot, snapshot_line
 from orchestrator.monitor.state import Expected, GridProgress
 
 

@@ -96,7 +96,8 @@ def test_on_a_terminal_the_last_picture_stands_below_the_lines() -> None:
     file = io.StringIO()
     console = Console(file=file, width=80, force_terminal=True)
     with showing(console) as show:
-        show(f"begin\n{snapshot_line('first picture')}\nnext\n{snapshot_line('second picture')[:-9]}\n")
+        first, second = snapshot_line("first picture"), snapshot_line("second picture")
+        show(f"begin\n{first}\nnext\n{second[:-9]}\n")
         last = file.getvalue().rpartition("next")[2]
         assert "first picture" in last, "one that was cut changes nothing"
         show(f"{snapshot_line('third picture')}\nend\n")
