@@ -80,7 +80,7 @@ class LockReader:
         if renewed != self._renewed:
             self._clock.adjust(renewed, just_now=self._renewed is not None)
             self._renewed, self._unchanged_since = renewed, time.monotonic()
-        is_alive = self.owner.lives() if self.owner is not None else None
+        is_alive = self.owner.is_alive() if self.owner is not None else None
         if is_alive is not None:
             return is_alive
         if self._clock() - renewed < STALE_SECONDS:

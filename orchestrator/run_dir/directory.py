@@ -16,7 +16,7 @@ from orchestrator.planning.grid import Config
 from orchestrator.planning.plan import Plan, PlannedTrial
 from orchestrator.planning.resources import TrialResources
 from orchestrator.run_dir.environment import describe_environment
-from orchestrator.run_dir.lock import GUARD, LOCK, PROBE, held, storage_time
+from orchestrator.run_dir.lock import GUARD, LOCK, held, storage_time
 from orchestrator.text import plain
 from search_spaces.yaml_files import read_yaml
 from trainables.atomic import read_whole, write_text
@@ -24,7 +24,7 @@ from trainables.config.explain import shortened, validated
 from trainables.config.trial import TrialConfig
 from trainables.errors import ConfigError, RunDirectoryError
 from trainables.results.record import TrialRecord, read_records
-from trainables.storage.run_dir import RunDir
+from trainables.storage.run_dir import PROBE, RunDir
 from trainables.trial.cleanup import clean_up
 
 PLAN_SCHEMA = 1

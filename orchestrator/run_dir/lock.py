@@ -1,8 +1,8 @@
 """One command at a time in a run directory, also where several computers share it.
 
-The lock is a small file that says who holds it. On its holder's own computer it is known whether
-that process still lives: its number, its start and the computer's own start must all agree.
-Elsewhere the file's time tells: the holder renews it every few seconds, and it is compared with the
+The lock is a small file that says who holds it. On its owner's own computer it is known whether
+that process is still alive: its number, its start and the computer's own start must all agree.
+Elsewhere the file's time tells: the owner renews it every few seconds, and it is compared with the
 time of a new file in the same folder, so computers whose clocks differ agree.
 """
 
@@ -12,7 +12,7 @@ import tempfile
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import filelock
@@ -20,43 +20,33 @@ from pydantic import ValidationError
 
 from orchestrator.run_dir.lock_owner import LockOwner, this_process
 from trainables.errors import LockLostError, RunDirectoryError
+from trainables.storage.run_dir import PROBE
 
 LOCK = "lock.json"
 GUARD = ".lock.guard"
-"""Held for the moment in which the lock is looked at and taken; what it guards is a file's content,
-so the guard's own file stays."""
-
-PROBE = ".probe-"
-"""What files are called that are made only to see whether and when they are made."""
+"""Held while the lock is read and taken; its own file stays."""
 
 BEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0
-"""Without a sign of life for so long, a holder on another computer is dead."""
+"""An owner on another computer that has not renewed its lock for so long is dead."""
 
 GUARD_SECONDS = 30.0
 
 
 @contextmanager
-def held(root: Path) -> Iterator[None]:
-    """Hold the lock of the run directory ``root``, which must exist.
+def holding(lock: "Lock") -> Iterator[None]:
+    """Hold a lock while the block runs.
 
-    A lock whose holder is dead is taken over. The file may vanish and come back with its storage,
-    and one that was deleted is written again. If another process took the lock over, which happens
-    only where this one was suspended for longer than ``STALE_SECONDS``, the main thread's block is
+    A lock whose owner is dead is taken over. It may vanish and come back with its storage, and one
+    that was deleted is written again. If another process took the lock over, which happens only
+    where this one was suspended for longer than ``STALE_SECONDS``, the main thread's block is
     interrupted.
 
     Raises:
-        RunDirectoryError: somebody holds it, this process included.
+        RunDirectoryError: another command holds it, or this process does already.
         LockLostError: it was taken over.
-        OSError: the folder cannot be written.
+        OSError: the run directory cannot be reached or written.
     """
-    with holding(_Lock(root)):
-        yield
-
-
-@contextmanager
-def holding(lock: "Lock") -> Iterator[None]:
-    """Hold a lock, whatever it is made of; see ``held``."""
     try:
         lock.acquire()
         yield
@@ -71,17 +61,26 @@ def holding(lock: "Lock") -> Iterator[None]:
         lock.release()
 
 
+def held(root: Path) -> AbstractContextManager[None]:
+    """Hold the lock of the run directory ``root``, which must exist; see ``holding``."""
+    return holding(FolderLock(root))
+
+
 class Lock(ABC):
-    """What locks have in common: a holder who says every few seconds that it lives.
+    """A lock that its owner renews every few seconds.
 
     Args:
         where: the run directory, for messages.
+
+    Attributes:
+        owner: this process.
+        lost: who has taken it over; None if nobody has.
     """
 
     def __init__(self, where: Path | str) -> None:
         self.where = where
         self.lost: LockOwner | None = None
-        self.holder = this_process()
+        self.owner = this_process()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._renew, name="run directory", daemon=True)
         self._interrupts = threading.current_thread() is threading.main_thread()
@@ -111,17 +110,22 @@ class Lock(ABC):
     @abstractmethod
     def _renew_once(self) -> None: ...
 
-    def _refuse(self, holder: LockOwner | None, silent: Callable[[], float]) -> None:
-        """Refuse to take a lock whose holder lives, or has been ``silent`` for few seconds."""
-        lives = holder.lives() if holder is not None else None
-        known = ""
-        if lives is None:
-            lives = silent() < STALE_SECONDS
-            known = f"; if that computer is gone, try again in {STALE_SECONDS:.0f} s"
-        if lives:
+    def _refuse(self, owner: LockOwner | None, age: Callable[[], float]) -> None:
+        """Refuse to take a lock whose owner is alive.
+
+        Args:
+            owner: None if the lock cannot be read.
+            age: gives the seconds since the lock was renewed, which count where nothing else tells.
+        """
+        alive = owner.is_alive() if owner is not None else None
+        advice = ""
+        if alive is None:
+            alive = age() < STALE_SECONDS
+            advice = f"; if that computer is gone, try again in {STALE_SECONDS:.0f} s"
+        if alive:
             raise RunDirectoryError(
-                f"{self.where}: in use by {holder or f'somebody ({LOCK} cannot be read)'}; wait "
-                f"for it, end it or choose another directory with --run-dir{known}"
+                f"{self.where}: in use by {owner or f'somebody ({LOCK} cannot be read)'}; wait "
+                f"for it, end it or choose another directory with --run-dir{advice}"
             )
 
     def _renew(self) -> None:
@@ -130,20 +134,20 @@ class Lock(ABC):
             with suppress(OSError):
                 self._renew_once()
 
-    def _lose(self, holder: LockOwner) -> None:
-        """Somebody else holds it now."""
+    def _lose(self, owner: LockOwner) -> None:
+        """Note that ``owner`` holds it now, and interrupt the main thread."""
         if self.lost is None:
-            self.lost = holder
+            self.lost = owner
             if self._interrupts:
                 # As Ctrl-C does it, so that what waits ends waiting.
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
-class _Lock(Lock):
-    """A file."""
+class FolderLock(Lock):
+    """The lock file of the folder ``root``, which must exist."""
 
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
+    def __init__(self, root: Path, where: str | None = None) -> None:
+        super().__init__(where or root)
         self.root = root
         self.path = root / LOCK
 
@@ -155,21 +159,21 @@ class _Lock(Lock):
                 self._create()
         except filelock.Timeout as error:
             raise RunDirectoryError(
-                f"{self.root}: others are taking it at this moment; try again"
+                f"{self.where}: others are taking it at this moment; try again"
             ) from error
         except FileExistsError as error:
-            # Only where the storage cannot guard: the file itself still has one maker.
+            # Only where the storage has no file locks: the file still has one maker.
             raise RunDirectoryError(
-                f"{self.root}: another command took it at this moment; wait for it or choose "
+                f"{self.where}: another command took it at this moment; wait for it or choose "
                 "another directory with --run-dir"
             ) from error
 
     def _give_back(self) -> None:
         if not self.root.is_dir():
-            return  # The storage is away. What stays there is a dead process's lock: taken over.
+            return  # The storage is away. A dead process's lock stays there and is taken over.
         with suppress(OSError, filelock.Timeout), self._guard():
-            holder, _ = read_lock(self.path)
-            if holder is not None and holder.token == self.holder.token:
+            owner, _ = read_lock(self.path)
+            if owner is not None and owner.token == self.owner.token:
                 self.path.unlink()
 
     def _guard(self) -> filelock.BaseFileLock:
@@ -178,28 +182,28 @@ class _Lock(Lock):
     def _create(self) -> None:
         handle = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(self.holder.model_dump_json(indent=1) + "\n")
+            file.write(self.owner.model_dump_json(indent=1) + "\n")
 
     def _refuse_if_held(self) -> None:
         try:
-            holder, renewed = read_lock(self.path)
+            owner, renewed = read_lock(self.path)
         except FileNotFoundError:
             return
-        self._refuse(holder, lambda: storage_time(self.root) - renewed)
+        self._refuse(owner, lambda: storage_time(self.root) - renewed)
 
     def _renew_once(self) -> None:
         try:
-            holder, _ = read_lock(self.path)
+            owner, _ = read_lock(self.path)
         except FileNotFoundError:
             if self.root.is_dir() and not self._ended.is_set():
                 self._create()
             return
-        if holder is None:
+        if owner is None:
             return
-        if holder.token == self.holder.token:
+        if owner.token == self.owner.token:
             os.utime(self.path)
         else:
-            self._lose(holder)
+            self._lose(owner)
 
 
 def storage_time(folder: Path) -> float:
@@ -210,9 +214,9 @@ def storage_time(folder: Path) -> float:
 
 
 def read_lock(path: Path) -> tuple[LockOwner | None, float]:
-    """Who holds the lock, none where that cannot be read, and when the file was renewed.
+    """Who holds the lock (None if that cannot be read), and when it was renewed, in Unix seconds.
 
-    An opened file's time is the server's; one that is only looked at may be remembered here.
+    The file is opened, for then its time is the server's and not one that this machine remembers.
     """
     with path.open("rb") as file:
         renewed = os.fstat(file.fileno()).st_mtime

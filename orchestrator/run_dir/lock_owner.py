@@ -1,4 +1,4 @@
-"""Who holds a lock: a process on a computer, and whether it still lives."""
+"""Who holds a lock: a process on a computer, and whether it is still alive."""
 
 import hashlib
 import os
@@ -13,11 +13,24 @@ from pathlib import Path
 from trainables.config.base import Settings
 
 COMMAND = 4000
-"""Characters of its command that a holder tells of at most."""
+"""Most characters of its command line that a lock holds."""
 
 
 class LockOwner(Settings):
-    """The content of a lock file: who holds it."""
+    """The content of a lock: who holds it.
+
+    Attributes:
+        token: another one for every holder.
+        host: name of the computer.
+        computer: tells computers apart, hashed; empty if unknown.
+        boot: differs after each start of the computer; empty if unknown.
+        namespace: in which process numbers count; containers have their own.
+        pid: process number.
+        started: start of the process in ticks since that of the computer; None if unknown.
+        since: when it took the lock, in ISO 8601, UTC.
+        command: its command line.
+        renewals: how many times the lock was written in an object store.
+    """
 
     token: str
     host: str
@@ -28,9 +41,10 @@ class LockOwner(Settings):
     started: int | None
     since: str
     command: str
+    renewals: int = 0
 
-    def lives(self) -> bool | None:
-        """Whether that process is there; none: it cannot be known from here."""
+    def is_alive(self) -> bool | None:
+        """Whether the process still runs; None if that cannot be known from here."""
         if not self.boot:
             return None
         if self.boot != _boot():
@@ -54,7 +68,7 @@ class LockOwner(Settings):
 
 
 def this_process() -> LockOwner:
-    """This process, as a new holder."""
+    """This process, as the owner of a new lock."""
     return LockOwner(
         token=uuid.uuid4().hex,
         host=platform.node(),
@@ -69,7 +83,7 @@ def this_process() -> LockOwner:
 
 
 def process(pid: int) -> tuple[str, int | None]:
-    """State of a process and its start in ticks since the computer's; none: not known."""
+    """State of a process and its start in ticks since the computer's; None if unknown."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         return fields[0], int(fields[19])

@@ -12,12 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from orchestrator.run_dir.lock import GUARD, LOCK, PROBE, holding
-from orchestrator.run_dir.store_lock import StoreLock
+from orchestrator.run_dir.lock import GUARD, LOCK, holding
+from orchestrator.run_dir.store_lock import lock_of
 from trainables.errors import RunDirectoryError
 from trainables.storage.object_store import ObjectInfo, Store, below, is_url
 from trainables.storage.remote_run_dir import copy_of, is_copy
-from trainables.storage.run_dir import RunDir
+from trainables.storage.run_dir import PROBE, RunDir
 
 Where = RunDir | Path | str
 """A run directory: opened, as a path, or as a URL."""
@@ -196,9 +196,9 @@ def opened(where: Where, patience: float) -> Iterator[RunDir]:
             # Written and not only looked at: a bucket that is missing looks empty.
             store.write(f"{PROBE}room", bytes(1))
             store.remove(f"{PROBE}room")
-            stack.enter_context(holding(StoreLock(store)))
+            stack.enter_context(holding(lock_of(store)))
             layout.refresh()
-        foreign = [n for n in layout.there if n != LOCK and not n.startswith(PROBE)]
+        foreign = [n for n in layout.there if n not in (LOCK, GUARD) and not n.startswith(PROBE)]
         if foreign and layout.config.name not in layout.there:
             raise RunDirectoryError(
                 f"{store.url}: not empty and no run directory (config.yaml is missing); "

@@ -1,74 +1,126 @@
 """One command at a time in a run directory that is an object store.
 
-The lock is an object that its holder writes anew every few seconds; its time by the store's clock
-says when it was renewed last. Stores have no "make it unless it is there" that all of them know, so
-whoever takes the lock writes it, waits, and looks whether its own is what stands there. Two that
-take it at the same moment are told apart by that, unless one of them is suspended for longer than
-the wait exactly between its looking and its writing; it then finds out at its next renewal.
+The lock is an object that its owner writes anew every few seconds, always on the condition that it
+is what the owner wrote last; its time by the store's clock says when it was renewed. So a command
+that was suspended, and whose lock another has taken over, cannot write over the other's: its next
+renewal fails and it ends. What holds where the store has no conditional writes is said in
+``SettledObject``.
 """
 
 import time
 from contextlib import suppress
+from pathlib import Path
 
 from pydantic import ValidationError
 
-from orchestrator.run_dir.lock import LOCK, PROBE, Lock
+from orchestrator.run_dir.lock import LOCK, FolderLock, Lock
 from orchestrator.run_dir.lock_owner import LockOwner
 from trainables.errors import RunDirectoryError
 from trainables.storage.object_store import Store
+from trainables.storage.versioned_object import (
+    ObjectChangedError,
+    StoredObject,
+    Version,
+    VersionedObject,
+    versioned_object,
+)
 
-SETTLE_SECONDS = 1.0
-"""From writing the lock to looking who has it; much longer than from looking to writing."""
+ATTEMPTS, PAUSE_SECONDS = 5, 0.2
+"""To write where the store says that another write is under way (S3's 409)."""
+
+
+def lock_of(store: Store) -> Lock:
+    """The lock of a run directory that is given as a URL; ``file://`` names a folder after all."""
+    if store.scheme == "file":
+        return FolderLock(Path(store.base), store.url)
+    return StoreLock(store, versioned_object(store, LOCK))
 
 
 class StoreLock(Lock):
-    """The lock object of the folder that ``store`` is."""
+    """A lock that is an object of a store.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        store: the run directory.
+        lock_object: the object in it.
+    """
+
+    def __init__(self, store: Store, lock_object: VersionedObject) -> None:
         super().__init__(store.url)
-        self._store = store
-        self._content = (self.holder.model_dump_json(indent=1) + "\n").encode()
+        self._store, self._object = store, lock_object
+        self._version: Version = None
 
     def _take(self) -> None:
-        seen = self._store.seen(LOCK)
-        if seen is not None:
-            self._refuse(self._read(), lambda: self._now() - seen.seconds)
-        self._store.write(LOCK, self._content)
-        time.sleep(SETTLE_SECONDS)
-        holder = self._read()
-        if holder is None or holder.token != self.holder.token:
+        current = self._object.read()
+        if current is not None:
+            self._refuse(owner_in(current), lambda: self._store.now() - current.modified)
+        self._write(current.version if current is not None else None)
+        if self._version is None:
             raise RunDirectoryError(
                 f"{self.where}: another command took it at this moment; wait for it or choose "
                 "another directory with --run-dir"
             )
 
     def _give_back(self) -> None:
-        with suppress(OSError):
-            holder = self._read()
-            if holder is not None and holder.token == self.holder.token:
-                self._store.remove(LOCK)
+        if self._version is None:
+            return
+        with suppress(OSError, ObjectChangedError):
+            current = self._object.read()
+            if current is not None and self._is_ours(current):
+                self._object.remove(current)
 
     def _renew_once(self) -> None:
-        try:
-            holder = self._read()
-        except FileNotFoundError:
-            holder = self.holder
-        if holder is not None and holder.token != self.holder.token:
-            self._lose(holder)
-        elif not self._ended.is_set():
-            self._store.write(LOCK, self._content)
+        current = self._write(self._version)
+        if current is None:
+            return
+        owner = owner_in(current)
+        # One that cannot be read is left alone: nobody is known to have taken it over.
+        if owner is not None:
+            self._lose(owner)
 
-    def _read(self) -> LockOwner | None:
-        """Who holds it; none: that cannot be read."""
-        try:
-            return LockOwner.model_validate_json(self._store.read(LOCK))
-        except ValidationError:
-            return None
+    def _write(self, expected: Version) -> StoredObject | None:
+        """Write the lock if its version is ``expected``, or if it is absent.
 
-    def _now(self) -> float:
-        """Unix seconds by the store's clock."""
-        probe = f"{PROBE}{self.holder.token}"
-        self._store.write(probe, b"")
-        seen = self._store.seen(probe)
-        self._store.remove(probe)
-        return seen.seconds if seen is not None else time.time()
+        Returns:
+            None if it is written, else what another command wrote there.
+
+        Raises:
+            OSError: the store cannot be reached, or never takes it.
+        """
+        self.owner = self.owner.model_copy(update={"renewals": self.owner.renewals + 1})
+        content = (self.owner.model_dump_json(indent=1) + "\n").encode()
+        for _ in range(ATTEMPTS):
+            failure: Exception
+            try:
+                self._version = self._object.write(content, expected)
+                return None
+            except (ObjectChangedError, OSError) as error:
+                failure = error
+            current = self._object.read()
+            if current is not None and current.content == content:
+                # It was written, and only the answer was lost.
+                self._version = current.version
+                return None
+            if isinstance(failure, OSError):
+                raise failure
+            if current is None:
+                if self._ended.is_set():
+                    return None
+                expected = None
+            elif self._is_ours(current):
+                expected = current.version
+            elif current.version != expected:
+                return current
+            time.sleep(PAUSE_SECONDS)
+        raise TimeoutError(f"{self.where}: the lock is written by others all the time")
+
+    def _is_ours(self, current: StoredObject) -> bool:
+        owner = owner_in(current)
+        return owner is not None and owner.token == self.owner.token
+
+
+def owner_in(current: StoredObject) -> LockOwner | None:
+    """Who holds the lock; None if that cannot be read."""
+    try:
+        return LockOwner.model_validate_json(current.content)
+    except ValidationError:
+        return None

@@ -8,6 +8,7 @@ in one move, and elsewhere a file is written beside its place and renamed.
 import errno
 import os
 import re
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,6 +23,7 @@ from pyarrow import fs
 from trainables.atomic import replacing
 from trainables.errors import RunDirectoryError
 from trainables.secrets import check_run_directory
+from trainables.storage.run_dir import PROBE
 
 CONNECT_SECONDS, ANSWER_SECONDS, ATTEMPTS = 5.0, 20.0, 3
 """How long a store may take to answer; whoever asks decides whether to ask again."""
@@ -59,6 +61,12 @@ class ObjectInfo:
 class Store:
     """The folder that ``url`` names.
 
+    Attributes:
+        url: without a slash at its end.
+        scheme: how it begins, before ``://``.
+        filesystem: what pyarrow reads and writes with.
+        base: the folder's path in ``filesystem``.
+
     Every method raises ``OSError`` with ``EHOSTDOWN`` and the URL in its text where the store
     cannot be reached or refuses, which may pass, and ``FileNotFoundError`` for a missing object.
 
@@ -69,10 +77,10 @@ class Store:
     def __init__(self, url: str) -> None:
         check_run_directory(url)
         self.url = below(url, "").replace("/?", "?").rstrip("/")
-        scheme = urlsplit(url).scheme
-        self._direct = scheme in OBJECT_STORES
-        self._fs, base = _opened(self.url, scheme)
-        self._base = base.rstrip("/")
+        self.scheme = urlsplit(url).scheme
+        self._direct = self.scheme in OBJECT_STORES
+        self.filesystem, base = _opened(self.url, self.scheme)
+        self.base = base.rstrip("/")
 
     def files(self, folder: str = "") -> dict[str, ObjectInfo]:
         """All objects below ``folder``, by their names in this store."""
@@ -89,7 +97,7 @@ class Store:
 
     def seen(self, name: str) -> ObjectInfo | None:
         """One object; none: it is not there."""
-        info = self._asked(lambda: self._fs.get_file_info(self._path(name)))
+        info = self._asked(lambda: self.filesystem.get_file_info(self._path(name)))
         if info.type != fs.FileType.File:
             return None
         return ObjectInfo(info.size or 0, int((info.mtime_ns or 0) // 10**9))
@@ -98,7 +106,7 @@ class Store:
         """The content of an object."""
 
         def read() -> bytes:
-            with self._fs.open_input_stream(self._path(name)) as source:
+            with self.filesystem.open_input_stream(self._path(name)) as source:
                 return source.read()
 
         return self._asked(read)
@@ -124,7 +132,7 @@ class Store:
 
             def copy() -> None:
                 with (
-                    self._fs.open_input_stream(self._path(name)) as source,
+                    self.filesystem.open_input_stream(self._path(name)) as source,
                     temporary.open("wb") as target,
                 ):
                     while chunk := source.read(CHUNK):
@@ -136,12 +144,20 @@ class Store:
     def remove(self, name: str) -> None:
         """Remove an object, if it is there."""
         with suppress(FileNotFoundError):
-            self._asked(lambda: self._fs.delete_file(self._path(name)))
+            self._asked(lambda: self.filesystem.delete_file(self._path(name)))
 
     def remove_folder(self, name: str) -> None:
         """Remove all objects below ``name``, if there are any."""
         with suppress(FileNotFoundError):
-            self._asked(lambda: self._fs.delete_dir(self._path(name)))
+            self._asked(lambda: self.filesystem.delete_dir(self._path(name)))
+
+    def now(self) -> float:
+        """Unix seconds by the store's clock."""
+        probe = f"{PROBE}{uuid.uuid4().hex}"
+        self.write(probe, b"")
+        info = self.seen(probe)
+        self.remove(probe)
+        return info.seconds if info is not None else time.time()
 
     def _put(self, name: str, write: Callable[[pa.NativeFile], object]) -> None:
         path = self._path(name)
@@ -150,8 +166,8 @@ class Store:
 
         def put() -> None:
             if not self._direct:
-                self._fs.create_dir(folder, recursive=True)
-            target = self._fs.open_output_stream(place)
+                self.filesystem.create_dir(folder, recursive=True)
+            target = self.filesystem.open_output_stream(place)
             try:
                 write(target)
                 target.close()
@@ -160,22 +176,22 @@ class Store:
                 with suppress(Exception):
                     target.close()
                 with suppress(Exception):
-                    self._fs.delete_file(place)
+                    self.filesystem.delete_file(place)
                 raise
             if place != path:
-                self._fs.move(place, path)
+                self.filesystem.move(place, path)
 
         self._asked(put)
 
     def _listed(self, folder: str, *, recursive: bool) -> list[fs.FileInfo]:
         selector = fs.FileSelector(self._path(folder), allow_not_found=True, recursive=recursive)
-        return self._asked(lambda: self._fs.get_file_info(selector))
+        return self._asked(lambda: self.filesystem.get_file_info(selector))
 
     def _path(self, name: str) -> str:
-        return f"{self._base}/{name}" if name else self._base
+        return f"{self.base}/{name}" if name else self.base
 
     def _name(self, info: fs.FileInfo) -> str:
-        return info.path.strip("/").removeprefix(self._base.strip("/")).strip("/")
+        return info.path.strip("/").removeprefix(self.base.strip("/")).strip("/")
 
     def _asked(self, ask: Callable[[], Result]) -> Result:
         try:

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+PROBE = ".probe-"
+"""How the names of files begin that are written only to see whether and when that succeeds."""
+
 
 class Place:
     """A run directory on a disk that all who work with it see."""

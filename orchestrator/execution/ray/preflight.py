@@ -11,11 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from orchestrator.planning.plan import PlannedTrial
-from orchestrator.run_dir.lock import PROBE
 from trainables.errors import DataError, EncoderError, InputError, RunDirectoryError
 from trainables.storage.node_probe import ProbeRequest, known, look, read, write
 from trainables.storage.object_store import Store
-from trainables.storage.run_dir import RunDir
+from trainables.storage.run_dir import PROBE, RunDir
 
 SEEN_SECONDS = 10.0
 """How long a network file system may take to show here what a node has written."""
