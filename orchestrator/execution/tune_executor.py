@@ -280,7 +280,7 @@ class TuneCallback(tune.Callback):
                 continue
             if self._heard.get(key) != word["time"]:
                 self._heard[key] = word["time"]
-                self._view.update(key, {**word, "time": now})
+                self._view.update(key, word)
 
     def write_waiting(self) -> None:
         """Write the records that could not be written before.
@@ -309,11 +309,7 @@ class TuneCallback(tune.Callback):
     ) -> None:
         """See ``tune.Callback``."""
         key = trial.config["cell"]["key"]
-        self._view.note(key, result.get("note", ""))
-        # The loss of a diverged trial's last step is no number.
-        if result.get("loss") is not None:
-            # Read off the clock of the view: that of the trial's machine may be another, or jump.
-            self._view.update(key, {**result, "time": self._view.now()})
+        self._view.update(key, result)
         if "status" in result:
             self._view.finish(key, TrialStatus(result["status"]), result["error"])
         # ``retries`` counts deaths in a row: a checkpoint since the last one shows progress.

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from orchestrator.planning.plan import PlannedTrial
 from trainables.results.record import TrialRecord
+from trainables.results.status import TrialStatus
 from trainables.storage.run_dir import RunDir
 from trainables.trial.artifacts import has_artifacts
 
@@ -68,7 +69,7 @@ def failed(trial: PlannedTrial, reason: str) -> TrialRecord:
     return TrialRecord(
         key=trial.key,
         title=trial.config.title,
-        status="failed",
+        status=TrialStatus.FAILED,
         error=reason,
         config=trial.config,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -154,7 +154,7 @@ class Trial:
     def _end(self, record: TrialRecord) -> None:
         """Make ``record`` the trial's outcome and close its trackers."""
         self.record = record
-        self._trackers.finish(record.status)
+        self._trackers.finish(record.status.value)
 
     def _write_with_retry(
         self, what: str, write: Callable[[], object], patience: float | None = None

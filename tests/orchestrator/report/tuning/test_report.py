@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from orchestrator.report.rows import TableRow, cell_groups
+from orchestrator.report.rows import TableRow, table_rows
 from orchestrator.report.tuning.gain import Change, changes
 from orchestrator.report.tuning.notes import notes
 from orchestrator.report.tuning.page import tuning_html
@@ -65,7 +65,7 @@ def final(**correct: tuple[int, ...]) -> tuple[TableRow, ...]:
         for seed, n in enumerate(scores, 41):
             plan.append(trial(arm, ["sst2"], seed=seed, tuned=bool(tuned)))
             found.append(record(plan[-1], {"sst2": right(n, 10)}))
-    return cell_groups(plan, by_key(*found), "validation")
+    return table_rows(plan, by_key(*found), "validation")
 
 
 FINAL = {
@@ -193,7 +193,7 @@ def test_a_gain_that_has_to_do_with_longer_training_is_said() -> None:
         return trial("single_task", ["sst2"], seed=seed, tuned=tuned, training={"epochs": epochs})
 
     def told(*plan: Trial) -> tuple[str, ...]:
-        [one] = changes(cell_groups(plan, by_key(*map(record, plan)), "validation"))
+        [one] = changes(table_rows(plan, by_key(*map(record, plan)), "validation"))
         return notes(search(), [one])
 
     assert told(row(3), row(3, tuned=True)) == ()
