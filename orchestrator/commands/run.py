@@ -171,7 +171,7 @@ def _without_predictions(layout: RunDir, records: list[TrialRecord]) -> list[str
 
 def _readable(layout: RunDir, predictions: Path) -> bool:
     """Whether a predictions file ends as a whole one does."""
-    if (there := layout.has(predictions)) is not None:
+    if (there := layout.exists_remotely(predictions)) is not None:
         return there
     try:
         pq.read_metadata(predictions)

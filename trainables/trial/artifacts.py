@@ -127,8 +127,8 @@ def has_artifacts(layout: RunDir, key: str, artifacts: Iterable[str]) -> bool:
 
 def _whole(layout: RunDir, key: str, name: str) -> bool:
     path = layout.teacher_logits(key) if name == "teacher_logits" else layout.weights(key)
-    if (there := layout.has(path)) is not None:
-        return there
+    if (remote := layout.exists_remotely(path)) is not None:
+        return remote
     try:
         if name == "teacher_logits":
             pq.read_metadata(path)

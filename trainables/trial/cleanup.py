@@ -82,7 +82,7 @@ def clean_up(layout: RunDir, records: Iterable[TrialRecord], *, keep: bool, now:
 def _removed(layout: RunDir, path: Path, *, listed: bool = True) -> None:
     _remove(path)
     with suppress(OSError):
-        layout.removed(path, listed=listed)
+        layout.publish_removal(path, listed=listed)
 
 
 def _written(path: Path) -> float:

@@ -17,7 +17,8 @@ from trainables.errors import CheckpointError, DivergedError, OneOrManyError, St
 from trainables.models.encoder import load_tokenizer
 from trainables.models.saved import save_classifier
 from trainables.results.record import TrialRecord, read_kills, write_record
-from trainables.storage.remote_run_dir import at_hand, layout_of
+from trainables.storage.remote_run_dir import on_this_machine, transfer_of
+from trainables.storage.run_dir import RunDir
 from trainables.storage.waiting import Storage
 from trainables.tracking.trial_trackers import Tracking
 from trainables.training.checkpoint import save_checkpoint
@@ -43,10 +44,11 @@ class Trial:
 
     def __init__(self, config: TrialConfig, runtime: Runtime) -> None:
         self.config = config
-        self.runtime = runtime = at_hand(runtime)
-        self.layout = layout_of(config, runtime)
+        self.runtime = runtime = on_this_machine(runtime)
+        self.layout = RunDir(runtime.output_dir)
+        self.transfer = transfer_of(config, runtime)
         self.started = datetime.now(UTC)
-        self.storage = Storage(self.layout, runtime.patience)
+        self.storage = Storage(self.layout, self.transfer, runtime.patience)
         self.loop: TrainingLoop | None = None
         self.record: TrialRecord | None = None
         self.error: Exception | None = None
@@ -60,7 +62,7 @@ class Trial:
             self.layout.progress(config.key),
             self.progress,
             self.storage.check,
-            self.layout.push_progress,
+            self.transfer.push_progress,
         )
 
     def run(self) -> Iterator[Progress]:
@@ -74,7 +76,7 @@ class Trial:
         on_cpu = resolve_device(self.runtime.device).type == "cpu"
         with limit_memory(self.runtime.memory if on_cpu else None):
             # Without the run directory there would seem to be no checkpoint to go on from.
-            yield from self._kept("checkpoints", self.layout.pull)
+            yield from self._kept("checkpoints", self.transfer.pull)
             self._report("preparing")
             yield from self._run(self._prepare())
 
@@ -142,8 +144,8 @@ class Trial:
     def _kept(
         self, what: str, write: Callable[[], object], patience: float | None = None
     ) -> Iterator[Progress]:
-        """``Storage.keep``, seen from outside as a trial that waits."""
-        for note in self.storage.keep(what, write, patience):
+        """``Storage.write_with_retry``, seen from outside as a trial that waits."""
+        for note in self.storage.write_with_retry(what, write, patience):
             self.note = note
             yield self.progress()
         self.note = ""
@@ -152,7 +154,7 @@ class Trial:
         """Save; where that is impossible, training goes on and tries again the next time."""
         try:
             folder, key = self.layout.checkpoints(self.config.key), self.config.key
-            self.storage.once(lambda: save_checkpoint(folder, key, loop))
+            self.storage.write_now(lambda: save_checkpoint(folder, key, loop))
             self.note = ""
         except (CheckpointError, StorageError) as error:
             self.checkpoints_failed += 1
