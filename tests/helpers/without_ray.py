@@ -47,7 +47,7 @@ class WithoutRay:
         self.kill_at: int | None = None
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Let ``run_tuning`` use this in place of Ray."""
+        """Let ``TunedExperiment`` use this in place of Ray."""
         monkeypatch.setattr(TrialTrainable, "slice_seconds", 0.0)
         # Drawing takes longer than a trial, of which there are tests of its own.
         monkeypatch.setattr(report, "tuning_html", lambda *report: "")
@@ -68,7 +68,9 @@ class WithoutRay:
         self.steps, self.kill_at = 0, kill_at
         console = Console(file=io.StringIO(), width=200)
         cache = f"data.cache_dir={folder.parent / 'cache'}"
-        return tune.run_tuning("demo", space, [*overrides, cache], folder, console, local=True)
+        return tune.TunedExperiment.load("demo", space, [*overrides, cache]).run(
+            folder, local=True, console=console
+        )
 
     def _local(self, config: Any) -> LocalExecutor:
         def before_step(trial: PlannedTrial) -> None:

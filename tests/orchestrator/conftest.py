@@ -18,7 +18,7 @@ def command(
 
 @pytest.fixture
 def searches(monkeypatch: pytest.MonkeyPatch) -> WithoutRay:
-    """``run_tuning`` without Ray."""
+    """Searches without Ray."""
     without_ray = WithoutRay()
     without_ray.install(monkeypatch)
     return without_ray
