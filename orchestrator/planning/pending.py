@@ -91,4 +91,4 @@ def remove_leaves(layout: RunDir, keys: Iterable[str]) -> None:
         for path in (layout.teacher_logits(key), layout.weights(key)):
             with suppress(OSError):
                 path.unlink(missing_ok=True)
-                layout.removed(path)
+                layout.publish_removal(path)

@@ -132,7 +132,7 @@ def has_artifacts(run_dir: RunDir, key: str, artifacts: Iterable[str]) -> bool:
 
 def _is_intact(run_dir: RunDir, key: str, name: str) -> bool:
     path = run_dir.teacher_logits(key) if name == "teacher_logits" else run_dir.weights(key)
-    if (stored := run_dir.has(path)) is not None:
+    if (stored := run_dir.exists_remotely(path)) is not None:
         return stored
     try:
         if name == "teacher_logits":

@@ -89,7 +89,7 @@ def _remove_and_sync(run_dir: RunDir, path: Path, *, listed: bool = True) -> Non
     """Remove a path here and in the object store, if there is one."""
     _remove(path)
     with suppress(OSError):
-        run_dir.removed(path, listed=listed)
+        run_dir.publish_removal(path, listed=listed)
 
 
 def _written(path: Path) -> float:

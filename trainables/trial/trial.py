@@ -17,7 +17,8 @@ from trainables.errors import CheckpointError, DivergedError, OneOrManyError, St
 from trainables.models.encoder import load_tokenizer
 from trainables.models.saved import save_classifier
 from trainables.results.record import TrialRecord, read_kills, write_record
-from trainables.storage.remote_run_dir import at_hand, layout_of
+from trainables.storage.remote_run_dir import on_this_machine, transfer_of
+from trainables.storage.run_dir import RunDir
 from trainables.storage.waiting import Storage
 from trainables.tracking.trial_trackers import TrialTrackers
 from trainables.training.checkpoint import save_checkpoint
@@ -56,10 +57,11 @@ class Trial:
 
     def __init__(self, config: TrialConfig, runtime: Runtime) -> None:
         self.config = config
-        self.runtime = runtime = at_hand(runtime)
-        self.layout = layout_of(config, runtime)
+        self.runtime = runtime = on_this_machine(runtime)
+        self.layout = RunDir(runtime.output_dir)
+        self.transfer = transfer_of(config, runtime)
         self.started = datetime.now(UTC)
-        self.storage = Storage(self.layout, runtime.patience)
+        self.storage = Storage(self.layout, self.transfer, runtime.patience)
         self.loop: TrainingLoop | None = None
         self.record: TrialRecord | None = None
         self.error: Exception | None = None
@@ -73,7 +75,7 @@ class Trial:
             self.layout.progress(config.key),
             self.progress,
             self.storage.check,
-            self.layout.push_progress,
+            self.transfer.push_progress,
         )
 
     def run(self) -> Iterator[Progress]:
@@ -87,7 +89,7 @@ class Trial:
         on_cpu = resolve_device(self.runtime.device).type == "cpu"
         with limit_memory(self.runtime.memory if on_cpu else None):
             # If the run directory is away, there would seem to be no checkpoint to resume from.
-            yield from self._write_with_retry("checkpoints", self.layout.pull)
+            yield from self._write_with_retry("checkpoints", self.transfer.pull)
             self._write_progress("preparing")
             yield from self._run(self._prepare())
 
@@ -159,8 +161,8 @@ class Trial:
     def _write_with_retry(
         self, what: str, write: Callable[[], object], patience: float | None = None
     ) -> Iterator[Progress]:
-        """``Storage.keep`` as progress of a trial that waits for the storage."""
-        for note in self.storage.keep(what, write, patience):
+        """``Storage.write_with_retry`` as progress of a trial that waits for the storage."""
+        for note in self.storage.write_with_retry(what, write, patience):
             self.note = note
             yield self.progress()
         self.note = ""
@@ -169,7 +171,7 @@ class Trial:
         """Save a checkpoint; if it fails, training continues and tries again the next time."""
         try:
             folder, key = self.layout.checkpoints(self.config.key), self.config.key
-            self.storage.once(lambda: save_checkpoint(folder, key, loop))
+            self.storage.write_now(lambda: save_checkpoint(folder, key, loop))
             self.note = ""
         except (CheckpointError, StorageError) as error:
             self.checkpoints_failed += 1
