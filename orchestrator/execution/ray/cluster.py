@@ -1,4 +1,4 @@
-"""Ray for a grid: started on this machine, or a running cluster that is joined."""
+"""Starts Ray on this machine or joins a running cluster."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ import search_spaces
 import trainables
 from orchestrator.config.experiment import ExperimentConfig
 from orchestrator.execution.ray import private_api
-from orchestrator.execution.ray.auth import secure_token, session_folder, token_place
+from orchestrator.execution.ray.auth import secure_token, session_folder, token_location
 from orchestrator.execution.ray.nodes import gpu_memory
 from orchestrator.execution.ray.watchdog import watched
 from orchestrator.execution.signals import Stop, interrupt, signals
@@ -34,27 +34,27 @@ private_api.keep_aws_keys_here()
 CODE = (orchestrator, search_spaces, trainables)
 
 ANSWER_SECONDS = 5.0
-"""How long a cluster may take to answer a question."""
+"""How long a cluster may take to answer."""
 
 
 @contextmanager
 def connected(
     experiment: ExperimentConfig, run_dir: str | None = None, machine: Node | None = None
 ) -> Iterator[list[Node]]:
-    """Ray, started on this machine or joined at ``ray.address``; gives the nodes with CPUs.
+    """Start Ray on this machine or join the cluster at ``ray.address``; yields nodes with CPUs.
 
     A Ray that is started here listens on the loopback interface alone and asks for a token.
 
     Args:
-        run_dir: what Ray's dashboard and job list name as the run directory; none: no run.
-        machine: what a Ray that is started here is told of this machine; none: what there is.
+        experiment: names the cluster, if any.
+        run_dir: shown by Ray's dashboard and job list; None: nothing is run.
+        machine: CPUs and GPUs that a Ray started here is given; None: those of this machine.
 
     Raises:
         ResourceError: the cluster cannot be reached, asks for another token, or has no such node.
         RayLostError: Ray has died in the block.
     """
     address = experiment.ray.address
-    # What goes wrong is told by the trials' records and the live view.
     here: Node | None = None
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
     options["job_config"] = JobConfig(metadata=job_metadata(experiment, run_dir))
@@ -71,10 +71,10 @@ def connected(
             "node (6379), or submit the command with ray job submit and ray.address=auto"
         )
     else:
-        _answers(address)
+        _check_address(address)
         options |= {"address": address, "runtime_env": runtime_environment()}
     stop = Stop()
-    with signals(interrupt), _guarded(address is None):
+    with signals(interrupt), _loopback_with_token(address is None):
         try:
             try:
                 # Left half-way, a start on this machine would leave processes behind.
@@ -90,7 +90,7 @@ def connected(
                 if address is None:
                     raise ResourceError(f"Ray cannot be started: {reason}") from error
                 raise ResourceError(f"ray.address={address}: cannot be joined: {reason}") from error
-            found = {
+            by_id = {
                 node["NodeID"]: Node(
                     int(node["Resources"]["CPU"]),
                     int(node["Resources"].get("GPU", 0)),
@@ -100,10 +100,10 @@ def connected(
                 for node in ray.nodes()
                 if node["Alive"] and node["Resources"].get("CPU", 0) >= 1
             }
-            nodes = list(found.values())
+            nodes = list(by_id.values())
             if here is None and experiment.resources.gpu == "auto":
-                memory = gpu_memory([name for name, node in found.items() if node.gpus])
-                nodes = [replace(n, gpu_memory=memory.get(name)) for name, n in found.items()]
+                memory = gpu_memory([name for name, node in by_id.items() if node.gpus])
+                nodes = [replace(n, gpu_memory=memory.get(name)) for name, n in by_id.items()]
             if not nodes:
                 raise ResourceError(f"ray.address={address}: the cluster has no node with CPUs")
             with watched(private_api.driver_node()):
@@ -114,29 +114,31 @@ def connected(
 
 
 def dashboard() -> str | None:
-    """Where Ray's dashboard is and how to log in, as a line; none: this Ray has none."""
+    """A line with the address of Ray's dashboard; None if it has none."""
     url = private_api.dashboard_url()
     return (
-        f"Ray dashboard: http://{url} (log in with the token in {token_place()})" if url else None
+        f"Ray dashboard: http://{url} (log in with the token in {token_location()})"
+        if url
+        else None
     )
 
 
 def job_metadata(experiment: ExperimentConfig, run_dir: str | None) -> dict[str, str]:
-    """What Ray's list of jobs says of this one."""
-    found = {
+    """The metadata of this job in Ray's list of jobs."""
+    metadata = {
         "experiment": experiment.name,
         "run_directory": run_dir,
         "commit": git_commit(),
         "code_schema": str(CODE_SCHEMA),
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in metadata.items() if value is not None}
 
 
 @contextmanager
-def _guarded(local: bool) -> Iterator[None]:
-    """Let a Ray that is started here be reachable from here alone, and only with the token.
+def _loopback_with_token(local: bool) -> Iterator[None]:
+    """Make a Ray that is started here reachable from this machine alone, and only with the token.
 
-    What the shell says of ``RAY_AUTH_MODE`` counts for clusters that are joined.
+    ``RAY_AUTH_MODE`` of the shell counts for clusters that are joined.
     """
     if not local:
         yield
@@ -153,10 +155,10 @@ def _guarded(local: bool) -> Iterator[None]:
         private_api.reload_settings()
 
 
-def _answers(address: str) -> None:
-    """Find out within seconds whether a cluster lets us in; Ray itself tries for minutes.
+def _check_address(address: str) -> None:
+    """Check within seconds that a cluster accepts us; Ray itself tries for minutes.
 
-    It is asked without the token first, so that one that asks nobody is told from one that
+    The first request has no token, to tell a cluster without authentication from one that
     accepts ours.
 
     Raises:
@@ -176,7 +178,7 @@ def _answers(address: str) -> None:
         enabled, token = private_api.token()
     except AuthenticationError as error:
         raise ResourceError(f"ray.address={address}: {error.message}; {advice}") from error
-    if _lets_in(address, None):
+    if _accepts(address, None):
         if enabled:
             raise ResourceError(
                 f"ray.address={address}: RAY_AUTH_MODE=token is set here, but this cluster lets "
@@ -184,14 +186,14 @@ def _answers(address: str) -> None:
             )
     elif token is None:
         raise ResourceError(f"ray.address={address}: the cluster asks for a token; {advice}")
-    elif not _lets_in(address, token):
+    elif not _accepts(address, token):
         raise ResourceError(
-            f"ray.address={address}: the cluster refuses the token in {token_place()}; {advice}"
+            f"ray.address={address}: the cluster refuses the token in {token_location()}; {advice}"
         )
 
 
-def _lets_in(address: str, token: str | None) -> bool:
-    """Whether the head node at ``address`` answers a harmless question.
+def _accepts(address: str, token: str | None) -> bool:
+    """Whether the head node at ``address`` answers a harmless request with this token.
 
     Raises:
         ResourceError: what listens there is no head node.
@@ -222,7 +224,7 @@ def _lets_in(address: str, token: str | None) -> bool:
 
 
 def runtime_environment() -> dict[str, Any]:
-    """The project's code and the settings of this shell that trials on other machines need."""
+    """The code and the variables of this shell that trials on other machines need."""
     settings = (
         "HF_HUB_OFFLINE",
         "ONE_OR_MANY_CACHE",
