@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
+from orchestrator.execution.ray import private_api
 from orchestrator.monitor.log_snapshot import is_snapshot
 from orchestrator.run_dir.environment import git_commit
 from orchestrator.submit.job_server import JobServer
@@ -53,8 +53,8 @@ def set_token(monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]) -> None
     """What a shell's settings are for a process that starts; Ray keeps what it has read."""
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    Config.initialize("")
-    AuthenticationTokenLoader.instance().reset_cache()
+    private_api.reload_settings()
+    private_api.forget_token()
 
 
 def submit(grid: Grid, url: str, *more: str) -> subprocess.Popen[str]:
