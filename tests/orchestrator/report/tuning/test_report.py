@@ -269,8 +269,8 @@ def test_unequal_budgets_are_said() -> None:
 def test_axes_are_logarithmic_where_values_span_more_than_a_factor_20(values, kind) -> None:
     scale = scale_of(values)
     assert scale.kind == kind
-    assert all(0 <= scale.place(value) <= 1 for value in values)
-    assert all(0 <= place <= 1 for place, _ in scale.ticks)
+    assert all(0 <= scale.position(value) <= 1 for value in values)
+    assert all(0 <= position <= 1 for position, _ in scale.ticks)
 
 
 def test_places_on_an_axis() -> None:
