@@ -48,10 +48,10 @@ def load_values(preset: str | None, overrides: list[str]) -> dict[str, Any]:
     try:
         if preset is not None:
             layer = with_new_names(read_yaml(find_preset(preset)))
-            before = _methods(merged)
+            before = _names(_methods(merged))
             merged.merge_with(layer)
             _drop_former_settings(merged, before, [layer])
-        before = _methods(merged)
+        before = _names(_methods(merged))
         layers = [_override(merged, override) for override in overrides]
         _drop_former_settings(merged, before, layers)
         values = OmegaConf.to_container(merged, resolve=False)
@@ -76,29 +76,37 @@ def find_preset(preset: str) -> Path:
     return find_yaml("preset", preset, FOLDER)
 
 
-def _methods(values: DictConfig) -> dict[tuple[str, str], str | None]:
-    """Key and kind of each method section of all arms -> name of the method."""
+Methods = dict[tuple[Any, str], DictConfig]
+"""Name of an arm and kind of method -> its section."""
+
+
+def _methods(values: DictConfig) -> Methods:
+    """The method sections of all arms."""
     arms = OmegaConf.select(values, "define.arms")
     return {
-        (f"define.arms.{arm}.{section}", section): settings[section].get("name")
-        for arm, settings in (arms.items() if isinstance(arms, DictConfig) else ())
-        if isinstance(settings, DictConfig)
+        (name, section): arm[section]
+        for name, arm in (arms.items() if isinstance(arms, DictConfig) else ())
+        if isinstance(arm, DictConfig)
         for section in METHODS
-        if isinstance(settings.get(section), DictConfig)
+        if isinstance(arm.get(section), DictConfig)
     }
 
 
+def _names(methods: Methods) -> dict[tuple[Any, str], str | None]:
+    return {key: settings.get("name") for key, settings in methods.items()}
+
+
 def _drop_former_settings(
-    merged: DictConfig, before: dict[tuple[str, str], str | None], layers: list[DictConfig]
+    merged: DictConfig, before: dict[tuple[Any, str], str | None], layers: list[DictConfig]
 ) -> None:
     """Where ``layers`` chose another method, drop the former's settings that they did not give."""
-    for (key, section), name in _methods(merged).items():
-        if before.get((key, section), name) != name:
-            values = OmegaConf.select(merged, key)
-            for setting in set(values) - set(own_settings(section, values)):
-                given = [OmegaConf.select(layer, key) for layer in layers]
-                if not any(setting in part for part in given if isinstance(part, DictConfig)):
-                    values.pop(setting)
+    given = [_methods(layer) for layer in layers]
+    for key, settings in _methods(merged).items():
+        name = settings.get("name")
+        if before.get(key, name) != name:
+            for setting in set(settings) - set(own_settings(key[1], settings)):
+                if not any(setting in methods.get(key, ()) for methods in given):
+                    settings.pop(setting)
 
 
 def _override(values: DictConfig, override: str) -> DictConfig:

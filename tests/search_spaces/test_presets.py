@@ -101,6 +101,13 @@ def test_another_method_drops_the_settings_of_the_former(
     assert load_values(str(file), overrides)["define"]["arms"]["mine"]["weighting"] == weighting
 
 
+def test_an_arm_whose_name_has_a_dot(tmp_path: Path) -> None:
+    before, after = tmp_path / "before.yaml", "define={arms: {a.b: {sampling: {name: uniform}}}}"
+    before.write_text("define: {arms: {a.b: {sampling: {name: power, exponent: 0.3}}}}\n")
+    arm = load_values(str(before), [after])["define"]["arms"]["a.b"]
+    assert arm["sampling"] == {"name": "uniform"}
+
+
 def test_a_preset_drops_the_settings_of_a_method_of_the_catalogue(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("define: {arms: {shared_encoder_bam: {sampling: {name: uniform}}}}\n")
