@@ -274,8 +274,8 @@ def test_axes_are_logarithmic_where_values_span_more_than_a_factor_20(values, ki
 
 
 def test_places_on_an_axis() -> None:
-    assert scale_of([1e-5, 1e-4, 1e-3]).place(1e-4) == approx(0.5)
-    assert scale_of([3.0, 3.0]).place(3.0) == 0.5
+    assert scale_of([1e-5, 1e-4, 1e-3]).position(1e-4) == approx(0.5)
+    assert scale_of([3.0, 3.0]).position(3.0) == 0.5
     assert scale_of([16, 32, 64]).ticks == ((0.0, "16"), (approx(1 / 3), "32"), (1.0, "64"))
     assert scale_of([2e-5, 8e-4]).ticks[0] == (0.0, "2e-5")
     many = scale_of([f"name{i:02}" for i in range(40)])
