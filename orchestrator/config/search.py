@@ -17,7 +17,7 @@ class TuneConfig(Settings):
 
     trials: PositiveInt = Field(default=16, description="of each group; more may be asked later")
     search: Literal["random", "sobol", "optuna", "grid"] = Field(
-        default="random", description="which settings are tried (see search_spaces/proposals)"
+        default="random", description="which settings are tried (see docs/spaces.md)"
     )
     scheduler: Literal["asha", "hyperband", "median", "pbt", "none"] = Field(
         default="asha", description="which trials are stopped early (see docs/tuning.md)"
