@@ -138,7 +138,7 @@ def chosen_view(summary: SearchSummary) -> View:
         score = _score(choice.value, group)
         values = (Field(scheduled(choice, key)) for key in keys)
         rows.append((*names, Field(str(choice.index)), score, *values))
-    return View("Incumbent settings", heads, tuple(rows))
+    return View("Chosen settings", heads, tuple(rows))
 
 
 def scheduled(one: TrialSummary, key: str) -> str:

@@ -17,7 +17,7 @@ import sys
 
 import mlflow.store.tracking.sqlalchemy_store
 from mlflow.entities import Metric
-from trainables.config import Runtime
+from trainables.config.trial import Runtime
 from trainables.tracking.mlflow import _Store
 
 def write(key):

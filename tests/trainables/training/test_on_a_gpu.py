@@ -65,8 +65,8 @@ def test_two_trials_share_a_gpu(encoder: Path, tmp_path: Path) -> None:
     """At once, in two processes; each gives the numbers that it gives alone."""
     configs = [config_of(encoder, batch_size=size) for size in (8, 16)]
     program = (
-        "import sys; from trainables.config import Runtime, TrialConfig; "
-        "from trainables.trial import run_trial; "
+        "import sys; from trainables.config.trial import Runtime, TrialConfig; "
+        "from trainables.trial.trial import run_trial; "
         "run_trial(TrialConfig.model_validate_json(sys.argv[1]), "
         "Runtime.model_validate_json(sys.argv[2]))"
     )

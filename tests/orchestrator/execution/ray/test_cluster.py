@@ -128,7 +128,7 @@ cluster.shutdown()
 JOIN = """
 import sys
 from orchestrator.config import load_experiment
-from orchestrator.connection import connected
+from orchestrator.execution.ray.cluster import connected
 from trainables.errors import ResourceError
 try:
     with connected(load_experiment("demo", ["ray.address=" + sys.argv[1]])):
