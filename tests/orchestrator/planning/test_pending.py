@@ -10,8 +10,8 @@ import pytest
 from orchestrator.config.experiment import load_experiment
 from orchestrator.planning.pending import clear_leaves, failed, leaves_of, unfinished, what_it_lacks
 from orchestrator.planning.plan import PlannedTrial, make_plan
-from tests.helpers.command import small_grid
-from tests.helpers.ray_grid import Grid, ended
+from tests.helpers.command import Command, small_grid
+from tests.helpers.ray_grid import Grid
 from tests.helpers.undisturbed import begin
 from tests.orchestrator.planning.test_dependencies import DEFINED
 from trainables.results.record import TrialRecord, read_records
@@ -91,17 +91,17 @@ def test_what_no_trial_needs_any_more_is_removed(
     assert not layout.weights(start.key).exists()
 
 
-@pytest.mark.ray
 def test_stages_run_in_order_and_a_failure_reaches_only_those_that_need_it(
-    tiny_bert: Path, tmp_path: Path
+    tiny_bert: Path, tmp_path: Path, command: Command
 ) -> None:
     grid = Grid(tmp_path, tiny_bert, SETTINGS)
+    run_command = ["run", "demo", *grid.overrides(), "--run-dir", str(grid.layout.root), "--local"]
     trials = begin(grid)
     teacher = by_arm(trials, "single_task")[0]
     # A folder is where its predictions on train should go.
     obstacle = grid.layout.teacher_logits(teacher.key)
     (obstacle / "in-the-way").mkdir(parents=True)
-    run = ended(grid.start())
+    run = command(*run_command)
     assert run.code == 1, run
     records = read_records(grid.layout)
     status = {record.title: record.status for record in records.values()}
@@ -117,7 +117,7 @@ def test_stages_run_in_order_and_a_failure_reaches_only_those_that_need_it(
     assert began.index(("started", "tuned")) > began.index(("finished", "shared_encoder"))
 
     shutil.rmtree(obstacle)
-    again = ended(grid.start())
+    again = command(*run_command)
     assert again.code == 0, again
     titles = re.findall(r"^started (.*)$", again.out, re.M)
     # The other teacher's predictions were kept for the student.
