@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.report.tuning import report
 from tests.helpers.command import Command
-from tests.helpers.without_ray import WithoutRay
+from tests.helpers.local_search import LocalSearches
 
 
 @pytest.fixture
@@ -17,8 +18,8 @@ def command(
 
 
 @pytest.fixture
-def searches(monkeypatch: pytest.MonkeyPatch) -> WithoutRay:
-    """``run_tuning`` without Ray."""
-    without_ray = WithoutRay()
-    without_ray.install(monkeypatch)
-    return without_ray
+def searches(monkeypatch: pytest.MonkeyPatch) -> LocalSearches:
+    """Searches in this process."""
+    # Drawing takes longer than a trial, and has tests of its own.
+    monkeypatch.setattr(report, "tuning_html", lambda *report: "")
+    return LocalSearches()
