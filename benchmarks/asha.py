@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator.commands.tune import run_tuning
+from orchestrator.commands.tune import TunedExperiment
 from orchestrator.commands.tune_report import TuningOutcome
 from orchestrator.report.rows import TableRow
 from orchestrator.search.summary import GroupSummary
@@ -56,13 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--space", default="small")
     given = parser.parse_args(arguments)
     outcomes = {
-        scheduler: run_tuning(
+        scheduler: TunedExperiment.load(
             given.preset,
             given.space,
             [*SETTINGS, *given.settings, f"tune.scheduler={scheduler}"],
-            given.run_dir / scheduler,
-            Console(stderr=True, width=120),
-        )
+        ).run(given.run_dir / scheduler, console=Console(stderr=True, width=120))
         for scheduler in ("none", "asha")
     }
     print("\n".join(table(outcomes["none"], outcomes["asha"])))

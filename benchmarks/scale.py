@@ -29,7 +29,7 @@ import psutil
 from rich.console import Console
 
 from benchmarks import stub
-from orchestrator.commands.run import report
+from orchestrator.commands.report import report
 from orchestrator.config.experiment import load_experiment
 from orchestrator.execution.executor import each
 from orchestrator.execution.stages import expected_of

@@ -11,12 +11,12 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table as RichTable
 
 from orchestrator.cli.console import (
-    conclude,
-    conclude_tuning,
+    echo,
+    finish,
+    finish_tuning,
+    hint_on_interrupt,
     make_console,
     one_line,
-    say,
-    told_how_to_continue,
 )
 from orchestrator.cli.submit import submit
 from trainables.errors import InputError, OneOrManyError
@@ -59,24 +59,24 @@ def plan(
     """Print the trials that a preset expands to; nothing runs."""
     from orchestrator.config.experiment import load_experiment
 
-    # The imports that follow take seconds; a typing error is told before.
-    load_experiment(preset, overrides or [])
-    from orchestrator.commands.run import default_run_dir, plan_experiment
+    config = load_experiment(preset, overrides or [])
+    from orchestrator.commands.experiment import Experiment
     from orchestrator.execution.tracking import warn_of_trackers
     from orchestrator.planning.dependencies import stages
     from orchestrator.planning.disk import disk_use
 
-    experiment, planned, resources = plan_experiment(preset, overrides or [])
+    experiment = Experiment(config)
+    planned, resources = experiment.plan(), experiment.resources()
     staged = stages(planned.longest_first())
     described = [
         {**trial.describe(resources), "stage": number}
         for number, stage in enumerate(staged, start=1)
         for trial in stage
     ]
-    disk = disk_use(experiment, planned, planned.trials, resources.slots)
+    disk = disk_use(config, planned, planned.trials, resources.slots)
     if as_json:
-        shown = {"trials": described, "disk": asdict(disk), "gpu": resources.why}
-        print(json.dumps(shown, indent=1))
+        content = {"trials": described, "disk": asdict(disk), "gpu": resources.why}
+        print(json.dumps(content, indent=1))
         return
     table = RichTable(
         title=f"tasks: {', '.join(planned.tasks)}",
@@ -104,8 +104,7 @@ def plan(
         )
     console = make_console()
     console.print(table, markup=False)
-    # A warning here, so that nobody finds out when the grid starts.
-    warn_of_trackers(experiment, default_run_dir(experiment), console)
+    warn_of_trackers(config, experiment.default_run_dir, console)
 
 
 @app.command()
@@ -120,14 +119,14 @@ def run(
     from orchestrator.config.experiment import load_experiment
 
     overrides = [*(overrides or []), *(["ray.dashboard=true"] if dashboard else [])]
-    experiment = load_experiment(preset, overrides)
-    from orchestrator.commands.run import default_run_dir, run_experiment
+    config = load_experiment(preset, overrides)
+    from orchestrator.commands.experiment import Experiment
 
-    console = make_console()
-    where = run_dir or default_run_dir(experiment)
-    with told_how_to_continue(where):
-        outcome = run_experiment(preset, overrides, where, console, local=local)
-    conclude(console, where, outcome)
+    experiment, console = Experiment(config), make_console()
+    where = run_dir or experiment.default_run_dir
+    with hint_on_interrupt(where):
+        outcome = experiment.run(where, local=local, console=console)
+    finish(console, where, outcome)
 
 
 @app.command()
@@ -162,37 +161,36 @@ def tune(
     for name, value in options.items():
         if value is not None:
             overrides.append(f"tune.{name}={json.dumps(str(value)) if name[0] == 'w' else value}")
-    experiment = load_tuned_experiment(preset, space, overrides)
-    # The imports that follow take seconds; a typing error is told before.
-    from orchestrator.commands.tune import default_run_dir, plan_search, run_tuning
+    config = load_tuned_experiment(preset, space, overrides)
+    from orchestrator.commands.tune import TunedExperiment
 
-    console = make_console()
+    experiment, console = TunedExperiment(config), make_console()
     if show:
         from orchestrator.commands.tune_preview import print_preview
 
-        print_preview(console, plan_search(preset, space, overrides))
+        print_preview(console, experiment.plan())
         return
-    where = run_dir or default_run_dir(experiment)
-    with told_how_to_continue(where):
-        outcome = run_tuning(preset, space, overrides, where, console, local=local)
-    conclude_tuning(console, where, outcome)
+    where = run_dir or experiment.default_run_dir
+    with hint_on_interrupt(where):
+        outcome = experiment.run(where, local=local, console=console)
+    finish_tuning(console, where, outcome)
 
 
 @app.command()
 def report(
     run_dir: Annotated[str, typer.Argument(help="a run directory, or its URL")],
 ) -> None:
-    """Make the table of a run directory anew from its records and print it."""
-    from orchestrator.commands.run import report as make_report
+    """Make the table of a run directory again from its records and print it."""
+    from orchestrator.commands.report import report as make_report
     from orchestrator.commands.tune_report import has_search, report_tuning
     from orchestrator.run_dir.remote import layout_at
 
     console = make_console()
     layout = layout_at(run_dir)
     if has_search(layout):
-        conclude_tuning(console, run_dir, report_tuning(layout))
+        finish_tuning(console, run_dir, report_tuning(layout))
     else:
-        conclude(console, run_dir, make_report(layout))
+        finish(console, run_dir, make_report(layout))
 
 
 @app.command()
@@ -224,9 +222,9 @@ def train(
 
     console = make_console()
     try:
-        record, layout = train_one(arm, overrides or [], run_dir, console)
+        record, layout = train_one(arm, single, run_dir, console)
     except KeyboardInterrupt:
-        say("interrupted")
+        echo("interrupted")
         raise typer.Exit(130) from None
     console.print(f"record {layout.shown(layout.record(record.key))}", markup=False, soft_wrap=True)
     if single.save_model:
@@ -246,17 +244,17 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         app(arguments)
     except InputError as error:
-        say(f"error: {one_line(error)}")
+        echo(f"error: {one_line(error)}")
         sys.exit(2)
     except OneOrManyError as error:
-        say(f"error: {one_line(error)}")
+        echo(f"error: {one_line(error)}")
         sys.exit(1)
     except OSError as error:
         # A renamed temporary file comes first, the file that was meant second.
         name = error.filename2 or error.filename
         name = f"{name}: " if name else ""
-        say(f"error: {one_line(f'{name}{error.strerror or error}')}")
+        echo(f"error: {one_line(f'{name}{error.strerror or error}')}")
         sys.exit(1)
     except KeyboardInterrupt:
-        say("interrupted")
+        echo("interrupted")
         sys.exit(130)

@@ -1,6 +1,6 @@
-"""What runs on the cluster: the command itself, then its tables at the end of the log.
+"""Runs a submitted command on the cluster, then prints its tables at the end of the job's log.
 
-Nothing heavy is imported before it is known that the cluster can run it.
+Heavy imports wait until the cluster's Python version has been checked.
 """
 
 import json
@@ -19,7 +19,7 @@ SENT = "one_or_many_sent"
 
 
 def difference(sender: dict[str, str]) -> str | None:
-    """One line where Python or Ray are other versions than where ``submit`` was typed."""
+    """A warning if Python or Ray differ from the sender's versions; None if they do not."""
     here = {"python": platform.python_version(), "ray": _version("ray")}
     if all(here[name] == sender[name] for name in here):
         return None
@@ -37,7 +37,7 @@ def _version(package: str) -> str:
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command line here; gives its exit code."""
+    """Run the command line here; returns its exit code."""
     try:
         from orchestrator.cli import app
 
@@ -55,15 +55,15 @@ def run(arguments: list[str]) -> int:
 
 
 def results(run_dir: str, code: int) -> dict[str, str]:
-    """The tables of what there is; of a grid that did not come to its end they are made now."""
-    from orchestrator.commands.run import report
+    """The tables of a run directory; those of an unfinished grid are made now."""
+    from orchestrator.commands.report import report
     from orchestrator.commands.tune_report import has_search, report_tuning
     from orchestrator.run_dir.remote import layout_at
     from trainables.errors import OneOrManyError
 
     try:
         layout = layout_at(run_dir)
-        # Of a run directory in an object store the reports are made, not fetched.
+        # The reports of a run directory in an object store are made again, not fetched.
         if code != 0 or layout.url is not None:
             (report_tuning if has_search(layout) else report)(layout)
     except (OneOrManyError, OSError):
@@ -72,7 +72,7 @@ def results(run_dir: str, code: int) -> dict[str, str]:
 
 
 def main(arguments: list[str]) -> int:
-    """The job, whose arguments are those of ``python -m orchestrator``."""
+    """The entry point of the job; takes the arguments of ``python -m orchestrator``."""
     if sys.version_info < OLDEST:
         print(f"error: this cluster has Python {platform.python_version()}; 3.11 is needed")
         return 2
@@ -81,16 +81,16 @@ def main(arguments: list[str]) -> int:
     if line is not None:
         print(line, flush=True)
     # The user's own files are named relative to where they were unpacked.
-    for place in sys.path:
-        if (Path(place) / SENT).is_dir():
-            os.chdir(Path(place) / SENT)
-    # What is said about going on is said to whoever typed ``submit``.
+    for folder in sys.path:
+        if (Path(folder) / SENT).is_dir():
+            os.chdir(Path(folder) / SENT)
+    # Hints to resume name the command that was submitted.
     sys.argv = ["orchestrator", *sender["command"]]
     code = run(arguments)
     if code != 2:
-        found = results(arguments[arguments.index("--run-dir") + 1], code)
-        if found:
-            print(packed(found), end="", flush=True)
+        tables = results(arguments[arguments.index("--run-dir") + 1], code)
+        if tables:
+            print(packed(tables), end="", flush=True)
     return code
 
 

@@ -1,4 +1,4 @@
-"""The end of a command: what it shows, what it says on standard error, its exit code."""
+"""Prints a command's outcome, its warnings on standard error, and sets its exit code."""
 
 import os
 import shlex
@@ -14,79 +14,80 @@ from rich.console import Console
 from trainables.secrets import redacted
 
 if TYPE_CHECKING:
-    from orchestrator.commands.run import Outcome
+    from orchestrator.commands.report import Outcome
     from orchestrator.commands.tune_report import TuningOutcome
 
 
 @contextmanager
-def told_how_to_continue(where: Path | str) -> Iterator[None]:
-    """Ctrl-C ends the command with exit code 130 and the words that go on."""
+def hint_on_interrupt(where: Path | str) -> Iterator[None]:
+    """On Ctrl-C, print the command that resumes, and exit with code 130."""
     try:
         yield
     except KeyboardInterrupt:
-        say(
+        echo(
             f"interrupted; finished trials are kept in {where}\n"
             f"continue with: python -m orchestrator {shlex.join(sys.argv[1:])}"
         )
         raise typer.Exit(130) from None
 
 
-def conclude_tuning(console: Console, where: Path | str, outcome: "TuningOutcome") -> None:
-    """Show what a search came to; leaves with exit code 1 where something is missing."""
-    from orchestrator.commands.run import shown
+def finish_tuning(console: Console, where: Path | str, outcome: "TuningOutcome") -> None:
+    """Print the outcome of a search; exit with code 1 if something failed or is missing."""
+    from orchestrator.commands.report import shown
     from orchestrator.report.tuning.report import print_tuning
 
     print_tuning(console, outcome.summary, outcome.changes)
     for record in outcome.failed:
-        say(f"{record.status}: trial {record.key} of the search: {record.error}")
-    _tell_what_is_wrong(outcome)
+        echo(f"{record.status}: trial {record.key} of the search: {record.error}")
+    _echo_warnings(outcome)
     if outcome.compared is not None:
         console.print()
-        conclude(console, where, outcome.compared)
+        finish(console, where, outcome.compared)
     else:
         console.print(f"run directory: {shown(where)}", markup=False, soft_wrap=True)
     if outcome.failed or outcome.damaged:
         raise typer.Exit(1)
 
 
-def conclude(console: Console, where: Path | str, outcome: "Outcome") -> None:
-    """Show what a grid came to; leaves with exit code 1 where something is missing."""
-    from orchestrator.commands.run import shown
+def finish(console: Console, where: Path | str, outcome: "Outcome") -> None:
+    """Print the outcome of a grid; exit with code 1 if something failed or is missing."""
+    from orchestrator.commands.report import shown
     from orchestrator.report.render import print_table
 
     print_table(console, outcome.table)
     for record in outcome.failed:
-        say(f"{record.status}: {record.title}: {record.error}")
+        echo(f"{record.status}: {record.title}: {record.error}")
     for line in outcome.missing:
-        say(f"no result: {line}")
-    _tell_what_is_wrong(outcome)
+        echo(f"no result: {line}")
+    _echo_warnings(outcome)
     console.print(f"run directory: {shown(where)}", markup=False, soft_wrap=True)
     if outcome.failed or outcome.missing or outcome.damaged:
         raise typer.Exit(1)
 
 
-def _tell_what_is_wrong(outcome: "Outcome | TuningOutcome") -> None:
+def _echo_warnings(outcome: "Outcome | TuningOutcome") -> None:
     for line in outcome.damaged:
-        say(f"damaged: {one_line(line)}")
+        echo(f"damaged: {one_line(line)}")
     for line in outcome.warnings:
-        say(f"warning: {line}")
+        echo(f"warning: {line}")
 
 
-def say(message: str) -> None:
-    """A line on standard error."""
+def echo(message: str) -> None:
+    """Print a line on standard error."""
     print(message, file=sys.stderr, flush=True)
 
 
 def one_line(message: object) -> str:
-    """A message with line ends and other control characters, which users' values may hold, shown.
+    """A message with line ends and other control characters made visible.
 
-    Secrets of the environment are left out; what is longer than 1,000 characters is cut.
+    Users' values may hold them. Secrets of the environment are removed, and what is longer than
+    1,000 characters is cut.
     """
-    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in redacted(str(message)))
-    return shown if len(shown) <= 1000 else shown[:997] + "..."
+    visible = "".join(c if c.isprintable() else repr(c)[1:-1] for c in redacted(str(message)))
+    return visible if len(visible) <= 1000 else visible[:997] + "..."
 
 
 def make_console() -> Console:
-    """Standard output; a pipe or file gets lines of a width that shows the table whole."""
-    asked = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
-    return Console(width=None if asked else 120)
+    """Standard output; in a pipe or file, lines are wide enough for the whole table."""
+    own_width = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
+    return Console(width=None if own_width else 120)

@@ -1,4 +1,4 @@
-"""What ``submit`` takes on the command line."""
+"""The arguments of the ``submit`` command."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.console import make_console, one_line, say
+from orchestrator.cli.console import echo, make_console, one_line
 
 
 def submit(
@@ -36,11 +36,11 @@ def submit(
     from orchestrator.submit.package import load, make_request
 
     overrides = overrides or []
-    # The imports that follow take seconds; a typing error is told before.
+    # A wrong key is reported before the imports below, which take seconds.
     experiment = load(preset, space, overrides)
     request = make_request(experiment, preset, overrides, space, run_dir, sys.argv[1:])
     from orchestrator.submit.submit import submit as send
 
     raise typer.Exit(
-        send(address, request, to, stop, make_console(), lambda line: say(one_line(line)))
+        send(address, request, to, stop, make_console(), lambda line: echo(one_line(line)))
     )

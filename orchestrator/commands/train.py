@@ -1,114 +1,134 @@
 """One trial in this process, without Ray: the ``train`` command."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 from rich.console import Console
+from rich.status import Status
 
 from orchestrator.commands.csv_log import append_row, check_log_file, log_row
-from orchestrator.config.experiment import SingleTrialConfig, load_single_trial
-from orchestrator.execution.tracking import tracked
+from orchestrator.commands.session import open_session
+from orchestrator.config.experiment import SingleTrialConfig
+from orchestrator.execution.executor import each
+from orchestrator.execution.local_executor import LocalExecutor
+from orchestrator.execution.stages import expected_of
+from orchestrator.monitor.live_view import LiveView
+from orchestrator.monitor.state import GridProgress
 from orchestrator.planning.dependencies import forerunners
-from orchestrator.planning.disk import check_room, disk_use
 from orchestrator.planning.grid import Grid
 from orchestrator.planning.plan import Plan, check_model, plan_trial
-from orchestrator.planning.resources import cores
-from orchestrator.run_dir.directory import taken, warn
+from orchestrator.run_dir.directory import warn
 from orchestrator.run_dir.environment import describe_environment
-from orchestrator.run_dir.remote import opened
 from trainables.atomic import write_text
-from trainables.config.trial import Runtime, TrialConfig
-from trainables.data.token_cache import check_cache_dir
+from trainables.config.trial import TrialConfig
 from trainables.errors import CheckpointError, ConfigError, OneOrManyError, TrialError
 from trainables.results.record import EpochResult, TrialRecord, measured, read_record
 from trainables.storage.run_dir import RunDir
 from trainables.training.checkpoint import verify
 from trainables.training.device import resolve_device, resolve_precision
-from trainables.trial.progress import Progress
-from trainables.trial.trial import Trial, run_trial
+from trainables.trial.trial import Trial
+
+
+class _EpochPrinter:
+    """Prints each epoch of a trial once, and a status line between them."""
+
+    def __init__(self, console: Console, status: Status, config: TrialConfig) -> None:
+        self.trial: Trial | None = None
+        self._console = console
+        self._status = status
+        self._config = config
+        self._epoch = 0
+
+    def __call__(self, trial: Trial, result: Mapping[str, Any]) -> None:
+        """See ``LocalExecutor``; is called after every optimiser step."""
+        self.trial = trial
+        if trial.loop is None or result["done"]:
+            return
+        state = trial.loop.state
+        if state.history and state.history[-1].step == state.step:
+            latest = state.history[-1]
+            if latest.epoch > self._epoch:
+                self._epoch = latest.epoch
+                self._console.print(epoch_line(latest, self._config), markup=False)
+        self._status.update(
+            f"epoch {result['epoch']:.2f}/{result['epochs']}, step {result['step']}"
+            f"/{result['total_steps']}, {result['examples_per_second']:.0f} examples/s"
+        )
 
 
 def train(
-    arm: str, overrides: list[str], run_dir: Path | str | None, console: Console
+    arm: str, single: SingleTrialConfig, run_dir: Path | str | None, console: Console
 ) -> tuple[TrialRecord, RunDir]:
     """Run one trial of ``arm`` in this process; prints an epoch a line.
+
+    Args:
+        arm: name of the arm.
+        single: the validated configuration.
+        run_dir: path or URL; None: ``runs/train/KEY``.
+        console: where it prints.
+
+    Returns:
+        The record and the run directory.
 
     Raises:
         InputError: bad input, before anything is trained.
         TrialError: the trial failed; its record says so.
     """
-    single = load_single_trial(arm, overrides)
     device = resolve_device(single.device)
     precision = resolve_precision(single.training.precision, device)
     plan = single_trial(arm, single)
-    config = plan.trials[0].config
+    [planned] = plan.trials
     check(single, plan)
-    where = run_dir or Path("runs") / "train" / config.key
-    with (
-        opened(where, single.checkpoint.patience) as layout,
-        tracked(single, layout.root, console) as single,
-        taken(layout, single, plan, console),
-    ):
-        check_room(layout, disk_use(single, plan, plan.trials, 1))
-        write_text(layout.config, OmegaConf.to_yaml(single.model_dump(mode="json")))
+    status = console.status("preparing")
+    printer = _EpochPrinter(console, status, planned.config)
+    with open_session(
+        single,
+        run_dir or Path("runs") / "train" / planned.key,
+        console,
+        plan=plan,
+        executor=lambda config: LocalExecutor(config, slice_seconds=0.0, after_step=printer),
+    ) as session:
+        layout = session.run_dir
+        resources = session.resources(plan)
+        session.check_room(plan, plan.trials, resources)
+        write_text(layout.config, OmegaConf.to_yaml(session.config.model_dump(mode="json")))
         write_text(layout.environment, json.dumps(describe_environment(), indent=1) + "\n")
-        console.print(f"{config.title} ({config.key}), {device}, {precision}", markup=False)
+        title = f"{planned.config.title} ({planned.key}), {device}, {precision}"
+        console.print(title, markup=False)
         layout.publish(layout.config, layout.environment)
-        _run(config, runtime_of(single, layout, plan), console)
-        layout.fetch(layout.record(config.key))
-    record = read_record(layout.record(config.key))
+        # The epochs are printed instead.
+        unseen = LiveView(GridProgress([expected_of(planned)]), Console(quiet=True))
+        with status, unseen as view:
+            session.executor.run(
+                each(plan.trials),
+                layout,
+                view,
+                resources=resources,
+                glue_dir=plan.glue_dir,
+                leaves={},
+            )
+        _raise_error(printer.trial)
+        if printer.trial is not None and (note := printer.trial.progress()["note"]):
+            warn(console, note)
+    record = read_record(layout.record(planned.key))
     if single.log_file is not None:
         append_row(Path(single.log_file), log_row(record))
     return record, layout
 
 
-def runtime_of(single: SingleTrialConfig, layout: RunDir, plan: Plan) -> Runtime:
-    """Where the trial runs."""
-    return Runtime(
-        output_dir=str(layout.root.resolve()),
-        store=layout.url,
-        device=single.device,
-        threads=single.threads or cores(),
-        glue_dir=plan.glue_dir,
-        cache_dir=single.data.cache_dir,
-        tracking=single.tracking,
-        wandb=single.wandb,
-        mlflow=single.mlflow,
-        resume_from=single.resume_from,
-        save_model=single.save_model,
-        checkpoint_every=single.checkpoint.every,
-        # The checkpoint that the user names may be one of the trial's own.
-        keep_checkpoints=single.checkpoint.keep or single.resume_from is not None,
-        patience=single.checkpoint.patience,
-    )
-
-
-def _run(config: TrialConfig, runtime: Runtime, console: Console) -> None:
-    with console.status("preparing") as status:
-
-        def report(trial: Trial, progress: Progress) -> None:
-            loop = trial.loop
-            if (
-                loop is not None
-                and loop.state.history
-                and loop.state.step == (loop.state.history[-1].step)
-            ):
-                console.print(epoch_line(loop.state.history[-1], config), markup=False)
-            status.update(
-                f"epoch {progress['epoch']:.2f}/{progress['epochs']}, step {progress['step']}"
-                f"/{progress['total_steps']}, {progress['examples_per_second']:.0f} examples/s"
-            )
-
-        try:
-            trial = run_trial(config, runtime, report)
-        except OneOrManyError:
-            raise
-        except Exception as error:
-            reason = " ".join(str(error).split())
-            raise TrialError(f"{config.title}: {type(error).__name__}: {reason}") from error
-    if note := trial.progress()["note"]:
-        warn(console, note)
+def _raise_error(trial: Trial | None) -> None:
+    """Raise what ended a trial, if it failed or diverged."""
+    if trial is None or trial.error is None:
+        return
+    if isinstance(trial.error, OneOrManyError):
+        raise trial.error
+    reason = " ".join(str(trial.error).split())
+    raise TrialError(
+        f"{trial.config.title}: {type(trial.error).__name__}: {reason}"
+    ) from trial.error
 
 
 def single_trial(arm: str, single: SingleTrialConfig) -> Plan:
@@ -134,17 +154,16 @@ def single_trial(arm: str, single: SingleTrialConfig) -> Plan:
 
 
 def check(single: SingleTrialConfig, plan: Plan) -> None:
-    """Check all that the trial is to use besides its run directory.
+    """Check what the trial uses besides its run directory and the token cache.
 
     Raises:
-        InputError: the log file, the token cache or the checkpoint cannot be used.
+        InputError: the log file or the checkpoint cannot be used.
     """
     if single.resume_from is not None:
         try:
             verify(Path(single.resume_from), plan.trials[0].key)
         except CheckpointError as error:
             raise ConfigError(f"resume_from={error}") from error
-    check_cache_dir(single.data.cache_dir)
     if single.log_file is not None:
         check_log_file(Path(single.log_file))
 

@@ -1,6 +1,6 @@
-"""The search from end to end: what the command ``tune`` does, as a function."""
+"""The Python API of a search: ``TunedExperiment``, as the command ``tune`` uses it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -41,16 +41,100 @@ class SearchPreview:
     resources: TrialResources
 
 
-def plan_search(preset: str, space: str | Space, overrides: list[str]) -> SearchPreview:
-    """Look at all that a search needs; nothing runs.
+@dataclass(frozen=True)
+class TunedExperiment:
+    """A grid whose settings are searched before the arms are compared.
 
-    Raises:
-        InputError: anything that would keep it from running.
+        experiment = TunedExperiment.load("demo", "quick", ["tune.trials=4"])
+        outcome = experiment.run(local=True)
+
+    Attributes:
+        config: the validated configuration.
     """
-    plan = _checked(load_tuned_experiment(preset, space, overrides))
-    experiment = plan.experiment
-    read_warm_start(experiment.tune.warm_start)
-    return SearchPreview(experiment, plan, _preview(plan))
+
+    config: TunedExperimentConfig
+
+    @classmethod
+    def load(
+        cls, preset: str, space: str | Space, overrides: Sequence[str] = ()
+    ) -> "TunedExperiment":
+        """Load a preset and a search space.
+
+        Args:
+            preset: its name, or a .yaml file.
+            space: its name, a .yaml file, or a space.
+            overrides: ``key=value``.
+
+        Raises:
+            ConfigError: the first thing that is wrong, naming its key.
+        """
+        return cls(load_tuned_experiment(preset, space, list(overrides)))
+
+    @property
+    def default_run_dir(self) -> Path:
+        """``runs/NAME-SPACE`` in the working directory."""
+        return Path("runs") / f"{self.config.name}-{self.config.space.name}"
+
+    def plan(self) -> SearchPreview:
+        """All that a search needs; nothing runs.
+
+        Raises:
+            InputError: anything that would keep it from running.
+        """
+        plan = _checked(self.config)
+        read_warm_start(self.config.tune.warm_start)
+        return SearchPreview(self.config, plan, _preview(plan))
+
+    def run(
+        self,
+        run_dir: Path | str | None = None,
+        *,
+        local: bool = False,
+        console: Console | None = None,
+        executor: MakeExecutor | None = None,
+    ) -> TuningOutcome:
+        """Search good settings for every group, then compare the arms with them.
+
+        Trials of the run directory that have finished are not run again: the search resumes where
+        it stood, and so does the comparison.
+
+        Args:
+            run_dir: path or URL; None: ``default_run_dir``.
+            local: whether trials run in this process, without Ray.
+            console: where progress is printed; None: standard output.
+            executor: makes the executor, in place of the two usual ones.
+
+        Raises:
+            InputError: bad input; nothing has been trained.
+            TrialError: no trial of a group has a score, so there is nothing to choose.
+            KeyboardInterrupt: interrupted; the same command resumes.
+        """
+        plan = _checked(self.config)
+        if local or self.config.ray.address is None:
+            # Before Ray starts, which takes seconds.
+            _preview(plan, local=local)
+        with open_session(
+            self.config,
+            run_dir or self.default_run_dir,
+            console or Console(),
+            check=lambda layout: warm_start_of(search_of(layout), self.config.tune.warm_start),
+            local=local,
+            executor=executor,
+        ) as session:
+            # With the trackers that can be used.
+            plan.experiment = session.config
+            return _run(plan, session)
+
+    def report(self, run_dir: Path | str | None = None) -> TuningOutcome:
+        """Make the reports of a search and of its comparison again from their files.
+
+        Args:
+            run_dir: path or URL; None: ``default_run_dir``.
+
+        Raises:
+            RunDirectoryError: there is no search, or a file of it is damaged.
+        """
+        return report_tuning(run_dir or self.default_run_dir)
 
 
 def _preview(plan: SearchPlan, *, local: bool = False) -> TrialResources:
@@ -68,53 +152,6 @@ def _checked(experiment: TunedExperimentConfig) -> SearchPlan:
             f"trial to choose; give at least {groups}, or set tune.refit=false"
         )
     return plan
-
-
-def run_tuning(
-    preset: str,
-    space: str | Space,
-    overrides: list[str],
-    run_dir: Path | str | None = None,
-    console: Console | None = None,
-    *,
-    local: bool = False,
-    executor: MakeExecutor | None = None,
-) -> TuningOutcome:
-    """Search good settings for every group, then compare the arms with them.
-
-    What is finished of it in the run directory is not done again: neither trials of the search,
-    which goes on where it stood, nor trials of the comparison.
-
-    Args:
-        preset: name or file.
-        space: what is searched: name, file or space.
-        overrides: ``key=value``.
-        run_dir: path or URL; None: ``runs/NAME-SPACE``.
-        console: where it prints; None: standard output.
-        local: whether trials run in this process, without Ray.
-        executor: makes the executor, in place of the two usual ones.
-
-    Raises:
-        InputError: bad input; nothing has been trained.
-        TrialError: no trial of a group has a score, so there is nothing to choose.
-        KeyboardInterrupt: interrupted; the same command resumes.
-    """
-    experiment = load_tuned_experiment(preset, space, overrides)
-    plan = _checked(experiment)
-    if local or experiment.ray.address is None:
-        # Before Ray starts, which takes seconds.
-        _preview(plan, local=local)
-    with open_session(
-        experiment,
-        run_dir or default_run_dir(experiment),
-        console or Console(),
-        check=lambda run_dir: warm_start_of(search_of(run_dir), experiment.tune.warm_start),
-        local=local,
-        executor=executor,
-    ) as session:
-        # With the trackers that can be used.
-        plan.experiment = session.config
-        return _run(plan, session)
 
 
 def _run(plan: SearchPlan, session: Session[TunedExperimentConfig]) -> TuningOutcome:
@@ -160,8 +197,3 @@ def _check_incumbents(study: Study, incumbents: Mapping[str, Incumbent]) -> None
                 f"{name}: none of its trials has a score yet, so there is nothing to choose; "
                 "run the command again, with more time or another space"
             )
-
-
-def default_run_dir(experiment: TunedExperimentConfig) -> Path:
-    """``runs/NAME-SPACE`` in the working directory."""
-    return Path("runs") / f"{experiment.name}-{experiment.space.name}"

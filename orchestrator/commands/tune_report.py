@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.commands.run import Outcome, published, report
+from orchestrator.commands.report import Outcome, published, report
 from orchestrator.report.rows import PlannedTrial, TableRow, cell_groups
 from orchestrator.report.tuning.gain import Change, changes
 from orchestrator.report.tuning.report import write_tuning

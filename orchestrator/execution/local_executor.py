@@ -24,6 +24,7 @@ from orchestrator.planning.resources import (
     feasible,
     this_machine,
 )
+from trainables.errors import TrialError
 from trainables.results.status import TrialStatus
 from trainables.storage.run_dir import RunDir
 from trainables.training.memory import release_memory
@@ -146,6 +147,11 @@ class LocalExecutor:
                     current = running.pop(0)
                     if self._step(current, run_dir, view, scheduler):
                         running.append(current)
+        except torch.AcceleratorError as error:
+            reason = " ".join(str(error).split())
+            raise TrialError(
+                f"the GPU cannot be used in this process any more ({reason}); run the command again"
+            ) from error
         finally:
             for current in running:
                 current.slices.close()

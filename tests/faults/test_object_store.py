@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.commands.run import report
+from orchestrator.commands.report import report
 from orchestrator.report.render import table_json
 from orchestrator.run_dir.lock import LOCK
 from tests.helpers.object_store import NewBucket, fetch_all

@@ -12,7 +12,7 @@ from itertools import pairwise
 import pytest
 import ray
 
-from orchestrator.commands.run import run_experiment
+from orchestrator.commands.experiment import Experiment
 from orchestrator.run_dir.lock import LOCK
 from tests.faults.conftest import Figure, Figures, Size
 from tests.helpers.damage import CHECKPOINT_DAMAGES, RECORD_DAMAGES, damage_checkpoints
@@ -204,7 +204,7 @@ def test_a_finished_grid_trains_nothing_and_starts_no_ray(
 ) -> None:
     monkeypatch.setattr(ray, "init", lambda **_: pytest.fail("Ray was started"))
     monkeypatch.setenv("ONE_OR_MANY_CACHE", str(story.grid.folder / "cache"))
-    outcome = run_experiment("demo", story.grid.overrides(), story.grid.layout.root)
+    outcome = Experiment.load("demo", story.grid.overrides()).run(story.grid.layout.root)
     assert outcome.trained == 0
     assert not outcome.failed
     assert not outcome.missing

@@ -6,11 +6,11 @@ from random import Random
 
 import pytest
 
-from orchestrator.commands.run import plan_experiment
 from orchestrator.run_dir.directory import describe, take
 from tests.helpers.command import Command, small_grid
 from tests.helpers.fuzz_campaign import Campaign, accepted
 from tests.helpers.fuzz_damage import REPLACED, damaged, damaged_json, remove, replace
+from tests.helpers.plans import plan_of
 from tests.helpers.records import Trial, record
 from trainables.results.record import read_record, write_record
 from trainables.storage.run_dir import RunDir
@@ -26,7 +26,7 @@ PROGRESS = {
 @pytest.fixture
 def run(command: Command, tmp_path: Path, tiny_bert: Path) -> RunDir:
     """A finished run directory of the small grid, reported once."""
-    experiment, plan, resources = plan_experiment("demo", small_grid(tiny_bert)[1:])
+    experiment, plan, resources = plan_of("demo", small_grid(tiny_bert)[1:])
     layout = RunDir(tmp_path / "run")
     take(layout, experiment, plan)
     describe(layout, experiment, plan, resources)
@@ -82,7 +82,7 @@ def test_any_damage_of_a_run_directory_is_told(
 def test_a_run_that_begins_in_any_damaged_directory_takes_it_or_says_why_not(
     campaign: Campaign, run: RunDir, tmp_path: Path, tiny_bert: Path
 ) -> None:
-    experiment, plan, _ = plan_experiment("demo", small_grid(tiny_bert)[1:])
+    experiment, plan, _ = plan_of("demo", small_grid(tiny_bert)[1:])
     copy = RunDir(tmp_path / "copy")
 
     def body(random: Random) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from orchestrator.commands.tune import run_tuning
+from orchestrator.commands.tune import TunedExperiment
 from orchestrator.commands.tune_report import TuningOutcome
 from orchestrator.execution.local_executor import LocalExecutor
 from orchestrator.planning.plan import PlannedTrial
@@ -44,12 +44,9 @@ class LocalSearches:
             kill_at: number of steps after which the process dies.
         """
         cache = f"data.cache_dir={folder.parent / 'cache'}"
-        return run_tuning(
-            "demo",
-            space,
-            [*overrides, cache],
+        return TunedExperiment.load("demo", space, [*overrides, cache]).run(
             folder,
-            Console(file=io.StringIO(), width=200),
+            console=Console(file=io.StringIO(), width=200),
             executor=lambda config: LocalExecutor(
                 config,
                 slice_seconds=0.0,

@@ -6,12 +6,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from orchestrator.commands.run import plan_experiment
 from orchestrator.planning.plan import PlannedTrial
 from orchestrator.planning.resources import TrialResources
 from orchestrator.run_dir.directory import describe, take
 from orchestrator.run_dir.lock import LOCK
 from tests.helpers.command import small_grid
+from tests.helpers.plans import plan_of
 from tests.helpers.records import Trial, record, trial
 from trainables.results.record import write_record
 from trainables.storage.run_dir import RunDir
@@ -32,7 +32,7 @@ def word(examples: int = 400, **changes: Any) -> dict[str, Any]:
 def finished_grid(root: Path, encoder: Path) -> RunDir:
     """A run directory of the small grid in which every trial has finished."""
     preset, *overrides = small_grid(encoder)
-    experiment, plan, resources = plan_experiment(preset, overrides)
+    experiment, plan, resources = plan_of(preset, overrides)
     layout = RunDir(root)
     take(layout, experiment, plan)
     describe(layout, experiment, plan, resources)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from orchestrator.commands.run import report
+from orchestrator.commands.report import report
 from orchestrator.config.experiment import load_experiment
 from orchestrator.planning.plan import PlannedTrial, make_plan
 from orchestrator.planning.resources import TrialResources

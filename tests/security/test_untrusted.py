@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from orchestrator.commands.run import default_run_dir, report
+from orchestrator.commands.experiment import Experiment
+from orchestrator.commands.report import report
 from orchestrator.config.experiment import load_experiment
 from orchestrator.planning.plan import make_plan
 from orchestrator.planning.resources import TrialResources
@@ -109,7 +110,7 @@ def test_the_name_of_an_experiment_is_one_folder(name: str) -> None:
         experiment = load_experiment("demo", [f"name={json.dumps(name)}"])
     except ConfigError:
         return
-    assert default_run_dir(experiment).resolve().parent == Path("runs").resolve()
+    assert Experiment(experiment).default_run_dir.resolve().parent == Path("runs").resolve()
 
 
 @given(names, names, names)

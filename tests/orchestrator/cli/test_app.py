@@ -13,10 +13,11 @@ import pytest
 
 from orchestrator.cli.app import main
 from orchestrator.cli.console import one_line
-from orchestrator.commands import run
-from orchestrator.commands.run import plan_experiment
+from orchestrator.commands import report
+from orchestrator.commands.experiment import Experiment
 from orchestrator.run_dir.directory import describe
 from tests.helpers.command import SMALL, Command, small_grid
+from tests.helpers.plans import plan_of
 from tests.helpers.records import Trial, record
 from tests.helpers.run_folders import finished_grid
 from trainables.models import source
@@ -247,7 +248,7 @@ def test_an_interrupted_run_says_how_to_go_on(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, "run_experiment", interrupted)
+    monkeypatch.setattr(Experiment, "run", interrupted)
     ended = command("run", "demo", "seeds=[1, 2]")
     assert ended.code == 130
     assert "finished trials are kept in runs/demo" in ended.err
@@ -259,7 +260,7 @@ def test_report_tells_missing_and_failed_trials(
 ) -> None:
     preset, *overrides = small_grid(tiny_bert)
     layout = RunDir(tmp_path / "run")
-    settings, plan, resources = plan_experiment(preset, overrides)
+    settings, plan, resources = plan_of(preset, overrides)
     describe(layout, settings, plan, resources)
     first, *others = plan.trials
     write_record(layout, record(Trial(first.key, first.config), status="failed", error="no luck"))
@@ -299,7 +300,7 @@ def test_a_disk_that_fills_up_later_is_one_line_and_exit_code_1(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a.tmp", None, "table.md")
 
-    monkeypatch.setattr(run, "report", full)
+    monkeypatch.setattr(report, "report", full)
     ended = command("report", "run")
     assert (ended.code, ended.err) == (1, "error: table.md: No space left on device\n")
 

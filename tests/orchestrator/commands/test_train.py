@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import wandb
 
-from orchestrator.commands import train
 from orchestrator.commands.csv_log import append_row
 from tests.helpers.command import SMALL, Command, tiny
 from trainables.models.saved import load_classifier
@@ -146,7 +145,7 @@ def test_an_interrupted_trial(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train, "run_trial", interrupt)
+    monkeypatch.setattr(Trial, "run", interrupt)
     ended = command("train", "single_task", "task=sentiment", *small)
     assert (ended.code, ended.err) == (130, "interrupted\n")
 

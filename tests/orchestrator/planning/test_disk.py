@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.commands.run import plan_experiment, report
+from orchestrator.commands.report import report
 from orchestrator.planning import disk
 from orchestrator.planning.disk import check_room, disk_use
 from orchestrator.run_dir.directory import describe
 from tests.helpers.command import Command, small_grid, tiny
+from tests.helpers.plans import plan_of
 from tests.helpers.trials import runtime
 from trainables.errors import RunDirectoryError
 from trainables.storage.run_dir import RunDir
@@ -36,7 +37,7 @@ def test_bytes_on_the_disk_never_exceed_what_the_plan_says(
     tmp_path: Path, tiny_bert: Path, settings: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     preset, *overrides = small_grid(tiny_bert, *settings)
-    experiment, plan, resources = plan_experiment(preset, overrides)
+    experiment, plan, resources = plan_of(preset, overrides)
     layout = RunDir(tmp_path / "run")
     describe(layout, experiment, plan, resources)
     bound = disk_use(experiment, plan, plan.trials, 1)
@@ -73,7 +74,7 @@ def test_more_slots_and_larger_trials_take_more(tiny_bert: Path) -> None:
     preset, *overrides = small_grid(tiny_bert)
 
     def total(slots: int, *more: str) -> disk.DiskUse:
-        experiment, plan, _ = plan_experiment(preset, [*overrides, *more])
+        experiment, plan, _ = plan_of(preset, [*overrides, *more])
         return disk_use(experiment, plan, plan.trials, slots)
 
     one, two, many = (total(slots) for slots in (1, 2, 99))
@@ -85,7 +86,7 @@ def test_more_slots_and_larger_trials_take_more(tiny_bert: Path) -> None:
     kept = total(2, "checkpoint.keep=true")
     assert one.after < kept.after < kept.running
     assert kept.running - kept.after < two.running - two.after
-    experiment, plan, _ = plan_experiment(preset, [*overrides, "checkpoint.every=0"])
+    experiment, plan, _ = plan_of(preset, [*overrides, "checkpoint.every=0"])
     waiting = [disk_use(experiment, plan, plan.trials, 1, waiting=n) for n in (0, 1, 3)]
     each = waiting[1].running - waiting[0].running
     assert each == max(disk._checkpoint(trial.config, plan) for trial in plan.trials)
@@ -97,7 +98,7 @@ def test_more_slots_and_larger_trials_take_more(tiny_bert: Path) -> None:
 
 def test_the_plan_says_it(command: Command, tiny_bert: Path) -> None:
     grid = small_grid(tiny_bert, "resources.cpu=1", "resources.max_concurrent=1")
-    experiment, plan, _ = plan_experiment(grid[0], grid[1:])
+    experiment, plan, _ = plan_of(grid[0], grid[1:])
     use = disk_use(experiment, plan, plan.trials, 1)
     assert json.loads(command("plan", *grid, "--json").out)["disk"] == {
         "running": use.running,

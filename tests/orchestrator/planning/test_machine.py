@@ -2,13 +2,17 @@
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from orchestrator.commands.train import runtime_of, single_trial
+from orchestrator.commands.train import single_trial
 from orchestrator.config.experiment import load_single_trial
+from orchestrator.execution.local_executor import LocalExecutor
+from orchestrator.execution.trial_runtime import trial_runtime
 from orchestrator.planning import resources as machine
+from orchestrator.planning.plan import largest
 from orchestrator.planning.resources import this_machine
 from tests.helpers.command import SMALL, tiny
 from trainables.storage.run_dir import RunDir
@@ -76,5 +80,6 @@ def test_a_single_trial_has_a_thread_for_each_core(limit: Limit, tiny_bert: Path
     overrides = [tiny(tiny_bert), "model=tiny", "tasks=[sentiment]", *SMALL]
     for given, threads in (([], 3), (["threads=7"], 7)):
         single = load_single_trial("single_task", [*overrides, *given])
-        layout, plan = RunDir("runs/x"), single_trial("single_task", single)
-        assert runtime_of(single, layout, plan).threads == threads
+        plan = single_trial("single_task", single)
+        resources = LocalExecutor(single).resources(1, partial(largest, plan))
+        assert trial_runtime(single, RunDir("runs/x"), resources).threads == threads

@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from orchestrator.commands.run import plan_experiment
 from orchestrator.config.experiment import load_experiment
 from orchestrator.run_dir import directory
 from orchestrator.run_dir.directory import describe, read_plan, take, taken
 from orchestrator.run_dir.lock import GUARD, LOCK, held
 from tests.helpers.command import Command, small_grid, tiny
+from tests.helpers.plans import plan_of
 from tests.helpers.run_folders import finished_grid
 from trainables.atomic import replacing
 from trainables.errors import RunDirectoryError
@@ -48,7 +48,7 @@ def run(tmp_path: Path, tiny_bert: Path) -> RunDir:
 
 def test_a_plan_is_read_as_it_was_written(run: RunDir, tiny_bert: Path) -> None:
     preset, *overrides = small_grid(tiny_bert)
-    assert read_plan(run) == list(plan_experiment(preset, overrides)[1].trials)
+    assert read_plan(run) == list(plan_of(preset, overrides)[1].trials)
 
 
 def test_a_finished_run_is_not_run_again(run: RunDir, command: Command, tiny_bert: Path) -> None:
@@ -80,7 +80,7 @@ def test_another_configuration_is_refused(
 )
 def test_what_changes_no_number_may_change(run: RunDir, tiny_bert: Path, override: str) -> None:
     preset, *overrides = small_grid(tiny_bert, override)
-    experiment, plan, _ = plan_experiment(preset, overrides)
+    experiment, plan, _ = plan_of(preset, overrides)
     take(run, experiment, plan)
 
 
@@ -94,7 +94,7 @@ def test_other_data_under_the_same_configuration_is_refused(
         "tasks=[mine]",
         "define.tasks.mine={text: [s], files: {train: mine.csv, validation: mine.csv}}",
     )
-    experiment, plan, resources = plan_experiment(grid[0], grid[1:])
+    experiment, plan, resources = plan_of(grid[0], grid[1:])
     describe(RunDir(tmp_path / "run"), experiment, plan, resources)
     file.write_text("s,label\ngood,1\nworse,0\n")
     ended = command("run", *grid, "--run-dir", "run")
@@ -191,7 +191,7 @@ def test_a_run_moves_a_damaged_record_aside_and_goes_on_with_the_rest(
     records = read_records(run)
     path = sorted(run.records.iterdir())[0]
     preset, *overrides = small_grid(tiny_bert)
-    experiment, plan, _ = plan_experiment(preset, overrides)
+    experiment, plan, _ = plan_of(preset, overrides)
     for number in range(2):
         damage(path)
         with taken(run, experiment, plan, console) as there:
@@ -214,7 +214,7 @@ def test_foreign_files_among_the_records_are_moved_aside_or_left_alone(
     assert ended.code == 1
     assert "damaged: run/records/[bold]a" in ended.err
     preset, *overrides = small_grid(tiny_bert)
-    experiment, plan, _ = plan_experiment(preset, overrides)
+    experiment, plan, _ = plan_of(preset, overrides)
     with taken(run, experiment, plan, console) as there:
         assert len(there) == 3
     assert [path.name for path in run.damaged.iterdir()] == ["[bold]a\nb.json"]
@@ -227,7 +227,7 @@ def test_a_damaged_plan_is_made_anew(
 ) -> None:
     run.plan.write_bytes(run.plan.read_bytes()[:300])
     preset, *overrides = small_grid(tiny_bert)
-    experiment, plan, resources = plan_experiment(preset, overrides)
+    experiment, plan, resources = plan_of(preset, overrides)
     with taken(run, experiment, plan, console) as there:
         assert len(there) == 3
         assert not run.plan.exists()
@@ -305,7 +305,7 @@ def test_a_run_that_was_killed_before_it_wrote_anything_leaves_a_usable_director
         (layout.root / name).write_text("")
     os.utime(layout.root / LOCK, (1, 1))
     preset, *overrides = small_grid(tiny_bert)
-    experiment, plan, _ = plan_experiment(preset, overrides)
+    experiment, plan, _ = plan_of(preset, overrides)
     with taken(layout, experiment, plan, console) as there:
         assert not there
 
@@ -354,5 +354,5 @@ def test_a_resolved_config_is_the_same_experiment(run: RunDir, tmp_path: Path) -
     shutil.copy(run.config, copy)
     again = load_experiment(str(copy), [])
     assert again.seeds == (1,)
-    experiment, plan, _ = plan_experiment(str(copy), [])
+    experiment, plan, _ = plan_of(str(copy), [])
     take(run, experiment, plan)

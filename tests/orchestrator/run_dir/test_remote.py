@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.commands.run import plan_experiment, report
+from orchestrator.commands.report import report
 from orchestrator.commands.tune_report import has_search
 from orchestrator.config.experiment import load_experiment
 from orchestrator.run_dir import remote
@@ -17,6 +17,7 @@ from orchestrator.run_dir.lock_owner import this_process
 from orchestrator.run_dir.remote import RemoteRunDir, followed, layout_at, opened, search_of
 from tests.helpers.command import SMALL, Command, small_grid, tiny
 from tests.helpers.object_store import NewBucket
+from tests.helpers.plans import plan_of
 from tests.helpers.run_folders import finished_grid
 from trainables.results.record import read_record
 from trainables.storage.object_store import Store
@@ -233,7 +234,7 @@ def test_no_secret_of_the_environment_is_written_there(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-very-secret-key")
     bucket = s3()
     preset, *overrides = small_grid(tiny_bert)
-    experiment, plan, resources = plan_experiment(preset, overrides)
+    experiment, plan, resources = plan_of(preset, overrides)
     with opened(bucket, 0.0) as layout:
         take(layout, load_experiment(preset, overrides), plan)
         describe(layout, experiment, plan, resources)

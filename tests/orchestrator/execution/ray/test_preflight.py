@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from ray.cluster_utils import Cluster
 
-from orchestrator.commands.run import plan_experiment
 from orchestrator.execution.ray.preflight import check_nodes
 from orchestrator.planning.plan import PlannedTrial
 from tests.helpers.command import Command, small_grid
 from tests.helpers.object_store import NewBucket
+from tests.helpers.plans import plan_of
 from trainables.errors import DataError, EncoderError, InputError, RunDirectoryError
 from trainables.storage import node_probe
 from trainables.storage.node_probe import ProbeRequest, look
@@ -46,7 +46,7 @@ def trials(tiny_bert: Path, tmp_path: Path) -> list[PlannedTrial]:
         "define.tasks.mine={text: [text], label: label, files: "
         f"{{train: {tmp_path}/train.csv, validation: {tmp_path}/dev.csv}}}}",
     )
-    return list(plan_experiment(preset, overrides)[1].trials)
+    return list(plan_of(preset, overrides)[1].trials)
 
 
 def nodes(*there: Look) -> Any:

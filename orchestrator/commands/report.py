@@ -1,24 +1,17 @@
-"""The Python API: what the command line does, as functions."""
+"""Makes results, tables and report of a run directory from its records: the ``report`` command."""
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from rich.console import Console
 
-from orchestrator.commands.session import MakeExecutor, open_session, preview_resources
-from orchestrator.config.experiment import ExperimentConfig, load_experiment
-from orchestrator.execution.stages import run_stages
-from orchestrator.execution.tracking import publish_report
-from orchestrator.planning.pending import clear_leaves, unfinished
-from orchestrator.planning.plan import Plan, PlannedTrial, make_plan
-from orchestrator.planning.resources import TrialResources
+from orchestrator.planning.plan import PlannedTrial
 from orchestrator.report.render import FORMATS, write_tables
 from orchestrator.report.results import write_results
 from orchestrator.report.table import Table, comparison
-from orchestrator.run_dir.directory import describe, read_plan
+from orchestrator.run_dir.directory import read_plan
 from orchestrator.run_dir.remote import Where, layout_at
 from trainables.errors import RunDirectoryError
 from trainables.results.record import TrialRecord, read_records
@@ -48,74 +41,6 @@ class Outcome:
     trained: int
 
 
-def plan_experiment(
-    preset: str, overrides: list[str]
-) -> tuple[ExperimentConfig, Plan, TrialResources]:
-    """The trials of a preset and what each would get of this machine or of ``ray.address``.
-
-    Raises:
-        InputError: anything that would keep the grid from running.
-    """
-    experiment = load_experiment(preset, overrides)
-    plan = make_plan(experiment)
-    return experiment, plan, preview_resources(experiment, plan, len(plan.trials))
-
-
-def run_experiment(
-    preset: str,
-    overrides: list[str],
-    run_dir: Path | str | None = None,
-    console: Console | None = None,
-    *,
-    local: bool = False,
-    executor: MakeExecutor | None = None,
-) -> Outcome:
-    """Run what is not finished of a grid and compare.
-
-    Args:
-        preset: name or file.
-        overrides: ``key=value``.
-        run_dir: path or URL; None: ``runs/NAME``.
-        console: where it prints; None: standard output.
-        local: whether trials run in this process, without Ray.
-        executor: makes the executor, in place of the two usual ones.
-
-    Raises:
-        InputError: bad input; nothing has been trained.
-        KeyboardInterrupt: interrupted; finished trials are kept.
-    """
-    experiment = load_experiment(preset, overrides)
-    plan = make_plan(experiment)
-    here = local or experiment.ray.address is None
-    if here:
-        # Before Ray starts, which takes seconds.
-        machine = preview_resources(experiment, plan, len(plan.trials), local=local)
-    with open_session(
-        experiment,
-        run_dir or default_run_dir(experiment),
-        console or Console(),
-        plan=plan,
-        local=local,
-        executor=executor,
-    ) as session:
-        layout = session.run_dir
-        waiting = unfinished(layout, plan.longest_first(), session.records)
-        if here:
-            session.check_room(plan, waiting, machine)
-        if waiting or not layout.plan.exists():
-            resources = session.resources(plan)
-            session.executor.check(layout, waiting, plan.glue_dir)
-            session.check_room(plan, waiting, resources)
-            describe(layout, session.config, plan, resources)
-            if waiting:
-                run_stages(waiting, plan, layout, session.executor, resources, session.console)
-        if not experiment.checkpoint.keep:
-            clear_leaves(layout, plan.trials, read_records(layout, {}))
-        outcome = report(layout)
-        publish_report(session.config, layout, session.console)
-        return replace(outcome, trained=len(waiting))
-
-
 def report(run_dir: Where) -> Outcome:
     """Make results and tables anew from a run directory's records alone.
 
@@ -133,13 +58,13 @@ def report(run_dir: Where) -> Outcome:
     write_results(layout, records)
     write_tables(layout, table)
     warnings = published(layout, layout.results, *map(layout.table, FORMATS))
-    known = [records[trial.key] for trial in trials if trial.key in records]
+    ended = [records[trial.key] for trial in trials if trial.key in records]
     return Outcome(
         table=table,
-        failed=tuple(record for record in known if record.status != "finished"),
+        failed=tuple(record for record in ended if record.status != "finished"),
         missing=tuple(_unfinished(layout, trial) for trial in trials if trial.key not in records),
         damaged=tuple(map(str, damaged.values())),
-        warnings=(*_without_predictions(layout, known), *warnings),
+        warnings=(*_without_predictions(layout, ended), *warnings),
         trained=0,
     )
 
@@ -171,8 +96,8 @@ def _without_predictions(layout: RunDir, records: list[TrialRecord]) -> list[str
 
 def _readable(layout: RunDir, predictions: Path) -> bool:
     """Whether a predictions file ends as a whole one does."""
-    if (there := layout.has(predictions)) is not None:
-        return there
+    if (remote := layout.has(predictions)) is not None:
+        return remote
     try:
         pq.read_metadata(predictions)
     except (OSError, pa.ArrowException):
@@ -185,11 +110,6 @@ def _unfinished(layout: RunDir, trial: PlannedTrial) -> str:
     if progress is None:
         return f"{trial.config.title}: not started"
     return f"{trial.config.title}: at epoch {progress['epoch']:.1f} of {progress['epochs']}"
-
-
-def default_run_dir(experiment: ExperimentConfig) -> Path:
-    """``runs/NAME`` in the working directory."""
-    return Path("runs") / experiment.name
 
 
 def shown(path: Path | str) -> str:

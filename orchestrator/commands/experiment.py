@@ -1,0 +1,137 @@
+"""The Python API: ``Experiment`` loads, plans, runs and reports a grid, as the commands do."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from rich.console import Console
+
+from orchestrator.commands.report import Outcome, report
+from orchestrator.commands.session import MakeExecutor, open_session, preview_resources
+from orchestrator.config.experiment import ExperimentConfig, load_experiment
+from orchestrator.execution.stages import run_stages
+from orchestrator.execution.tracking import publish_report
+from orchestrator.planning.pending import clear_leaves, unfinished
+from orchestrator.planning.plan import Plan, make_plan
+from orchestrator.planning.resources import TrialResources
+from orchestrator.run_dir.directory import describe
+from trainables.results.record import read_records
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A grid of trials: arms x models x seeds.
+
+        experiment = Experiment.load("demo", ["seeds=[1,2]"])
+        experiment.plan().trials
+        outcome = experiment.run(local=True)
+        print(outcome.table)
+
+    Attributes:
+        config: the validated configuration.
+    """
+
+    config: ExperimentConfig
+
+    @classmethod
+    def load(cls, preset: str, overrides: Sequence[str] = ()) -> "Experiment":
+        """Load a preset.
+
+        Args:
+            preset: its name, or a .yaml file.
+            overrides: ``key=value``.
+
+        Raises:
+            ConfigError: the first thing that is wrong, naming its key.
+        """
+        return cls(load_experiment(preset, list(overrides)))
+
+    @property
+    def default_run_dir(self) -> Path:
+        """``runs/NAME`` in the working directory."""
+        return Path("runs") / self.config.name
+
+    def plan(self) -> Plan:
+        """All trials; nothing runs.
+
+        Raises:
+            InputError: data, an encoder or a combination of settings that cannot be used.
+        """
+        return self._plan
+
+    @cached_property
+    def _plan(self) -> Plan:
+        return make_plan(self.config)
+
+    def resources(self, *, local: bool = False) -> TrialResources:
+        """What each trial would get of this machine, or of the cluster at ``ray.address``.
+
+        Args:
+            local: whether they would run in this process.
+
+        Raises:
+            ResourceError: no node can run a trial, or the cluster cannot be reached.
+        """
+        plan = self.plan()
+        return preview_resources(self.config, plan, len(plan.trials), local=local)
+
+    def run(
+        self,
+        run_dir: Path | str | None = None,
+        *,
+        local: bool = False,
+        console: Console | None = None,
+        executor: MakeExecutor | None = None,
+    ) -> Outcome:
+        """Run the trials that have not finished and compare the arms.
+
+        Args:
+            run_dir: path or URL; None: ``default_run_dir``.
+            local: whether trials run in this process, without Ray.
+            console: where progress is printed; None: standard output.
+            executor: makes the executor, in place of the two usual ones.
+
+        Raises:
+            InputError: bad input; nothing has been trained.
+            KeyboardInterrupt: interrupted; finished trials are kept.
+        """
+        plan = self.plan()
+        on_this_machine = local or self.config.ray.address is None
+        # Found out before Ray starts, which takes seconds.
+        preview = self.resources(local=local) if on_this_machine else None
+        with open_session(
+            self.config,
+            run_dir or self.default_run_dir,
+            console or Console(),
+            plan=plan,
+            local=local,
+            executor=executor,
+        ) as session:
+            layout = session.run_dir
+            waiting = unfinished(layout, plan.longest_first(), session.records)
+            if preview is not None:
+                session.check_room(plan, waiting, preview)
+            if waiting or not layout.plan.exists():
+                resources = session.resources(plan)
+                session.executor.check(layout, waiting, plan.glue_dir)
+                session.check_room(plan, waiting, resources)
+                describe(layout, session.config, plan, resources)
+                if waiting:
+                    run_stages(waiting, plan, layout, session.executor, resources, session.console)
+            if not self.config.checkpoint.keep:
+                clear_leaves(layout, plan.trials, read_records(layout, {}))
+            outcome = report(layout)
+            publish_report(session.config, layout, session.console)
+            return replace(outcome, trained=len(waiting))
+
+    def report(self, run_dir: Path | str | None = None) -> Outcome:
+        """Make the tables of a run directory again from its records.
+
+        Args:
+            run_dir: path or URL; None: ``default_run_dir``.
+
+        Raises:
+            RunDirectoryError: there is no plan, or it is damaged.
+        """
+        return report(run_dir or self.default_run_dir)
