@@ -18,7 +18,7 @@ from orchestrator.monitor.screen import SILENT_SECONDS
 from orchestrator.monitor.state import GridProgress
 from orchestrator.run_dir.lock import BEAT_SECONDS, LOCK, STALE_SECONDS, read_lock
 from orchestrator.run_dir.lock_owner import COMMAND, LockOwner
-from orchestrator.search.ledger_reader import ObservedSearch
+from orchestrator.search.ledger_reader import SearchReader
 from orchestrator.text import plain
 from search_spaces.yaml_files import read_yaml
 from trainables.errors import ConfigError, RunDirectoryError
@@ -95,7 +95,7 @@ class Watch:
         self.root = root
         self.now = StorageClock()
         self.runner = Runner(root, self.now)
-        self._search: ObservedSearch | None = None
+        self._search: SearchReader | None = None
         self._planned = RunReader(RunDir(root))
 
     def look(self, view: LiveView) -> None:
@@ -108,7 +108,7 @@ class Watch:
         layout.config.stat()
         folder = RunDir(self.root / "search")
         if self._search is None and folder.search.exists():
-            self._search = ObservedSearch(folder)
+            self._search = SearchReader(folder)
         for observed in self._folders:
             observed.look(view)
             self.now.seen(observed.newest)

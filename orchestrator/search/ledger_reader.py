@@ -1,32 +1,40 @@
-"""What the files of a search's folder say about its trials."""
+"""Follows the files of a search's folder for ``watch``."""
 
 from typing import Any
 
+from orchestrator.config.search import TuneConfig
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.monitor.run_reader import RunReader
 from orchestrator.monitor.state import Expected
-from orchestrator.search.ledger import Event, ScoreReported, SegmentStarted, read_event
+from orchestrator.search.ledger import (
+    Event,
+    ScoreReported,
+    SegmentStarted,
+    TrialEnded,
+    TrialSuggested,
+    read_event,
+)
 from trainables.results.record import read_sealed
 from trainables.results.status import TrialStatus
 from trainables.storage.run_dir import RunDir
 
-Place = tuple[str, int, int]
-"""Group, number of the trial in it and, of a population, number of the part of training."""
+Slot = tuple[str, int, int]
+"""Group, number of the trial in it, and number of the part of its training."""
 
 
-class ObservedSearch(RunReader):
-    """The trials of a search: those that were proposed, and placeholders for those to come."""
+class SearchReader(RunReader):
+    """The trials of a search: those that were suggested, and placeholders for those to come."""
 
     def __init__(self, layout: RunDir) -> None:
         super().__init__(layout)
         self._groups: dict[str, dict[str, Any]] = {}
         self._parts = 1
         self._read = self._lines = 0
-        self._placeholders: dict[Place, str] = {}
-        self._places: dict[str, Place] = {}
+        self._placeholders: dict[Slot, str] = {}
+        self._slots: dict[str, Slot] = {}
 
     def end(self, view: LiveView) -> None:
-        """The search is over: no more trials will be proposed."""
+        """The search is over: no more trials will be suggested."""
         view.expect([], self._placeholders.values())
         self.keys -= set(self._placeholders.values())
         self._placeholders = {}
@@ -46,34 +54,32 @@ class ObservedSearch(RunReader):
             self._follow_ledger(view)
 
     def _describe(self, content: dict[str, Any], view: LiveView) -> None:
-        tune = content["tune"]
+        tune = TuneConfig.model_validate(content["tune"])
         self._groups = {str(group["name"]): group for group in content["groups"]}
-        self._parts = int(tune["generations"]) if tune["scheduler"] == "pbt" else 1
-        numbers = [(name, n) for n in range(int(tune["trials"])) for name in self._groups]
-        if tune["max_trials"] is not None:
-            numbers = numbers[: int(tune["max_trials"])]
+        self._parts = tune.parts
+        trials = [(name, number) for number in range(tune.trials) for name in self._groups]
         expected = []
-        for name, number in numbers:
+        for name, number in trials[: tune.max_trials]:
             for part in range(self._parts):
-                place = name, number, part
-                if place not in self._placeholders and place not in self._places.values():
-                    key = self._placeholders[place] = f"{name}#{number}/{part}"
+                slot = name, number, part
+                if slot not in self._placeholders and slot not in self._slots.values():
+                    key = self._placeholders[slot] = f"{name}#{number}/{part}"
                     examples = int(self._groups[name]["budget"]) // self._parts
-                    expected.append(self._expected(key, place, examples, 0))
+                    expected.append(self._expected(key, slot, examples, 0))
         self._expect(view, expected, [])
 
-    def _expected(self, key: str, place: Place, examples: int, before: int) -> Expected:
-        name, number, part = place
+    def _expected(self, key: str, slot: Slot, examples: int, before: int) -> Expected:
+        name, number, part = slot
         title = f"{name} #{number}" + (f", part {part + 1}" if self._parts > 1 else "")
         model = str(self._groups[name]["model"])
         return Expected(key, title, model, max(1, examples), before, name)
 
-    def _expect(self, view: LiveView, expected: list[Expected], instead: list[str]) -> None:
-        view.expect(expected, instead)
-        self.keys = (self.keys - set(instead)) | {one.key for one in expected}
+    def _expect(self, view: LiveView, expected: list[Expected], instead_of: list[str]) -> None:
+        view.expect(expected, instead_of)
+        self.keys = (self.keys - set(instead_of)) | {trial.key for trial in expected}
 
     def _follow_ledger(self, view: LiveView) -> None:
-        """Take the lines that are new; one that is not whole yet is read the next time."""
+        """Take the new lines; a last line that is not whole yet is read the next time."""
         path = self.layout.ledger
         try:
             with path.open("rb") as file:
@@ -89,18 +95,20 @@ class ObservedSearch(RunReader):
             self.damaged[path] = f"line {self._lines + 1} cannot be read"
 
     def _take(self, event: Event, view: LiveView) -> None:
-        if isinstance(event, ScoreReported):
-            if event.decision == "stop":
-                told = f"{event.score:.3f} at {event.examples:,}"
-                view.finish(event.key, TrialStatus.STOPPED, told)
-            return
-        part, number = 0, event.number if not isinstance(event, SegmentStarted) else event.member
-        before = 0
+        match event:
+            case ScoreReported():
+                if event.decision == "stop":
+                    reason = f"{event.score:.3f} at {event.examples:,}"
+                    view.finish(event.key, TrialStatus.STOPPED, reason)
+                return
+            case TrialEnded():
+                return  # Its record tells more.
+            case SegmentStarted():
+                slot = event.group, event.member, event.generation
+            case TrialSuggested():
+                slot = event.group, event.number, 0
         examples = event.examples // self._parts
-        if isinstance(event, SegmentStarted):
-            part, before = event.generation, event.generation * examples
-        place = event.group, number, part
-        self._places[event.key] = place
-        instead = self._placeholders.pop(place, None)
-        known = self._expected(event.key, place, examples, before)
-        self._expect(view, [known], [instead] if instead else [])
+        self._slots[event.key] = slot
+        placeholder = self._placeholders.pop(slot, None)
+        expected = self._expected(event.key, slot, examples, slot[2] * examples)
+        self._expect(view, [expected], [placeholder] if placeholder else [])
