@@ -1,5 +1,7 @@
 """Fixtures of the orchestrator's tests."""
 
+from pathlib import Path
+
 import pytest
 
 from orchestrator.report.tuning import report

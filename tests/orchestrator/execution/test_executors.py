@@ -161,7 +161,7 @@ def run_here(
             view,
             resources=TrialResources(1, 0.0, at_once),
             glue_dir=None,
-            leaves={},
+            artifacts={},
             scheduler=scheduler,
         )
     return layout

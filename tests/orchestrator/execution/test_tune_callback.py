@@ -46,7 +46,7 @@ class Follower:
         # As Tune writes it: all the attempts in one file.
         with path.open("a") as file:
             file.write(f"Failure # 1 (occurred at 2026-01-01_00-00-00)\n{error}\n")
-        return SimpleNamespace(config={"cell": {"key": KEY}}, error_file=str(path))
+        return SimpleNamespace(config={"trial_spec": {"key": KEY}}, error_file=str(path))
 
     def said(self) -> str:
         return self.file.getvalue()
@@ -108,7 +108,7 @@ def test_a_damaged_count_of_kills_does_no_harm(content: bytes, follower: Followe
 
 def test_what_does_not_go_as_planned_is_said_once(follower: Follower) -> None:
     one = SimpleNamespace(
-        config={"cell": {"key": KEY}}, run_metadata=SimpleNamespace(num_failures=0)
+        config={"trial_spec": {"key": KEY}}, run_metadata=SimpleNamespace(num_failures=0)
     )
     for note in ("", "waiting for storage: gone", "waiting for storage: gone", ""):
         follower.follow.on_trial_result(0, [], one, {"note": note, "loss": None})
@@ -117,7 +117,7 @@ def test_what_does_not_go_as_planned_is_said_once(follower: Follower) -> None:
 
 def test_a_trials_own_clock_may_jump(follower: Follower) -> None:
     one = SimpleNamespace(
-        config={"cell": {"key": KEY}}, run_metadata=SimpleNamespace(num_failures=0)
+        config={"trial_spec": {"key": KEY}}, run_metadata=SimpleNamespace(num_failures=0)
     )
     said = {"epoch": 1.0, "epochs": 2, "loss": 0.5, "headline": None, "examples_per_second": 9.0}
     for examples, at in ((10, 2e9), (20, 1.0), (30, 3e9)):
