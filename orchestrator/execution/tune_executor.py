@@ -141,7 +141,7 @@ class TuneExecutor:
                     search_alg=TrialQueue(next_config),
                     num_samples=2**31,
                     reuse_actors=reuses_processes(self._experiment.ray),
-                    scheduler=SchedulerAdapter(scheduler, started),
+                    scheduler=SchedulerAdapter(scheduler, started, callback.defer),
                     max_concurrent_trials=resources.slots,
                     trial_name_creator=key_of,
                     trial_dirname_creator=key_of,
@@ -159,6 +159,7 @@ class TuneExecutor:
             )
             with signals(callback.stop):
                 tuner.fit()
+        callback.raise_deferred()
         callback.write_pending_records()
 
     def _specs(
@@ -221,6 +222,7 @@ class TuneCallback(tune.Callback):
         self._scheduler = scheduler or TrialScheduler()
         self._checkpoint_at_failure: dict[str, str | None] = {}
         self._unwritten: list[TrialRecord] = []
+        self._deferred: Exception | None = None
         self._last_attempt = 0.0
         self._evaluating: dict[str, float] = {}
         self._last_check = time.monotonic()
@@ -232,6 +234,7 @@ class TuneCallback(tune.Callback):
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """See ``tune.Callback``; called several times a second."""
         self.stop.check()
+        self.raise_deferred()
         if self._unwritten and time.monotonic() - self._last_attempt >= RETRY_SECONDS:
             self._try_to_write()
         if time.monotonic() - self._last_check >= QUIET_SECONDS / 2:
@@ -312,8 +315,20 @@ class TuneCallback(tune.Callback):
         self._complete(key_of(trial))
 
     def _complete(self, key: str) -> None:
-        self._layout.fetch(self._layout.record(key))
-        self._scheduler.on_trial_complete(self._trials[key])
+        try:
+            self._layout.fetch(self._layout.record(key))
+            self._scheduler.on_trial_complete(self._trials[key])
+        except Exception as error:
+            self.defer(error)
+
+    def defer(self, error: Exception) -> None:
+        """Keep an error that ends the run; raised now, Tune would take it for a trial's."""
+        self._deferred = self._deferred or error
+
+    def raise_deferred(self) -> None:
+        """Raise the error that ``defer`` has kept, if there is one."""
+        if self._deferred is not None:
+            raise self._deferred
 
     def _newest(self, key: str) -> str | None:
         """Name of a trial's newest checkpoint; None if it has none."""

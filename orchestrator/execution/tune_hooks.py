@@ -77,12 +77,19 @@ class SchedulerAdapter(FIFOScheduler):
     Args:
         scheduler: decides.
         trials: key -> every trial that has started.
+        on_error: gets an error of the scheduler, which Tune would take for the trial's.
     """
 
-    def __init__(self, scheduler: TrialScheduler, trials: Mapping[str, PlannedTrial]) -> None:
+    def __init__(
+        self,
+        scheduler: TrialScheduler,
+        trials: Mapping[str, PlannedTrial],
+        on_error: Callable[[Exception], None],
+    ) -> None:
         super().__init__()
         self._scheduler = scheduler
         self._trials = trials
+        self._on_error = on_error
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles it and reads nothing of it.
@@ -95,7 +102,11 @@ class SchedulerAdapter(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """See Tune's ``TrialScheduler``."""
-        decision = self._scheduler.on_trial_result(self._planned(trial), result)
+        try:
+            decision = self._scheduler.on_trial_result(self._planned(trial), result)
+        except Exception as error:
+            self._on_error(error)
+            return self.CONTINUE
         return self.STOP if decision == "stop" else self.CONTINUE
 
     def _planned(self, trial: Any) -> PlannedTrial:

@@ -11,6 +11,7 @@ import pytest
 import ray.exceptions
 from rich.console import Console
 
+from orchestrator.execution.executor import TrialScheduler
 from orchestrator.execution.tune_executor import TuneCallback
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.monitor.state import Expected, GridProgress
@@ -164,3 +165,17 @@ def test_a_long_evaluation_is_heard_from_the_trials_file(
             path.write_text(content)
         follower.follow.on_step_begin(0, [])
         assert trial[KEY].last is last
+
+
+def test_an_error_of_the_scheduler_ends_the_run_and_is_not_the_trials(follower: Follower) -> None:
+    class Failing(TrialScheduler):
+        def on_trial_complete(self, trial: PlannedTrial) -> None:
+            raise OSError("the ledger cannot be written")
+
+    callback = TuneCallback(
+        follower.view, {KEY: PlannedTrial(PLANNED.config, 1, 1.0)}, follower.layout, Failing()
+    )
+    callback.on_step_begin(0, [])
+    callback.on_trial_complete(0, [], SimpleNamespace(config={"trial_spec": {"key": KEY}}))
+    with pytest.raises(OSError, match="the ledger cannot be written"):
+        callback.on_step_begin(1, [])

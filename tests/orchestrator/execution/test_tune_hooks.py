@@ -35,5 +35,6 @@ def test_a_trial_is_started_in_the_class_that_its_specification_names() -> None:
     planned = PlannedTrial(records.trial().config, 1, 1.0)
     spec = {"key": planned.key, "process": "SharedEncoderTrial"}
     trial = SimpleNamespace(trainable_name="T", config={"trial_spec": spec})
-    SchedulerAdapter(TrialScheduler(), {planned.key: planned}).on_trial_add(None, trial)
+    adapter = SchedulerAdapter(TrialScheduler(), {planned.key: planned}, pytest.fail)
+    adapter.on_trial_add(None, trial)
     assert trial.trainable_name == "SharedEncoderTrial"
