@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev install-trackers run plan report test soak check format clean
+.PHONY: help install install-dev install-trackers run plan report test soak check docs format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -32,7 +32,7 @@ install: $(VENV)/.installed ## make the virtual environment with all that the ma
 
 install-dev: $(VENV)/.installed-dev ## add the developer tools (tests, format, lint, types, import contract)
 
-install-trackers: $(VENV)/.installed-trackers ## add TensorBoard and MLflow, for tracking=[tensorboard,mlflow]
+install-trackers: $(VENV)/.installed-trackers ## add TensorBoard and MLflow, for tracking.trackers=[tensorboard,mlflow]
 
 run: install ## run the demo: 20 trials, then the comparison table (ARGS="key=value ..." overrides)
 	$(BIN)/python -m orchestrator run demo $(ARGS)
@@ -57,9 +57,13 @@ check: install-dev install-trackers ## check format, lint, types and the import 
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
+docs: install-dev ## write the generated pages anew and build the documentation's site in build/site
+	$(BIN)/python -m tools.generate_docs
+	$(BIN)/zensical build --clean --strict
+
 format: install-dev ## format the code and fix what lint can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean: ## remove the virtual environment and caches (run directories stay)
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build .cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -8,7 +8,11 @@ import torch
 
 PROJECT = Path(__file__).resolve().parents[1]
 
-pytest_plugins = ["tests.helpers.fuzz_totals", "tests.helpers.object_store"]
+pytest_plugins = [
+    "tests.helpers.command",
+    "tests.helpers.fuzz_totals",
+    "tests.helpers.object_store",
+]
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Two workers that each take all cores would be slower than one.

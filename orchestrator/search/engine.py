@@ -187,7 +187,7 @@ def _open(plan: SearchPlan, run_dir: RunDir, records: Mapping[str, TrialRecord])
     """The study in a folder, begun or gone on with; its description and ledger are written."""
     ledger = Ledger(
         run_dir.ledger,
-        plan.experiment.checkpoint.patience,
+        plan.experiment.checkpoint.storage_timeout,
         lambda: run_dir.publish(run_dir.ledger, wait=False),
     )
     ledger.mend()

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from orchestrator.config.search import TuneConfig, TunedExperimentConfig
+from orchestrator.monitor.forecast import SearchedGroup, SearchForecast, Slot
+from orchestrator.monitor.live_view import LiveView
 from orchestrator.search.best_trial import Incumbent, best_index
 from orchestrator.search.ledger import (
     Event,
@@ -26,7 +28,13 @@ from search_spaces.searchers import Observation, importances
 from search_spaces.space import Space
 from trainables.config.base import Settings
 from trainables.errors import ConfigError, RunDirectoryError
-from trainables.results.record import TrialRecord, mean_loss, measured, read_sealed, write_sealed
+from trainables.results.record import (
+    TrialRecord,
+    mean_loss,
+    measured,
+    read_checksummed,
+    write_checksummed,
+)
 from trainables.results.status import TrialStatus
 from trainables.storage.run_dir import RunDir
 
@@ -158,6 +166,10 @@ class Study:
     def trial_keys(self) -> Iterable[str]:
         """Keys of the trials that the search has decided to train, in that order."""
         return self.suggested.keys()
+
+    def slots(self) -> list[Slot]:
+        """Group, number and part of the trials that the search has decided to train."""
+        return [(event.group, event.number, 0) for event in self.suggested.values()]
 
     def group_of(self, key: str) -> Group:
         """The group of a trial that was suggested."""
@@ -295,6 +307,15 @@ class Study:
         )
 
 
+def forecast_of(study: Study, view: LiveView) -> SearchForecast:
+    """Show the trials of a search that are still to come in a live view."""
+    tune = study.description.tune
+    groups = [SearchedGroup(g.name, g.model, g.budget) for g in study.groups.values()]
+    forecast = SearchForecast(view)
+    forecast.describe(groups, tune.trials, tune.max_trials, tune.parts, study.slots())
+    return forecast
+
+
 def end_of(record: TrialRecord) -> TrialEnded:
     """What the ledger says of a trial's end."""
     if record.status != "finished":
@@ -322,7 +343,7 @@ def describe_search(
 ) -> Description:
     """Write the description of a search, atomically."""
     description = Description(space=experiment.space, tune=experiment.tune, groups=tuple(groups))
-    write_sealed(run_dir.search, description.model_dump(mode="json"))
+    write_checksummed(run_dir.search, description.model_dump(mode="json"))
     run_dir.publish(run_dir.search)
     return description
 
@@ -334,7 +355,7 @@ def read_description(run_dir: RunDir) -> Description:
         RunDirectoryError: there is no search, or its description is damaged.
     """
     try:
-        return Description.model_validate_json(json.dumps(read_sealed(run_dir.search)))
+        return Description.model_validate_json(json.dumps(read_checksummed(run_dir.search)))
     # Pydantic's errors are ValueErrors; those of the space are the project's own.
     except (OSError, ValueError, RecursionError, ConfigError) as error:
         raise RunDirectoryError(

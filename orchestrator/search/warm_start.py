@@ -10,7 +10,7 @@ from orchestrator.run_dir.remote import layout_at, search_of
 from orchestrator.search.engine import read_search
 from orchestrator.search.summary import GroupSummary
 from trainables.errors import ConfigError, RunDirectoryError
-from trainables.results.record import read_sealed, write_sealed
+from trainables.results.record import read_checksummed, write_checksummed
 from trainables.storage.run_dir import RunDir
 
 WarmStart = dict[str, GroupSummary]
@@ -48,7 +48,7 @@ def warm_start_of(search_dir: RunDir, run_dir: str | None) -> WarmStart:
     if run_dir is None or not search_dir.earlier.exists():
         return read_warm_start(run_dir)
     try:
-        return _WARM_START.validate_python(read_sealed(search_dir.earlier)["groups"])
+        return _WARM_START.validate_python(read_checksummed(search_dir.earlier)["groups"])
     except (OSError, ValueError, KeyError, RecursionError) as error:
         raise RunDirectoryError(
             f"{search_dir.earlier}: damaged; delete it to start from {run_dir} as it is now, or "
@@ -60,5 +60,5 @@ def keep_warm_start(search_dir: RunDir, warm_start: WarmStart) -> None:
     """Write down what the search in ``search_dir`` starts from, unless that was done before."""
     if warm_start and not search_dir.earlier.exists():
         groups = _WARM_START.dump_python(warm_start, mode="json")
-        write_sealed(search_dir.earlier, {"groups": groups})
+        write_checksummed(search_dir.earlier, {"groups": groups})
         search_dir.publish(search_dir.earlier)

@@ -49,6 +49,14 @@ class Command:
         return Ended(code, captured.out, captured.err)
 
 
+@pytest.fixture
+def command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, tmp_path: Path
+) -> Command:
+    """The command line with ``tmp_path`` as working directory and token cache."""
+    return Command(monkeypatch, capsys, tmp_path)
+
+
 def tiny(folder: Path) -> str:
     """The override that defines the model ``tiny``; its encoder has 64 positions."""
     return f"define.models.tiny={{encoder: {folder}, max_length: 64}}"

@@ -1,7 +1,7 @@
 """The project's metrics as a metric of the ``evaluate`` library.
 
 Importing this module imports ``evaluate`` and ``datasets``, which is slow: what only needs the
-numbers imports ``trainables.training.metrics``.
+numbers imports ``trainables.results.metrics``.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ Args:
     classes: number of classes; without it, the largest that occurs plus one, and at least 2.
 
 Returns:
-    accuracy, f1 and matthews, as fractions (see trainables.training.metrics.scores), and
+    accuracy, f1 and matthews, as fractions (see trainables.results.metrics.scores), and
     confusion, the counts that they follow from, with a column more than rows where another
     task's class was predicted.
 """

@@ -14,7 +14,7 @@ from rich.console import Console
 from orchestrator.config.search import TuneConfig
 from orchestrator.execution.executor import Decision, Executor, TrialScheduler, each
 from orchestrator.monitor.live_view import LiveView
-from orchestrator.monitor.state import Expected, GridProgress
+from orchestrator.monitor.state import GridProgress
 from orchestrator.planning.pending import leaves_of
 from orchestrator.planning.plan import PlannedTrial
 from orchestrator.planning.resources import TrialResources
@@ -22,7 +22,7 @@ from orchestrator.search.ledger import SegmentStarted
 from orchestrator.search.pbt.algorithm import changeable, exploit, explore
 from orchestrator.search.pbt.state import Population, in_force
 from orchestrator.search.plan import Group, SearchPlan
-from orchestrator.search.study import Study
+from orchestrator.search.study import Study, forecast_of
 from orchestrator.search.suggest import Suggester
 from orchestrator.search.time_budget import TimeBudget
 from trainables.config.schedules import SettingChange
@@ -39,14 +39,10 @@ class PendingSegment:
     Attributes:
         segment: the decision to train it.
         trial: the trial that trains it.
-        examples: training examples of this segment alone, as expected.
-        before: training examples of the segments before it.
     """
 
     segment: SegmentStarted
     trial: PlannedTrial
-    examples: int
-    before: int
 
 
 class PbtDriver:
@@ -108,9 +104,12 @@ class PbtDriver:
             self._study.description.tune, len(self._study.groups), resources.slots
         )
         with LiveView(GridProgress([], resources.slots), console) as view:
-            forecast = SegmentForecast(self._study, view)
+            forecast = forecast_of(self._study, view)
             for pending in self.rounds(groups):
-                forecast.expect(pending)
+                for segment in (p.segment for p in pending):
+                    slot = segment.group, segment.member, segment.generation
+                    forecast.add(segment.key, slot, segment.examples)
+                forecast.rescale()
                 executor.run(
                     self._next_trial(pending),
                     self._run_dir,
@@ -192,16 +191,11 @@ class PbtDriver:
         for group in groups:
             for segment in self._study.segments(group.name, generation):
                 if segment.key not in pending and self._is_pending(segment):
-                    pending[segment.key] = self._as_pending(segment, group)
+                    trial = self._plan.trial(
+                        group, segment.settings, segment.changes, segment.generation
+                    )
+                    pending[segment.key] = PendingSegment(segment, trial)
         return list(pending.values())
-
-    def _as_pending(self, segment: SegmentStarted, group: Group) -> PendingSegment:
-        trial = self._plan.trial(group, segment.settings, segment.changes, segment.generation)
-        record = None if segment.parent is None else self._study.records.get(segment.parent)
-        before = 0 if record is None else record.examples
-        return PendingSegment(
-            segment, trial, max(1, segment.examples // self._study.generations), before
-        )
 
     def decisions(self, group: Group, generation: int) -> list[SegmentStarted]:
         """Who goes on from whom, for the members that have not been decided on yet.
@@ -271,46 +265,6 @@ class SegmentScheduler(TrialScheduler):
     def on_trial_complete(self, trial: PlannedTrial) -> None:
         """See ``TrialScheduler``."""
         self._driver.ended(trial.key)
-
-
-class SegmentForecast:
-    """Segments that are still to be trained, as the live view counts them."""
-
-    def __init__(self, study: Population, view: LiveView) -> None:
-        self._study = study
-        self._view = view
-        self._placeholders: dict[tuple[str, int, int], Expected] = {}
-
-    def expect(self, pending: list[PendingSegment]) -> None:
-        """These come next, in place of their placeholders; later segments are still to come."""
-        if not self._placeholders:
-            self._expect_all()
-        expected = []
-        for segment, group in ((p, self._study.groups[p.segment.group]) for p in pending):
-            part = segment.segment
-            title = f"{part.group} #{part.member}, part {part.generation + 1}"
-            expected.append(
-                Expected(part.key, title, group.model, segment.examples, segment.before, group.name)
-            )
-        current = {(p.segment.group, p.segment.generation) for p in pending}
-        replaced = [place for place in self._placeholders if (place[0], place[2]) in current]
-        self._view.expect(expected, [self._placeholders.pop(place).key for place in replaced])
-
-    def clear(self) -> None:
-        """No more segments will be trained."""
-        self._view.expect([], [expected.key for expected in self._placeholders.values()])
-        self._placeholders = {}
-
-    def _expect_all(self) -> None:
-        parts = self._study.generations
-        for event in self._study.suggested.values():
-            group, last = self._study.groups[event.group], self._study.line(event)[-1]
-            for generation in range(last.generation + 1, parts):
-                key = f"{event.key}/{generation}"
-                examples = max(1, event.examples // parts)
-                expected = Expected(key, group.name, group.model, examples, group=group.name)
-                self._placeholders[event.group, event.number, generation] = expected
-        self._view.expect(self._placeholders.values())
 
 
 def groups_at_once(tune: TuneConfig, groups: int, slots: int) -> int:

@@ -19,7 +19,7 @@ import pytest
 SHA = "0123456789abcdef0123456789abcdef01234567"
 LOCATE = """
 import sys
-from trainables.config import ModelConfig
+from trainables.config.trial import ModelConfig
 from trainables.errors import EncoderError
 from trainables.models.source import (locate)
 for text in sys.argv[1:]:
@@ -31,7 +31,7 @@ for text in sys.argv[1:]:
 """The first step of a check, which needs no torch and so starts sooner."""
 CHECK = """
 import sys
-from trainables.config import ModelConfig
+from trainables.config.trial import ModelConfig
 from trainables.errors import EncoderError
 from trainables.models.encoder import check_encoder, load_encoder, load_tokenizer
 for text in sys.argv[1:]:
@@ -69,72 +69,82 @@ def black_hole() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
+class MiniHub(ThreadingHTTPServer):
+    """An imitated Hub with the repositories ``tiny/NAME``; ``asked`` lists the requests."""
+
+    def __init__(self, models: dict[str, Path]) -> None:
+        super().__init__(("127.0.0.1", 0), MiniHubHandler)
+        self.models = models
+        self.asked: list[str] = []
+
+
+class MiniHubHandler(BaseHTTPRequestHandler):
+    server: MiniHub
+
+    def do_GET(self) -> None:
+        self.server.asked.append(f"{self.command} {self.path}")
+        path = self.path.split("?")[0]
+        match = re.match(r"(?:/api/models)?/tiny/([\w-]+)(?:/(\w+)/(\w+)(?:/(.+))?)?$", path)
+        name, kind, revision, file = match.groups() if match else (None,) * 4
+        if name not in self.server.models:
+            self.answer(404, b"{}", {"X-Error-Code": "RepoNotFound"})
+        elif revision not in (None, "main", SHA):
+            self.answer(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
+        elif kind == "resolve":
+            self.file(self.server.models[name] / str(file))
+        else:
+            self.describe(name, tree=kind == "tree")
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def describe(self, name: str, *, tree: bool) -> None:
+        files = sorted(self.server.models[name].iterdir())
+        if tree:
+            content = [
+                {"type": "file", "path": f.name, "size": f.stat().st_size, "oid": etag(f)}
+                for f in files
+            ]
+        else:
+            siblings = [{"rfilename": f.name} for f in files]
+            content = {"id": f"tiny/{name}", "sha": SHA, "siblings": siblings}
+        self.answer(200, json.dumps(content).encode(), {})
+
+    def file(self, path: Path) -> None:
+        if not path.is_file():
+            self.answer(404, b"", {"X-Error-Code": "EntryNotFound"})
+            return
+        content = path.read_bytes()
+        headers = {"ETag": f'"{etag(path)}"', "X-Repo-Commit": SHA}
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range") or "")
+        if wanted:
+            content = content[int(wanted[1]) : int(wanted[2]) + 1]
+        self.answer(206 if wanted else 200, content, headers)
+
+    def answer(self, status: int, content: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(content))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(content)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Say nothing."""
+
+
+def etag(path: Path) -> str:
+    return hashlib.sha1(path.read_bytes()).hexdigest()
+
+
 @pytest.fixture
 def hub(tiny_models: dict[str, Path]) -> Iterator[tuple[str, list[str]]]:
     """Address of an imitated Hub with the repositories of ``tiny_models``, and what was asked."""
-    asked: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(f"{self.command} {self.path}")
-            path = self.path.split("?")[0]
-            match = re.match(r"(?:/api/models)?/tiny/([\w-]+)(?:/(\w+)/(\w+)(?:/(.+))?)?$", path)
-            name, kind, revision, file = match.groups() if match else (None,) * 4
-            if name not in tiny_models:
-                self.answer(404, b"{}", {"X-Error-Code": "RepoNotFound"})
-            elif revision not in (None, "main", SHA):
-                self.answer(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
-            elif kind == "resolve":
-                self.file(tiny_models[name] / str(file))
-            else:
-                self.describe(name, tree=kind == "tree")
-
-        do_HEAD = do_GET  # noqa: N815
-
-        def describe(self, name: str, *, tree: bool) -> None:
-            files = sorted(tiny_models[name].iterdir())
-            if tree:
-                content = [
-                    {"type": "file", "path": f.name, "size": f.stat().st_size, "oid": etag(f)}
-                    for f in files
-                ]
-            else:
-                siblings = [{"rfilename": f.name} for f in files]
-                content = {"id": f"tiny/{name}", "sha": SHA, "siblings": siblings}
-            self.answer(200, json.dumps(content).encode(), {})
-
-        def file(self, path: Path) -> None:
-            if not path.is_file():
-                self.answer(404, b"", {"X-Error-Code": "EntryNotFound"})
-                return
-            content = path.read_bytes()
-            headers = {"ETag": f'"{etag(path)}"', "X-Repo-Commit": SHA}
-            wanted = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range") or "")
-            if wanted:
-                content = content[int(wanted[1]) : int(wanted[2]) + 1]
-            self.answer(206 if wanted else 200, content, headers)
-
-        def answer(self, status: int, content: bytes, headers: dict[str, str]) -> None:
-            self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(content))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(content)
-
-        def log_message(self, format: str, *arguments: object) -> None:
-            """Say nothing."""
-
-    def etag(path: Path) -> str:
-        return hashlib.sha1(path.read_bytes()).hexdigest()
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", asked
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with MiniHub(tiny_models) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", server.asked
+        server.shutdown()
+        thread.join()
 
 
 def test_switched_off_hub_is_one_quick_line(tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ def test_evaluate_metric_needs_no_network_and_leaves_no_file(tmp_path: Path) -> 
 import socket
 def refuse(*arguments): raise AssertionError("a connection was opened")
 socket.socket.connect = socket.getaddrinfo = refuse
-from trainables.training.evaluate_metric import Classification
+from trainables.results.evaluate_metric import Classification
 print(Classification().compute(predictions=[0, 1, 1], references=[0, 1, 0])["accuracy"])
 """
     environment = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -175,7 +175,7 @@ print(Classification().compute(predictions=[0, 1, 1], references=[0, 1, 0])["acc
 
 def test_scores_are_imported_without_torch() -> None:
     script = (
-        "import sys, trainables.training.metrics; "
+        "import sys, trainables.results.metrics; "
         "print({'torch', 'datasets', 'evaluate', 'transformers'} & set(sys.modules))"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -16,7 +16,7 @@ from trainables.config.trial import TrialConfig
 from trainables.results.record import read_record
 from trainables.storage.run_dir import RunDir
 from trainables.training import device
-from trainables.training.gpu_memory import CONTEXT, footprint
+from trainables.training.gpu_memory import CONTEXT, estimate_gpu_memory
 from trainables.training.memory import release_memory
 
 pytestmark = [
@@ -57,7 +57,7 @@ def test_no_more_is_allocated_than_is_counted(
     before = torch.cuda.memory_allocated()
     finished(config, tmp_path, device="cuda")
     taken = torch.cuda.max_memory_allocated() - before
-    counted = footprint(config, dict.fromkeys(config.tasks, 2))
+    counted = estimate_gpu_memory(config, dict.fromkeys(config.tasks, 2))
     assert taken <= counted.total - CONTEXT
 
 
@@ -65,8 +65,8 @@ def test_two_trials_share_a_gpu(encoder: Path, tmp_path: Path) -> None:
     """At once, in two processes; each gives the numbers that it gives alone."""
     configs = [config_of(encoder, batch_size=size) for size in (8, 16)]
     program = (
-        "import sys; from trainables.config import Runtime, TrialConfig; "
-        "from trainables.trial import run_trial; "
+        "import sys; from trainables.config.trial import Runtime, TrialConfig; "
+        "from trainables.trial.trial import run_trial; "
         "run_trial(TrialConfig.model_validate_json(sys.argv[1]), "
         "Runtime.model_validate_json(sys.argv[2]))"
     )
@@ -92,7 +92,7 @@ def test_a_batch_that_does_not_fit_is_halved(
     # The share is then of what the allocator gives alone.
     monkeypatch.setattr(device, "CONTEXT", 0)
     config = config_of(encoder, "single_task", precision="fp32", batch_size=32)
-    counted = footprint(config, dict.fromkeys(config.tasks, 2))
+    counted = estimate_gpu_memory(config, dict.fromkeys(config.tasks, 2))
     total = torch.cuda.get_device_properties(0).total_memory
     # Room for weights, states and about half of a batch's activations.
     room = counted.weights + counted.states + counted.training // 2
