@@ -10,10 +10,10 @@ from orchestrator.search.ledger import (
     Event,
     ScoreReported,
     SegmentStarted,
+    TrialEnded,
     TrialSuggested,
     read_event,
 )
-from trainables.config.base import used_settings
 from trainables.results.record import read_checksummed
 from trainables.results.status import TrialStatus
 from trainables.storage.run_dir import RunDir
@@ -51,7 +51,7 @@ class SearchReader(RunReader):
             self.keys = self._forecast.keys
 
     def _describe(self, content: dict[str, Any]) -> None:
-        tune = TuneConfig.model_validate(used_settings(TuneConfig, content["tune"]))
+        tune = TuneConfig.model_validate(content["tune"])
         groups = [
             SearchedGroup(str(group["name"]), str(group["model"]), int(group["budget"]))
             for group in content["groups"]
@@ -76,13 +76,15 @@ class SearchReader(RunReader):
             self.damaged[path] = f"line {self._lines + 1} cannot be read"
 
     def _take(self, event: Event, forecast: SearchForecast) -> None:
-        if isinstance(event, ScoreReported):
-            if event.decision == "stop":
-                reason = f"{event.score:.3f} at {event.examples:,}"
-                self.view.finish(event.key, TrialStatus.STOPPED, reason)
-        elif isinstance(event, SegmentStarted):
-            slot = event.group, event.member, event.generation
-            forecast.add(event.key, slot, event.examples)
-        elif isinstance(event, TrialSuggested):
-            # The record of a trial that has ended tells more than its ledger line.
-            forecast.add(event.key, (event.group, event.number, 0), event.examples)
+        match event:
+            case ScoreReported():
+                if event.decision == "stop":
+                    reason = f"{event.score:.3f} at {event.examples:,}"
+                    self.view.finish(event.key, TrialStatus.STOPPED, reason)
+            case SegmentStarted():
+                slot = event.group, event.member, event.generation
+                forecast.add(event.key, slot, event.examples)
+            case TrialSuggested():
+                forecast.add(event.key, (event.group, event.number, 0), event.examples)
+            case TrialEnded():
+                pass  # Its record tells more.

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from orchestrator.config.search import TuneConfig, TunedExperimentConfig
-from orchestrator.monitor.forecast import SearchedGroup
+from orchestrator.monitor.forecast import SearchedGroup, SearchForecast, Slot
+from orchestrator.monitor.live_view import LiveView
 from orchestrator.search.best_trial import Incumbent, best_index
 from orchestrator.search.ledger import (
     Event,
@@ -25,7 +26,7 @@ from orchestrator.search.rungs import reached
 from orchestrator.search.summary import GroupSummary, SearchSummary, TrialSummary
 from search_spaces.searchers import Observation, importances
 from search_spaces.space import Space
-from trainables.config.base import Settings, used_settings
+from trainables.config.base import Settings
 from trainables.errors import ConfigError, RunDirectoryError
 from trainables.results.record import (
     TrialRecord,
@@ -166,9 +167,9 @@ class Study:
         """Keys of the trials that the search has decided to train, in that order."""
         return self.suggested.keys()
 
-    def searched_groups(self) -> list[SearchedGroup]:
-        """The groups as a live view's forecast needs them."""
-        return [SearchedGroup(g.name, g.model, g.budget) for g in self.groups.values()]
+    def slots(self) -> list[Slot]:
+        """Group, number and part of the trials that the search has decided to train."""
+        return [(event.group, event.number, 0) for event in self.suggested.values()]
 
     def group_of(self, key: str) -> Group:
         """The group of a trial that was suggested."""
@@ -306,12 +307,21 @@ class Study:
         )
 
 
+def forecast_of(study: Study, view: LiveView) -> SearchForecast:
+    """Show the trials of a search that are still to come in a live view."""
+    tune = study.description.tune
+    groups = [SearchedGroup(g.name, g.model, g.budget) for g in study.groups.values()]
+    forecast = SearchForecast(view)
+    forecast.describe(groups, tune.trials, tune.max_trials, tune.parts, study.slots())
+    return forecast
+
+
 def end_of(record: TrialRecord) -> TrialEnded:
     """What the ledger says of a trial's end."""
-    if record.status is not TrialStatus.FINISHED:
+    if record.status != "finished":
         return TrialEnded(key=record.key, status=record.status, score=None, loss=None)
     score, loss = final_score(record), final_loss(record)
-    return TrialEnded(key=record.key, status=record.status, score=score, loss=loss)
+    return TrialEnded(key=record.key, status="finished", score=score, loss=loss)
 
 
 def final_score(record: TrialRecord) -> float:
@@ -345,19 +355,9 @@ def read_description(run_dir: RunDir) -> Description:
         RunDirectoryError: there is no search, or its description is damaged.
     """
     try:
-        content = read_checksummed(run_dir.search)
-        content["tune"] = used_settings(TuneConfig, content["tune"])
-        return Description.model_validate_json(json.dumps(content))
+        return Description.model_validate_json(json.dumps(read_checksummed(run_dir.search)))
     # Pydantic's errors are ValueErrors; those of the space are the project's own.
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-        ConfigError,
-    ) as error:
+    except (OSError, ValueError, RecursionError, ConfigError) as error:
         raise RunDirectoryError(
             f"{run_dir.search}: missing or damaged; delete it and run the same command again, "
             "which goes on where the search stood"

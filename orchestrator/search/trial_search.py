@@ -5,14 +5,13 @@ from typing import ClassVar
 from rich.console import Console
 
 from orchestrator.execution.executor import Executor
-from orchestrator.monitor.forecast import SearchForecast
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.monitor.state import GridProgress
 from orchestrator.planning.pending import artifacts_of
 from orchestrator.planning.plan import PlannedTrial
 from orchestrator.planning.resources import TrialResources
 from orchestrator.search.plan import SearchPlan
-from orchestrator.search.study import Study
+from orchestrator.search.study import Study, forecast_of
 from orchestrator.search.suggest import Suggester
 from orchestrator.search.time_budget import TimeBudget
 from trainables.storage.run_dir import RunDir
@@ -61,14 +60,7 @@ class TrialSearch:
         from orchestrator.search.schedulers import SearchScheduler
 
         with LiveView(GridProgress([], resources.slots), console) as view:
-            forecast = SearchForecast(view)
-            tune = self._study.description.tune
-            forecast.describe(
-                self._study.searched_groups(),
-                tune.trials,
-                tune.max_trials,
-                started=[(e.group, e.number, 0) for e in self._study.suggested.values()],
-            )
+            forecast = forecast_of(self._study, view)
 
             def next_trial() -> PlannedTrial | None:
                 suggestion = self._suggester.next()

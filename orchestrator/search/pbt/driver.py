@@ -13,7 +13,6 @@ from rich.console import Console
 
 from orchestrator.config.search import TuneConfig
 from orchestrator.execution.executor import Decision, Executor, TrialScheduler, each
-from orchestrator.monitor.forecast import SearchForecast
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.monitor.state import GridProgress
 from orchestrator.planning.pending import artifacts_of
@@ -23,7 +22,7 @@ from orchestrator.search.ledger import SegmentStarted
 from orchestrator.search.pbt.algorithm import changeable, exploit, explore
 from orchestrator.search.pbt.state import Population, in_force
 from orchestrator.search.plan import Group, SearchPlan
-from orchestrator.search.study import Study
+from orchestrator.search.study import Study, forecast_of
 from orchestrator.search.suggest import Suggester
 from orchestrator.search.time_budget import TimeBudget
 from trainables.config.schedules import SettingChange
@@ -40,14 +39,10 @@ class PendingSegment:
     Attributes:
         segment: the decision to train it.
         trial: the trial that trains it.
-        examples: training examples of this segment alone, as expected.
-        before: training examples of the segments before it.
     """
 
     segment: SegmentStarted
     trial: PlannedTrial
-    examples: int
-    before: int
 
 
 class PbtDriver:
@@ -109,9 +104,12 @@ class PbtDriver:
             self._study.description.tune, len(self._study.groups), resources.slots
         )
         with LiveView(GridProgress([], resources.slots), console) as view:
-            forecast = SearchForecast(view)
+            forecast = forecast_of(self._study, view)
             for pending in self.rounds(groups):
-                self._inform(forecast, pending)
+                for segment in (p.segment for p in pending):
+                    slot = segment.group, segment.member, segment.generation
+                    forecast.add(segment.key, slot, segment.examples)
+                forecast.rescale()
                 executor.run(
                     self._next_trial(pending),
                     self._run_dir,
@@ -122,21 +120,6 @@ class PbtDriver:
                     scheduler=SegmentScheduler(self, self._time_budget),
                 )
             forecast.clear()
-
-    def _inform(self, forecast: SearchForecast, pending: list[PendingSegment]) -> None:
-        """Count the segments that come next, and those that follow them."""
-        study, tune = self._study, self._study.description.tune
-        lines = [study.line(event) for event in study.suggested.values()]
-        forecast.describe(
-            study.searched_groups(),
-            tune.trials,
-            tune.max_trials,
-            study.generations,
-            [(s.group, s.member, s.generation) for line in lines for s in line],
-        )
-        for segment in (item.segment for item in pending):
-            slot = segment.group, segment.member, segment.generation
-            forecast.add(segment.key, slot, segment.examples)
 
     def _next_trial(self, pending: list[PendingSegment]) -> Callable[[], PlannedTrial | None]:
         next_trial = each(segment.trial for segment in pending)
@@ -208,16 +191,11 @@ class PbtDriver:
         for group in groups:
             for segment in self._study.segments(group.name, generation):
                 if segment.key not in pending and self._is_pending(segment):
-                    pending[segment.key] = self._as_pending(segment, group)
+                    trial = self._plan.trial(
+                        group, segment.settings, segment.changes, segment.generation
+                    )
+                    pending[segment.key] = PendingSegment(segment, trial)
         return list(pending.values())
-
-    def _as_pending(self, segment: SegmentStarted, group: Group) -> PendingSegment:
-        trial = self._plan.trial(group, segment.settings, segment.changes, segment.generation)
-        record = None if segment.parent is None else self._study.records.get(segment.parent)
-        before = 0 if record is None else record.examples
-        return PendingSegment(
-            segment, trial, max(1, segment.examples // self._study.generations), before
-        )
 
     def decisions(self, group: Group, generation: int) -> list[SegmentStarted]:
         """Who goes on from whom, for the members that have not been decided on yet.

@@ -7,6 +7,7 @@ each generation; a segment may go on from another member's, and then has that me
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from orchestrator.monitor.forecast import Slot
 from orchestrator.search.best_trial import Incumbent
 from orchestrator.search.ledger import Event, Ledger, SegmentStarted, TrialSuggested
 from orchestrator.search.pbt.algorithm import MemberScore
@@ -60,6 +61,11 @@ class Population(Study):
     def trial_keys(self) -> Iterable[str]:
         """See ``Study``; every segment is a trial."""
         return self._trained_by.keys()
+
+    def slots(self) -> list[Slot]:
+        """See ``Study``."""
+        segments = (segment for line in self._lines.values() for segment in line)
+        return [(segment.group, segment.member, segment.generation) for segment in segments]
 
     @property
     def generations(self) -> int:

@@ -36,6 +36,7 @@ def test_a_trial_is_started_in_the_class_that_its_specification_names() -> None:
     spec = {"key": planned.key, "process": "SharedEncoderTrial"}
     trial = SimpleNamespace(trainable_name="T", config={"trial_spec": spec})
     errors: list[Exception] = []
+    errors: list[Exception] = []
     adapter = SchedulerAdapter(TrialScheduler(), {planned.key: planned}, errors.append)
     adapter.on_trial_add(None, trial)
     assert trial.trainable_name == "SharedEncoderTrial"
