@@ -228,9 +228,11 @@ def train(
     except KeyboardInterrupt:
         echo("interrupted")
         raise typer.Exit(130) from None
-    console.print(f"record {layout.shown(layout.record(record.key))}", markup=False, soft_wrap=True)
+    console.print(
+        f"record {layout.display_path(layout.record(record.key))}", markup=False, soft_wrap=True
+    )
     if single.save_model:
-        model = layout.shown(layout.model(record.key))
+        model = layout.display_path(layout.model(record.key))
         console.print(f"model  {model}", markup=False, soft_wrap=True)
 
 

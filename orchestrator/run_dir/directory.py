@@ -187,7 +187,7 @@ def _set_aside(layout: RunDir, path: Path) -> Path:
         target = layout.damaged / f"{path.stem}.{number}{path.suffix}"
     path.rename(target)
     layout.publish(target)
-    layout.removed(path)
+    layout.publish_removal(path)
     return target
 
 

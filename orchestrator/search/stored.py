@@ -11,7 +11,7 @@ from orchestrator.search.plan import Group
 from orchestrator.search.study import Description, SearchState
 from trainables.config.base import used_settings
 from trainables.errors import ConfigError, RunDirectoryError
-from trainables.results.record import TrialRecord, read_records, read_sealed, write_sealed
+from trainables.results.record import TrialRecord, read_checksummed, read_records, write_checksummed
 from trainables.storage.run_dir import RunDir
 
 
@@ -20,7 +20,7 @@ def describe_search(
 ) -> Description:
     """Write the description of a search, atomically."""
     description = Description(space=experiment.space, tune=experiment.tune, groups=tuple(groups))
-    write_sealed(layout.search, description.model_dump(mode="json"))
+    write_checksummed(layout.search, description.model_dump(mode="json"))
     layout.publish(layout.search)
     return description
 
@@ -38,7 +38,7 @@ def read_search(
         RunDirectoryError: there is no search, or a file of it is damaged.
     """
     try:
-        content = read_sealed(layout.search)
+        content = read_checksummed(layout.search)
         content["tune"] = used_settings(TuneConfig, content["tune"])
         description = Description.model_validate_json(json.dumps(content))
     # Pydantic's errors are values' errors; those of the space are the project's own.

@@ -200,7 +200,7 @@ def test_a_run_directory_is_of_one_command(
     # Nothing of that has harmed it, and it is reported as a search.
     told = command("report", "run")
     assert told.code == 0
-    assert "Incumbent settings" in told.out
+    assert "Chosen settings" in told.out
     assert "single_task" in told.out
 
     plain = tmp_path / "plain"

@@ -69,7 +69,7 @@ def continued(config: TrialConfig, tmp_path_factory: pytest.TempPathFactory) -> 
         if epochs == 2:
             break
     deadline = time.monotonic() + 60
-    while not all(tracker._queue.empty() for tracker in first._tracking._trackers):
+    while not all(tracker._queue.empty() for tracker in first._trackers._trackers):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     # W&B's service ends as it would with the process.
@@ -299,7 +299,7 @@ def test_none_makes_a_run_directory_anew(small: TrialConfig, tmp_path: Path) -> 
         update={"output_dir": f"{tmp_path}/gone"}
     )
     trackers = [registry.track(name, small, gone) for name in NAMES]
-    registry.end(trackers, "failed")
+    registry.finish(trackers, "failed")
     assert all("gone" in tracker.problem for tracker in trackers)
     assert not (tmp_path / "gone").exists()
 
