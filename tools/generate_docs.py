@@ -140,10 +140,8 @@ class Reference:
 
     def _value(self, option: Schema) -> str:
         option = self._resolved(option)
-        if "enum" in option:
-            return ", ".join(f"`{value}`" for value in option["enum"])
-        if "const" in option:
-            return f"`{option['const']}`"
+        if "enum" in option or "const" in option:
+            return ", ".join(f"`{value}`" for value in option.get("enum") or [option["const"]])
         if "anyOf" in option:
             return self._values([self._resolved(inner) for inner in option["anyOf"]])
         kind = option.get("type")
