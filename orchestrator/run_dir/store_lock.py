@@ -16,18 +16,30 @@ from pydantic import ValidationError
 from orchestrator.run_dir.lock import LOCK, FolderLock, Lock
 from orchestrator.run_dir.lock_owner import LockOwner
 from trainables.errors import RunDirectoryError
-from trainables.storage.object_store import Store
+from trainables.storage.object_store import OBJECT_STORES, Store
 from trainables.storage.retry import Backoff
 from trainables.storage.versioned_object import (
     ObjectChangedError,
+    SettledObject,
     StoredObject,
     Version,
     VersionedObject,
-    versioned_object,
 )
 
 CONFLICT_SECONDS, PAUSE_SECONDS = 5.0, 0.2
 """How long a store may say that another write is under way (S3's 409), and the first pause then."""
+
+
+def versioned_object(store: Store, name: str) -> VersionedObject:
+    """The object ``name`` of ``store``, by conditional writes where the store has them."""
+    if store.scheme in OBJECT_STORES:
+        # Imported here for start-up time: only run directories in object stores need it.
+        from trainables.storage.conditional_writes import conditional_object
+
+        conditional = conditional_object(store, name)
+        if conditional is not None:
+            return conditional
+    return SettledObject(store, name)
 
 
 def lock_of(store: Store) -> Lock:

@@ -22,6 +22,7 @@ from trainables.config.base import Settings
 from trainables.config.schedules import SettingChange
 from trainables.errors import RunDirectoryError
 from trainables.results.record import checksum
+from trainables.results.status import TrialStatus
 
 RETRY_SECONDS = 2.0
 """Between two attempts to write a line while the storage is away or full."""
@@ -87,7 +88,7 @@ class TrialEnded(Settings):
 
     event: Literal["ended"] = "ended"
     key: str
-    status: Literal["finished", "diverged", "failed"]
+    status: TrialStatus
     score: FiniteFloat | None
     loss: FiniteFloat | None
 

@@ -123,7 +123,7 @@ def test_a_store_is_asked_whether_it_heeds_conditions(
         "gs://bucket/x?endpoint_override=127.0.0.1:9&scheme=http": SettledObject,
     }
     for url, kind in kinds.items():
-        assert type(versioned_object.versioned_object(Store(url), LOCK)) is kind, url
+        assert type(store_lock.versioned_object(Store(url), LOCK)) is kind, url
     assert type(lock_of(Store(tmp_path.as_uri()))) is FolderLock
     folder = cast(Store, Folder(bucket))
     assert conditional_writes.heeds_conditions(s3_at(bucket.url), folder)

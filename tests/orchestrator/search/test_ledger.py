@@ -14,13 +14,14 @@ from tests.faults.test_storage import fill
 from tests.helpers.damage import flip
 from tests.helpers.fake_search import MadeUp, group, suggested
 from trainables.errors import RunDirectoryError
+from trainables.results.status import TrialStatus
 
 EVENTS = [
     suggested("a", 0),
     ScoreReported(key="a0", examples=104, score=0.5, loss=0.7, seconds=1.5, decision="continue"),
     suggested("a", 1),
 ]
-ENDED = TrialEnded(key="a0", status="finished", score=0.6, loss=0.5)
+ENDED = TrialEnded(key="a0", status=TrialStatus.FINISHED, score=0.6, loss=0.5)
 
 
 @pytest.fixture

@@ -182,7 +182,7 @@ def test_tune_is_answered_while_a_trial_waits_and_told_when_its_patience_is_over
     values = runtime(tmp_path, patience=0.3)
     trainable = TrialTrainable(
         {
-            "cell": {
+            "trial_spec": {
                 "trial": config.model_dump(mode="json"),
                 "runtime": values.model_dump(mode="json"),
             }

@@ -129,7 +129,7 @@ def test_not_even_one_example_is_one_line_and_the_next_trial_is_well(
         "trial": config.model_dump(mode="json"),
         "runtime": runtime(tmp_path).model_dump(mode="json"),
     }
-    trainable = TrialTrainable({"cell": cell})
+    trainable = TrialTrainable({"trial_spec": cell})
     with monkeypatch.context() as scarce:
         starve(scarce, lambda step, rows: step == 0, error, first=1)
         result: dict[str, Any] = {"done": False}
@@ -144,7 +144,7 @@ def test_not_even_one_example_is_one_line_and_the_next_trial_is_well(
     assert "\n" not in result["error"]
     assert trainable._slices.trial is None
     other = trial_config("single_task", tiny_bert, seed=42)
-    trainable.reset_config({"cell": cell | {"trial": other.model_dump(mode="json")}})
+    trainable.reset_config({"trial_spec": cell | {"trial": other.model_dump(mode="json")}})
     result = {"done": False}
     while not result["done"]:
         result = trainable.step()

@@ -29,7 +29,7 @@ def searched(encoder: Path, arm: str = "single_task", **settings: Any) -> TrialC
 
 def cell(config: TrialConfig, folder: Path, **settings: Any) -> dict[str, Any]:
     return {
-        "cell": {
+        "trial_spec": {
             "key": config.key,
             "trial": config.model_dump(mode="json"),
             "runtime": runtime(folder, **settings).model_dump(mode="json"),
