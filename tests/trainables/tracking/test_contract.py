@@ -95,7 +95,7 @@ def badly_ended(
     trial = Trial(bad, settings)
     with pytest.raises(InputError) as error:
         list(trial.run())
-    list(trial.failing(error.value))
+    list(trial.record_failure(error.value))
     keys = {"failed": bad.key}
     for seed, status in enumerate(("diverged", "stopped"), 1):
         trial = Trial(config.model_copy(update={"seed": seed}), settings)
@@ -103,7 +103,7 @@ def badly_ended(
         if status == "stopped":
             trial.stop()
         else:
-            list(trial.failing(DivergedError("the training loss is nan")))
+            list(trial.record_failure(DivergedError("the training loss is nan")))
         keys[status] = trial.config.key
     wandb.teardown()
     return {status: (folder / "run", key) for status, key in keys.items()}
