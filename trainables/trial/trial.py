@@ -83,7 +83,7 @@ class Trial:
 
         While it waits for a run directory that is gone or full it yields about twice a second. When
         the iterator ends, the record, the predictions and, if asked for, the model have been
-        written. If it raises, call ``failing`` to write the record.
+        written. If it raises, call ``record_failure`` to write the record.
         """
         use_threads(self.runtime.threads)
         on_cpu = resolve_device(self.runtime.device).type == "cpu"
@@ -117,7 +117,7 @@ class Trial:
         note = self._trackers.notes(self.note)
         return progress_of(self.loop, self.config, note, phase)
 
-    def failing(self, error: Exception) -> Iterator[Progress]:
+    def record_failure(self, error: Exception) -> Iterator[Progress]:
         """Write the record of this trial after ``error`` ended it; yields as ``run`` does.
 
         If it cannot be written, ``record`` says so too, and the next run trains the trial again.
@@ -322,7 +322,7 @@ def run_trial(
             if report is not None:
                 report(trial, progress)
     except Exception as error:
-        for progress in trial.failing(error):
+        for progress in trial.record_failure(error):
             if report is not None:
                 report(trial, progress)
         raise
