@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+import warnings
 from dataclasses import asdict
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from orchestrator.cli.console import (
     hint_on_interrupt,
     make_console,
     one_line,
+    show_warning,
 )
 from orchestrator.cli.submit import submit
 from trainables.errors import InputError, OneOrManyError
@@ -243,6 +245,7 @@ def main(arguments: list[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that does not know a character shows another one; no work ends for that.
             stream.reconfigure(errors="replace")
+    warnings.showwarning = show_warning
     try:
         app(arguments)
     except InputError as error:

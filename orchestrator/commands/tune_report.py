@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.commands.report import Outcome, published, report
-from orchestrator.report.rows import PlannedTrial, TableRow, cell_groups
+from orchestrator.report.rows import PlannedTrial, TableRow, table_rows
 from orchestrator.report.tuning.gain import Change, changes
 from orchestrator.report.tuning.report import write_tuning
 from orchestrator.run_dir.directory import read_plan
@@ -58,7 +58,7 @@ def report_tuning(run_dir: Where) -> TuningOutcome:
     changed: tuple[Change, ...] = ()
     if compared is not None:
         plan = read_plan(layout)
-        rows = cell_groups(plan, read_records(layout, {}), "validation")
+        rows = table_rows(plan, read_records(layout, {}), "validation")
         changed = changes(rows, _outdated(plan, state))
     warnings = published(layout, *write_tuning(layout, summary, changed))
     return TuningOutcome(

@@ -38,7 +38,7 @@ def search_groups(
     records = sound_records(layout, console, keep=keep)
     ledger = Ledger(
         layout.ledger,
-        experiment.checkpoint.patience,
+        experiment.checkpoint.storage_timeout,
         lambda: layout.publish(layout.ledger, wait=False),
     )
     ledger.mend()

@@ -4,13 +4,14 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from orchestrator.config.search import TunedExperimentConfig
+from orchestrator.config.search import TuneConfig, TunedExperimentConfig
 from orchestrator.search.ledger import Ledger
 from orchestrator.search.pbt.state import Population
 from orchestrator.search.plan import Group
 from orchestrator.search.study import Description, SearchState
+from trainables.config.base import used_settings
 from trainables.errors import ConfigError, RunDirectoryError
-from trainables.results.record import TrialRecord, read_records, read_sealed, write_sealed
+from trainables.results.record import TrialRecord, read_checksummed, read_records, write_checksummed
 from trainables.storage.run_dir import RunDir
 
 
@@ -19,7 +20,7 @@ def describe_search(
 ) -> Description:
     """Write the description of a search, atomically."""
     description = Description(space=experiment.space, tune=experiment.tune, groups=tuple(groups))
-    write_sealed(layout.search, description.model_dump(mode="json"))
+    write_checksummed(layout.search, description.model_dump(mode="json"))
     layout.publish(layout.search)
     return description
 
@@ -37,9 +38,19 @@ def read_search(
         RunDirectoryError: there is no search, or a file of it is damaged.
     """
     try:
-        description = Description.model_validate_json(json.dumps(read_sealed(layout.search)))
+        content = read_checksummed(layout.search)
+        content["tune"] = used_settings(TuneConfig, content["tune"])
+        description = Description.model_validate_json(json.dumps(content))
     # Pydantic's errors are values' errors; those of the space are the project's own.
-    except (OSError, ValueError, RecursionError, ConfigError) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        ConfigError,
+    ) as error:
         raise RunDirectoryError(
             f"{layout.search}: missing or damaged; delete it and run the same command again, which "
             "goes on where the search stood"

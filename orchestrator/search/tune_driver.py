@@ -63,7 +63,7 @@ def run_search(
             search_alg=TrialQueue(next_cell),
             scheduler=PerGroup(state, layout, view, ending),
         )
-        follow.write_waiting()
+        follow.write_pending_records()
 
 
 def run_evolution(

@@ -10,7 +10,7 @@ from orchestrator.run_dir.remote import layout_at, search_of
 from orchestrator.search.stored import read_search
 from orchestrator.search.summary import GroupSummary
 from trainables.errors import ConfigError, RunDirectoryError
-from trainables.results.record import read_sealed, write_sealed
+from trainables.results.record import read_checksummed, write_checksummed
 from trainables.storage.run_dir import RunDir
 
 Earlier = dict[str, GroupSummary]
@@ -48,7 +48,7 @@ def earlier_of(layout: RunDir, run_dir: str | None) -> Earlier:
     if run_dir is None or not layout.earlier.exists():
         return read_earlier(run_dir)
     try:
-        return _EARLIER.validate_python(read_sealed(layout.earlier)["groups"])
+        return _EARLIER.validate_python(read_checksummed(layout.earlier)["groups"])
     except (OSError, ValueError, KeyError, RecursionError) as error:
         raise RunDirectoryError(
             f"{layout.earlier}: damaged; delete it to start from {run_dir} as it is now, or choose "
@@ -59,5 +59,5 @@ def earlier_of(layout: RunDir, run_dir: str | None) -> Earlier:
 def keep_earlier(layout: RunDir, earlier: Earlier) -> None:
     """Write down what the search in ``layout`` begins with, unless that was done before."""
     if earlier and not layout.earlier.exists():
-        write_sealed(layout.earlier, {"groups": _EARLIER.dump_python(earlier, mode="json")})
+        write_checksummed(layout.earlier, {"groups": _EARLIER.dump_python(earlier, mode="json")})
         layout.publish(layout.earlier)

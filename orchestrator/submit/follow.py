@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from orchestrator.monitor.log_snapshot import is_picture, picture_in
+from orchestrator.monitor.log_snapshot import is_snapshot, read_snapshot
 from orchestrator.submit.job_server import JobDetails, JobServer
 from orchestrator.submit.results import BEGIN, END
 from orchestrator.text import plain
@@ -47,10 +47,10 @@ def showing(console: Console) -> Iterator[Show]:
         *lines, rest = (rest + piece).split("\n")
         for line in lines:
             hidden = hidden or line.startswith(BEGIN)
-            if is_picture(line):
-                picture = picture_in(line)
-                if picture is not None and console.is_terminal:
-                    live.update(picture, refresh=True)
+            if is_snapshot(line):
+                snapshot = read_snapshot(line)
+                if snapshot is not None and console.is_terminal:
+                    live.update(snapshot, refresh=True)
             elif not hidden:
                 # Whatever a job prints moves no cursor and rings no bell here.
                 shown = line if line.isprintable() else plain(line)

@@ -1,7 +1,7 @@
-"""Do the nodes of a cluster see what their trials need? Found out before any trial starts.
+"""Preflight check: every node can reach the run directory, data and encoders.
 
-Every node is asked to read a file that was just written into the run directory, to write one
-there, and to compare the data's and the encoders' files with those of this machine.
+Every node reads a file that was just written to the run directory, writes one there, and compares
+the files of the data and encoders with those of this machine.
 """
 
 import secrets
@@ -17,7 +17,7 @@ from trainables.storage.retry import Backoff, retry
 from trainables.storage.run_dir import PROBE, RunDir
 
 SEEN_SECONDS = 10.0
-"""How long a network file system may take to show here what a node has written."""
+"""How long a network file system may take to show a node's file on this machine."""
 
 ADVICE = (
     "put it on a file system that all nodes share under the same path, or give an object store "
@@ -34,10 +34,10 @@ Ask = Callable[
 def check_nodes(
     ask: Ask, layout: RunDir, trials: Iterable[PlannedTrial], glue_dir: str | None
 ) -> None:
-    """Ask every node for the run directory, the data and the encoders.
+    """Check that every node can reach the run directory, the data and the encoders.
 
     Raises:
-        RunDirectoryError: a node sees another folder, or cannot write there.
+        RunDirectoryError: a node has another folder there, or cannot write to it.
         DataError: a node has other data, or none.
         EncoderError: a node has another encoder's folder, or none.
     """
