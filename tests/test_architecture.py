@@ -70,7 +70,7 @@ IMPORTS_INSIDE_FUNCTIONS = {
     "orchestrator.report.tuning.charts": (LATE, "matplotlib"),
     "orchestrator.run_dir.environment": (LATE, "torch"),
     "orchestrator.run_dir.store_lock": (LATE, "trainables.storage.conditional_writes"),
-    "orchestrator.search.engine": (RAY, "orchestrator.search.tune_driver"),
+    "orchestrator.search.trial_search": (RAY, "orchestrator.search.schedulers"),
     "search_spaces.searchers.importance": (LATE, "optuna"),
     "search_spaces.searchers.optuna_study": (
         LATE,
