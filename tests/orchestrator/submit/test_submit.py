@@ -106,6 +106,7 @@ def test_a_cluster_that_has_just_started_is_waited_for(
     monkeypatch.setattr(submit_module, "PAUSE_SECONDS", 0.01)
     assert submit(Starting([[WHOLE]])) == 0
     assert submit.said[:2] == ["http://cluster:8265: no available agent; trying again"] * 2
+    monkeypatch.setattr(submit_module, "READY_SECONDS", 0.1)
     never = Starting([[WHOLE]])
     never.refusals = 10**6
     with pytest.raises(ClusterLostError, match="no available agent"):
