@@ -61,7 +61,7 @@ class Trial:
         self.layout = RunDir(runtime.output_dir)
         self.transfer = transfer_of(config, runtime)
         self.started = datetime.now(UTC)
-        self.storage = Storage(self.layout, self.transfer, runtime.patience)
+        self.storage = Storage(self.layout, self.transfer, runtime.storage_timeout)
         self.loop: TrainingLoop | None = None
         self.record: TrialRecord | None = None
         self.error: Exception | None = None
@@ -133,10 +133,10 @@ class Trial:
             # Trackers also show a trial that failed before its first step.
             self._trackers.start(())
         record = self._record(status=status, error=message)
-        patience = 0.0 if isinstance(error, StorageError) else None
+        timeout = 0.0 if isinstance(error, StorageError) else None
         try:
             yield from self._write_with_retry(
-                "its record", lambda: self._write_record(record), patience
+                "its record", lambda: self._write_record(record), timeout
             )
         except (OSError, StorageError) as reason:
             if not isinstance(error, StorageError):
@@ -159,10 +159,10 @@ class Trial:
         self._trackers.finish(record.status.value)
 
     def _write_with_retry(
-        self, what: str, write: Callable[[], object], patience: float | None = None
+        self, what: str, write: Callable[[], object], timeout: float | None = None
     ) -> Iterator[Progress]:
         """``Storage.write_with_retry`` as progress of a trial that waits for the storage."""
-        for note in self.storage.write_with_retry(what, write, patience):
+        for note in self.storage.write_with_retry(what, write, timeout):
             self.note = note
             yield self.progress()
         self.note = ""
