@@ -69,7 +69,7 @@ IMPORTS_INSIDE_FUNCTIONS = {
     "orchestrator.report.svg": (LATE, "matplotlib.figure", "matplotlib.style"),
     "orchestrator.report.tuning.charts": (LATE, "matplotlib"),
     "orchestrator.run_dir.environment": (LATE, "torch"),
-    "orchestrator.search.engine": (RAY, "orchestrator.search.tune_driver"),
+    "orchestrator.search.trial_search": (RAY, "orchestrator.search.schedulers"),
     "search_spaces.searchers.importance": (LATE, "optuna"),
     "search_spaces.searchers.optuna_study": (
         LATE,

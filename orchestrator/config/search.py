@@ -80,6 +80,11 @@ class TuneConfig(Settings):
         "begins; None: begin without",
     )
 
+    @property
+    def parts(self) -> int:
+        """Parts of a trial's training, each trained as a trial of its own."""
+        return self.generations if self.scheduler == "pbt" else 1
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.scheduler == "pbt" and self.search == "grid":

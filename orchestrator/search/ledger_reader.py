@@ -2,10 +2,18 @@
 
 from typing import Any
 
+from orchestrator.config.search import TuneConfig
 from orchestrator.monitor.forecast import SearchedGroup, SearchForecast
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.monitor.run_reader import RunReader
-from orchestrator.search.ledger import Event, ScoreReported, SegmentStarted, read_event
+from orchestrator.search.ledger import (
+    Event,
+    ScoreReported,
+    SegmentStarted,
+    TrialEnded,
+    TrialSuggested,
+    read_event,
+)
 from trainables.results.record import read_checksummed
 from trainables.results.status import TrialStatus
 from trainables.storage.run_dir import RunDir
@@ -43,15 +51,13 @@ class SearchReader(RunReader):
             self.keys = self._forecast.keys
 
     def _describe(self, content: dict[str, Any]) -> None:
-        tune = content["tune"]
+        tune = TuneConfig.model_validate(content["tune"])
         groups = [
             SearchedGroup(str(group["name"]), str(group["model"]), int(group["budget"]))
             for group in content["groups"]
         ]
-        max_trials = None if tune["max_trials"] is None else int(tune["max_trials"])
-        segments = int(tune["generations"]) if tune["scheduler"] == "pbt" else 1
         self._forecast = self._forecast or SearchForecast(self.view)
-        self._forecast.describe(groups, int(tune["trials"]), max_trials, segments)
+        self._forecast.describe(groups, tune.trials, tune.max_trials, tune.parts)
 
     def _follow_ledger(self, forecast: SearchForecast) -> None:
         """Take the new lines; a last line that is not whole yet is read the next time."""
@@ -70,12 +76,15 @@ class SearchReader(RunReader):
             self.damaged[path] = f"line {self._lines + 1} cannot be read"
 
     def _take(self, event: Event, forecast: SearchForecast) -> None:
-        if isinstance(event, ScoreReported):
-            if event.decision == "stop":
-                reason = f"{event.score:.3f} at {event.examples:,}"
-                self.view.finish(event.key, TrialStatus.STOPPED, reason)
-        elif isinstance(event, SegmentStarted):
-            slot = event.group, event.member, event.generation
-            forecast.add(event.key, slot, event.examples)
-        else:
-            forecast.add(event.key, (event.group, event.number, 0), event.examples)
+        match event:
+            case ScoreReported():
+                if event.decision == "stop":
+                    reason = f"{event.score:.3f} at {event.examples:,}"
+                    self.view.finish(event.key, TrialStatus.STOPPED, reason)
+            case SegmentStarted():
+                slot = event.group, event.member, event.generation
+                forecast.add(event.key, slot, event.examples)
+            case TrialSuggested():
+                forecast.add(event.key, (event.group, event.number, 0), event.examples)
+            case TrialEnded():
+                pass  # Its record tells more.
