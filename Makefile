@@ -32,7 +32,7 @@ install: $(VENV)/.installed ## make the virtual environment with all that the ma
 
 install-dev: $(VENV)/.installed-dev ## add the developer tools (tests, format, lint, types, import contract)
 
-install-trackers: $(VENV)/.installed-trackers ## add TensorBoard and MLflow, for tracking=[tensorboard,mlflow]
+install-trackers: $(VENV)/.installed-trackers ## add TensorBoard and MLflow, for tracking.trackers=[tensorboard,mlflow]
 
 run: install ## run the demo: 20 trials, then the comparison table (ARGS="key=value ..." overrides)
 	$(BIN)/python -m orchestrator run demo $(ARGS)

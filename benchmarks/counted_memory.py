@@ -23,7 +23,7 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.subject import BATCH_SIZE, Subject, write_encoder
 from benchmarks.variants import Variant
 from trainables.strategies import Step
-from trainables.training.gpu_memory import footprint
+from trainables.training.gpu_memory import estimate_gpu_memory
 from trainables.training.loop import TrainingLoop
 
 LIMIT = "limits.max_train_examples=500"
@@ -70,7 +70,7 @@ def compare(name: str, steps: int, overrides: list[str]) -> tuple[str, float, fl
     with Subject(steps, overrides) as subject:
         loop = subject.loop(Variant(name, {"strategy": "shared_encoder"}))
         classes = {task.name: task.classes for task in loop.strategy.tasks}
-        count = footprint(loop.config, classes)
+        count = estimate_gpu_memory(loop.config, classes)
         # Nothing is evaluated in what is measured.
         counted = count.weights + count.states + count.training
         return name, counted / 1e6, allocated(loop, steps) / 1e6

@@ -33,6 +33,7 @@ from orchestrator.commands.report import report
 from orchestrator.config.experiment import load_experiment
 from orchestrator.execution.executor import each
 from orchestrator.execution.stages import expected_of
+from orchestrator.execution.tune_executor import TuneExecutor
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.monitor.state import GridProgress
 from orchestrator.planning.pending import leaves_of
@@ -122,8 +123,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def measure(trials: int, gpus: int, median: float, layout: RunDir) -> list[str]:
     """Run ``trials`` trials (in steps of five) and give the lines of the table."""
-    from orchestrator.execution.tune_executor import TuneExecutor
-
     os.environ[stub.MEDIAN] = str(median)
     began = time.perf_counter()
     experiment = load_experiment(

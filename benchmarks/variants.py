@@ -6,14 +6,8 @@ The names come from the configuration's own types, so a method that is added the
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
-from trainables.config.arms import (
-    AggregationConfig,
-    FreezingConfig,
-    HeadConfig,
-    SamplingConfig,
-    WeightingConfig,
-)
 from trainables.config.base import Settings
+from trainables.config.methods import HeadConfig, variants
 from trainables.config.trial import TrainingConfig
 
 JOINT = {"strategy": "shared_encoder", "sampling": {"name": "uniform", "batch": "joint"}}
@@ -64,9 +58,9 @@ def names(section: type[Settings], key: str = "name") -> tuple[str, ...]:
 def groups() -> dict[str, Group]:
     """All that is measured, by a short name."""
     return {
-        "weighting": Group("Loss weighting", _of_arm("weighting", names(WeightingConfig))),
+        "weighting": Group("Loss weighting", _of_arm("weighting", tuple(variants("weighting")))),
         "aggregation": Group(
-            "Gradient aggregation", _of_arm("aggregation", names(AggregationConfig))
+            "Gradient aggregation", _of_arm("aggregation", tuple(variants("aggregation")))
         ),
         "sampling": Group("Task sampling", tuple(_sampling()), longer=10),
         "head": Group("Heads", tuple(_heads())),
@@ -80,9 +74,9 @@ def _of_arm(key: str, kinds: tuple[str, ...]) -> tuple[Variant, ...]:
 
 def _sampling() -> list[Variant]:
     """Ways of drawing tasks with a batch of one task each, then the other kinds of batch."""
-    one, *others = names(SamplingConfig, "batch")
-    settings = [{"name": kind, "batch": one} for kind in names(SamplingConfig)]
-    settings += [{"name": names(SamplingConfig)[0], "batch": batch} for batch in others]
+    one, *others = names(variants("sampling")["interleave"], "batch")
+    settings = [{"name": kind, "batch": one} for kind in variants("sampling")]
+    settings += [{"batch": batch} for batch in others]
     return [
         Variant(
             f"sampling.name={setting['name']}"
@@ -104,7 +98,7 @@ def _heads() -> list[Variant]:
 
 def _training() -> list[Variant]:
     adamw, *optimizers = names(TrainingConfig, "optimizer")
-    _, *frozen = names(FreezingConfig)
+    _, *frozen = variants("freezing")
     return [
         Variant(f"training.optimizer={adamw}", JOINT),
         *(Variant(f"training.optimizer={name}", JOINT, {"optimizer": name}) for name in optimizers),

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from search_spaces.distributions import DISTRIBUTIONS, Choice, IntUniform, Parameter, Value
-from search_spaces.findings import meant, shortened
 from search_spaces.setting_keys import (
     GROUP_FACTS,
     find_setting,
@@ -15,6 +14,7 @@ from search_spaces.setting_keys import (
     why_not,
 )
 from trainables.config.arms import STRATEGIES
+from trainables.config.explain import nearest, shortened
 from trainables.errors import ConfigError
 
 
@@ -40,7 +40,7 @@ def parse_parameter(values: Any) -> Parameter:
     kinds = [str(key) for key in values if key not in more]
     for kind in kinds:
         if kind not in DISTRIBUTIONS:
-            near = meant(kind, [*DISTRIBUTIONS, "when", "steps"])
+            near = nearest(kind, [*DISTRIBUTIONS, "when", "steps"])
             raise ConfigError(f"{kind}: unknown distribution{near}")
     if len(kinds) != 1:
         raise ConfigError(f"needs exactly one distribution of {names}, has {len(kinds)}")
@@ -88,7 +88,7 @@ def check_condition(
     if key == "strategy":
         for value in wanted:
             if value not in STRATEGIES:
-                raise ConfigError(f"{value} is unknown{meant(str(value), list(STRATEGIES))}")
+                raise ConfigError(f"{value} is unknown{nearest(str(value), list(STRATEGIES))}")
     elif key not in GROUP_FACTS:
         setting = find_setting(key)
         if setting is None:

@@ -18,17 +18,17 @@ from pydantic import (
     model_validator,
 )
 
-from search_spaces.findings import first_finding, shortened
 from trainables.config.base import Settings
+from trainables.config.explain import explain, shortened
 from trainables.errors import ConfigError
 
 Value = str | int | float | bool | None
 """What a setting can be drawn as; exactly YAML's scalars."""
 
 
-def same(one: Any, other: Any) -> bool:
-    """Whether two values are one; unlike Python's ``==``, ``True`` is not 1."""
-    return isinstance(one, bool) == isinstance(other, bool) and one == other
+def same(first: Any, second: Any) -> bool:
+    """Whether two values are the same; unlike Python's ``==``, ``True`` is not 1."""
+    return isinstance(first, bool) == isinstance(second, bool) and first == second
 
 
 def _scalar(value: Any) -> Any:
@@ -59,7 +59,9 @@ class Parameter(Settings, ABC):
     model_config = ConfigDict(strict=True)
     kind: ClassVar[str]
 
-    when: dict[str, Scalars] = Field(default_factory=dict)
+    when: dict[str, Scalars] = Field(
+        default_factory=dict, description="key -> values of it with which the parameter is drawn"
+    )
 
     @model_validator(mode="wrap")
     @classmethod
@@ -68,7 +70,7 @@ class Parameter(Settings, ABC):
             made = handler(values)
             made.check()
         except (ValidationError, ValueError) as error:
-            reason = first_finding(error) if isinstance(error, ValidationError) else error
+            reason = explain(error, cls) if isinstance(error, ValidationError) else error
             raise ConfigError(f"{cls.kind}: {reason}") from error
         return made
 
@@ -154,7 +156,9 @@ class Uniform(_Range):
 
     kind: ClassVar[str] = "uniform"
 
-    steps: int | None = Field(default=None, ge=2, description="how many of them a grid tries")
+    steps: int | None = Field(
+        default=None, ge=2, description="how many values a grid tries; None: not for grids"
+    )
 
     def at(self, u: float) -> float:
         """See ``Parameter.at``."""
@@ -244,8 +248,8 @@ class Choice(Parameter):
 
     def perturbed(self, value: Any, factor: float) -> Value:
         """See ``Parameter.perturbed``."""
-        place = next(i for i, other in enumerate(self.values) if same(other, value))
-        moved = place + (1 if factor > 1 else -1)
+        index = next(i for i, other in enumerate(self.values) if same(other, value))
+        moved = index + (1 if factor > 1 else -1)
         return self.values[min(max(moved, 0), len(self.values) - 1)]
 
     def levels(self) -> Sequence[Value]:

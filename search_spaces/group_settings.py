@@ -9,8 +9,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from search_spaces.findings import first_finding
 from trainables.config.arms import ArmConfig
+from trainables.config.explain import explain
+from trainables.config.methods import METHODS, own_settings
 from trainables.config.trial import ModelConfig, TrainingConfig
 from trainables.errors import ConfigError
 
@@ -61,10 +62,15 @@ def with_settings(
     }
     for key, value in chosen.items():
         *path, name = key.split(".")
-        at = sections
+        values = sections
         for part in path:
-            at = at[part]
-        at[name] = value
+            # The configured method may lack a mapping that the chosen one has.
+            values = values.setdefault(part, {})
+        values[name] = value
+    for section in METHODS:
+        if f"arm.{section}.name" in chosen:
+            # The configured method may have had settings that the chosen one does not have.
+            sections["arm"][section] = own_settings(section, sections["arm"][section])
     return (
         _validated("arm", ArmConfig, sections),
         _validated("model", ModelConfig, sections),
@@ -77,7 +83,7 @@ def _validated(section: str, kind: Any, sections: Mapping[str, Any]) -> Any:
         text = json.dumps(sections[section])
         return TypeAdapter(kind).validate_json(text, strict=True)
     except ValidationError as error:
-        raise ConfigError(f"{section}: {first_finding(error)}") from error
+        raise ConfigError(f"{section}: {explain(error, kind)}") from error
 
 
 def _flat(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:

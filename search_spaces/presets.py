@@ -2,6 +2,8 @@
 
 A preset is a name (a file in ``search_spaces/presets``) or the path of a user's own YAML file.
 Overrides are ``key=value`` with dotted keys; the value is YAML, so ``seeds=[1,2]`` is a list.
+Mappings are merged key by key. Where a preset or an override chooses another method, by
+``weighting.name`` for example, settings that only the former method has are dropped.
 """
 
 from functools import cache
@@ -12,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from search_spaces.renamed_keys import with_new_names
 from search_spaces.yaml_files import (
     MAX_DEPTH,
     check_yaml,
@@ -19,6 +22,7 @@ from search_spaces.yaml_files import (
     read_yaml,
     without_interpolation,
 )
+from trainables.config.methods import METHODS, own_settings
 from trainables.errors import ConfigError
 
 FOLDER = Path(__file__).parent / "presets"
@@ -43,9 +47,13 @@ def load_values(preset: str | None, overrides: list[str]) -> dict[str, Any]:
     merged = OmegaConf.create({"define": _catalogue()})
     try:
         if preset is not None:
-            merged.merge_with(read_yaml(find_preset(preset)))
-        for override in overrides:
-            _override(merged, override)
+            layer = with_new_names(read_yaml(find_preset(preset)))
+            before = _names(_methods(merged))
+            merged.merge_with(layer)
+            _drop_former_settings(merged, before, [layer])
+        before = _names(_methods(merged))
+        layers = [_override(merged, override) for override in overrides]
+        _drop_former_settings(merged, before, layers)
         values = OmegaConf.to_container(merged, resolve=False)
     except (OmegaConfBaseException, RecursionError) as error:
         reason = str(error).splitlines()[0]
@@ -68,8 +76,45 @@ def find_preset(preset: str) -> Path:
     return find_yaml("preset", preset, FOLDER)
 
 
-def _override(values: DictConfig, override: str) -> None:
-    """Merge an override into the values, in place: a copy for each would take most of the time."""
+Methods = dict[tuple[Any, str], DictConfig]
+"""Name of an arm and kind of method -> its section."""
+
+
+def _methods(values: DictConfig) -> Methods:
+    """The method sections of all arms."""
+    arms = OmegaConf.select(values, "define.arms")
+    return {
+        (name, section): arm[section]
+        for name, arm in (arms.items() if isinstance(arms, DictConfig) else ())
+        if isinstance(arm, DictConfig)
+        for section in METHODS
+        if isinstance(arm.get(section), DictConfig)
+    }
+
+
+def _names(methods: Methods) -> dict[tuple[Any, str], str | None]:
+    return {key: settings.get("name") for key, settings in methods.items()}
+
+
+def _drop_former_settings(
+    merged: DictConfig, before: dict[tuple[Any, str], str | None], layers: list[DictConfig]
+) -> None:
+    """Where ``layers`` chose another method, drop the former's settings that they did not give."""
+    given = [_methods(layer) for layer in layers]
+    for key, settings in _methods(merged).items():
+        name = settings.get("name")
+        if before.get(key, name) != name:
+            for setting in set(settings) - set(own_settings(key[1], settings)):
+                if not any(setting in methods.get(key, ()) for methods in given):
+                    settings.pop(setting)
+
+
+def _override(values: DictConfig, override: str) -> DictConfig:
+    """Merge an override into the values, in place: a copy for each would take most of the time.
+
+    Returns:
+        What the override gives.
+    """
     key, equals, value = override.partition("=")
     if not equals or not all(part.strip() for part in key.split(".")) or set(key) & set("[]"):
         raise ConfigError(
@@ -82,7 +127,9 @@ def _override(values: DictConfig, override: str) -> None:
         # OmegaConf would keep the old value without a word.
         if value.strip() == "???":
             raise ValueError("??? stands for a value that is missing")
-        values.merge_with(without_interpolation(OmegaConf.from_dotlist([override])))
+        given = with_new_names(without_interpolation(OmegaConf.from_dotlist([override])))
+        values.merge_with(given)
     except (YAMLError, OmegaConfBaseException, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{override:.80}: cannot be applied: {reason}") from error
+    return given

@@ -6,19 +6,21 @@ a setting that is added there can be searched at once.
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from search_spaces.findings import first_finding
 from trainables.config.arms import STRATEGIES, NaiveConcatArm, SharedEncoderArm, SingleTaskArm
+from trainables.config.base import Settings
+from trainables.config.explain import explain
+from trainables.config.methods import names_of
 from trainables.config.trial import ModelConfig, TrainingConfig
 
-SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
+SECTIONS: dict[str, tuple[type[Settings], ...]] = {
     "training": (TrainingConfig,),
     "model": (ModelConfig,),
     "arm": (SingleTaskArm, NaiveConcatArm, SharedEncoderArm),
@@ -64,49 +66,50 @@ class Setting:
         kind: its type, constraints included.
         strategies: those that have it.
         sections: keys of the sections around it that may be absent, such as ``arm.adapter``.
+        choices: key of a method's name, or of another choice -> its values with which there is
+            such a setting, for example ``arm.weighting.name`` -> ``("dwa",)``.
         by_name: whether it is a mapping, whose keys stand behind another dot.
     """
 
     kind: Any
     strategies: tuple[str, ...]
     sections: tuple[str, ...]
+    choices: dict[str, tuple[str, ...]]
     by_name: bool
 
-    def there(self, facts: Mapping[str, Any]) -> bool:
+    def exists(self, facts: Mapping[str, Any]) -> bool:
         """Whether the group of ``facts`` has such a setting, as far as they tell."""
-        return facts.get("strategy", self.strategies[0]) in self.strategies and all(
-            facts.get(section, "there") is not None for section in self.sections
+        return (
+            facts.get("strategy", self.strategies[0]) in self.strategies
+            and all(facts.get(section, "present") is not None for section in self.sections)
+            and all(facts.get(key, values[0]) in values for key, values in self.choices.items())
         )
 
     def refusal(self, value: Any) -> str | None:
-        """Why it cannot be ``value``; none: it can."""
+        """Why it cannot be ``value``; None if it can."""
         try:
             # As strict as a preset is: "3" or true may not become 3.
             TypeAdapter(self.kind).validate_json(json.dumps(value), strict=True)
         except ValidationError as error:
-            return first_finding(error)
+            return explain(error, self.kind)
         return None
 
 
 @cache
 def settings() -> dict[str, Setting]:
     """Every setting by its key; the key of a mapping stands for all that is in it."""
-    found: dict[str, Setting] = {}
+    result: dict[str, Setting] = {}
     for section, classes in SECTIONS.items():
         for model in classes:
             own = get_args(model.model_fields["strategy"].annotation) if section == "arm" else ()
-            for key, kind, sections in _leaves(model, section, ()):
-                strategies = own or STRATEGIES
-                if key in found:
-                    strategies = (*found[key].strategies, *own)
-                by_name = get_origin(kind) is dict
-                value = get_args(kind)[1] if by_name else kind
-                found[key] = Setting(value, strategies, sections, by_name)
-    return found
+            for key, setting in _leaves(model, section):
+                strategies = (*result[key].strategies, *own) if key in result else own
+                result[key] = replace(setting, strategies=strategies or STRATEGIES)
+    return result
 
 
 def find_setting(key: str) -> Setting | None:
-    """The setting of a key; none: there is no such."""
+    """The setting of a key, else None."""
     whole = settings().get(key)
     if whole is not None:
         return None if whole.by_name else whole
@@ -115,7 +118,7 @@ def find_setting(key: str) -> Setting | None:
 
 
 def why_not(key: str) -> str | None:
-    """The reason for which a key is not searched; none: it may be."""
+    """The reason for which a key is not searched, else None."""
     parts = key.split(".")
     above = [".".join(parts[:n]) for n in range(1, len(parts) + 1)]
     return next((NOT_SEARCHED[name] for name in above if name in NOT_SEARCHED), None)
@@ -145,21 +148,42 @@ def nearest_key(key: str, valid: list[str]) -> str:
     return "; a key is written whole, such as training.learning_rate or arm.sampling.name"
 
 
-def _leaves(
-    model: type[BaseModel], prefix: str, sections: tuple[str, ...]
-) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
+def _leaves(model: type[Settings], prefix: str) -> Iterator[tuple[str, Setting]]:
     for name, field in model.model_fields.items():
+        choices: dict[str, tuple[str, ...]] = {}
+        if name in model.only_with:
+            choice, values = model.only_with[name]
+            choices[f"{prefix}.{choice}"] = values
         key = f"{prefix}.{name}"
-        kinds = _alternatives(field.annotation)
-        section = next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)
-        if section is None:
-            kind = field.annotation
+        kinds = [k for k in _alternatives(field.annotation) if _is_section(k)]
+        for kind in kinds:
+            for inner, setting in _leaves(kind, key):
+                if len(kinds) > 1:
+                    setting = _of_union(setting, inner.removeprefix(f"{key}."), key, kinds)
+                if NoneType in _alternatives(field.annotation):
+                    setting = replace(setting, sections=(key, *setting.sections))
+                yield inner, setting
+        if not kinds:
+            annotation = field.annotation
             for constraint in field.metadata:
-                kind = Annotated[kind, constraint]
-            yield key, kind, sections
-        else:
-            absent = (key,) if NoneType in kinds else ()
-            yield from _leaves(section, key, (*sections, *absent))
+                annotation = Annotated[annotation, constraint]
+            by_name = get_origin(annotation) is dict
+            value = get_args(annotation)[1] if by_name else annotation
+            yield key, Setting(value, (), (), choices, by_name)
+
+
+def _of_union(setting: Setting, name: str, key: str, kinds: list[type[Settings]]) -> Setting:
+    """A setting ``name`` of a union of methods at ``key``: all names, or those that have it."""
+    if name == "name":
+        names = tuple(name for kind in kinds for name in names_of(kind))
+        return replace(setting, kind=Literal[names])  # pyright: ignore[reportInvalidTypeForm]
+    methods = tuple(m for kind in kinds if name in kind.model_fields for m in names_of(kind))
+    everywhere = all(name in kind.model_fields for kind in kinds)
+    return replace(setting, choices={} if everywhere else {f"{key}.name": methods})
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Settings)
 
 
 def _alternatives(annotation: Any) -> tuple[Any, ...]:

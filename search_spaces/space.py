@@ -15,10 +15,10 @@ from pydantic import Field, SerializeAsAny, ValidationError, field_validator, mo
 
 from search_spaces.checks import check_condition, check_key, check_values, named, parse_parameter
 from search_spaces.distributions import Parameter, Value, same
-from search_spaces.findings import first_finding
-from search_spaces.setting_keys import find_setting
+from search_spaces.setting_keys import Setting, find_setting
 from search_spaces.yaml_files import find_yaml, read_yaml
 from trainables.config.base import Settings
+from trainables.config.explain import explain
 from trainables.errors import ConfigError
 
 FOLDER = Path(__file__).parent / "spaces"
@@ -54,8 +54,12 @@ class Space(Settings):
         ConfigError: the first thing that is wrong, in one line that names the key.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)
-    parameters: dict[str, SerializeAsAny[Parameter]] = Field(min_length=1)
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80, description="name of the space"
+    )
+    parameters: dict[str, SerializeAsAny[Parameter]] = Field(
+        min_length=1, description="dotted key of a setting -> what it is drawn from"
+    )
 
     @model_validator(mode="wrap")
     @classmethod
@@ -66,7 +70,7 @@ class Space(Settings):
             made = handler(values)
             made._check()
         except ValidationError as error:
-            raise ConfigError(f"{where}: {first_finding(error)}") from error
+            raise ConfigError(f"{where}: {explain(error, cls)}") from error
         except ConfigError as error:
             raise ConfigError(f"{where}: {error}") from error
         return made
@@ -90,20 +94,20 @@ class Space(Settings):
                 for condition, wanted in parameter.when.items():
                     with named(f"when {condition}"):
                         # Of its own key, a parameter can only ask what was configured.
-                        known = self.parameters if condition != key else {}
-                        check_condition(condition, wanted, known)
+                        parameters = self.parameters if condition != key else {}
+                        check_condition(condition, wanted, parameters)
         assert len(self.keys) == len(self.parameters)
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
-        """Every key, each behind those that its ``when`` asks for.
+        """Every key, each behind those that its ``when`` asks for, and behind its method's name.
 
         Raises:
             ConfigError: the conditions run in a circle.
         """
         before = {
-            key: [name for name in parameter.when if name in self.parameters and name != key]
-            for key, parameter in self.parameters.items()
+            key: [name for name in self.conditions(key) if name in self.parameters and name != key]
+            for key in self.parameters
         }
         try:
             return tuple(TopologicalSorter(before).static_order())
@@ -111,21 +115,23 @@ class Space(Settings):
             circle = " -> ".join(reversed(error.args[1]))
             raise ConfigError(f"{error.args[1][0]}: when runs in a circle: {circle}") from error
 
+    def conditions(self, key: str) -> tuple[str, ...]:
+        """Keys whose values decide whether a parameter is active."""
+        return (*self.parameters[key].when, *_setting(key).choices)
+
     def active(self, key: str, facts: Mapping[str, Any], drawn: Mapping[str, Value]) -> bool:
         """Whether a parameter is searched, given what was drawn for the keys before it.
 
         A condition on another parameter of the space holds if that is active and was drawn so;
         any other, and one on the parameter's own key, if the group's fact is so. A setting that
-        the group does not have at all is never active.
+        the group, or the method that was drawn, does not have is never active.
         """
-        setting = find_setting(key)
-        assert setting is not None
-        if not setting.there(facts):
+        if not _setting(key).exists({**facts, **drawn}):
             return False
         for condition, wanted in self.parameters[key].when.items():
             other = condition in self.parameters and condition != key
-            known = drawn if other else facts
-            if condition not in known or not any(same(known[condition], w) for w in wanted):
+            values = drawn if other else facts
+            if condition not in values or not any(same(values[condition], w) for w in wanted):
                 return False
         return True
 
@@ -159,9 +165,10 @@ class Space(Settings):
         """The keys that some setting of the group has, in the order of ``keys``."""
         possible: list[str] = []
         for key in self.keys:
-            setting, when = find_setting(key), self.parameters[key].when
-            assert setting is not None
-            if setting.there(facts) and all(
+            setting, when = _setting(key), self.parameters[key].when
+            # A method's name that is searched may be any of those that have the setting.
+            fixed = {name: value for name, value in facts.items() if name not in possible}
+            if setting.exists(fixed) and all(
                 name in possible
                 if name in self.parameters and name != key
                 else name in facts and any(same(facts[name], w) for w in wanted)
@@ -169,3 +176,9 @@ class Space(Settings):
             ):
                 possible.append(key)
         return tuple(possible)
+
+
+def _setting(key: str) -> Setting:
+    setting = find_setting(key)
+    assert setting is not None, "the keys of a space are checked when it is made"
+    return setting

@@ -1,21 +1,21 @@
-"""Every error that the project raises on purpose.
+"""The exceptions of the project, and their exit codes.
 
     OneOrManyError
     ├── InputError               bad input: exit code 2, nothing has been trained
     │   ├── ConfigError          a key, a value or a combination of them
     │   ├── DataError            a task's data: folder, file, row, label, Hub
     │   ├── EncoderError         an encoder or its tokenizer: weights, checksum, Hub
-    │   ├── ResourceError        more CPUs, GPUs, memory or disk than there are
+    │   ├── ResourceError        not enough CPUs, GPUs, memory or disk
     │   └── RunDirectoryError    a run directory that cannot be used
     ├── RayLostError             Ray died under a running grid: exit code 1
-    ├── ClusterLostError         a cluster that gives ``submit`` no answer: exit code 1
+    ├── ClusterLostError         the cluster no longer answers ``submit``: exit code 1
     ├── LockLostError            another command took the run directory over: exit code 1
     └── TrialError               one trial failed: exit code 1, the grid goes on
         ├── DivergedError        the loss, the gradients or the weights became NaN or infinite
-        ├── CheckpointError      a checkpoint that cannot be used or written
-        └── StorageError         the run directory is gone, or takes nothing more
+        ├── CheckpointError      a checkpoint that cannot be read or written
+        └── StorageError         the run directory is gone or full
 
-A message is one line for a human: it names the key or file and says what to do.
+Messages are one line for a human: they name the key or file and say what to do.
 """
 
 
@@ -24,7 +24,7 @@ class OneOrManyError(Exception):
 
 
 class InputError(OneOrManyError):
-    """Bad input, found before anything is trained."""
+    """Bad input, detected before anything is trained."""
 
 
 class ConfigError(InputError):
@@ -48,15 +48,15 @@ class RunDirectoryError(InputError):
 
 
 class RayLostError(OneOrManyError):
-    """Ray died while a grid ran; what it had finished is kept."""
+    """Ray died while a grid was running; finished trials are kept."""
 
 
 class ClusterLostError(OneOrManyError):
-    """A cluster that gives no answer any more; a job on it goes on."""
+    """The cluster no longer answers; a job on it keeps running."""
 
 
 class LockLostError(OneOrManyError):
-    """A run directory that another command took over while this one was suspended."""
+    """Another command took over the run directory while this one was suspended."""
 
 
 class TrialError(OneOrManyError):
@@ -72,4 +72,8 @@ class CheckpointError(TrialError):
 
 
 class StorageError(TrialError):
-    """The run directory is gone, or takes nothing more."""
+    """The run directory is gone or full."""
+
+
+class RenamedKeyWarning(FutureWarning):
+    """A preset or an override uses the old name of a configuration key."""

@@ -1,4 +1,4 @@
-"""Secrets of the environment and in addresses, kept out of what is written and shown."""
+"""Keeps secrets (environment variables, passwords in URLs) out of output and files."""
 
 import os
 import re
@@ -9,45 +9,45 @@ from trainables.errors import RunDirectoryError
 _NAMED = re.compile(
     r"(TOKEN|SECRET|PASSWORD|PASSWD|(API|ACCESS|PRIVATE)_?KEY)(_|$)(?!(.*_)?(PATH|FILE|DIR)$)"
 )
-"""What the name of a variable that holds a secret has in it; one that says where it is does not."""
+"""Pattern of names of variables that hold a secret, but not the path of one."""
 
 _IN_ADDRESS = re.compile(r"(?<=://)([^/\s@]+|[^/\s@:\[]+:(?!\d*/)[^\s@]+)(?=@)")
-"""User and password in an address, for example of a Hub's mirror or a proxy."""
+"""Pattern of a user and password in a URL, for example of a proxy or a mirror of the Hub."""
 
 _OPTION = r"pass|pwd|token|secret|key|sig"
-"""What the name of an address's option that is a secret has in it."""
+"""Pattern of names of URL parameters that hold a secret."""
 
 _OPTION_IN_ADDRESS = re.compile(rf"([?&][^=&\s]*({_OPTION})[^=&\s]*=)[^&\s]+", re.IGNORECASE)
 
 NAME_ALONE = ("abfs", "abfss", "sftp", "ssh", "hdfs")
-"""Schemes in which a mere name may stand before the host: a container's or a user's."""
+"""Schemes in which a name without a password (a container or user) may precede the host."""
 
 SHORTEST = 8
-"""Characters; what is shorter is found in ordinary words, and is no secret."""
+"""Fewest characters of a secret; shorter values would also match parts of ordinary words."""
 
 
 def redacted(text: str) -> str:
-    """``text`` with ``***`` in place of secrets that an error message may repeat.
+    """``text`` with secrets replaced by ``***``.
 
-    Those are the values of environment variables that are called like a secret (``HF_TOKEN``,
-    ``WANDB_API_KEY``, ``AWS_SECRET_ACCESS_KEY`` ...), user names and passwords in addresses, and
-    options of addresses that are called like a secret.
+    Secrets are the values of environment variables with such a name (``HF_TOKEN``,
+    ``WANDB_API_KEY``, ``AWS_SECRET_ACCESS_KEY`` ...), users and passwords in URLs, and URL
+    parameters with such a name.
     """
     secrets = {
         value
         for name, value in os.environ.items()
         if len(value) >= SHORTEST and _NAMED.search(name.upper())
     }
-    # The longest first: one secret may be a part of another.
+    # Longest first: a secret may be part of another.
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
     return _OPTION_IN_ADDRESS.sub(r"\1***", _IN_ADDRESS.sub("***", text))
 
 
 def has_credentials(address: str) -> bool:
-    """Whether an address has a user or password before its host, or a secret among its options.
+    """Whether a URL has a user or password before its host, or a secret in its parameters.
 
-    Options are known by their names: ``client_secret``, ``access_key``, ``sas_token``, ``sig`` ...
+    Parameters are recognised by name: ``client_secret``, ``access_key``, ``sas_token``, ``sig`` ...
     """
     try:
         parts = urlsplit(address)
@@ -56,7 +56,7 @@ def has_credentials(address: str) -> bool:
     name, at, host = parts.netloc.rpartition("@")
     if at and (":" in name or parts.scheme not in NAME_ALONE):
         return True
-    # A password with a slash in it: what stands where a port should is none.
+    # A password with a slash in it: what looks like the port is not a number.
     port = host.rpartition("]")[2].partition(":")[2]
     if "@" in address and re.search(r"\D", port):
         return True
@@ -65,10 +65,10 @@ def has_credentials(address: str) -> bool:
 
 
 def check_run_directory(url: str) -> None:
-    """Refuse a run directory's URL that holds a secret.
+    """Check that a run directory's URL contains no secret.
 
     Raises:
-        RunDirectoryError: it does; the message does not repeat it.
+        RunDirectoryError: it contains one; the message does not repeat it.
     """
     if "://" in url and has_credentials(url):
         scheme = url.partition("://")[0]

@@ -1,9 +1,9 @@
-"""Random streams that depend on a name, never on what was drawn before.
+"""Named random streams that do not depend on earlier draws.
 
-Every source of chance of a trial (data order, sampler, head initialisation, dropout) draws from a
-stream of its own, derived from the trial's seed and the stream's name. So a trial that goes on at
-step 700 draws what it would have drawn there without the interruption, and two strategies with
-the same seed see a task's batches in the same order.
+Every source of randomness in a trial (data order, sampler, head initialisation, dropout) has a
+stream of its own, derived from the trial's seed and the stream's name. So a trial resumed at step
+700 draws what it would have drawn there without the interruption, and two strategies with the same
+seed see a task's batches in the same order.
 """
 
 import hashlib

@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+import warnings
 from dataclasses import asdict
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from orchestrator.cli.console import (
     hint_on_interrupt,
     make_console,
     one_line,
+    show_warning,
 )
 from orchestrator.cli.submit import submit
 from trainables.errors import InputError, OneOrManyError
@@ -226,9 +228,11 @@ def train(
     except KeyboardInterrupt:
         echo("interrupted")
         raise typer.Exit(130) from None
-    console.print(f"record {layout.shown(layout.record(record.key))}", markup=False, soft_wrap=True)
+    console.print(
+        f"record {layout.display_path(layout.record(record.key))}", markup=False, soft_wrap=True
+    )
     if single.save_model:
-        model = layout.shown(layout.model(record.key))
+        model = layout.display_path(layout.model(record.key))
         console.print(f"model  {model}", markup=False, soft_wrap=True)
 
 
@@ -241,6 +245,7 @@ def main(arguments: list[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that does not know a character shows another one; no work ends for that.
             stream.reconfigure(errors="replace")
+    warnings.showwarning = show_warning
     try:
         app(arguments)
     except InputError as error:

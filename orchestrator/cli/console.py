@@ -3,14 +3,16 @@
 import os
 import shlex
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
 
+from trainables.errors import RenamedKeyWarning
 from trainables.secrets import redacted
 
 if TYPE_CHECKING:
@@ -70,6 +72,16 @@ def _echo_warnings(outcome: "Outcome | TuningOutcome") -> None:
         echo(f"damaged: {one_line(line)}")
     for line in outcome.warnings:
         echo(f"warning: {line}")
+
+
+def show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, *where: Any
+) -> None:
+    """``warnings.showwarning`` with one line for a warning that is meant for users."""
+    if issubclass(category, RenamedKeyWarning):
+        echo(f"warning: {one_line(message)}")
+    else:
+        print(warnings.formatwarning(message, category, filename, lineno), file=sys.stderr, end="")
 
 
 def echo(message: str) -> None:

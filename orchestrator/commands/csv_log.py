@@ -1,4 +1,4 @@
-"""The log file of single trials: a CSV file with a row per trial."""
+"""The ``log_file`` of single trials: a CSV file with a row per trial."""
 
 import csv
 import fcntl
@@ -36,7 +36,7 @@ def log_row(record: TrialRecord) -> dict[str, str]:
 
 
 def check_log_file(path: Path) -> None:
-    """Find out before anything is trained whether a row can be appended.
+    """Check before training that a row can be appended.
 
     Raises:
         ConfigError: it cannot.
@@ -56,7 +56,7 @@ def check_log_file(path: Path) -> None:
 
 
 def append_row(path: Path, row: dict[str, str]) -> None:
-    """Append a row to a CSV file; columns that it lacks are added to it.
+    """Append a row to a CSV file; new columns are added to the file.
 
     Trials that end at the same time wait for each other, so that no row is lost.
     """
@@ -73,7 +73,7 @@ def append_row(path: Path, row: dict[str, str]) -> None:
 
 
 def _read_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Columns and rows; none where the file is absent or empty."""
+    """Columns and rows; both empty if the file is absent or empty."""
     if not path.exists():
         return [], []
     with path.open(newline="", encoding="utf-8") as file:

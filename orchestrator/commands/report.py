@@ -96,7 +96,7 @@ def _without_predictions(layout: RunDir, records: list[TrialRecord]) -> list[str
 
 def _readable(layout: RunDir, predictions: Path) -> bool:
     """Whether a predictions file ends as a whole one does."""
-    if (remote := layout.has(predictions)) is not None:
+    if (remote := layout.exists_remotely(predictions)) is not None:
         return remote
     try:
         pq.read_metadata(predictions)

@@ -89,7 +89,7 @@ def open_session(
     if isinstance(config, SingleTrialConfig) or local or config.ray.address is None:
         check_cache_dir(config.data.cache_dir)
     with (
-        opened(where, config.checkpoint.patience) as run_dir,
+        opened(where, config.checkpoint.storage_timeout) as run_dir,
         tracked(config, run_dir.root, console) as usable,
         ExitStack() as stack,
     ):

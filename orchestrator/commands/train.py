@@ -1,4 +1,4 @@
-"""One trial in this process, without Ray: the ``train`` command."""
+"""The ``train`` command: one trial on the local executor."""
 
 import json
 from collections.abc import Mapping

@@ -17,11 +17,10 @@ from orchestrator.planning.resources import TrialResources
 from orchestrator.run_dir.directory import describe, read_plan, write_config
 from orchestrator.run_dir.remote import search_of
 from orchestrator.search.best_trial import Incumbent
-from orchestrator.search.engine import search_groups
+from orchestrator.search.engine import check_search, search_groups
 from orchestrator.search.plan import SearchPlan
-from orchestrator.search.study import SearchState
-from orchestrator.search.suggest import check_proposals
-from orchestrator.search.warm_start import earlier_of, keep_earlier, read_earlier
+from orchestrator.search.study import Study
+from orchestrator.search.warm_start import keep_warm_start, read_warm_start, warm_start_of
 from search_spaces.space import Space
 from trainables.errors import ConfigError, TrialError
 from trainables.results.record import read_records
@@ -83,7 +82,7 @@ class TunedExperiment:
             InputError: anything that would keep it from running.
         """
         plan = _checked(self.config)
-        read_earlier(self.config.tune.warm_start)
+        read_warm_start(self.config.tune.warm_start)
         return SearchPreview(self.config, plan, _preview(plan))
 
     def run(
@@ -118,7 +117,7 @@ class TunedExperiment:
             self.config,
             run_dir or self.default_run_dir,
             console or Console(),
-            check=lambda layout: earlier_of(search_of(layout), self.config.tune.warm_start),
+            check=lambda layout: warm_start_of(search_of(layout), self.config.tune.warm_start),
             local=local,
             executor=executor,
         ) as session:
@@ -145,7 +144,7 @@ def _preview(plan: SearchPlan, *, local: bool = False) -> TrialResources:
 
 def _checked(experiment: TunedExperimentConfig) -> SearchPlan:
     plan = SearchPlan(experiment)
-    check_proposals(plan)
+    check_search(plan)
     tune, groups = experiment.tune, len(plan.groups)
     if tune.refit and tune.max_trials is not None and tune.max_trials < groups:
         raise ConfigError(
@@ -158,16 +157,16 @@ def _checked(experiment: TunedExperimentConfig) -> SearchPlan:
 def _run(plan: SearchPlan, session: Session[TunedExperimentConfig]) -> TuningOutcome:
     experiment, run_dir, console = session.config, session.run_dir, session.console
     search = search_of(run_dir)
-    earlier = earlier_of(search, experiment.tune.warm_start)
+    warm_start = warm_start_of(search, experiment.tune.warm_start)
     write_config(run_dir, experiment)
     search.root.mkdir(exist_ok=True)
-    keep_earlier(search, earlier)
-    state = search_groups(plan, search, earlier, session.executor, console)
-    chosen = state.chosen()
+    keep_warm_start(search, warm_start)
+    study = search_groups(plan, search, warm_start, session.executor, console)
+    incumbents = study.incumbents()
     trained = 0
     if experiment.tune.refit:
-        _check_chosen(state, chosen)
-        trained = _compare(plan.refit(chosen), session)
+        _check_incumbents(study, incumbents)
+        trained = _compare(plan.refit(incumbents), session)
     outcome = report_tuning(run_dir)
     publish_report(experiment, run_dir, console)
     return replace(outcome, trained=trained)
@@ -191,9 +190,9 @@ def _compare(plan: Plan, session: Session[TunedExperimentConfig]) -> int:
     return len(waiting)
 
 
-def _check_chosen(state: SearchState, chosen: Mapping[str, Incumbent]) -> None:
-    for name in state.groups:
-        if name not in chosen:
+def _check_incumbents(study: Study, incumbents: Mapping[str, Incumbent]) -> None:
+    for name in study.groups:
+        if name not in incumbents:
             raise TrialError(
                 f"{name}: none of its trials has a score yet, so there is nothing to choose; "
                 "run the command again, with more time or another space"

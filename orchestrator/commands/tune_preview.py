@@ -19,8 +19,8 @@ def print_preview(console: Console, preview: SearchPreview) -> None:
     ]
     if preview.resources.why:
         lines.append(preview.resources.why)
-    if plan.forerunners:
-        lines.append(f"before the search: {len(plan.forerunners)} trials that others need")
+    if plan.upstream:
+        lines.append(f"before the search: {len(plan.upstream)} trials that others need")
     table = Table(title="groups", caption="\n".join(lines), box=SIMPLE_HEAD)
     for column in ("group", "score on selection", "searched"):
         table.add_column(column, overflow="fold")

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.commands.report import Outcome, published, report
-from orchestrator.report.rows import PlannedTrial, TableRow, cell_groups
+from orchestrator.report.rows import PlannedTrial, TableRow, table_rows
 from orchestrator.report.tuning.gain import Change, changes
 from orchestrator.report.tuning.report import write_tuning
 from orchestrator.run_dir.directory import read_plan
 from orchestrator.run_dir.remote import Where, layout_at, search_of
-from orchestrator.search.stored import read_search
-from orchestrator.search.study import SearchState
+from orchestrator.search.engine import read_search
+from orchestrator.search.study import Study
 from orchestrator.search.summary import SearchSummary
 from trainables.errors import RunDirectoryError
 from trainables.results.record import TrialRecord, read_records
@@ -51,39 +51,39 @@ def report_tuning(run_dir: Where) -> TuningOutcome:
     """
     layout = layout_at(run_dir)
     damaged: dict[Path, RunDirectoryError] = {}
-    state = read_search(search_of(layout), damaged)
-    summary = state.summary()
+    study = read_search(search_of(layout), damaged)
+    summary = study.summary()
     compared = report(layout) if layout.plan.is_file() else None
     rows: tuple[TableRow, ...] = ()
     changed: tuple[Change, ...] = ()
     if compared is not None:
         plan = read_plan(layout)
-        rows = cell_groups(plan, read_records(layout, {}), "validation")
-        changed = changes(rows, _outdated(plan, state))
+        rows = table_rows(plan, read_records(layout, {}), "validation")
+        changed = changes(rows, _outdated(plan, study))
     warnings = published(layout, *write_tuning(layout, summary, changed))
     return TuningOutcome(
         summary=summary,
         rows=rows,
         changes=changed,
         compared=compared,
-        failed=state.failed,
+        failed=study.failed,
         damaged=tuple(map(str, damaged.values())),
         trained=0,
         warnings=tuple(warnings),
     )
 
 
-def _outdated(plan: Iterable[PlannedTrial], state: SearchState) -> set[tuple[str, str]]:
-    """Arm and model of the tuned rows that have other settings than those that are chosen now."""
-    chosen = state.chosen()
-    best = {(g.arm, g.model, g.task): chosen.get(name) for name, g in state.groups.items()}
-    found = set()
+def _outdated(plan: Iterable[PlannedTrial], study: Study) -> set[tuple[str, str]]:
+    """Arm and model of the tuned rows that were trained with settings that are not the best now."""
+    incumbents = study.incumbents()
+    best = {(g.arm, g.model, g.task): incumbents.get(name) for name, g in study.groups.items()}
+    outdated = set()
     for config in (trial.config for trial in plan if trial.config.tuned):
         task = next(iter(config.tasks)) if config.arm.strategy == "single_task" else None
-        choice = best.get((config.arm_name, config.model_name, task))
-        if choice is None or not choice.made(config):
-            found.add((config.arm_name, config.model_name))
-    return found
+        incumbent = best.get((config.arm_name, config.model_name, task))
+        if incumbent is None or not incumbent.matches(config):
+            outdated.add((config.arm_name, config.model_name))
+    return outdated
 
 
 def has_search(layout: RunDir) -> bool:

@@ -1,7 +1,7 @@
 """Follows an experiment from another terminal or machine, from its run directory's files alone.
 
-Nothing is written there, so that a read-only mount does. Who runs the experiment is told by the
-lock's file, how its trials stand by records, progress files and, of a search, its ledger.
+Nothing is written there, so that a read-only mount does. The lock's file names the command that
+runs the experiment; records, progress files and, of a search, its ledger tell how its trials stand.
 """
 
 import time
@@ -18,7 +18,7 @@ from orchestrator.monitor.screen import SILENT_SECONDS
 from orchestrator.monitor.state import GridProgress
 from orchestrator.run_dir.lock import BEAT_SECONDS, LOCK, STALE_SECONDS, read_lock
 from orchestrator.run_dir.lock_owner import COMMAND, LockOwner
-from orchestrator.search.ledger_reader import ObservedSearch
+from orchestrator.search.ledger_reader import SearchReader
 from orchestrator.text import plain
 from search_spaces.yaml_files import read_yaml
 from trainables.errors import ConfigError, RunDirectoryError
@@ -26,18 +26,18 @@ from trainables.results.status import TrialStatus
 from trainables.secrets import redacted
 from trainables.storage.run_dir import RunDir
 
-LOOK_SECONDS = 1.0
-"""Between two looks."""
+POLL_SECONDS = 1.0
+"""Between two polls."""
 
-RENEWED_WITHIN = 2 * BEAT_SECONDS + 2 * LOOK_SECONDS
-"""A lock that seems to be old and is watched is renewed within so many seconds, or never."""
+RENEWED_WITHIN = 2 * BEAT_SECONDS + 2 * POLL_SECONDS
+"""Whoever holds a lock renews it within so many seconds, however old it looks at first."""
 
 
 class StorageClock:
     """Unix seconds by the clock that gives the files their times, known without writing one.
 
-    It is taken to be this machine's until a file tells better: one from the future, or one that
-    was written while it was watched.
+    It is assumed to be this machine's until a file shows otherwise: one from the future, or one
+    that was written between two polls.
     """
 
     def __init__(self) -> None:
@@ -46,123 +46,130 @@ class StorageClock:
     def __call__(self) -> float:
         return time.monotonic() + self._offset
 
-    def seen(self, written: float, *, just_now: bool = False) -> None:
-        """A file with this time has been seen, which may have been written just now."""
+    def adjust(self, written: float, *, just_now: bool = False) -> None:
+        """Take the time of a file, which was perhaps written ``just_now``."""
         if just_now or written > self():
             self._offset = written - time.monotonic()
 
 
-class Runner:
-    """Who runs the experiment of a run directory."""
+class LockReader:
+    """Finds out by the lock's file whether a command runs an experiment.
 
-    def __init__(self, root: Path, now: StorageClock) -> None:
+    Attributes:
+        owner: of the lock when it was read last; None if it names none.
+    """
+
+    def __init__(self, root: Path, clock: StorageClock) -> None:
+        self.owner: LockOwner | None = None
         self._path = root / LOCK
-        self._now = now
+        self._clock = clock
         self._renewed: float | None = None
-        self._watched_since = time.monotonic()
-        self.holder: LockOwner | None = None
+        self._unchanged_since = time.monotonic()
 
-    def lives(self) -> bool | None:
-        """Whether somebody runs it; none: that can be said only after a while.
+    def is_running(self) -> bool | None:
+        """Whether a command runs the experiment; None while only time can tell.
 
         Raises:
             OSError: the storage is away.
         """
         try:
-            self.holder, renewed = read_lock(self._path)
+            self.owner, renewed = read_lock(self._path)
         except (FileNotFoundError, NotADirectoryError):
             self._renewed = None
             return False
         if renewed != self._renewed:
-            self._now.seen(renewed, just_now=self._renewed is not None)
-            self._renewed, self._watched_since = renewed, time.monotonic()
-        known = self.holder.is_alive() if self.holder is not None else None
-        if known is not None:
-            return known
-        if self._now() - renewed < STALE_SECONDS:
+            self._clock.adjust(renewed, just_now=self._renewed is not None)
+            self._renewed, self._unchanged_since = renewed, time.monotonic()
+        is_alive = self.owner.is_alive() if self.owner is not None else None
+        if is_alive is not None:
+            return is_alive
+        if self._clock() - renewed < STALE_SECONDS:
             return True
-        return None if time.monotonic() - self._watched_since < RENEWED_WITHIN else False
+        return None if time.monotonic() - self._unchanged_since < RENEWED_WITHIN else False
 
 
 class Watch:
-    """The state of an experiment, look by look.
+    """Follows an experiment, poll by poll.
 
     Args:
         root: the run directory, or the copy of one in an object store.
+        console: where the live view is shown.
+
+    Attributes:
+        view: the live view.
+        lock: who runs the experiment.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.now = StorageClock()
-        self.runner = Runner(root, self.now)
-        self._search: ObservedSearch | None = None
-        self._planned = RunReader(RunDir(root))
+    def __init__(self, root: Path, console: Console) -> None:
+        self._clock = StorageClock()
+        self._run_dir = RunDir(root)
+        self.view = LiveView(GridProgress([]), console, now=self._clock)
+        self.lock = LockReader(root, self._clock)
+        self._plan = RunReader(self._run_dir, self.view)
+        self._search: SearchReader | None = None
 
-    def look(self, view: LiveView) -> None:
-        """Tell ``view`` what is new.
+    def poll(self) -> None:
+        """Inform the view of what is new.
 
         Raises:
             OSError: the storage is away.
         """
-        layout = RunDir(self.root)
-        layout.config.stat()
-        folder = RunDir(self.root / "search")
-        if self._search is None and folder.search.exists():
-            self._search = ObservedSearch(folder)
-        for observed in self._folders:
-            observed.look(view)
-            self.now.seen(observed.newest)
+        self._run_dir.config.stat()
+        search_dir = RunDir(self._run_dir.root / "search")
+        if self._search is None and search_dir.search.exists():
+            self._search = SearchReader(search_dir, self.view)
+        for reader in self._readers:
+            reader.poll()
+            self._clock.adjust(reader.newest)
         if self._search is not None:
-            self._planned.changed(layout.tuning("json"))
-            if self._planned.newest > self._search.newest:
-                self._search.end(view)
-        progress = view.progress
+            self._plan.changed(self._run_dir.tuning("json"))
+            if self._plan.newest > self._search.newest:
+                self._search.end()
+        if self.view.began is None:
+            self.view.began = max(reader.began for reader in self._readers) or None
+        progress = self.view.progress
         progress.slots = max(progress.slots, progress.counts()[TrialStatus.RUNNING])
 
     @property
-    def _folders(self) -> list[RunReader]:
-        return [one for one in (self._search, self._planned) if one is not None]
+    def _readers(self) -> list[RunReader]:
+        return [self._plan] if self._search is None else [self._search, self._plan]
 
-    @property
-    def began(self) -> float | None:
-        """When the command began that runs it or ran it last, by the storage's clock."""
-        return max(one.began for one in self._folders) or None
-
-    def remark(self, lives: bool | None) -> str:
-        """What is to be known besides the trials, in one line; empty: nothing.
+    def status_line(self, is_running: bool | None) -> str:
+        """What a user must know besides the trials, in one line; empty if nothing.
 
         Args:
-            lives: whether somebody runs it.
+            is_running: see ``LockReader``.
         """
-        damaged = {path: what for one in self._folders for path, what in one.damaged.items()}
+        damaged = {path: what for reader in self._readers for path, what in reader.damaged.items()}
         if damaged:
             path, what = next(iter(damaged.items()))
             more = f" (and {len(damaged) - 1} more files)" if len(damaged) > 1 else ""
             return f"damaged: {path}: {what}{more}"
-        if lives and self.now() - max(one.newest for one in self._folders) > SILENT_SECONDS:
-            return f"silent for more than {SILENT_SECONDS:.0f} s; run by {self.runner.holder}"
+        newest = max(reader.newest for reader in self._readers)
+        if is_running and self._clock() - newest > SILENT_SECONDS:
+            return f"silent for more than {SILENT_SECONDS:.0f} s; run by {self.lock.owner}"
         return ""
 
-    def ended(self, view: LiveView) -> bool:
+    def all_ended(self) -> bool:
         """Whether all trials that are known have ended."""
-        counts = view.progress.counts()
-        open_ = counts[TrialStatus.PENDING] + counts[TrialStatus.RUNNING]
-        return bool(view.progress.trials) and not open_
+        counts = self.view.progress.counts()
+        unfinished = counts[TrialStatus.PENDING] + counts[TrialStatus.RUNNING]
+        return bool(self.view.progress.trials) and not unfinished
 
-    def failed(self, view: LiveView) -> bool:
-        """Whether a trial has no result."""
-        return any(one.failed(view) for one in self._folders)
+    def any_failed(self) -> bool:
+        """Whether a trial has ended without a result."""
+        return any(reader.failed() for reader in self._readers)
 
     def abandoned(self) -> str:
-        """That nobody runs it, and how to go on."""
-        holder = self.runner.holder
-        died = f"; {holder} has died" if holder is not None else ""
+        """A line for an experiment that no command runs: how to continue it."""
+        owner = self.lock.owner
+        died = f"; {owner} has died" if owner is not None else ""
         return f"nobody runs this experiment{died}; continue with: {self._command()}"
 
     def _command(self) -> str:
-        holder = self.runner.holder
-        if holder is not None and len(holder.command) < COMMAND:
-            return holder.command
+        owner = self.lock.owner
+        if owner is not None and len(owner.command) < COMMAND:
+            return owner.command
         command = "tune PRESET SPACE" if self._search is not None else "run PRESET"
         return f"the same command as before (python -m orchestrator {command} ...)"
 
@@ -175,17 +182,17 @@ def follow(
     fetch: Callable[[], None] = lambda: None,
     where: str | None = None,
 ) -> int:
-    """Show how the trials of a run directory stand until all have ended or nobody runs them.
+    """Show the trials of a run directory until all have ended or no command runs them.
 
     Args:
         run_dir: a folder of this machine; it may be mounted read-only.
         console: where to show it: a live view on a terminal, else plain lines.
-        once: show how they stand now, and return.
-        fetch: called before each look; brings a copy of what lies elsewhere up to date.
-        where: what that is called; none: ``run_dir``.
+        once: show the trials as they are now, and return.
+        fetch: called before each poll; updates the copy of a run directory that is elsewhere.
+        where: name of the run directory for messages; None for ``run_dir``.
 
     Returns:
-        The exit code: 0, or 1 if a trial has failed or nobody runs what has not ended.
+        The exit code: 0, or 1 if a trial has failed or no command runs what has not ended.
 
     Raises:
         RunDirectoryError: it is no run directory of an experiment.
@@ -193,28 +200,19 @@ def follow(
     where = where or str(run_dir)
     fetch()
     _check(RunDir(run_dir).config, where)
-    watch = Watch(run_dir)
-    view = LiveView(GridProgress([]), console, now=watch.now)
-    # What has happened before is not told line by line.
-    watch.look(view)
-    view.began = watch.began
+    watch = Watch(run_dir, console)
+    # Before the view is entered, so that what happened in the past is not shown line by line.
+    watch.poll()
     if once:
-        while (lives := watch.runner.lives()) is None:
-            time.sleep(LOOK_SECONDS)
-            fetch()
-        if not lives:
-            view.interrupt()
-        view.remark(watch.remark(lives))
-        for line in view.noted():
-            console.print(Text(plain(redacted(line))), soft_wrap=True)
-        console.print(view)
+        is_running = _show_once(watch, console, fetch)
     else:
-        with view:
-            lives = _until_the_end(watch, view, where, fetch)
-    if not lives and not watch.ended(view):
-        console.print(Text(plain(redacted(watch.abandoned()))), soft_wrap=True)
+        with watch.view:
+            _follow_to_the_end(watch, where, fetch)
+        is_running = False
+    if not is_running and not watch.all_ended():
+        _print(console, watch.abandoned())
         return 1
-    return int(watch.failed(view))
+    return int(watch.any_failed())
 
 
 def _check(config: Path, where: str) -> None:
@@ -230,21 +228,39 @@ def _check(config: Path, where: str) -> None:
         )
 
 
-def _until_the_end(watch: Watch, view: LiveView, where: str, fetch: Callable[[], None]) -> bool:
-    """Show what happens until nobody runs the experiment."""
-    looks = 0
-    while looks < 2:
+def _show_once(watch: Watch, console: Console, fetch: Callable[[], None]) -> bool:
+    """Print the trials as they are now; gives whether a command runs them."""
+    while (is_running := watch.lock.is_running()) is None:
+        time.sleep(POLL_SECONDS)
+        fetch()
+    if not is_running:
+        watch.view.interrupt()
+    watch.view.status_line(watch.status_line(is_running))
+    for line in watch.view.notes():
+        _print(console, line)
+    console.print(watch.view)
+    return is_running
+
+
+def _follow_to_the_end(watch: Watch, where: str, fetch: Callable[[], None]) -> None:
+    """Show what happens until no command runs the experiment."""
+    polls_without_owner = 0
+    # Twice: between two commands the lock may be away for a moment.
+    while polls_without_owner < 2:
         try:
             fetch()
-            lives = watch.runner.lives()
-            # After that: whoever was there may have left a record before leaving.
-            watch.look(view)
-            # Twice: between two commands the lock may be away for a moment.
-            looks = looks + 1 if lives is False else 0
-            view.remark(watch.remark(lives))
+            is_running = watch.lock.is_running()
+            # After that: a command may have left a record just before it ended.
+            watch.poll()
+            polls_without_owner = polls_without_owner + 1 if is_running is False else 0
+            watch.view.status_line(watch.status_line(is_running))
         except OSError as error:
-            view.remark(f"{where}: cannot be read ({error.strerror or error}); waiting for it")
-        view.tick()
-        time.sleep(LOOK_SECONDS)
-    view.interrupt()
-    return False
+            reason = error.strerror or error
+            watch.view.status_line(f"{where}: cannot be read ({reason}); waiting for it")
+        watch.view.tick()
+        time.sleep(POLL_SECONDS)
+    watch.view.interrupt()
+
+
+def _print(console: Console, line: str) -> None:
+    console.print(Text(plain(redacted(line))), soft_wrap=True)

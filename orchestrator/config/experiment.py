@@ -18,25 +18,17 @@ from pydantic import (
 from orchestrator.config.runtime import CheckpointConfig, RayConfig, ResourcesConfig
 from search_spaces.presets import load_values
 from trainables.config.arms import ArmConfig
-from trainables.config.base import Settings
+from trainables.config.base import Settings, as_tuple, unused
 from trainables.config.explain import nearest, validated
 from trainables.config.task import TaskConfig
-from trainables.config.tracking import MlflowConfig, TrackerName, WandbConfig
+from trainables.config.tracking import TrackingConfig
 from trainables.config.trial import LimitsConfig, ModelConfig, SelectionConfig, TrainingConfig
 from trainables.errors import ConfigError
 from trainables.results.record import TOGETHER
 
-
-def _listed(value: Any) -> Any:
-    """A list as the tuple it becomes; a single name or number where a list is meant."""
-    if isinstance(value, list):
-        return tuple(value)
-    return (value,) if isinstance(value, str | int) and not isinstance(value, bool) else value
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
+Names = Annotated[tuple[str, ...], BeforeValidator(as_tuple), Field(min_length=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Seeds = Annotated[tuple[Seed, ...], BeforeValidator(_listed), Field(min_length=1)]
+Seeds = Annotated[tuple[Seed, ...], BeforeValidator(as_tuple), Field(min_length=1)]
 
 
 class DataConfig(Settings):
@@ -44,40 +36,50 @@ class DataConfig(Settings):
 
     source: Literal["auto", "hub", "glue_dir", "demo", "files"] = Field(
         default="auto",
-        description="auto: own files, else glue_dir where it is given, else hub, else demo",
+        description="where tasks are read from, of the sources that each offers; auto: own files, "
+        "else glue_dir where it is given, else hub, else demo",
     )
     glue_dir: str | None = Field(
         default=None,
-        description="folder in GLUE's download layout; none: the environment's GLUE_DIR",
+        description="folder in GLUE's download layout; None: the environment's GLUE_DIR",
     )
     cache_dir: str | None = Field(
-        default=None, description="token cache; none: the user's cache folder"
+        default=None, description="token cache; None: the user's cache folder"
     )
 
 
 class DefineConfig(Settings):
     """Names that ``tasks``, ``models`` and ``arms`` may use."""
 
-    tasks: dict[str, TaskConfig] = Field(default_factory=dict)
-    models: dict[str, ModelConfig] = Field(default_factory=dict)
-    arms: dict[str, ArmConfig] = Field(default_factory=dict)
+    tasks: dict[str, TaskConfig] = Field(default_factory=dict, description="name -> task")
+    models: dict[str, ModelConfig] = Field(default_factory=dict, description="name -> model")
+    arms: dict[str, ArmConfig] = Field(default_factory=dict, description="name -> arm")
 
 
 class _Common(Settings):
     """Keys that a grid and a single trial share."""
 
-    define: DefineConfig = DefineConfig()
-    tasks: Names = ("cola", "sst2", "mrpc")
-    data: DataConfig = DataConfig()
-    limits: LimitsConfig = LimitsConfig()
-    selection: SelectionConfig = SelectionConfig()
-    training: TrainingConfig = TrainingConfig()
-    checkpoint: CheckpointConfig = CheckpointConfig()
-    tracking: Annotated[tuple[TrackerName, ...], BeforeValidator(_listed)] = Field(
-        default=(), description="who is told of the trials, besides the run directory"
+    define: DefineConfig = Field(
+        default=DefineConfig(), description="names that `tasks`, `models` and `arms` may use"
     )
-    wandb: WandbConfig = WandbConfig()
-    mlflow: MlflowConfig = MlflowConfig()
+    tasks: Names = Field(default=("cola", "sst2", "mrpc"), description="tasks, by name")
+    data: DataConfig = Field(default=DataConfig(), description="where the tasks' data comes from")
+    limits: LimitsConfig = Field(
+        default=LimitsConfig(), description="caps on the examples of each task"
+    )
+    selection: SelectionConfig = Field(
+        default=SelectionConfig(),
+        description="the split that is carved from train where something must be selected",
+    )
+    training: TrainingConfig = Field(
+        default=TrainingConfig(), description="optimisation and evaluation"
+    )
+    checkpoint: CheckpointConfig = Field(
+        default=CheckpointConfig(), description="how much work an interruption may cost"
+    )
+    tracking: TrackingConfig = Field(
+        default=TrackingConfig(), description="experiment trackers, beside the run directory"
+    )
 
     @classmethod
     def runtime_keys(cls) -> dict[str, Any]:
@@ -103,37 +105,62 @@ class _Common(Settings):
                 f"selection.enabled=never: training.{key} chooses on the selection split; "
                 "set selection.enabled=auto"
             )
+        default = SelectionConfig.model_fields["fraction"].default
+        if self.selection.enabled == "never" and self.selection.fraction != default:
+            raise ValueError(
+                "selection.fraction: " + unused("selection.enabled", "never", ("auto", "always"))
+            )
         return self
 
 
 class ExperimentConfig(_Common):
     """A grid: arms x models x seeds over the tasks."""
 
-    name: str = Field(default="experiment", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)
-    models: Names = ("minilm-l6",)
-    arms: Names = ("single_task", "naive_concat", "shared_encoder")
-    seeds: Seeds = (41, 42, 43)
-    resources: ResourcesConfig = ResourcesConfig()
-    ray: RayConfig = RayConfig()
-    retries: NonNegativeInt = Field(
-        default=3, description="of a trial whose process died, without a checkpoint in between"
+    name: str = Field(
+        default="experiment",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        max_length=80,
+        description="name of the experiment; its run directory is runs/NAME unless one is given",
     )
-    save_models: bool = Field(default=False, description="keep every trial's final model")
+    models: Names = Field(
+        default=("minilm-l6",), description="models: defined names, Hub names or local folders"
+    )
+    arms: Names = Field(
+        default=("single_task", "naive_concat", "shared_encoder"),
+        description="arms to compare, by name",
+    )
+    seeds: Seeds = Field(default=(41, 42, 43), description="each trial is trained with each seed")
+    resources: ResourcesConfig = Field(
+        default=ResourcesConfig(), description="what one trial gets of the machine"
+    )
+    ray: RayConfig = Field(default=RayConfig(), description="the Ray instance that runs the trials")
+    retries: NonNegativeInt = Field(
+        default=3,
+        description="restarts of a trial whose process died, without a checkpoint in between",
+    )
+    save_models: bool = Field(default=False, description="keep the final model of every trial")
 
 
 class SingleTrialConfig(_Common):
     """One trial in this process."""
 
     task: str | None = Field(
-        default=None, description="the task of single_task; none: the first of tasks"
+        default=None,
+        description="task to train on; None: `tasks`, and of these the first for single_task",
     )
-    model: str = "minilm-l6"
-    seed: Seed = 41
+    model: str = Field(
+        default="minilm-l6", description="a model: a defined name, a Hub name or a local folder"
+    )
+    seed: Seed = Field(default=41, description="seed of everything random in the trial")
     device: str = Field(default="auto", description="auto, cpu, mps, cuda or cuda:N")
-    threads: PositiveInt | None = Field(default=None, description="CPU threads; none: all cores")
-    log_file: str | None = Field(default=None, description="CSV file to which a row is appended")
-    resume_from: str | None = Field(default=None, description="checkpoint folder")
-    save_model: bool = True
+    threads: PositiveInt | None = Field(default=None, description="CPU threads; None: all cores")
+    log_file: str | None = Field(
+        default=None, description="CSV file to which a row is appended; None: none"
+    )
+    resume_from: str | None = Field(
+        default=None, description="checkpoint folder to continue from; None if absent"
+    )
+    save_model: bool = Field(default=True, description="keep the final model")
 
 
 RUNTIME_KEYS = {
@@ -149,8 +176,6 @@ RUNTIME_KEYS = {
     "log_file": True,
     "resume_from": True,
     "tracking": True,
-    "wandb": True,
-    "mlflow": True,
     "data": {"glue_dir", "cache_dir"},
 }
 """Keys of a grid or a single trial that change nothing that is measured."""
@@ -174,7 +199,7 @@ def check_experiment(experiment: ExperimentConfig) -> None:
         ConfigError: a name that is unknown, there twice, or of a thing that cannot be used.
     """
     _check_names(experiment, experiment.arms, experiment.models)
-    _unique("tracking", list(experiment.tracking))
+    _unique("tracking.trackers", list(experiment.tracking.trackers))
     _unique("seeds", [str(seed) for seed in experiment.seeds])
 
 
@@ -192,8 +217,8 @@ def load_single_trial(arm: str, overrides: list[str]) -> SingleTrialConfig:
 
 
 def _check_names(config: _Common, arms: tuple[str, ...], models: tuple[str, ...]) -> None:
-    _known("tasks", config.tasks, list(config.define.tasks))
-    _known("arms", arms, list(config.define.arms))
+    _check_defined("tasks", config.tasks, list(config.define.tasks))
+    _check_defined("arms", arms, list(config.define.arms))
     for key, names in (("tasks", config.tasks), ("arms", arms), ("models", models)):
         _unique(key, list(names))
         for name in names:
@@ -208,7 +233,7 @@ def _check_names(config: _Common, arms: tuple[str, ...], models: tuple[str, ...]
             )
 
 
-def _known(key: str, names: tuple[str, ...], valid: list[str]) -> None:
+def _check_defined(key: str, names: tuple[str, ...], valid: list[str]) -> None:
     for name in names:
         if name not in valid:
             raise ConfigError(

@@ -11,10 +11,10 @@ class CheckpointConfig(Settings):
     """How much work an interruption may cost."""
 
     every: NonNegativeFloat = Field(
-        default=300.0, description="seconds between checkpoints; 0: never"
+        default=300.0, description="seconds between checkpoints; 0: no checkpoints"
     )
-    keep: bool = Field(default=False, description="also those of finished trials")
-    patience: NonNegativeFloat = Field(
+    keep: bool = Field(default=False, description="keep the checkpoints of finished trials")
+    storage_timeout: NonNegativeFloat = Field(
         default=600.0,
         description="seconds that a trial waits, losing nothing, for a run directory that is gone "
         "or full",
@@ -25,34 +25,38 @@ class ResourcesConfig(Settings):
     """What one trial gets."""
 
     cpu: PositiveInt | Literal["auto"] = Field(
-        default="auto", description="CPU threads; auto divides the cores among the trials that fit"
+        default="auto",
+        description="CPU threads of a trial; auto: the cores divided by the trials that fit",
     )
     gpu: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] = Field(
         default="auto",
         description="one GPU or a share of it, since a trial computes on one; auto: a GPU where "
-        "there are any, divided by the memory that the largest trial needs",
+        "there is any, divided by the memory that the largest trial needs",
     )
     memory: PositiveFloat | None = Field(
         default=None,
-        description="GB of host memory: reserved, and kept to by trials without a GPU, which cut "
-        "their batches into smaller parts where they must; none: whatever there is",
+        description="GB of host memory of a trial: reserved, and a limit for trials without a GPU, "
+        "which split their batches into smaller parts to keep it; None: no limit",
     )
     max_concurrent: PositiveInt | None = Field(
-        default=None, description="trials at once; none: that fit"
+        default=None, description="most trials that run at once; None: as many as fit"
     )
 
 
 class RayConfig(Settings):
     """The Ray instance that runs the trials."""
 
-    address: str | None = Field(default=None, description="of a cluster; none: one on this machine")
+    address: str | None = Field(
+        default=None, description="address of a cluster; None: start Ray on this machine"
+    )
     dashboard: bool = Field(
-        default=False, description="of a Ray on this machine; a cluster has its own"
+        default=False,
+        description="show the dashboard of Ray on this machine; a cluster has its own",
     )
     reuse: bool | Literal["auto"] = Field(
         default="auto",
-        description="trials share processes, which saves each seconds of starting; a dashboard "
-        "then cannot tell them apart; auto: where no dashboard is shown",
+        description="trials share processes, which saves each seconds of starting, but a dashboard "
+        "then cannot tell them apart; auto: share them where no dashboard is shown",
     )
 
     @model_validator(mode="after")

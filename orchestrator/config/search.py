@@ -1,6 +1,6 @@
 """How a hyperparameter search is made: the keys of ``tune``, beside those of the grid."""
 
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
@@ -15,19 +15,32 @@ from trainables.errors import ConfigError
 class TuneConfig(Settings):
     """A search: for each group the same number of trials."""
 
-    trials: PositiveInt = Field(default=16, description="of each group; more may be asked later")
+    only_with: ClassVar = {
+        "reduction": ("scheduler", ("asha", "hyperband")),
+        "grace": ("scheduler", ("asha", "hyperband", "median")),
+        "measurements": ("scheduler", ("median",)),
+        "generations": ("scheduler", ("pbt",)),
+    }
+
+    trials: PositiveInt = Field(
+        default=16, description="trials of each group; a later command may ask for more"
+    )
     search: Literal["random", "sobol", "optuna", "grid"] = Field(
         default="random", description="which settings are tried (see docs/spaces.md)"
     )
     scheduler: Literal["asha", "hyperband", "median", "pbt", "none"] = Field(
-        default="asha", description="which trials are stopped early (see docs/tuning.md)"
+        default="asha", description="how trials are stopped early (see docs/tuning.md)"
     )
-    seed: Seed = Field(default=0, description="of the search; its trials train with seeds[0]")
+    seed: Seed = Field(
+        default=0,
+        description="seed of the search itself, without effect on search=grid; its trials train "
+        "with seeds[0]",
+    )
     reduction: float = Field(
         default=4.0,
         ge=1.5,
         le=100,
-        description="of asha and hyperband: one trial in so many goes on",
+        description="of asha and hyperband: one trial in so many is continued at each rung",
     )
     grace: float = Field(
         default=1 / 16,
@@ -36,31 +49,41 @@ class TuneConfig(Settings):
         description="share of the largest budget before which no trial is stopped",
     )
     measurements: int = Field(
-        default=8, ge=2, le=100, description="of median: how often a trial is measured"
+        default=8, ge=2, le=100, description="of median: how many times a trial is measured"
     )
     generations: int = Field(
-        default=4, ge=2, le=100, description="of pbt: parts of training, with a choice after each"
+        default=4,
+        ge=2,
+        le=100,
+        description="of pbt: number of parts of training, after each of which trials are replaced",
     )
     refit: bool = Field(
-        default=True, description="train the best setting of each group with every seed"
+        default=True, description="train the best settings of each group with every seed"
     )
     defaults: bool = Field(
-        default=True, description="train the arms at the preset's settings too, to compare with"
+        default=True,
+        description="with refit, also train the arms with the preset's settings, to compare with",
     )
     max_hours: PositiveFloat | None = Field(
         default=None,
-        description="of this command's search, once all that it needs of others is trained; the "
-        "best so far is taken then",
+        description="time limit of this command's search, which starts when the trials that it "
+        "depends on are trained; the best settings so far are taken then; None: no limit",
     )
     max_trials: PositiveInt | None = Field(
         default=None,
-        description="of all groups together, those of earlier commands counted; the best so far is "
-        "taken then",
+        description="limit for all groups together, with the trials of earlier commands; the best "
+        "settings so far are taken then; None: no limit",
     )
     warm_start: str | None = Field(
         default=None,
-        description="run directory of an earlier search; counts as it is when this one begins",
+        description="run directory of an earlier search, with whose present results this one "
+        "begins; None: begin without",
     )
+
+    @property
+    def parts(self) -> int:
+        """Parts of a trial's training, each trained as a trial of its own."""
+        return self.generations if self.scheduler == "pbt" else 1
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -84,8 +107,8 @@ class TuneConfig(Settings):
 class TunedExperimentConfig(ExperimentConfig):
     """A grid whose settings are searched."""
 
-    tune: TuneConfig = TuneConfig()
-    space: Space
+    tune: TuneConfig = Field(default=TuneConfig(), description="how the search is made")
+    space: Space = Field(description="what is searched, the second argument of the command")
 
     @classmethod
     def runtime_keys(cls) -> dict[str, Any]:
@@ -125,13 +148,13 @@ def load_tuned_experiment(
 def _check_conditions(experiment: TunedExperimentConfig) -> None:
     """Raises ConfigError: a condition of the space names an arm, model or task that is nowhere."""
     define, space = experiment.define, experiment.space
-    there = {
+    defined = {
         "arm": list(define.arms),
         "model": list(dict.fromkeys((*define.models, *experiment.models))),
         "task": list(define.tasks),
     }
     for key, parameter in space.parameters.items():
-        for condition, names in there.items():
+        for condition, names in defined.items():
             for name in parameter.when.get(condition, ()):
                 if name not in names:
                     raise ConfigError(

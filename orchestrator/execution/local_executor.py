@@ -168,10 +168,7 @@ class LocalExecutor:
             result = current.slices.step()
         self._after_step(trial, result)
         del trial
-        view.note(key, result.get("note", ""))
-        # The loss of a diverged trial's last step is no number.
-        if result.get("loss") is not None:
-            view.update(key, {**result, "time": view.now()})
+        view.update(key, result)
         if result["done"]:
             view.finish(key, TrialStatus(result["status"]), result["error"])
         elif scheduler.on_trial_result(planned, result) == "continue":

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: acted upon where nothing is left half-way."""
+"""Handlers of Ctrl-C and SIGTERM."""
 
 import signal
 import threading
@@ -8,7 +8,7 @@ from types import FrameType
 
 
 class Stop:
-    """Handles a signal where it can be acted upon: at ``check``; the second time at once."""
+    """Acts on the first signal at the next ``check``, on the second at once."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -19,19 +19,19 @@ class Stop:
         self.asked = True
 
     def check(self) -> None:
-        """Raise ``KeyboardInterrupt`` where a signal has come."""
+        """Raise ``KeyboardInterrupt`` if a signal has come."""
         if self.asked:
             raise KeyboardInterrupt
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
-    """A handler that acts at once."""
+    """Act on a signal at once."""
     raise KeyboardInterrupt
 
 
 @contextmanager
 def signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> Iterator[None]:
-    """Ctrl-C and SIGTERM go to ``handler``; outside the main thread nothing changes."""
+    """Handle Ctrl-C and SIGTERM with ``handler``; no effect outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

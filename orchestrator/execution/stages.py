@@ -4,7 +4,7 @@ from rich.console import Console
 
 from orchestrator.execution.executor import Executor, each
 from orchestrator.monitor.live_view import LiveView
-from orchestrator.monitor.state import Expected, GridProgress, cell_name
+from orchestrator.monitor.state import Expected, GridProgress
 from orchestrator.planning.dependencies import stages
 from orchestrator.planning.pending import failed, leaves_of, what_it_lacks
 from orchestrator.planning.plan import Plan, PlannedTrial
@@ -59,5 +59,11 @@ def run_stages(
 def expected_of(trial: PlannedTrial) -> Expected:
     """A planned trial as the live view counts it."""
     config = trial.config
-    cell = cell_name(config.arm_name, config.model_name, tuned=config.tuned)
-    return Expected(trial.key, config.title, config.model_name, trial.expected_examples, group=cell)
+    return Expected.of_plan(
+        key=trial.key,
+        title=config.title,
+        arm=config.arm_name,
+        model=config.model_name,
+        examples=trial.expected_examples,
+        tuned=config.tuned,
+    )

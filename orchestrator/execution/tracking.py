@@ -1,4 +1,4 @@
-"""Trackers as a whole grid sees them: who is there before it, what is told after it."""
+"""The trackers of a command: checked before it runs, given its report at the end."""
 
 import shlex
 from collections.abc import Iterator
@@ -24,41 +24,40 @@ Config = ExperimentConfig | SingleTrialConfig
 SomeConfig = TypeVar("SomeConfig", bound=Config)
 
 REPORTS = ("table.*", "tuning.*", "results.csv")
-"""Files of a run directory that trackers are given at the end of a grid."""
+"""Files of a run directory that trackers get at the end of a grid."""
 
 
 def warn_of_trackers(config: Config, root: Path, console: Console) -> tuple[str, ...]:
-    """Print a warning for each tracker that cannot be used on this machine; gives the others."""
+    """Print a warning for each tracker that cannot be used here; returns the others."""
     missing = unusable(_runtime(config, root))
     for name, reason in missing.items():
-        warn(console, f"tracking=[{name}]: {reason}; goes on without it")
-    return tuple(name for name in config.tracking if name not in missing)
+        warn(console, f"tracking.trackers=[{name}]: {reason}; goes on without it")
+    return tuple(name for name in config.tracking.trackers if name not in missing)
 
 
 @contextmanager
 def tracked(config: SomeConfig, root: Path, console: Console) -> Iterator[SomeConfig]:
-    """The configuration with the trackers that can be used; each of the others is one warning.
+    """The configuration with the trackers that can be used; each of the others is a warning.
 
-    At the end, Ctrl-C included, the command is printed that sends offline runs to W&B.
-
-    MLflow's file gets its whole path, since trials run in another working directory and those of a
-    search leave their files in another folder.
+    When the block ends, also by Ctrl-C, the command that sends offline runs to W&B is printed.
+    The path of MLflow's file is made absolute, since trials run in other working directories.
     """
-    left = warn_of_trackers(config, root, console)
-    mlflow, uri = config.mlflow, uri_of(_runtime(config, root))
-    if "mlflow" in left and uri.startswith(SQLITE):
+    usable = warn_of_trackers(config, root, console)
+    mlflow, uri = config.tracking.mlflow, uri_of(_runtime(config, root))
+    if "mlflow" in usable and uri.startswith(SQLITE):
         file = Path(uri.removeprefix(SQLITE)).resolve()
         mlflow = mlflow.model_copy(update={"tracking_uri": f"{SQLITE}{file}"})
     try:
-        yield config.model_copy(update={"tracking": left, "mlflow": mlflow})
+        tracking = config.tracking.model_copy(update={"trackers": usable, "mlflow": mlflow})
+        yield config.model_copy(update={"tracking": tracking})
     finally:
         if hint := sync_hint(root):
             console.print(hint, markup=False, highlight=False, soft_wrap=True)
 
 
 def publish_report(config: ExperimentConfig, layout: RunDir, console: Console) -> None:
-    """Give the trackers the table and report of a grid; one that refuses is warned of."""
-    if not config.tracking or not layout.plan.exists():
+    """Give the trackers the table and report of a grid; a tracker that refuses is a warning."""
+    if not config.tracking.trackers or not layout.plan.exists():
         return
     keys = sorted(trial.key for trial in read_plan(layout))
     files = [file for pattern in REPORTS for file in sorted(layout.root.glob(pattern))]
@@ -69,9 +68,9 @@ def publish_report(config: ExperimentConfig, layout: RunDir, console: Console) -
 
 
 def sync_hint(root: Path) -> str:
-    """The command that sends offline runs to W&B; empty where there are none to send.
+    """The command that sends offline runs to W&B; empty if there are none.
 
-    A trial that was interrupted has a file for each of its parts; they become one run.
+    An interrupted trial has a file for each of its parts; they become one run.
     """
     folders = waiting_for_sync(root)
     if not folders:

@@ -41,14 +41,12 @@ def trial_runtime(
             "glue_dir": glue_dir,
             "cache_dir": str(Path(cache).expanduser().resolve()) if cache else None,
             "tracking": config.tracking,
-            "wandb": config.wandb,
-            "mlflow": config.mlflow,
             "resume_from": resume_from,
             "save_model": save_model,
             "artifacts": artifacts,
             "checkpoint_every": config.checkpoint.every,
             # The checkpoint to resume from may be one of the trial's own.
             "keep_checkpoints": config.checkpoint.keep or resume_from is not None,
-            "patience": config.checkpoint.patience,
+            "patience": config.checkpoint.storage_timeout,
         }
     )

@@ -1,7 +1,7 @@
-"""Schedules a plan's unfinished trials with Ray Tune.
+"""Runs trials with Ray Tune.
 
-The records in the run directory say what is finished; Tune is asked only for the rest, so a
-continued run is the plan minus its finished records, whatever ended the one before.
+Tune gets only the trials without a record in the run directory, so that a resumed run does not
+depend on Tune's own restore, whatever ended the run before.
 """
 
 import tempfile
@@ -25,10 +25,10 @@ from orchestrator.execution.tune_hooks import (
     Scheduler,
     SchedulerAdapter,
     TrialQueue,
+    failure_reason,
     killed_for_memory,
-    process_of,
-    reuses,
-    why,
+    reuses_processes,
+    trainable_name,
 )
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.planning.pending import Leaves, failed
@@ -44,10 +44,10 @@ from trainables.trial.progress import read_progress
 from trainables.tune.trainable import TrialTrainable, register
 
 RETRY_SECONDS = 2.0
-"""Between two attempts to write records while the storage is away."""
+"""Between two attempts to write records while the storage is unavailable."""
 
 QUIET_SECONDS = 20.0
-"""After so long without a result the file is read in which a trial says that it evaluates."""
+"""Without a result for so long, a trial's progress file is read: it may be evaluating."""
 
 
 class TuneExecutor:
@@ -149,7 +149,7 @@ def cells(
     glue_dir: str | None,
     leaves: Leaves,
 ) -> Callable[[PlannedTrial], dict[str, Any]]:
-    """Makes of a trial what ``TrialTrainable`` is given."""
+    """Makes the configuration of a trial's ``TrialTrainable``."""
     runtime = trial_runtime(experiment, layout, resources, glue_dir=glue_dir)
     content = runtime.model_dump(mode="json")
     bundle = {"CPU": float(resources.cpu)} | ({"GPU": resources.gpu} if resources.gpu else {})
@@ -162,14 +162,14 @@ def cells(
             "trial": trial.config.model_dump(mode="json"),
             "runtime": content | {"artifacts": leaves.get(trial.key, ())},
             "resources": bundle,
-            "process": process_of(trial.config.arm.strategy, experiment.ray),
+            "process": trainable_name(trial.config.arm.strategy, experiment.ray),
         }
 
     return cell
 
 
 def fit(
-    follow: "TuneCallback",
+    callback: "TuneCallback",
     experiment: ExperimentConfig,
     resources: TrialResources,
     *,
@@ -177,7 +177,7 @@ def fit(
     scheduler: Scheduler | None = None,
     **options: Any,
 ) -> None:
-    """Let Tune run trials; ``options`` are its own (``tune.TuneConfig``).
+    """Run trials with a ``Tuner``; ``options`` are those of ``tune.TuneConfig``.
 
     Raises:
         KeyboardInterrupt: Ctrl-C or SIGTERM; finished records are kept.
@@ -189,7 +189,7 @@ def fit(
             tune_config=tune.TuneConfig(
                 search_alg=search_alg,
                 num_samples=2**31,
-                reuse_actors=reuses(experiment.ray),
+                reuse_actors=reuses_processes(experiment.ray),
                 scheduler=scheduler or Scheduler(),
                 max_concurrent_trials=resources.slots,
                 trial_name_creator=lambda trial: trial.config["cell"]["key"],
@@ -200,33 +200,31 @@ def fit(
                 name="trials",
                 storage_path=storage,
                 verbose=0,
-                callbacks=[follow],
+                callbacks=[callback],
                 failure_config=tune.FailureConfig(max_failures=experiment.retries),
                 checkpoint_config=tune.CheckpointConfig(
                     checkpoint_frequency=0, checkpoint_at_end=False
                 ),
             ),
         )
-        with signals(follow.stop):
+        with signals(callback.stop):
             tuner.fit()
-    follow.write_waiting()
+    callback.write_pending_records()
 
 
 @contextmanager
 def _storage() -> Iterator[str]:
-    """A folder for Tune's own state, which nothing needs any more when the grid has ended.
+    """A folder for Tune's own state, removed when the trials have ended.
 
-    It is this machine's and this user's alone, on a cluster too: Tune's ``StorageContext`` makes
-    and checks its marker file where the Tuner is made, that is here, and a worker looks for it only
-    when it hands Tune a checkpoint (``persist_current_checkpoint``) or artifacts (off by default).
-    Trials here hand over neither; what they keep is in the run directory.
+    A folder of this machine serves for a cluster too: a worker looks for it only when it gives
+    Tune a checkpoint or artifacts, and these trials keep theirs in the run directory.
     """
     with tempfile.TemporaryDirectory(prefix="one-or-many-", ignore_cleanup_errors=True) as folder:
         yield folder
 
 
 class TuneCallback(tune.Callback):
-    """Tells the live view what Tune's trials do, and records those whose process died.
+    """Updates the live view, and writes the records of trials whose process died.
 
     Args:
         view: shown the progress.
@@ -247,58 +245,58 @@ class TuneCallback(tune.Callback):
         self._trials = trials
         self._layout = layout
         self._scheduler = scheduler or TrialScheduler()
-        self._at_death: dict[str, str | None] = {}
-        self._waiting: list[TrialRecord] = []
-        self._tried = 0.0
-        self._heard: dict[str, float] = {}
-        self._listened = time.monotonic()
+        self._checkpoint_at_failure: dict[str, str | None] = {}
+        self._unwritten: list[TrialRecord] = []
+        self._last_attempt = 0.0
+        self._evaluating: dict[str, float] = {}
+        self._last_check = time.monotonic()
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles its callbacks and reads nothing of it.
         return {}
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """See ``tune.Callback``; Tune comes here several times a second."""
+        """See ``tune.Callback``; called several times a second."""
         self.stop.check()
-        if self._waiting and time.monotonic() - self._tried >= RETRY_SECONDS:
+        if self._unwritten and time.monotonic() - self._last_attempt >= RETRY_SECONDS:
             self._try_to_write()
-        if time.monotonic() - self._listened >= QUIET_SECONDS / 2:
-            self._listen()
+        if time.monotonic() - self._last_check >= QUIET_SECONDS / 2:
+            self._check_evaluations()
 
-    def _listen(self) -> None:
-        """Hear the trials that are in a long evaluation: until it is over they give no result.
+    def _check_evaluations(self) -> None:
+        """Update trials in a long evaluation, which give no result until it is over.
 
-        They write of it where this process can read it, unless that is on another machine.
+        Their progress files show it, unless those are on another machine.
         """
-        self._listened = time.monotonic()
+        self._last_check = time.monotonic()
         for trial in self._view.progress.running():
             key, now = trial.expected.key, self._view.now()
             if trial.last is None or now - trial.last["time"] < QUIET_SECONDS:
                 continue
-            word = read_progress(self._layout.progress(key))
-            if word is None or word.get("phase") != "evaluating":
+            progress = read_progress(self._layout.progress(key))
+            if progress is None or progress.get("phase") != "evaluating":
                 continue
-            if self._heard.get(key) != word["time"]:
-                self._heard[key] = word["time"]
-                self._view.update(key, {**word, "time": now})
+            if self._evaluating.get(key) != progress["time"]:
+                self._evaluating[key] = progress["time"]
+                self._view.update(key, progress)
 
-    def write_waiting(self) -> None:
+    def write_pending_records(self) -> None:
         """Write the records that could not be written before.
 
         Raises:
             OSError: they still cannot.
         """
-        while self._waiting:
-            record = self._waiting[0]
+        while self._unwritten:
+            record = self._unwritten[0]
             write_record(self._layout, record)
             self._layout.publish(self._layout.record(record.key), wait=False)
-            del self._waiting[0]
+            del self._unwritten[0]
 
     def _try_to_write(self) -> None:
-        # Storage that is away for a while, or full, must not end the other trials.
+        # Storage that is unavailable or full for a while must not end the other trials.
         with suppress(OSError):
-            self.write_waiting()
-        self._tried = time.monotonic()
+            self.write_pending_records()
+        self._last_attempt = time.monotonic()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """See ``tune.Callback``."""
@@ -309,22 +307,18 @@ class TuneCallback(tune.Callback):
     ) -> None:
         """See ``tune.Callback``."""
         key = trial.config["cell"]["key"]
-        self._view.note(key, result.get("note", ""))
-        # The loss of a diverged trial's last step is no number.
-        if result.get("loss") is not None:
-            # Read off the clock of the view: that of the trial's machine may be another, or jump.
-            self._view.update(key, {**result, "time": self._view.now()})
+        self._view.update(key, result)
         if "status" in result:
             self._view.finish(key, TrialStatus(result["status"]), result["error"])
-        # ``retries`` counts deaths in a row: a checkpoint since the last one shows progress.
+        # ``retries`` counts failures in a row: a new checkpoint since the last one is progress.
         died = trial.run_metadata.num_failures > 0
-        if died and self._newest(key) not in (None, self._at_death.get(key)):
+        if died and self._newest(key) not in (None, self._checkpoint_at_failure.get(key)):
             trial.run_metadata.num_failures = 0
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The trial's process died and will be started again.
 
-        One that took too much memory is told so, and cuts its batches into smaller parts.
+        After one that was killed for memory, the trial cuts its batches into smaller parts.
         """
         key = trial.config["cell"]["key"]
         if killed_for_memory(trial):
@@ -332,8 +326,8 @@ class TuneCallback(tune.Callback):
                 kills, path = read_kills(self._layout, key) + 1, self._layout.memory_kills(key)
                 write_text(path, f"{min(kills, 99)}\n")
                 self._layout.publish(path, wait=False)
-        self._at_death[key] = self._newest(key)
-        self._view.restart(key, why(trial))
+        self._checkpoint_at_failure[key] = self._newest(key)
+        self._view.restart(key, failure_reason(trial))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """See ``tune.Callback``; the trial has ended or was stopped."""
@@ -344,7 +338,7 @@ class TuneCallback(tune.Callback):
         self._scheduler.on_trial_complete(self._trials[key])
 
     def _newest(self, key: str) -> str | None:
-        """Name of a trial's newest checkpoint; none: it has none."""
+        """Name of a trial's newest checkpoint; None if it has none."""
         here = (path.name for path in checkpoints(self._layout.checkpoints(key)))
         with suppress(OSError):
             return self._layout.newest_checkpoint(key) or next(here, None)
@@ -355,8 +349,8 @@ class TuneCallback(tune.Callback):
         if self.stop.asked:
             return
         key = trial.config["cell"]["key"]
-        reason = why(trial)
-        self._waiting.append(failed(self._trials[key], reason))
+        reason = failure_reason(trial)
+        self._unwritten.append(failed(self._trials[key], reason))
         self._try_to_write()
         self._view.finish(key, TrialStatus.FAILED, reason)
         self._complete(key)

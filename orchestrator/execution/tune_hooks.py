@@ -1,4 +1,4 @@
-"""What Ray Tune asks for and says: the next trial, its process, why it ended."""
+"""Adapters to Ray Tune: its searcher, its scheduler, and why a trial's process ended."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,54 +14,53 @@ from trainables.secrets import redacted
 from trainables.tune.trainable import trainable_of
 
 LOW_MEMORY = "due to the node running low on memory"
-"""What Ray says of a process that its memory monitor killed."""
+"""In Ray's message about a process that its memory monitor killed."""
 
 
 def killed_for_memory(trial: Any) -> bool:
     """Whether Ray killed a trial's process because its machine was running out of memory."""
-    return LOW_MEMORY in _told(trial)
+    return LOW_MEMORY in _error_text(trial)
 
 
-def why(trial: Any) -> str:
-    """One line about why Tune gave a trial up."""
-    told = _told(trial)
-    if not told:
+def failure_reason(trial: Any) -> str:
+    """One line on why a trial's process ended, for a human."""
+    text = _error_text(trial)
+    if not text:
         return "its process died"
-    if LOW_MEMORY in told:
+    if LOW_MEMORY in text:
         return (
             "its machine ran out of memory and Ray killed its process: lower training.batch_size, "
             "model.max_length or resources.max_concurrent, or set resources.memory"
         )
-    if told.startswith("ray::"):
+    if text.startswith("ray::"):
         # A traceback; its last line is the error.
-        return redacted(" ".join(told.splitlines()[-1].split()))[:500]
-    # Ray says a page about it; what differs stands after this and before general advice.
-    reason = redacted(" ".join(told.split()))
+        return redacted(" ".join(text.splitlines()[-1].split()))[:500]
+    # Of Ray's page of text, the cause stands between these two phrases.
+    reason = redacted(" ".join(text.split()))
     detail = reason.rpartition("exit detail: ")[2].partition(" Some common causes")[0]
     return f"its process was killed or crashed: {detail}"[:300]
 
 
-def _told(trial: Any) -> str:
-    """What Tune was told of the trial's last end; empty where that is not to be found."""
-    # Not the error itself, which Tune pickles into a folder that others may write: reading it would
-    # run what they put there.
+def _error_text(trial: Any) -> str:
+    """Tune's error message of the trial's last failure; empty if there is none."""
+    # Not the pickled error: Tune's folder may be writable for others, and unpickling runs code.
     try:
-        told = Path(trial.error_file).read_text(encoding="utf-8", errors="replace")
+        text = Path(trial.error_file).read_text(encoding="utf-8", errors="replace")
     except (OSError, TypeError):
         return ""
-    # One file has all the attempts; each begins with a line of Tune's own.
-    return told.rpartition("Failure # ")[2].partition("\n")[2].strip()
+    # The file has all attempts; each begins with a line of Tune's own.
+    return text.rpartition("Failure # ")[2].partition("\n")[2].strip()
 
 
-def reuses(ray: RayConfig) -> bool:
-    """Whether a process takes one trial after another."""
-    seen = ray.dashboard or ray.address is not None
-    return not seen if ray.reuse == "auto" else ray.reuse
+def reuses_processes(ray: RayConfig) -> bool:
+    """Whether a process runs one trial after another."""
+    dashboard = ray.dashboard or ray.address is not None
+    return not dashboard if ray.reuse == "auto" else ray.reuse
 
 
-def process_of(strategy: str, ray: RayConfig) -> str:
-    """The name of the class that runs a trial."""
-    return trainable_of(strategy, reuse=reuses(ray))
+def trainable_name(strategy: str, ray: RayConfig) -> str:
+    """The name of the Trainable class that runs a trial."""
+    return trainable_of(strategy, reuse=reuses_processes(ray))
 
 
 class Scheduler(FIFOScheduler):
@@ -72,7 +71,7 @@ class Scheduler(FIFOScheduler):
     """
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        """See ``TrialScheduler``; Tune comes here once per trial, before it starts."""
+        """See Tune's ``TrialScheduler``; called once per trial, before it starts."""
         trial.trainable_name = trial.config["cell"]["process"]
 
 
@@ -108,9 +107,9 @@ class SchedulerAdapter(Scheduler):
 
 
 class TrialQueue(Searcher):
-    """What Tune asks for the next trial, until there is none.
+    """Gives Tune the trials one by one.
 
-    Given as a list, Tune would copy all of it for each of its trials.
+    Of a list in its search space, Tune would make a copy for each trial.
 
     Args:
         next_cell: gives ``{"cell": ...}``.
@@ -121,7 +120,7 @@ class TrialQueue(Searcher):
         self._next_cell = next_cell
 
     def set_search_properties(self, *properties: Any, **spec: Any) -> bool:
-        """Nothing of Tune's own notion of metric and space is used."""
+        """Tune's own metric, mode and space are not used."""
         return True
 
     def suggest(self, trial_id: str) -> Any:
@@ -129,10 +128,10 @@ class TrialQueue(Searcher):
         return self._next_cell() or self.FINISHED
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
-        """The scheduler and the records tell how trials end."""
+        """Nothing to learn: schedulers and records know how trials end."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Records and ledger keep all; Tune wants a file."""
+        """Records and ledger keep everything; Tune expects a file."""
         Path(checkpoint_path).touch()
 
     def restore(self, checkpoint_path: str) -> None:

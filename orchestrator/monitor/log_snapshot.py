@@ -13,27 +13,27 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 SECONDS = "ONE_OR_MANY_PICTURE_SECONDS"
-"""Variable that asks a log for pictures: seconds between two of them."""
+"""Environment variable that asks for snapshots in a log: seconds between two of them."""
 
 WIDTH, HEIGHT = 80, 24
-"""Of every picture: a terminal that is smaller shows its lines cut."""
+"""Of every snapshot: a terminal that is smaller shows its lines cut."""
 
 LARGEST = 1 << 16
-"""Characters that a picture may have."""
+"""Characters that a snapshot may have."""
 
 _BEGIN, _END = "-----LIVE ", "-----"
 _STYLES = re.compile(r"(\x1b\[[0-9;]*m)")
 
 
-def asked_for() -> float | None:
-    """Seconds between two pictures; none: the log is read by humans alone."""
+def snapshot_interval() -> float | None:
+    """Seconds between two snapshots in this process's log; None if there shall be none."""
     with suppress(ValueError):
         return max(1.0, float(os.environ.get(SECONDS, "")))
     return None
 
 
-def line_of(view: RenderableType) -> str:
-    """``view`` as it would stand on a terminal, as one line without a line end."""
+def snapshot_line(view: RenderableType) -> str:
+    """``view`` as a terminal would show it, packed into one line without a line end."""
     file = io.StringIO()
     console = Console(
         file=file, force_terminal=True, color_system="standard", width=WIDTH, height=HEIGHT
@@ -43,17 +43,17 @@ def line_of(view: RenderableType) -> str:
     return f"{_BEGIN}{base64.b64encode(data).decode('ascii')}{_END}"
 
 
-def is_picture(line: str) -> bool:
-    """Whether a line of a log is none for humans."""
+def is_snapshot(line: str) -> bool:
+    """Whether a line of a log is a snapshot, or the beginning of one."""
     return line.startswith(_BEGIN)
 
 
-def picture_in(line: str) -> Text | None:
-    """What ``line_of`` was given, to be drawn; none: the line was cut or changed.
+def read_snapshot(line: str) -> Text | None:
+    """The view that ``snapshot_line`` was given; None if the line was cut or changed.
 
-    Nothing but text and its styles is taken from it: it moves no cursor and rings no bell.
+    It is text and styles alone: nothing in it moves the cursor or rings a bell.
     """
-    if not (is_picture(line) and line.endswith(_END)):
+    if not (is_snapshot(line) and line.endswith(_END)):
         return None
     try:
         data = base64.b64decode(line.removeprefix(_BEGIN).removesuffix(_END), validate=True)

@@ -18,25 +18,25 @@ from trainables.results.status import TrialStatus
 from trainables.secrets import redacted
 
 SILENT_SECONDS = 60.0
-"""A running trial that has said nothing for longer is called silent."""
+"""A running trial that has reported nothing for longer is called silent."""
 
 SPARK = 8
 """Characters of a sparkline."""
 
 BAD = (TrialStatus.FAILED, TrialStatus.DIVERGED)
 LOG_ROWS = 1000
-"""Where nothing scrolls away, of groups and of trials each."""
+"""Most groups, and most trials, that are shown where nothing scrolls away."""
 
 
-def drawn(
+def render(
     progress: GridProgress, now: float, lines: Sequence[str], options: ConsoleOptions
 ) -> list[RenderableType]:
-    """The grid as it stands.
+    """The grid as Rich shows it.
 
     Args:
         progress: the grid.
         now: seconds, by the clock of ``progress``.
-        lines: what is said of the whole; empty ones are left out.
+        lines: about the whole grid; empty ones are left out.
         options: how wide and how high the console is, and whether it knows Unicode.
     """
     bar = Table.grid(padding=(0, 1))
@@ -44,16 +44,16 @@ def drawn(
         ProgressBar(total=1.0, completed=progress.share(), width=40),
         Text(f"{100 * progress.share():3.0f} %"),
     )
-    said = [Text(plain(redacted(line)), overflow="fold") for line in lines if line]
+    texts = [Text(plain(redacted(line)), overflow="fold") for line in lines if line]
     groups, running = progress.groups(), progress.running()
     for_groups = for_trials = LOG_ROWS
     if options.is_terminal:
-        # Besides the bar and the lines: a heading each, and what says how many are left out.
+        # Besides the bar and the lines: a heading for each table, and how many rows are left out.
         room = options.size.height - 1 - sum(1 + len(line) // options.max_width for line in lines)
         for_groups = max(1, min(len(groups), max(room // 2, room - len(running) - 4) - 2))
         for_trials = max(1, room - for_groups - 4)
     bars = ASCII_BARS if options.ascii_only else BARS
-    parts: list[RenderableType] = [bar, *said]
+    parts: list[RenderableType] = [bar, *texts]
     if len(groups) > 1 or any(group.name for group in groups):
         parts += _groups(groups, for_groups, options.max_width, bars)
     if running:
@@ -64,12 +64,12 @@ def drawn(
 
 
 def _groups(groups: list[GroupProgress], rows: int, width: int, bars: str) -> list[RenderableType]:
-    # Where not all fit: first those of which something is to be seen.
+    # Where not all fit: first those that run, then those to come.
     ranked = sorted(range(len(groups)), key=lambda index: (_rank(groups[index]), index))
     lines: list[list[RenderableType]] = []
     for group in (groups[index] for index in sorted(ranked[:rows])):
         ended = sum(number for state, number in group.counts.items() if state.is_finished())
-        known = group.headlines
+        headlines = group.headlines
         lines.append(
             [
                 group.name,
@@ -77,14 +77,14 @@ def _groups(groups: list[GroupProgress], rows: int, width: int, bars: str) -> li
                 str(group.counts[TrialStatus.RUNNING] or ""),
                 Text(str(sum(group.counts[state] for state in BAD) or ""), style="red"),
                 ProgressBar(total=1.0, completed=group.share, width=6),
-                f"{sum(known) / len(known):.3f}" if known else "",
-                f"{max(known):.3f}" if known else "",
-                sparkline(known, SPARK, bars),
+                f"{sum(headlines) / len(headlines):.3f}" if headlines else "",
+                f"{max(headlines):.3f}" if headlines else "",
+                sparkline(headlines, SPARK, bars),
             ]
         )
     table = _table(("", "done", "run", "bad", "", "mean", "best", ""), lines, width)
-    left_out = len(groups) - rows
-    return [table, Text(f"and {left_out} more groups")] if left_out > 0 else [table]
+    hidden = len(groups) - rows
+    return [table, Text(f"and {hidden} more groups")] if hidden > 0 else [table]
 
 
 def _rank(group: GroupProgress) -> int:
@@ -114,14 +114,14 @@ def _trials(
                 "" if last["headline"] is None else f"{last['headline']:.3f}",
                 sparkline(curves.headline.values, SPARK, bars),
                 f"{last['examples_per_second']:.0f}",
-                _left(trial, now),
+                _time_left(trial, now),
             ]
         )
     names = ("running", "", "epoch", "loss", "", "score", "", "ex/s", "left")
     return _table(names, lines, width)
 
 
-def _left(trial: TrialProgress, now: float) -> Text:
+def _time_left(trial: TrialProgress, now: float) -> Text:
     assert trial.last is not None
     if now - trial.last["time"] > SILENT_SECONDS:
         return Text("silent", style="red")

@@ -1,4 +1,4 @@
-"""Curves on one line of text: values that are kept within limited memory and drawn as bars."""
+"""Curves on one line of text: series of values in limited memory, drawn as bars."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ class Series:
         self._open: list[float] = []
 
     def add(self, value: float) -> None:
-        """Take the next value; one that is not finite is left out."""
+        """Add the next value; one that is not finite is left out."""
         if not math.isfinite(value):
             return
         self._open.append(value)
@@ -42,14 +42,14 @@ class Series:
 
 
 class Curves:
-    """What a running trial has said so far, as curves."""
+    """The loss and the headline that a running trial has reported so far, as series."""
 
     def __init__(self) -> None:
         self.loss, self.headline = Series(), Series()
         self._evaluated: tuple[float, float] | None = None
 
     def add(self, progress: Mapping[str, Any]) -> None:
-        """Take what the trial says; an evaluation that was there before is not taken again."""
+        """Take a report of the trial; it repeats its latest evaluation, which counts once."""
         if progress.get("phase") == "evaluating":
             return
         if progress["loss"] is not None:

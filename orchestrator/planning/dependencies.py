@@ -10,7 +10,7 @@ from trainables.config.trial import TrialConfig
 from trainables.errors import ConfigError
 
 TrialsOf = Callable[[str, int], list[TrialConfig]]
-"""Gives the trials of an arm and seed, of the model and tasks that are in question."""
+"""Returns the trials of an arm and a seed, for one model."""
 
 
 class Planned(Protocol):
@@ -89,7 +89,7 @@ def forerunners(arm: ArmConfig) -> list[tuple[str, str]]:
 def stages(trials: Iterable[T]) -> list[list[T]]:
     """The trials in stages: each needs only trials of stages before its own.
 
-    What a trial needs and is not among ``trials`` is taken to be there.
+    Trials that are needed but not among ``trials`` are taken to have finished.
     """
     waiting = {trial.key: trial for trial in trials}
     result = []

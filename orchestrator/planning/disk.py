@@ -1,4 +1,4 @@
-"""How much of the disk a grid takes: told by a plan, and asked for before anything is trained."""
+"""Estimates how much of the disk a grid takes, and checks that there is room."""
 
 import shutil
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ BYTES_PER_TOKENIZER = 4 << 20
 
 @dataclass(frozen=True)
 class DiskUse:
-    """Upper bounds in bytes, without what trackers write and what trials that fail leave.
+    """Upper bounds in bytes, without the files of trackers and of trials that fail.
 
     Attributes:
         running: while the grid runs, checkpoints included.
@@ -51,12 +51,12 @@ class DiskUse:
 def disk_use(
     config: Config, plan: Plan, trials: Sequence[PlannedTrial], slots: int, waiting: int = 0
 ) -> DiskUse:
-    """What ``trials`` of the plan take, ``slots`` of them running at once.
+    """The disk use of ``trials`` of the plan, ``slots`` of them running at once.
 
-    A trial that runs has ``KEPT`` checkpoints and writes one more; when it has ended they are
-    removed, and so is what it left for trials after it when those have ended, unless
-    ``checkpoint.keep`` is set. Of ``waiting`` ones besides, which ended so that others go on from
-    them, one checkpoint each is there.
+    A running trial has ``KEPT`` checkpoints and writes one more. They are removed when it has
+    ended, and so are its artifacts when the trials that need them have ended, unless
+    ``checkpoint.keep`` is set. ``waiting`` ended trials keep one checkpoint each for others that
+    continue from them.
     """
     single = {t.key: _checkpoint(t.config, plan) if config.checkpoint.every else 0 for t in trials}
     largest = sorted(single.values(), reverse=True)[:slots]
@@ -64,17 +64,17 @@ def disk_use(
     if config.save_models if isinstance(config, ExperimentConfig) else config.save_model:
         after += sum(BYTES_PER_TOKENIZER + _weights(t.config, plan) for t in trials)
     stay = waiting * max((_checkpoint(t.config, plan) for t in trials), default=0)
-    left = sum(_left(plan, key, names) for key, names in leaves_of(plan.trials).items())
+    artifacts = sum(_artifacts(plan, key, names) for key, names in leaves_of(plan.trials).items())
     if config.checkpoint.keep:
-        after += KEPT * sum(single.values()) + left + stay
+        after += KEPT * sum(single.values()) + artifacts + stay
         return DiskUse(after + sum(largest), after)
-    return DiskUse(after + left + stay + (KEPT + 1) * sum(largest), after)
+    return DiskUse(after + artifacts + stay + (KEPT + 1) * sum(largest), after)
 
 
 def check_room(layout: RunDir, use: DiskUse) -> None:
-    """Compare with what is free; checkpoints that are there already are part of the need.
+    """Check that the disk has room; existing checkpoints count towards the estimate.
 
-    An object store has always room.
+    An object store always has room.
 
     Raises:
         RunDirectoryError: the disk has too little room.
@@ -82,8 +82,8 @@ def check_room(layout: RunDir, use: DiskUse) -> None:
     if layout.url is not None:
         return
     folder = layout.root / "checkpoints"
-    there = sum(_size(path) for path in folder.rglob("*"))
-    free, room = shutil.disk_usage(layout.root).free, max(0, use.running - there)
+    existing = sum(_size(path) for path in folder.rglob("*"))
+    free, room = shutil.disk_usage(layout.root).free, max(0, use.running - existing)
     if free < room:
         raise RunDirectoryError(
             f"{layout.root}: its disk has {size(free)} left, the experiment needs about "
@@ -95,17 +95,17 @@ def _size(path: Path) -> int:
     try:
         return path.lstat().st_size
     except OSError:
-        return 0  # A worker of a driver that was killed may still be at it.
+        return 0  # A worker of a killed driver may still remove files.
 
 
-def _left(plan: Plan, key: str, names: tuple[str, ...]) -> int:
-    """Bytes of what a trial leaves for those after it."""
+def _artifacts(plan: Plan, key: str, names: tuple[str, ...]) -> int:
+    """Bytes of the artifacts that a trial leaves for those that need them."""
     [config] = [trial.config for trial in plan.trials if trial.key == key]
-    said = sum(
+    logits = sum(
         len(plan.tasks[task].splits["train"]) * (16 + 8 * _classes(task, plan))
         for task in config.tasks
     )
-    return ("weights" in names) * _weights(config, plan) + ("teacher_logits" in names) * said
+    return ("weights" in names) * _weights(config, plan) + ("teacher_logits" in names) * logits
 
 
 def _weights(config: TrialConfig, plan: Plan) -> int:

@@ -8,6 +8,7 @@ from orchestrator.config.experiment import ExperimentConfig, SingleTrialConfig
 from orchestrator.planning.dependencies import start_of, teachers_of
 from trainables.config.arms import NaiveConcatArm, SharedEncoderArm
 from trainables.config.explain import nearest, validated
+from trainables.config.methods import FixedWeighting
 from trainables.config.task import TaskConfig
 from trainables.config.trial import (
     LimitsConfig,
@@ -159,7 +160,8 @@ class Grid:
         arm, where = self.config.define.arms[arm_name], f"define.arms.{arm_name}"
         if not isinstance(arm, SharedEncoderArm):
             return
-        for name in arm.weighting.weights:
+        weights = arm.weighting.weights if isinstance(arm.weighting, FixedWeighting) else {}
+        for name in weights:
             if name not in tasks:
                 raise ConfigError(
                     f"{where}.weighting.weights: {name} is not among the arm's tasks"

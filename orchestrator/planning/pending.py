@@ -1,4 +1,4 @@
-"""What of a plan is still to be run, and what trials leave for those that come after them."""
+"""Which trials of a plan are still to be run, and the artifacts that trials need of others."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -6,15 +6,16 @@ from datetime import UTC, datetime
 
 from orchestrator.planning.plan import PlannedTrial
 from trainables.results.record import TrialRecord
+from trainables.results.status import TrialStatus
 from trainables.storage.run_dir import RunDir
 from trainables.trial.artifacts import has_artifacts
 
 Leaves = Mapping[str, tuple[str, ...]]
-"""Key of a trial -> what others need of it (see ``Runtime.artifacts``)."""
+"""Key of a trial -> the artifacts that others need of it (see ``Runtime.artifacts``)."""
 
 
 def leaves_of(trials: Iterable[PlannedTrial]) -> dict[str, tuple[str, ...]]:
-    """What the trials of a plan must leave for each other."""
+    """The artifacts that the trials of a plan need of each other."""
     needed: dict[str, set[str]] = {}
     for config in (trial.config for trial in trials):
         for key in (key for keys in config.teachers.values() for key in keys):
@@ -27,10 +28,10 @@ def leaves_of(trials: Iterable[PlannedTrial]) -> dict[str, tuple[str, ...]]:
 def unfinished(
     layout: RunDir, trials: Iterable[PlannedTrial], records: Mapping[str, TrialRecord]
 ) -> list[PlannedTrial]:
-    """The trials to run, in the order that is given.
+    """The trials to run, in the given order.
 
-    Those that have not ended, or failed; and finished ones of which one of those needs what is no
-    longer there, which are trained again.
+    These are the trials that have not ended or failed, and finished trials whose missing artifacts
+    one of those needs.
     """
     trials = list(trials)
     by_key, leaves = {trial.key: trial for trial in trials}, leaves_of(trials)
@@ -53,7 +54,7 @@ def has_ended(record: TrialRecord | None) -> bool:
 
 
 def what_it_lacks(trial: PlannedTrial, records: Mapping[str, TrialRecord]) -> str | None:
-    """Why a trial cannot start although those that it needs have been run; none: it can."""
+    """Why a trial cannot start after the trials that it needs were run; None if it can."""
     for key in sorted(trial.config.needs):
         record = records.get(key)
         if record is None:
@@ -64,11 +65,11 @@ def what_it_lacks(trial: PlannedTrial, records: Mapping[str, TrialRecord]) -> st
 
 
 def failed(trial: PlannedTrial, reason: str) -> TrialRecord:
-    """The record of a trial that could not be started, or that left none itself."""
+    """The record of a trial that could not be started, or left no record itself."""
     return TrialRecord(
         key=trial.key,
         title=trial.config.title,
-        status="failed",
+        status=TrialStatus.FAILED,
         error=reason,
         config=trial.config,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -78,16 +79,16 @@ def failed(trial: PlannedTrial, reason: str) -> TrialRecord:
 def clear_leaves(
     layout: RunDir, trials: Iterable[PlannedTrial], records: Mapping[str, TrialRecord]
 ) -> None:
-    """Remove what no trial will need any more."""
+    """Remove the artifacts that no trial will need any more."""
     trials = list(trials)
     still = {key for t in trials if not has_ended(records.get(t.key)) for key in t.config.needs}
     remove_leaves(layout, leaves_of(trials).keys() - still)
 
 
 def remove_leaves(layout: RunDir, keys: Iterable[str]) -> None:
-    """Remove what these trials left for others."""
+    """Remove the artifacts of these trials."""
     for key in keys:
         for path in (layout.teacher_logits(key), layout.weights(key)):
             with suppress(OSError):
                 path.unlink(missing_ok=True)
-                layout.removed(path)
+                layout.publish_removal(path)

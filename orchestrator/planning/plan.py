@@ -1,6 +1,7 @@
-"""The grid as a list: every trial that a preset and its overrides expand to.
+"""The plan: every trial that a preset and its overrides expand to.
 
-Planning reads all data and looks at every encoder, so bad input is found before anything runs."""
+Planning reads all data and checks every encoder, so that bad input is found before anything runs.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,17 +15,17 @@ from trainables.config.trial import TrialConfig
 from trainables.data.task import TaskData
 from trainables.errors import EncoderError
 from trainables.models.encoder import EncoderInfo, check_encoder
-from trainables.training.gpu_memory import footprint
+from trainables.training.gpu_memory import estimate_gpu_memory
 
 
 @dataclass(frozen=True)
 class PlannedTrial:
-    """A trial before it runs.
+    """A trial that is to be run.
 
     Attributes:
-        config: all that decides its numbers.
-        expected_examples: training examples that it will see (in expectation, where sampled).
-        cost: expected work, comparable among the trials of one plan.
+        config: everything that its numbers depend on.
+        expected_examples: training examples that it will see, in expectation if sampled.
+        cost: expected work, comparable among the trials of a plan.
     """
 
     config: TrialConfig
@@ -59,7 +60,7 @@ class PlannedTrial:
 
 @dataclass(frozen=True)
 class Plan:
-    """All trials, in the order of the grid, and what they stand on."""
+    """All trials in the order of the grid, with their data and encoders."""
 
     trials: tuple[PlannedTrial, ...]
     tasks: dict[str, TaskData]
@@ -67,7 +68,7 @@ class Plan:
     glue_dir: str | None
 
     def longest_first(self) -> list[PlannedTrial]:
-        """The order of starting: what takes longest must not start last."""
+        """The trials in the order of their start: the longest first."""
         return sorted(self.trials, key=lambda trial: -trial.cost)
 
 
@@ -108,7 +109,7 @@ def check_model(config: Config, key: str, name: str) -> EncoderInfo:
 def plan_trial(
     config: TrialConfig, tasks: dict[str, TaskData], encoder: EncoderInfo
 ) -> PlannedTrial:
-    """A trial with what it will see and cost."""
+    """A trial with its expected examples and cost."""
     training = config.training
     sizes = {name: len(tasks[name].splits["train"]) for name in config.tasks}
     passes = float(training.epochs)
@@ -122,18 +123,18 @@ def plan_trial(
 
 
 def largest(plan: Plan) -> GpuNeed:
-    """What the largest trial of a plan needs, whatever of the plan is finished.
+    """The GPU memory that the largest trial of a plan needs, finished trials included.
 
     Raises:
-        EncoderError: an encoder's files are no longer there.
+        EncoderError: an encoder's files are missing.
     """
     needs: dict[str, GpuNeed] = {}
     for trial in plan.trials:
         config = trial.config
         classes = {name: len(plan.tasks[name].labels) for name in config.tasks}
-        # Trials that differ in their seed or task alone take the same.
+        # Trials that differ only in their seed or task need the same.
         kind = repr((config.arm_name, config.model_name, *classes.values(), config.training))
         if kind not in needs:
-            gigabytes = footprint(config, classes).total / 1e9
+            gigabytes = estimate_gpu_memory(config, classes).total / 1e9
             needs[kind] = GpuNeed(f"{config.arm_name} {config.model_name}", gigabytes)
     return max(needs.values(), key=lambda need: need.gigabytes)

@@ -1,4 +1,4 @@
-"""What each trial gets of the machine or cluster, and whether any node can give it."""
+"""Shares out the cores, GPUs and memory of the machine or cluster among trials."""
 
 import math
 import os
@@ -16,23 +16,23 @@ CONTROL_GROUP = Path("/sys/fs/cgroup")
 
 
 def cores() -> int:
-    """CPU cores: those that the process may run on, and no more than its share of time fills."""
+    """CPU cores that this process may use, by its affinity and its container's CPU quota."""
     limits = [len(os.sched_getaffinity(0))]
     with suppress(OSError, ValueError):
         quota, period = (CONTROL_GROUP / "cpu.max").read_text().split()
-        # "max" where there is none.
+        # "max" if there is no quota.
         limits.append(math.ceil(int(quota) / int(period)))
     older = CONTROL_GROUP / "cpu"
     with suppress(OSError, ValueError):
         quota = int((older / "cpu.cfs_quota_us").read_text())
-        # -1 where there is none.
+        # -1 if there is no quota.
         if quota > 0:
             limits.append(math.ceil(quota / int((older / "cpu.cfs_period_us").read_text())))
     return max(1, min(limits))
 
 
 def memory() -> int:
-    """Bytes of memory."""
+    """Bytes of memory that this process may use."""
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for name in ("memory.max", "memory/memory.limit_in_bytes"):
         with suppress(OSError, ValueError):
@@ -41,7 +41,7 @@ def memory() -> int:
 
 
 MOST_SHARES = 8
-"""Trials that ``auto`` puts on one GPU at most; more take turns on it and gain nothing."""
+"""Trials that ``auto`` puts on a GPU at most; more would only take turns on it."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Node:
 
 @dataclass(frozen=True)
 class GpuNeed:
-    """What the largest trial of a plan needs of a GPU, in GB, and its name for humans."""
+    """GB of GPU memory that the largest trial of a plan needs, and the trial's name."""
 
     title: str
     gigabytes: float
@@ -64,14 +64,14 @@ class GpuNeed:
 
 @dataclass(frozen=True)
 class TrialResources:
-    """What one trial gets, and how many trials then run at once.
+    """The resources of one trial, and how many trials run at once.
 
     Attributes:
         cpu: CPU threads.
         gpu: GPUs, or a share of one.
         slots: trials that run at the same time.
-        memory: GB of host memory; none: whatever there is.
-        why: how ``resources.gpu=auto`` came to ``gpu``, where there are GPUs.
+        memory: GB of host memory; None: no limit.
+        why: how ``resources.gpu=auto`` was resolved; empty without GPUs.
     """
 
     cpu: int
@@ -168,7 +168,7 @@ def divide(nodes: list[Node], trials: int, need: Callable[[], GpuNeed] | None) -
     Args:
         nodes: those with GPUs.
         trials: of the whole plan.
-        need: counts what the largest one needs; none: nobody can say.
+        need: estimates what the largest one needs; None if unknown.
     """
     memories = [node.gpu_memory for node in nodes]
     if need is None or None in memories:

@@ -22,7 +22,7 @@ class Column:
         unit: ``percent`` (of a fraction), ``fraction`` or ``seconds``.
         compact: whether the compact form of the table shows it.
         marked: whether its best (highest) value is marked; costs are not.
-        task: the task that it measures; none: all of them.
+        task: the task that it measures; None for all of them.
     """
 
     key: str

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from orchestrator.report.rows import Stat, TableRow
 from orchestrator.text import plain
 from trainables.results.metrics import scores
+from trainables.results.status import TrialStatus
 
 
 @dataclass(frozen=True)
 class Curve:
-    """The headline metric of one task during training, or by how much of its data was seen.
+    """The headline metric of one task per epoch, or by the share of its data that was trained on.
 
     Attributes:
-        task, metric, model, label: what it shows.
+        task, metric, model, label: names of what the curve shows.
         points: epoch (counted from 1) or share of the training data (above 0, at most 1), and the
-            metric over the seeds that reached it.
+            metric over the seeds that have a value there.
     """
 
     task: str
@@ -30,14 +31,14 @@ def curves(groups: Sequence[TableRow], split: str) -> tuple[Curve, ...]:
     if not groups:
         return ()
     models = dict.fromkeys(group.model for group in groups)
-    found = [
+    collected = [
         _curve(group, task, split)
         for task in groups[0].tasks
         for model in models
         for group in groups
         if group.model == model
     ]
-    return tuple(curve for curve in found if curve.points)
+    return tuple(curve for curve in collected if curve.points)
 
 
 def _curve(group: TableRow, task: str, split: str) -> Curve:
@@ -45,7 +46,7 @@ def _curve(group: TableRow, task: str, split: str) -> Curve:
     by_epoch: dict[int, dict[int, float]] = {}
     for run in group.runs:
         for record in run.records:
-            for epoch in record.history if record.status == "finished" else ():
+            for epoch in record.history if record.status is TrialStatus.FINISHED else ():
                 result = epoch.splits.get(split, {}).get(task)
                 if result is not None:
                     value = scores(result.confusion)[metric]

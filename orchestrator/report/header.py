@@ -8,18 +8,19 @@ from orchestrator.report.rows import TUNED, PlannedTrial
 from orchestrator.text import listed, number, plain, share
 from trainables.config.trial import ModelConfig, TrainingConfig, TrialConfig
 from trainables.results.record import TaskResult, TrialRecord
+from trainables.results.status import TrialStatus
 
 
 @dataclass(frozen=True)
 class TaskFacts:
-    """What the table knows of a task's data.
+    """What the table says about a task's data.
 
     Attributes:
-        name, headline: the task and the metric that speaks for it.
+        name, headline: of the task and of its headline metric.
         origins: where its data came from, as the trials recorded it.
-        fingerprints: of its data, whole.
+        fingerprints: of its data, in full.
         sizes: split -> number of examples; of train, the most that a trial saw.
-        majority: number and name of the most frequent class of the table's split; none before
+        majority: number and name of the most frequent class of the table's split; None before
             the first result.
         majority_share: its share of the examples, a fraction.
         class_sizes: examples of each class on the table's split.
@@ -64,9 +65,9 @@ def _facts(
     split: str,
 ) -> TaskFacts:
     prints = [t.config.fingerprints[task] for t in plan if task in t.config.fingerprints]
-    known = [r.examples_per_split[task] for r in ended if task in r.examples_per_split]
+    recorded = [r.examples_per_split[task] for r in ended if task in r.examples_per_split]
     # Arms may see shares of the training examples.
-    sizes = max(known, key=lambda split_sizes: split_sizes.get("train", 0), default={})
+    sizes = max(recorded, key=lambda split_sizes: split_sizes.get("train", 0), default={})
     names = next((r.labels[task] for r in ended if task in r.labels), ())
     result = next((r.results[split][task] for r in ended if task in r.results.get(split, {})), None)
     classes = () if result is None else tuple(sum(row) for row in result.confusion)
@@ -107,7 +108,7 @@ def header(
     machines = [
         f"{r.device} {r.precision} ({r.threads} CPU thread{'s' * (r.threads > 1)})" for r in ended
     ]
-    some = (
+    lines = (
         ("protocol", _by_arm(configs, lambda config: protocol(config, split))),
         ("budget", _by_arm(configs, budget)),
         *((f"task {task.name}", task.line) for task in facts),
@@ -122,19 +123,19 @@ def header(
             "tasks' examples together; train time: all models of a row, evaluation left out",
         ),
     )
-    return tuple((plain(name), plain(text)) for name, text in some if text)
+    return tuple((plain(name), plain(text)) for name, text in lines if text)
 
 
 def _by_arm(configs: Sequence[TrialConfig], describe: Callable[[TrialConfig], str]) -> str:
-    """What is said of all trials; where it differs, each text after the arms that it is said of."""
-    said: dict[tuple[str, bool], list[str]] = {}
+    """The text that describes all trials; where texts differ, each after its arms."""
+    described: dict[tuple[str, bool], list[str]] = {}
     for config in configs:
         name = config.arm.label or config.arm_name
-        said.setdefault((describe(config), config.tuned), []).append(name)
-    if len(said) < 2:
-        return "".join(text for text, _ in said)
+        described.setdefault((describe(config), config.tuned), []).append(name)
+    if len(described) < 2:
+        return "".join(text for text, _ in described)
     return " / ".join(
-        f"{listed(arms)}{TUNED * tuned}: {text}" for (text, tuned), arms in said.items()
+        f"{listed(arms)}{TUNED * tuned}: {text}" for (text, tuned), arms in described.items()
     )
 
 
@@ -175,7 +176,7 @@ def budget(config: TrialConfig) -> str:
         f"learning rate {training.learning_rate:g}, {training.schedule} schedule",
         f"weight decay {training.weight_decay:g}",
     ]
-    parts += [text for text, there in _unusual(training) if there]
+    parts += [text for text, is_used in _unusual(training) if is_used]
     limits = config.limits
     for limit, split in (
         (limits.max_train_examples, "train"),
@@ -189,7 +190,7 @@ def budget(config: TrialConfig) -> str:
 
 
 def _unusual(training: TrainingConfig) -> tuple[tuple[str, bool], ...]:
-    """Settings that are named where they are in force."""
+    """Settings that are not the default's, each with whether it is used."""
     return (
         (training.optimizer, training.optimizer != "adamw"),
         (f"warm-up {training.warmup}", training.warmup != 0),
@@ -205,7 +206,8 @@ def _model(name: str, model: ModelConfig) -> str:
 
 
 def _trials(planned: int, ended: Sequence[TrialRecord]) -> str:
-    status = [record.status for record in ended]
-    parts = [f"{status.count(s)} {s}" for s in ("finished", "failed", "diverged") if s in status]
-    left = planned - len(ended)
-    return ", ".join([f"{planned} planned", *parts, *([f"{left} not run"] if left else [])])
+    statuses = [record.status for record in ended]
+    order = (TrialStatus.FINISHED, TrialStatus.FAILED, TrialStatus.DIVERGED)
+    parts = [f"{statuses.count(status)} {status}" for status in order if status in statuses]
+    not_run = planned - len(ended)
+    return ", ".join([f"{planned} planned", *parts, *([f"{not_run} not run"] if not_run else [])])

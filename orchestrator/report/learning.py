@@ -20,28 +20,31 @@ NAMED = ("start_from", "teachers")
 """Settings that name another arm, which may have a ``train_fraction`` of its own."""
 
 
-def learning_curves(groups: Sequence[TableRow]) -> tuple[Curve, ...]:
+def learning_curves(rows: Sequence[TableRow]) -> tuple[Curve, ...]:
     """Curves of two or more shares each, tasks first, then models, then methods."""
-    arms = {group.arm: _config(group).arm for group in groups}
+    arms = {row.arm: _config(row).arm for row in rows}
     families: dict[tuple[str, str], dict[float, TableRow]] = {}
-    for group in groups:
-        members = families.setdefault((group.model, _family(group.arm, arms)), {})
-        members.setdefault(_share(_config(group)), group)
-    grown = {place: m for place, m in families.items() if len(m) > 1}
-    names = {place: _label([plain(g.label) for g in m.values()]) for place, m in grown.items()}
-    alike = Counter((model, names[model, family]) for model, family in grown)
+    for row in rows:
+        members = families.setdefault((row.model, _family(row.arm, arms)), {})
+        members.setdefault(_share(_config(row)), row)
+    grown = {family: members for family, members in families.items() if len(members) > 1}
+    names = {
+        family: _label([plain(row.label) for row in members.values()])
+        for family, members in grown.items()
+    }
+    alike = Counter((family[0], names[family]) for family in grown)
     curves = [
-        _curve(members, task, names[place] if alike[model, names[place]] == 1 else None)
-        for task in (groups[0].tasks if groups else ())
-        for model in dict.fromkeys(group.model for group in groups)
-        for place, members in grown.items()
-        if place[0] == model
+        _curve(members, task, names[family] if alike[model, names[family]] == 1 else None)
+        for task in (rows[0].tasks if rows else ())
+        for model in dict.fromkeys(row.model for row in rows)
+        for family, members in grown.items()
+        if family[0] == model
     ]
     return tuple(curve for curve in curves if curve.points)
 
 
-def _config(group: TableRow) -> TrialConfig:
-    return group.runs[0].trials[0].config
+def _config(row: TableRow) -> TrialConfig:
+    return row.runs[0].trials[0].config
 
 
 def _share(config: TrialConfig) -> float:
@@ -49,7 +52,7 @@ def _share(config: TrialConfig) -> float:
 
 
 def _family(name: str, arms: Mapping[str, ArmConfig]) -> str:
-    """What is left of an arm without its names and its share of the data, as JSON."""
+    """The settings of an arm without its names and its share of the data, as JSON."""
     content = arms[name].model_dump(mode="json", exclude={"label", "train_fraction"})
     for section in (content, content.get("distillation") or {}):
         for key in NAMED:
@@ -61,7 +64,7 @@ def _family(name: str, arms: Mapping[str, ArmConfig]) -> str:
 def _curve(members: Mapping[float, TableRow], task: str, label: str | None) -> Curve:
     ordered = sorted(members.items())
     largest = ordered[-1][1]
-    stats = ((share, group.headline(task)) for share, group in ordered)
+    stats = ((share, row.headline(task)) for share, row in ordered)
     return Curve(
         plain(task),
         largest.tasks[task],
@@ -72,7 +75,7 @@ def _curve(members: Mapping[float, TableRow], task: str, label: str | None) -> C
 
 
 def _label(labels: Sequence[str]) -> str:
-    """What the labels begin with, without a share's digits and what is before them."""
+    """The common beginning of the labels, without a share's digits and what is before them."""
     alike = takewhile(lambda pair: pair[0] == pair[1], zip(min(labels), max(labels), strict=False))
     common = "".join(character for character, _ in alike)
     return common if common in labels else re.sub(r"[\s.,:(_-]*[\d.]*$", "", common)

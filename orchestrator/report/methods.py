@@ -1,4 +1,4 @@
-"""How an arm is trained, in the words of its settings: what its name stands for."""
+"""How an arm is trained, in the words of its settings."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,37 +22,37 @@ def method(arms: Mapping[str, ArmConfig]) -> str:
     pcgrad``; ``docs/methods.md`` lists what each name stands for.
 
     Args:
-        arms: task -> the arm with the settings of that task's model; a search may have found other
-            ones for each task, which are then told task by task.
+        arms: task -> the arm with the settings of that task's model; where a search chose other
+            settings for each task, they are listed task by task.
     """
     first, *others = arms.values()
-    told = _settings(first)
-    if any(_settings(arm) != told for arm in others):
-        told = [
+    settings = _settings(first)
+    if any(_settings(arm) != settings for arm in others):
+        settings = [
             f"{task}: {'; '.join(_settings(arm)) or 'as the preset has it'}"
             for task, arm in arms.items()
         ]
-    return plain("; ".join([STRATEGIES[first.strategy], *told]))
+    return plain("; ".join([STRATEGIES[first.strategy], *settings]))
 
 
 def _settings(arm: ArmConfig) -> list[str]:
     return [
-        f"{key} {_told(getattr(arm, key))}"
+        f"{key} {_text(getattr(arm, key))}"
         for key in arm.model_dump(exclude_defaults=True)
         if key not in ("strategy", "label")
     ]
 
 
-def _told(value: Any) -> str:
+def _text(value: Any) -> str:
     """A setting; of a section its ``name``, and in brackets what else is not its default."""
     if isinstance(value, BaseModel):
         rest = {key: getattr(value, key) for key in value.model_dump(exclude_defaults=True)}
         name = getattr(value, "name", None)
         rest.pop("name", None)
-        told = f"({_told(rest)})" if rest else ""
-        return f"{name} {told}".strip() if name else told
+        details = f"({_text(rest)})" if rest else ""
+        return f"{name} {details}".strip() if name else details
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_told(item)}" for key, item in value.items())
+        return ", ".join(f"{key} {_text(item)}" for key, item in value.items())
     if isinstance(value, (tuple, list)):
-        return ", ".join(map(_told, value))
+        return ", ".join(map(_text, value))
     return str(value)

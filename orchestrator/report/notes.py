@@ -1,4 +1,4 @@
-"""Footnotes of the comparison table: what did not go as planned stays visible and is named."""
+"""Footnotes of the comparison table: whatever did not go as planned stays visible."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from orchestrator.report.rows import SeedRun, TableRow
 from orchestrator.text import plain
 from trainables.results.record import TaskResult, TrialRecord
+from trainables.results.status import TrialStatus
 
 
 @dataclass(frozen=True)
@@ -15,8 +16,8 @@ class Note:
     Attributes:
         number: its mark in the table, counted from 1.
         kind: ``failed``, ``diverged``, ``missing``, ``degenerate`` or ``memory``.
-        task: the task whose cell bears the mark; none: the row itself.
-        keys: the trials that it speaks of.
+        task: the task whose cell bears the mark; None for the row itself.
+        keys: of the trials that it is about.
         text: one line: trial, seeds and reason.
     """
 
@@ -35,15 +36,15 @@ class _Event:
     reason: str
 
 
-def notes_of(group: TableRow, first: int) -> tuple[Note, ...]:
+def notes_of(row: TableRow, first: int) -> tuple[Note, ...]:
     """Footnotes of one row, numbered from ``first``; equal events of several seeds share one."""
-    seen: dict[_Event, list[tuple[int, str]]] = {}
-    for run in group.runs:
-        for event, key in _events(group, run):
-            seen.setdefault(event, []).append((run.seed, key))
-    ordered = sorted(seen.items(), key=lambda item: item[0].cell is not None)
+    trials: dict[_Event, list[tuple[int, str]]] = {}
+    for run in row.runs:
+        for event, key in _events(row, run):
+            trials.setdefault(event, []).append((run.seed, key))
+    ordered = sorted(trials.items(), key=lambda item: item[0].cell is not None)
     return tuple(
-        _note(group, number, event, where) for number, (event, where) in enumerate(ordered, first)
+        _note(row, number, event, seeds) for number, (event, seeds) in enumerate(ordered, first)
     )
 
 
@@ -56,19 +57,19 @@ def degenerate_class(result: TaskResult) -> int | None:
     return next(i for i, n in enumerate(predicted) if n)
 
 
-def _events(group: TableRow, run: SeedRun) -> Iterator[tuple[_Event, str]]:
+def _events(row: TableRow, run: SeedRun) -> Iterator[tuple[_Event, str]]:
     records = {record.key: record for record in run.records}
     for trial in run.trials:
         record = records.get(trial.key)
-        task = " " + ", ".join(trial.config.tasks) if group.strategy == "single_task" else ""
+        task = " " + ", ".join(trial.config.tasks) if row.strategy == "single_task" else ""
         if record is None:
             yield _Event("missing", None, task, "no record yet"), trial.key
-        elif record.status != "finished":
+        elif record.status is not TrialStatus.FINISHED:
             reason = f"{record.status}: {record.error or 'no reason was recorded'}"
             yield _Event(record.status, None, task, reason), trial.key
         else:
-            yield from _missing_tasks(group, run, record, task)
-            yield from _degenerate(group, run, record)
+            yield from _missing_tasks(run, record, task)
+            yield from _degenerate(run, record)
             if record.accumulation:
                 step, parts = record.accumulation[-1]
                 reason = (
@@ -78,16 +79,14 @@ def _events(group: TableRow, run: SeedRun) -> Iterator[tuple[_Event, str]]:
                 yield _Event("memory", None, task, reason), record.key
 
 
-def _missing_tasks(
-    group: TableRow, run: SeedRun, record: TrialRecord, task: str
-) -> Iterator[tuple[_Event, str]]:
+def _missing_tasks(run: SeedRun, record: TrialRecord, task: str) -> Iterator[tuple[_Event, str]]:
     absent = [name for name in record.config.tasks if name not in run.results]
     if absent:
         reason = f"no result of {', '.join(absent)} on this split"
         yield _Event("missing", None, task, reason), record.key
 
 
-def _degenerate(group: TableRow, run: SeedRun, record: TrialRecord) -> Iterator[tuple[_Event, str]]:
+def _degenerate(run: SeedRun, record: TrialRecord) -> Iterator[tuple[_Event, str]]:
     for task in record.config.tasks:
         result = run.results.get(task)
         predicted = None if result is None else degenerate_class(result)
@@ -98,13 +97,13 @@ def _degenerate(group: TableRow, run: SeedRun, record: TrialRecord) -> Iterator[
             yield _Event("degenerate", task, f" {task}", reason), record.key
 
 
-def _note(group: TableRow, number: int, event: _Event, where: list[tuple[int, str]]) -> Note:
-    seeds = ", ".join(str(seed) for seed, _ in where)
-    keys = tuple(key for _, key in where)
-    trial = f"{group.label} {group.model}{event.task}"
+def _note(row: TableRow, number: int, event: _Event, trials: list[tuple[int, str]]) -> Note:
+    seeds = ", ".join(str(seed) for seed, _ in trials)
+    keys = tuple(key for _, key in trials)
+    title = f"{row.label} {row.model}{event.task}"
     effect = "in the means" if event.kind in ("degenerate", "memory") else "not in the means"
     text = (
-        f"{trial}, seed{'s' if len(where) > 1 else ''} {seeds}: {event.reason} "
-        f"({effect}; trial{'s' if len(where) > 1 else ''} {', '.join(keys)})"
+        f"{title}, seed{'s' if len(trials) > 1 else ''} {seeds}: {event.reason} "
+        f"({effect}; trial{'s' if len(trials) > 1 else ''} {', '.join(keys)})"
     )
     return Note(number, event.kind, event.cell, keys, plain(text))

@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from orchestrator.report.charts import FRAME, epoch_charts, learning_charts
+from orchestrator.report.curve_charts import epoch_charts, learning_charts
 from orchestrator.report.markup import LEGEND, latex, markdown
 from orchestrator.report.table import Row, Table
 from orchestrator.report.terminal import print_table
@@ -37,8 +37,8 @@ def table_json(table: Table) -> str:
         for row in content["rows"]:
             del row["tuned"]
     if not table.references_differ:
-        for one in content["differences"]:
-            del one["reference"]
+        for entry in content["differences"]:
+            del entry["reference"]
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -105,8 +105,7 @@ def table_html(table: Table) -> str:
             learning=learning(table),
             learning_charts=learning_charts(table.learning),
             methods=methods(table),
-            charts=epoch_charts(table.curves),
-            frame=FRAME,
+            epoch_charts=epoch_charts(table.curves),
             legend=LEGEND,
         )
     )
@@ -119,4 +118,4 @@ FORMATS = {
     "html": table_html,
     "tex": latex,
 }
-"""TimeBudget of the table's file -> what makes it."""
+"""Ending of the table's file -> what makes it."""

@@ -14,6 +14,7 @@ from trainables.config.trial import TrialConfig
 from trainables.errors import ConfigError
 from trainables.results.metrics import macro, pooled, scores
 from trainables.results.record import TaskResult, TrialRecord
+from trainables.results.status import TrialStatus
 
 TUNED = ", tuned"
 """Follows the label of a row whose settings were found by a search."""
@@ -35,8 +36,8 @@ class Stat:
 
     Attributes:
         mean: arithmetic mean.
-        std: sample standard deviation (``ddof=1``); none for one seed.
-        n: number of seeds in it.
+        std: sample standard deviation (``ddof=1``); None for one seed.
+        n: number of seeds.
         by_seed: seed -> value.
     """
 
@@ -47,7 +48,7 @@ class Stat:
 
     @classmethod
     def of(cls, by_seed: Mapping[int, float]) -> "Stat | None":
-        """Summarise one value per seed; none where there is no seed."""
+        """Summarise one value per seed; None without seeds."""
         values = list(by_seed.values())
         if not values:
             return None
@@ -63,7 +64,7 @@ class Stat:
 
 @dataclass(frozen=True)
 class SeedRun:
-    """One seed of a row: its planned trials, and the records that there are."""
+    """One seed of a row: its planned trials, and the records of those that have ended."""
 
     seed: int
     trials: tuple[PlannedTrial, ...]
@@ -73,22 +74,22 @@ class SeedRun:
 
     @property
     def parameters(self) -> int | None:
-        """To be stored for the seed's models together; none until all are known.
+        """Number to be stored for the seed's models together; None until all are known.
 
-        What training left as it was is stored once: with adapters, the models share an encoder.
-        (Not where they started from the weights of different trials.)
+        Frozen parameters are stored once: with adapters, the models share an encoder (unless they
+        started from the weights of different trials).
         """
-        known = [record for record in self.records if record.parameters is not None]
-        if not known or len(known) != len(self.trials):
+        counted = [record for record in self.records if record.parameters is not None]
+        if not counted or len(counted) != len(self.trials):
             return None
-        trained, left = 0, dict[str | None, int]()
-        for record in known:
+        trained, frozen = 0, dict[str | None, int]()
+        for record in counted:
             whole = record.parameters or 0
             own = record.trained_parameters or whole
             start = record.config.start_from
             trained += own
-            left[start] = max(left.get(start, 0), whole - own)
-        return trained + sum(left.values())
+            frozen[start] = max(frozen.get(start, 0), whole - own)
+        return trained + sum(frozen.values())
 
 
 @dataclass(frozen=True)
@@ -97,9 +98,9 @@ class TableRow:
 
     Attributes:
         arm, strategy, model: names.
-        label: of the row; of a tuned one it says so.
+        label: of the row; ends in ``TUNED`` if it is tuned.
         tasks: every task of the table -> its headline metric.
-        asked: the tasks that the arm is trained on, all or some of the table's.
+        asked: the tasks that the arm is trained on: all tasks of the table, or fewer.
         runs: its seeds.
         tuned: whether a search found its settings.
     """
@@ -115,12 +116,12 @@ class TableRow:
 
     @property
     def name(self) -> str:
-        """The label without word of tuning."""
+        """The label without ``TUNED``."""
         return self.label.removesuffix(TUNED) if self.tuned else self.label
 
     @property
     def complete(self) -> tuple[SeedRun, ...]:
-        """The seeds that have a result for every task that was asked of them."""
+        """The seeds that have a result for every task that they are trained on."""
         return tuple(run for run in self.runs if self.asked <= run.results.keys())
 
     @property
@@ -145,14 +146,14 @@ class TableRow:
     def macro(self) -> Stat | None:
         """Unweighted mean of the tasks' headline metrics, over complete seeds.
 
-        None for an arm that was asked for some of the tasks alone: its mean is of another thing.
+        None for an arm that is not trained on all tasks: its mean would be of something else.
         """
         return self._over_all(lambda run: macro(self._headlines(run)))
 
     def pooled(self, metric: str) -> Stat | None:
-        """A metric over all tasks' examples together, none where ``macro`` is.
+        """A metric over all tasks' examples together; None where ``macro`` is.
 
-        F1 is none where class counts differ.
+        F1 is None if the tasks have different numbers of classes.
         """
         return self._over_all(lambda run: self._pooled(run).get(metric))
 
@@ -186,32 +187,32 @@ def examples(result: TaskResult) -> int:
 
 
 def _leak(results: Iterable[TaskResult]) -> float | None:
-    known = [(result.leak, examples(result)) for result in results if result.leak is not None]
-    total = sum(n for _, n in known)
-    return sum(leak * n for leak, n in known) / total if total else None
+    leaks = [(result.leak, examples(result)) for result in results if result.leak is not None]
+    total = sum(n for _, n in leaks)
+    return sum(leak * n for leak, n in leaks) / total if total else None
 
 
-def cell_groups(
+def table_rows(
     plan: Sequence[PlannedTrial], records: Mapping[str, TrialRecord], split: str
 ) -> tuple[TableRow, ...]:
     """Group the plan's trials into rows, in the plan's order; other records are ignored.
 
     Raises:
-        ConfigError: two trials would fill the same place, so a mean would mix two things.
+        ConfigError: two trials are of the same row, seed and task, so a mean would mix them.
     """
     tasks = {name: task.headline for trial in plan for name, task in trial.config.tasks.items()}
-    places: dict[tuple[str, bool, str], dict[int, list[PlannedTrial]]] = {}
+    by_row: dict[tuple[str, bool, str], dict[int, list[PlannedTrial]]] = {}
     for trial in plan:
         config = trial.config
-        seeds = places.setdefault((config.arm_name, config.tuned, config.model_name), {})
+        seeds = by_row.setdefault((config.arm_name, config.tuned, config.model_name), {})
         seeds.setdefault(config.seed, []).append(trial)
     return tuple(
-        _group(tasks, {s: _seed_run(s, trials, records, split) for s, trials in seeds.items()})
-        for seeds in places.values()
+        _row(tasks, {s: _seed_run(s, trials, records, split) for s, trials in seeds.items()})
+        for seeds in by_row.values()
     )
 
 
-def _group(tasks: Mapping[str, str], runs: Mapping[int, SeedRun]) -> TableRow:
+def _row(tasks: Mapping[str, str], runs: Mapping[int, SeedRun]) -> TableRow:
     config = next(iter(runs.values())).trials[0].config
     return TableRow(
         arm=config.arm_name,
@@ -238,6 +239,6 @@ def _seed_run(
                     f"({trial.config.title}, task {task}): compare them in separate run directories"
                 )
     ended = tuple(records[trial.key] for trial in trials if trial.key in records)
-    finished = [record for record in ended if record.status == "finished"]
+    finished = [record for record in ended if record.status is TrialStatus.FINISHED]
     results = {t: r for record in finished for t, r in record.results.get(split, {}).items()}
     return SeedRun(seed, tuple(trials), ended, results)

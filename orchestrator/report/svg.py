@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 INK, DIM, LINE = "#1b1f24", "#5b6570", "#d5dae0"
 BLUE, ORANGE, RED = "#1f6fb4", "#c8551b", "#b3261e"
 
+SERIES = (BLUE, ORANGE, "#2b8a57", "#8a4fb0", "#b0307a", "#6b6b1f")
+"""Colours of lines, the first one first."""
+
+THEME = {INK: "--text", DIM: "--dim", LINE: "--line"} | {
+    color: f"--s{index}" for index, color in enumerate(SERIES)
+}
+"""Colour -> the variable of the page's style sheet that holds it, also in its dark form."""
+
 STYLE = {
     "svg.fonttype": "none",
     "text.parse_math": False,
@@ -39,7 +47,13 @@ _STYLE_SHEET = re.compile(r"\s*<defs>\s*<style type=\"text/css\">.*?</style>\s*<
 
 
 def svg(
-    draw: Callable[["Figure"], None], name: str, title: str, width: float, height: float
+    draw: Callable[["Figure"], None],
+    name: str,
+    title: str,
+    width: float,
+    height: float,
+    *,
+    themed: bool = False,
 ) -> Markup:
     """What ``draw`` puts on a figure, as an ``<svg>`` element.
 
@@ -48,6 +62,7 @@ def svg(
         name: distinguishes the element's inner ids from those of other figures of the page.
         title: what it shows, for those who hear the page.
         width, height: in inches; text is 7.5 points.
+        themed: whether the colours of ``THEME`` follow the page's, light or dark.
     """
     # Imported here: it takes a second, which only a page with figures is worth.
     from matplotlib.figure import Figure
@@ -65,4 +80,7 @@ def svg(
     text = _STYLE_SHEET.sub("", text[text.index("<svg") :])
     used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', text))
     text = re.sub(r' id="([^"]*)"', lambda m: m[0] if m[1] in used else "", text)
+    if themed:
+        for color, variable in THEME.items():
+            text = text.replace(f": {color}", f": var({variable})")
     return Markup(text.replace("<svg", f'<svg role="img" aria-label="{escape(title)}"', 1))

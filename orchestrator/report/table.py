@@ -1,7 +1,7 @@
 """The comparison table as pure values: what every format shows and nothing else.
 
 Records in, ``Table`` out. Columns are defined in ``columns.py`` beside this file, rows and seeds
-in ``cells.py``, the verdict in ``verdict.py``.
+in ``rows.py``, the verdict in ``verdict.py``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from orchestrator.report.header import TaskFacts, header, majority_result, task_
 from orchestrator.report.learning import learning_curves
 from orchestrator.report.methods import method
 from orchestrator.report.notes import Note, notes_of
-from orchestrator.report.rows import PlannedTrial, SeedRun, Stat, TableRow, cell_groups
+from orchestrator.report.rows import PlannedTrial, SeedRun, Stat, TableRow, table_rows
 from orchestrator.report.verdict import REFERENCE, Difference, differences, verdict
 from orchestrator.text import number, plain
 from trainables.config.arms import ArmConfig
@@ -41,7 +41,7 @@ class Row:
         cells: column key -> cell.
         seeds_complete, seeds_planned: seeds that have every task, of those in the plan.
         models: how many models to deploy.
-        parameters: of all of them together; none until known.
+        parameters: of all of them together; None until known.
         method: how the arm is trained, in the words of its settings.
         notes: footnotes of the row itself.
         tuned: whether a search found its settings.
@@ -101,13 +101,13 @@ class Table:
     @property
     def references_differ(self) -> bool:
         """Whether another row than ``single_task`` is subtracted somewhere."""
-        return any(one.reference != REFERENCE for one in self.differences)
+        return any(entry.reference != REFERENCE for entry in self.differences)
 
 
 def comparison(
     plan: Sequence[PlannedTrial], records: Mapping[str, TrialRecord], split: str = "validation"
 ) -> Table:
-    """Compare the arms of a plan by the records that there are of it.
+    """Compare the arms of a plan by the records of its trials.
 
     Args:
         plan: every planned trial, so that missing ones count; records of other trials are ignored.
@@ -115,14 +115,14 @@ def comparison(
         split: ``validation``, or ``selection`` or ``test`` where the trials measured them.
 
     Raises:
-        ConfigError: the plan is empty, no finished trial measured ``split``, or two trials would
-            fill the same place.
+        ConfigError: the plan is empty, no finished trial measured ``split``, or two trials are
+            of the same row, seed and task.
     """
     if not plan:
         raise ConfigError("plan: it has no trials, so there is nothing to compare")
     _check_split(plan, records, split)
     facts = task_facts(plan, records, split)
-    groups = cell_groups(plan, records, split)
+    groups = table_rows(plan, records, split)
     measured = columns(groups[0].tasks)
     rows, notes = _rows(groups, facts, measured)
     used = [c for c, _ in measured if c.key != "leak" or any(r.cells["leak"].stat for r in rows)]

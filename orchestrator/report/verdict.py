@@ -22,7 +22,7 @@ class Difference:
     Attributes:
         label, strategy, model: the row.
         macro: difference of the macro average (a fraction), over the seeds that both rows have;
-            none where there is no such seed.
+            None if there is no such seed.
         tasks: task -> the same for its headline metric.
         reference: label of the ``single_task`` row.
     """
@@ -35,44 +35,44 @@ class Difference:
     reference: str
 
 
-def differences(groups: Sequence[TableRow]) -> tuple[Difference, ...]:
+def differences(rows: Sequence[TableRow]) -> tuple[Difference, ...]:
     """Compare every row with the ``single_task`` row of its model, seed by seed.
 
     A tuned row is compared with a tuned one, where there is one.
     """
-    found = []
-    for group in groups:
-        reference = reference_of(groups, group.model, group.tuned)
-        if reference is not None and group is not reference:
-            found.append(difference(group, reference))
-    return tuple(found)
+    compared = []
+    for row in rows:
+        reference = reference_of(rows, row.model, row.tuned)
+        if reference is not None and row is not reference:
+            compared.append(difference(row, reference))
+    return tuple(compared)
 
 
-def difference(group: TableRow, reference: TableRow) -> Difference:
+def difference(row: TableRow, reference: TableRow) -> Difference:
     """One row minus another, paired by seed."""
     return Difference(
-        label=plain(group.label),
-        strategy=group.strategy,
-        model=plain(group.model),
-        macro=_minus(group.macro(), reference.macro()),
-        tasks={t: _minus(group.headline(t), reference.headline(t)) for t in group.tasks},
+        label=plain(row.label),
+        strategy=row.strategy,
+        model=plain(row.model),
+        macro=_minus(row.macro(), reference.macro()),
+        tasks={t: _minus(row.headline(t), reference.headline(t)) for t in row.tasks},
         reference=plain(reference.label),
     )
 
 
-def verdict(groups: Sequence[TableRow]) -> tuple[str, ...]:
+def verdict(rows: Sequence[TableRow]) -> tuple[str, ...]:
     """A few sentences per model: where the best multi-task arm stands on the macro average."""
-    models = dict.fromkeys(group.model for group in groups)
-    return tuple(plain(_of_model(groups, model)) for model in models)
+    models = dict.fromkeys(row.model for row in rows)
+    return tuple(plain(_of_model(rows, model)) for model in models)
 
 
-def _of_model(groups: Sequence[TableRow], model: str) -> str:
-    own = [group for group in groups if group.model == model]
-    if not any(group.asked == group.tasks.keys() for group in own):
+def _of_model(rows: Sequence[TableRow], model: str) -> str:
+    own = [row for row in rows if row.model == model]
+    if not any(row.asked == row.tasks.keys() for row in own):
         return (
             f"{model}: no arm is trained on all tasks of this table, so it has no mean over them."
         )
-    tuned = any(group.tuned and group.strategy != REFERENCE for group in own)
+    tuned = any(row.tuned and row.strategy != REFERENCE for row in own)
     reference = reference_of(own, model, tuned)
     others = [g for g in own if g.strategy != REFERENCE and g.tuned == tuned]
     if reference is None or not others:
@@ -120,10 +120,10 @@ def _per_task(best: TableRow, reference: TableRow) -> list[str]:
 def _left_out(others: Sequence[TableRow], reference: TableRow, gap: Stat) -> list[str]:
     """The arms of which trials are missing, perhaps because they went badly."""
     fewer = []
-    for group in others:
-        own = _minus(group.macro(), reference.macro())
-        if group.asked == group.tasks.keys() and (own is None or own.n < gap.n):
-            fewer.append(f"{group.name} ({0 if own is None else own.n} of {gap.n})")
+    for row in others:
+        own = _minus(row.macro(), reference.macro())
+        if row.asked == row.tasks.keys() and (own is None or own.n < gap.n):
+            fewer.append(f"{row.name} ({0 if own is None else own.n} of {gap.n})")
     return [f"Not in it for lack of paired seeds: {', '.join(fewer)}."] if fewer else []
 
 
@@ -174,18 +174,18 @@ def _against_naive(others: Sequence[TableRow]) -> list[str]:
     return [f"{best.name} is {_standing(gap, naive.name)}; {_evidence(gap)}."]
 
 
-def _best(groups: Sequence[TableRow], reference: TableRow) -> tuple[TableRow | None, Stat | None]:
+def _best(rows: Sequence[TableRow], reference: TableRow) -> tuple[TableRow | None, Stat | None]:
     """The row with the highest mean paired difference of macro to ``reference``."""
-    return _top([(group, _minus(group.macro(), reference.macro())) for group in groups])
+    return _top([(row, _minus(row.macro(), reference.macro())) for row in rows])
 
 
 def _top(
-    found: Sequence[tuple[TableRow, Stat | None]],
+    candidates: Sequence[tuple[TableRow, Stat | None]],
 ) -> tuple[TableRow | None, Stat | None]:
     """The highest mean among the rows with the most seeds; the first one of equals."""
-    known = [(group, stat) for group, stat in found if stat is not None]
-    seeds = max((stat.n for _, stat in known), default=0)
-    rivals = [(group, stat) for group, stat in known if stat.n == seeds]
+    measured = [(row, stat) for row, stat in candidates if stat is not None]
+    seeds = max((stat.n for _, stat in measured), default=0)
+    rivals = [(row, stat) for row, stat in measured if stat.n == seeds]
     return max(rivals, key=lambda pair: pair[1].mean, default=(None, None))
 
 
@@ -208,21 +208,22 @@ def _evidence(gap: Stat) -> str:
 
 
 def _cost(best: TableRow, reference: TableRow) -> str:
-    one, many = best.parameters, reference.parameters
-    if one is None or many is None:
+    own, replaced = best.parameters, reference.parameters
+    if own is None or replaced is None:
         return ""
     return (
-        f", with 1 model ({count(one)} parameters) in place of {reference.models} ({count(many)})"
+        f", with 1 model ({count(own)} parameters) in place of {reference.models} "
+        f"({count(replaced)})"
     )
 
 
-def reference_of(groups: Sequence[TableRow], model: str, tuned: bool) -> TableRow | None:
+def reference_of(rows: Sequence[TableRow], model: str, tuned: bool) -> TableRow | None:
     """The ``single_task`` row of a model that others are compared with.
 
     One with the same ``tuned`` where there is one, of those one with all tasks, and of those the
     plain arm: others of the strategy may start from a multi-task model.
     """
-    rows = [g for g in groups if g.model == model and g.strategy == REFERENCE]
+    rows = [g for g in rows if g.model == model and g.strategy == REFERENCE]
     return min(
         rows,
         key=lambda g: (g.tuned != tuned, len(g.tasks) - len(g.asked), g.arm != REFERENCE),
@@ -230,5 +231,5 @@ def reference_of(groups: Sequence[TableRow], model: str, tuned: bool) -> TableRo
     )
 
 
-def _minus(one: Stat | None, other: Stat | None) -> Stat | None:
-    return None if one is None or other is None else one.minus(other)
+def _minus(stat: Stat | None, other: Stat | None) -> Stat | None:
+    return None if stat is None or other is None else stat.minus(other)

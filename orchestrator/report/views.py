@@ -80,7 +80,7 @@ def detailed(table: Table) -> View:
 
 
 def difference(table: Table) -> View:
-    """Each arm minus ``single_task`` of the same model, paired by seed; no rows where none is.
+    """Each arm minus ``single_task`` of the same model, paired by seed; no rows without one.
 
     Where that is not always the row of this name, a column names the one that is subtracted.
     """
@@ -92,17 +92,17 @@ def difference(table: Table) -> View:
         Head("seeds"),
     )
     rows = []
-    for one in table.differences:
-        tasks = zip(one.tasks.values(), table.tasks, strict=True)
-        known = [stat for stat in one.tasks.values() if stat is not None]
+    for entry in table.differences:
+        tasks = zip(entry.tasks.values(), table.tasks, strict=True)
+        seeds = max((stat.n for stat in entry.tasks.values() if stat is not None), default=0)
         rows.append(
             (
-                Field(one.label),
-                Field(one.model),
-                *([Field(one.reference)] if table.references_differ else []),
-                _signed(one.macro, "percent"),
+                Field(entry.label),
+                Field(entry.model),
+                *([Field(entry.reference)] if table.references_differ else []),
+                _signed(entry.macro, "percent"),
                 *(_signed(stat, metric_unit(task.headline)) for stat, task in tasks),
-                Field(str(one.macro.n if one.macro else max((s.n for s in known), default=0))),
+                Field(str(entry.macro.n if entry.macro else seeds)),
             )
         )
     return View("Difference to single_task", heads, tuple(rows))
@@ -110,17 +110,17 @@ def difference(table: Table) -> View:
 
 def learning(table: Table) -> View:
     """A line per learning curve, a column per share of the training data."""
-    shares = sorted({place for curve in table.learning for place, _ in curve.points})
-    heads = (*NAMES, Head("task", numeric=False), *(Head(share(place)) for place in shares))
+    shares = sorted({value for curve in table.learning for value, _ in curve.points})
+    heads = (*NAMES, Head("task", numeric=False), *(Head(share(value)) for value in shares))
     rows = []
     for curve in table.learning:
         unit = metric_unit(curve.metric)
         stats = dict(curve.points)
         cells = (
-            Field(number(stats[place].mean, unit), _spread(stats[place], unit))
-            if place in stats
+            Field(number(stats[value].mean, unit), _spread(stats[value], unit))
+            if value in stats
             else Field(DASH)
-            for place in shares
+            for value in shares
         )
         task = Field(f"{curve.task} {metric_title(curve.metric)}")
         rows.append((Field(curve.label), Field(curve.model), task, *cells))

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from rich.console import Console
 
 from orchestrator.config.experiment import ExperimentConfig
+from orchestrator.config.stored import upgraded
 from orchestrator.planning.grid import Config
 from orchestrator.planning.plan import Plan, PlannedTrial
 from orchestrator.planning.resources import TrialResources
@@ -160,8 +161,7 @@ def read_plan(layout: RunDir) -> list[PlannedTrial]:
 
 def _same_configuration(layout: RunDir, config: Config) -> None:
     try:
-        values = OmegaConf.to_container(read_yaml(layout.config))
-        before = validated(type(config), values)
+        before = validated(type(config), upgraded(read_yaml(layout.config)))
     except ConfigError as error:
         reason = " ".join(str(error).partition(";")[0].split())
         raise RunDirectoryError(
@@ -187,7 +187,7 @@ def _set_aside(layout: RunDir, path: Path) -> Path:
         target = layout.damaged / f"{path.stem}.{number}{path.suffix}"
     path.rename(target)
     layout.publish(target)
-    layout.removed(path)
+    layout.publish_removal(path)
     return target
 
 

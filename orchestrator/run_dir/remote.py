@@ -1,8 +1,8 @@
 """A run directory in an object store, as the commands work with it: a folder of this machine.
 
-What the commands read is fetched first: configuration, plan, records, and a search's description
-and ledger. What they write is handed over as soon as it is whole. What only trials read (weights,
-checkpoints) or nobody here (predictions) is not fetched.
+Files that the commands read are fetched first: configuration, plan, records, and a search's
+description and ledger. Files that they write are uploaded as soon as they are complete. Weights and
+checkpoints, which only trials read, and predictions are not fetched.
 """
 
 import re
@@ -16,7 +16,8 @@ from orchestrator.run_dir.lock import GUARD, LOCK, holding
 from orchestrator.run_dir.store_lock import lock_of
 from trainables.errors import RunDirectoryError
 from trainables.storage.object_store import ObjectInfo, Store, below, is_url
-from trainables.storage.remote_run_dir import copy_of, is_copy
+from trainables.storage.remote_run_dir import is_copy, local_copy
+from trainables.storage.retry import Backoff, retry
 from trainables.storage.run_dir import PROBE, RunDir
 
 Where = RunDir | Path | str
@@ -29,15 +30,13 @@ OF_COMMANDS = re.compile(
 AT_ONCE = 8
 """Objects that are fetched at the same time."""
 
-RETRY_SECONDS = 2.0
-
 WATCHED = re.compile(
     rf"{re.escape(LOCK)}|tuning\.json|{OF_COMMANDS.pattern}|(search/)?{OF_TRIALS.pattern}"
 )
-"""What tells how an experiment stands."""
+"""Files that tell how far an experiment is."""
 
 LOOK_SECONDS = 5.0
-"""Between two looks of somebody who watches."""
+"""Between two refreshes of a copy that is watched."""
 
 
 class RemoteRunDir(RunDir):
@@ -45,90 +44,88 @@ class RemoteRunDir(RunDir):
 
     Args:
         store: the run directory.
-        root: the copy; it is made.
-        alone: whether this process holds its lock, so that only trials write there besides.
-        of_trials: names of what is fetched at every refresh.
+        root: the copy; it is created.
+        locked: whether this process holds its lock, so that only trials write there besides.
+        of_trials: names of the files that are fetched at every refresh.
 
     Attributes:
-        patience: seconds to wait for a store that is away.
-        there: what was in the store when it was looked at last.
+        storage_timeout: seconds to wait for a store that is away.
+        objects: all objects of the store at the last refresh.
     """
 
     def __init__(
-        self, store: Store, root: Path, alone: bool = False, of_trials: re.Pattern[str] = OF_TRIALS
+        self, store: Store, root: Path, locked: bool = False, of_trials: re.Pattern[str] = OF_TRIALS
     ) -> None:
         super().__init__(root)
         root.mkdir(parents=True, exist_ok=True)
         self.url = store.url
-        self.patience = 0.0
-        self.there: dict[str, ObjectInfo] = {}
+        self.storage_timeout = 0.0
+        self.objects: dict[str, ObjectInfo] = {}
         self._store = store
-        self._alone = alone
+        self._locked = locked
         self._of_trials = of_trials
         self._fetched = False
 
     def search_folder(self) -> "RemoteRunDir":
         """The part of it that ``tune`` searches in."""
         inner = RemoteRunDir(
-            Store(below(self.url or "", "search")), self.root / "search", self._alone
+            Store(below(self.url or "", "search")), self.root / "search", self._locked
         )
-        inner.patience = self.patience
+        inner.storage_timeout = self.storage_timeout
         return inner
 
-    def shown(self, path: Path) -> str:
-        """See ``Place.shown``."""
+    def display_path(self, path: Path) -> str:
+        """See ``RunDir.display_path``."""
         return below(self.url or "", self._name(path))
 
     def refresh(self) -> None:
-        """See ``Place.refresh``.
+        """See ``RunDir.refresh``.
 
         Raises:
             OSError: the store cannot be reached.
         """
-        self._patiently(self._refresh)
+        self._with_retry(self._refresh)
 
     def publish(self, *paths: Path, wait: bool = True) -> None:
-        """See ``Place.publish``.
+        """See ``RunDir.publish``.
 
         Raises:
             OSError: the store cannot be reached or refuses.
         """
         for path in paths:
-            if wait:
-                self._patiently(lambda path=path: self._store.upload(path, self._name(path)))
-            else:
-                self._store.upload(path, self._name(path))
+            timeout = self.storage_timeout if wait else 0.0
+            retry(lambda path=path: self._store.upload(path, self._name(path)), Backoff(timeout))
 
     def fetch(self, path: Path) -> None:
-        """See ``Place.fetch``.
+        """See ``RunDir.fetch``.
 
         Raises:
             OSError: the store cannot be reached.
         """
-        self._patiently(lambda: self._fetch(path, self._name(path)))
+        self._with_retry(lambda: self._fetch(path, self._name(path)))
 
-    def removed(self, path: Path, *, listed: bool = True) -> None:
-        """See ``Place.removed``.
+    def publish_removal(self, path: Path, *, listed: bool = True) -> None:
+        """See ``RunDir.publish_removal``.
 
         Raises:
             OSError: the store cannot be reached or refuses.
         """
         name = self._name(path)
-        known = {n for n in self.there if n == name or n.startswith(f"{name}/")}
-        if known or not listed:
+        removed = {n for n in self.objects if n == name or n.startswith(f"{name}/")}
+        if removed or not listed:
             # Files have endings, folders have none.
             remove = self._store.remove if path.suffix else self._store.remove_folder
             remove(name)
-        for gone in known:
-            del self.there[gone]
+        for name in removed:
+            del self.objects[name]
 
-    def has(self, path: Path) -> bool | None:
-        """See ``Place.has``."""
-        seen = self.there.get(self._name(path))
-        return seen is not None and seen.size > 0
+    def exists_remotely(self, path: Path) -> bool | None:
+        """See ``RunDir.exists_remotely``."""
+        info = self.objects.get(self._name(path))
+        return info is not None and info.size > 0
 
     def newest_checkpoint(self, key: str) -> str | None:
-        """See ``Place.newest_checkpoint``.
+        """See ``RunDir.newest_checkpoint``; empty if there is none.
 
         Raises:
             OSError: the store cannot be reached.
@@ -136,52 +133,49 @@ class RemoteRunDir(RunDir):
         return max(self._store.folders(self._name(self.checkpoints(key))), default="")
 
     def _refresh(self) -> None:
-        self.there = self._store.files()
-        # What commands write only this one writes, once it has begun.
-        begins = not (self._alone and self._fetched)
+        self.objects = self._store.files()
+        # Once fetched, the files of commands are written by this process alone.
+        first = not (self._locked and self._fetched)
         wanted = {
-            name: seen
-            for name, seen in self.there.items()
-            if self._of_trials.fullmatch(name) or (begins and OF_COMMANDS.fullmatch(name))
+            name: info for name, info in self.objects.items() if self._is_fetched(name, first)
         }
         for path in self.root.rglob("*"):
             name = self._name(path)
-            theirs = self._of_trials.fullmatch(name) or (begins and OF_COMMANDS.fullmatch(name))
-            left = begins and self._alone and not name.startswith("search/")
-            theirs = theirs or (left and name not in (LOCK, GUARD))
-            if path.is_file() and theirs and name not in wanted:
+            # The first refresh of a locked copy also removes files that another command left here.
+            leftover = first and self._locked and not name.startswith("search/")
+            leftover = leftover and name not in (LOCK, GUARD)
+            outdated = name not in wanted and (leftover or self._is_fetched(name, first))
+            if outdated and path.is_file():
                 path.unlink(missing_ok=True)
-        stale = [name for name, seen in wanted.items() if not is_copy(self.root / name, seen)]
+        stale = [name for name, info in wanted.items() if not is_copy(self.root / name, info)]
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(lambda n: self._store.download(n, self.root / n, wanted[n]), stale))
         self._fetched = True
 
+    def _is_fetched(self, name: str, first: bool) -> bool:
+        """Whether a refresh fetches this file; the ``first`` one fetches those of commands too."""
+        of_commands = first and OF_COMMANDS.fullmatch(name)
+        return bool(self._of_trials.fullmatch(name) or of_commands)
+
     def _fetch(self, path: Path, name: str) -> None:
-        seen = self._store.seen(name)
-        if seen is not None and not is_copy(path, seen):
-            self._store.download(name, path, seen)
+        info = self._store.info(name)
+        if info is not None and not is_copy(path, info):
+            self._store.download(name, path, info)
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
 
-    def _patiently(self, ask: Callable[[], None]) -> None:
-        end = time.monotonic() + self.patience
-        while True:
-            try:
-                return ask()
-            except OSError:
-                if time.monotonic() >= end:
-                    raise
-            time.sleep(min(RETRY_SECONDS, self.patience))
+    def _with_retry(self, action: Callable[[], None]) -> None:
+        retry(action, Backoff(self.storage_timeout))
 
 
 @contextmanager
-def opened(where: Where, patience: float) -> Iterator[RunDir]:
+def opened(where: Where, storage_timeout: float) -> Iterator[RunDir]:
     """A run directory to write in; one in an object store is locked and fetched.
 
     Args:
-        where: the run directory; a path's own lock is not this function's.
-        patience: seconds to wait for an object store that goes away meanwhile.
+        where: the run directory; a folder is not locked here (see ``lock.held``).
+        storage_timeout: seconds to wait for an object store that goes away meanwhile.
 
     Raises:
         RunDirectoryError: the object store cannot be used, or another command uses it.
@@ -190,21 +184,21 @@ def opened(where: Where, patience: float) -> Iterator[RunDir]:
         yield layout_at(where)
         return
     store = Store(str(where))
-    layout = RemoteRunDir(store, copy_of(store.url, "command"), alone=True)
+    layout = RemoteRunDir(store, local_copy(store.url, "command"), locked=True)
     with ExitStack() as stack:
-        with _told_at_once(store.url):
-            # Written and not only looked at: a bucket that is missing looks empty.
+        with _failing_at_once(store.url):
+            # A listing does not tell: a bucket that is missing looks empty.
             store.write(f"{PROBE}room", bytes(1))
             store.remove(f"{PROBE}room")
             stack.enter_context(holding(lock_of(store)))
             layout.refresh()
-        foreign = [n for n in layout.there if n not in (LOCK, GUARD) and not n.startswith(PROBE)]
-        if foreign and layout.config.name not in layout.there:
+        foreign = [n for n in layout.objects if n not in (LOCK, GUARD) and not n.startswith(PROBE)]
+        if foreign and layout.config.name not in layout.objects:
             raise RunDirectoryError(
                 f"{store.url}: not empty and no run directory (config.yaml is missing); "
                 "choose another with --run-dir"
             )
-        layout.patience = patience
+        layout.storage_timeout = storage_timeout
         yield layout
 
 
@@ -219,8 +213,8 @@ def layout_at(where: Where) -> RunDir:
     if not is_url(where):
         return RunDir(where)
     store = Store(str(where))
-    layout = RemoteRunDir(store, copy_of(store.url, "reader"))
-    with _told_at_once(store.url):
+    layout = RemoteRunDir(store, local_copy(store.url, "reader"))
+    with _failing_at_once(store.url):
         layout.refresh()
     return layout
 
@@ -235,10 +229,10 @@ def search_of(layout: RunDir) -> RunDir:
 
 
 def followed(where: Path | str) -> tuple[Path, Callable[[], None]]:
-    """A run directory to watch: a folder of this machine, and what brings it up to date.
+    """A run directory to watch: a folder of this machine, and a function that refreshes it.
 
-    A path is given back as it is. The copy of an object store is brought up to date at most every
-    ``LOOK_SECONDS``; that raises ``OSError`` while the store is away.
+    A path is returned as it is. The copy of an object store is refreshed at most every
+    ``LOOK_SECONDS``; the function raises ``OSError`` while the store is away.
 
     Raises:
         RunDirectoryError: the object store cannot be used.
@@ -246,28 +240,29 @@ def followed(where: Path | str) -> tuple[Path, Callable[[], None]]:
     if not is_url(where):
         return Path(where), lambda: None
     store = Store(str(where))
-    layout = RemoteRunDir(store, copy_of(store.url, "watch"), of_trials=WATCHED)
-    with _told_at_once(store.url):
+    layout = RemoteRunDir(store, local_copy(store.url, "watch"), of_trials=WATCHED)
+    with _failing_at_once(store.url):
         layout.refresh()
-    looked = time.monotonic()
+    refreshed = time.monotonic()
 
     def fetch() -> None:
-        nonlocal looked
-        if time.monotonic() - looked >= LOOK_SECONDS:
+        nonlocal refreshed
+        if time.monotonic() - refreshed >= LOOK_SECONDS:
             layout.refresh()
-            looked = time.monotonic()
+            refreshed = time.monotonic()
 
     return layout.root, fetch
 
 
 @contextmanager
-def _told_at_once(url: str) -> Iterator[None]:
+def _failing_at_once(url: str) -> Iterator[None]:
+    """Turn a failure of the store into one line for the user."""
     try:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        known = reason if reason.startswith(url) else f"{url}: {reason}"
+        message = reason if reason.startswith(url) else f"{url}: {reason}"
         raise RunDirectoryError(
-            f"{known}; check the bucket, the network and this machine's credentials, or choose "
+            f"{message}; check the bucket, the network and this machine's credentials, or choose "
             "another run directory with --run-dir"
         ) from error

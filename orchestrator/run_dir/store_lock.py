@@ -17,6 +17,7 @@ from orchestrator.run_dir.lock import LOCK, FolderLock, Lock
 from orchestrator.run_dir.lock_owner import LockOwner
 from trainables.errors import RunDirectoryError
 from trainables.storage.object_store import Store
+from trainables.storage.retry import Backoff
 from trainables.storage.versioned_object import (
     ObjectChangedError,
     StoredObject,
@@ -25,8 +26,8 @@ from trainables.storage.versioned_object import (
     versioned_object,
 )
 
-ATTEMPTS, PAUSE_SECONDS = 5, 0.2
-"""To write where the store says that another write is under way (S3's 409)."""
+CONFLICT_SECONDS, PAUSE_SECONDS = 5.0, 0.2
+"""How long a store may say that another write is under way (S3's 409), and the first pause then."""
 
 
 def lock_of(store: Store) -> Lock:
@@ -88,7 +89,8 @@ class StoreLock(Lock):
         """
         self.owner = self.owner.model_copy(update={"renewals": self.owner.renewals + 1})
         content = (self.owner.model_dump_json(indent=1) + "\n").encode()
-        for _ in range(ATTEMPTS):
+        backoff = Backoff(CONFLICT_SECONDS, PAUSE_SECONDS)
+        while True:
             failure: Exception
             try:
                 self._version = self._object.write(content, expected)
@@ -110,8 +112,10 @@ class StoreLock(Lock):
                 expected = current.version
             elif current.version != expected:
                 return current
-            time.sleep(PAUSE_SECONDS)
-        raise TimeoutError(f"{self.where}: the lock is written by others all the time")
+            pause = backoff.next_pause()
+            if pause is None:
+                raise TimeoutError(f"{self.where}: the lock is written by others all the time")
+            time.sleep(pause)
 
     def _is_ours(self, current: StoredObject) -> bool:
         owner = owner_in(current)

@@ -1,4 +1,4 @@
-"""Which trial of a group is the best one, and what is taken of it."""
+"""Which trial of a group is the best one, and which settings are taken from it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,22 +10,23 @@ from search_spaces.distributions import same
 from search_spaces.group_settings import group_facts
 from trainables.config.schedules import SettingChange
 from trainables.config.trial import TrialConfig
+from trainables.results.status import TrialStatus
 
 
 @dataclass(frozen=True)
 class Incumbent:
-    """What a search chose for a group.
+    """The best settings of a group so far.
 
     Attributes:
-        settings: dotted key -> value with which training begins.
-        changes: of them on the way.
+        settings: dotted key -> value at the start of training.
+        changes: of the settings during training.
     """
 
     settings: Mapping[str, Any]
     changes: tuple[SettingChange, ...] = ()
 
-    def made(self, config: TrialConfig) -> bool:
-        """Whether a trial of the group was trained with it."""
+    def matches(self, config: TrialConfig) -> bool:
+        """Whether a trial of the group was trained with these settings."""
         facts = group_facts(
             config.arm_name, config.arm, config.model_name, config.model, config.training
         )
@@ -34,32 +35,32 @@ class Incumbent:
         )
 
 
-def chosen(
-    tried: Iterable[TrialSummary], losses: Mapping[int, float], rungs: Sequence[int]
+def best_index(
+    trials: Iterable[TrialSummary], losses: Mapping[int, float], rungs: Sequence[int]
 ) -> int | None:
     """Index of the trial whose settings are taken.
 
-    That is the finished trial with the highest score on ``selection``; where none has finished,
-    among those that came furthest. A score that was measured early says less than one at the end,
-    so a trial that was stopped never beats one that was not. Of equals, the one with the lowest
-    loss there, then the first. One that diverged or failed is never taken.
+    That is the finished trial with the highest score on ``selection``; if none has finished, the
+    best of those that came furthest. A score that was measured early says less than one at the end,
+    so a trial that was stopped never beats one that was not. Of equal scores the one with the
+    lowest loss wins, then the first. A trial that diverged or failed is never taken.
 
     Args:
-        tried: the trials of a group.
-        losses: index -> loss on ``selection``, where it is known.
-        rungs: of the group: training examples after which its trials are measured.
+        trials: of a group.
+        losses: index -> loss on ``selection``; trials without a loss may be left out.
+        rungs: of the group: training examples after which its trials report a score.
 
     Returns:
-        The index, or none where no trial has a score.
+        The index. None if no trial has a score.
     """
-    rivals = [one for one in tried if one.value is not None]
-    finished = [one for one in rivals if one.status == "finished"]
-    if not finished and rivals:
-        furthest = max(reached(rungs, one.examples) for one in rivals)
-        finished = [one for one in rivals if reached(rungs, one.examples) == furthest]
+    scored = [trial for trial in trials if trial.value is not None]
+    candidates = [trial for trial in scored if trial.status == TrialStatus.FINISHED]
+    if not candidates and scored:
+        furthest = max(reached(rungs, trial.examples) for trial in scored)
+        candidates = [trial for trial in scored if reached(rungs, trial.examples) == furthest]
     best = min(
-        finished,
-        key=lambda one: (-(one.value or 0.0), losses.get(one.index, 0.0), one.index),
+        candidates,
+        key=lambda trial: (-(trial.value or 0.0), losses.get(trial.index, 0.0), trial.index),
         default=None,
     )
     return None if best is None else best.index

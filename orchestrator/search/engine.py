@@ -1,116 +1,255 @@
-"""Runs what is left of a search, after the trials that its own need."""
+"""Run a search: upstream trials first, then the trials that the search's engine decides on.
+
+An engine is a way to search. Which one a scheduler needs stands in ``ENGINES``; nothing outside of
+the engines asks for the kind of a search.
+"""
 
 from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, Protocol
 
 from rich.console import Console
 
+from orchestrator.config.search import TuneConfig
 from orchestrator.execution.executor import Executor
 from orchestrator.execution.stages import run_stages
 from orchestrator.planning.disk import check_room, disk_use
 from orchestrator.planning.pending import leaves_of, remove_leaves, unfinished
 from orchestrator.planning.plan import PlannedTrial, largest
+from orchestrator.planning.resources import TrialResources
 from orchestrator.run_dir.directory import sound_records
 from orchestrator.search.ledger import Ledger
-from orchestrator.search.pbt.driver import PbtDriver, groups_at_once, waiting_checkpoints
-from orchestrator.search.pbt.state import Population
-from orchestrator.search.plan import SearchPlan
-from orchestrator.search.stored import describe_search, read_search, state_of
-from orchestrator.search.study import SearchState
-from orchestrator.search.suggest import Suggester
+from orchestrator.search.pbt.driver import PbtDriver
+from orchestrator.search.plan import Group, SearchPlan
+from orchestrator.search.study import Description, Study, describe_search, read_description
+from orchestrator.search.suggest import Suggester, check_suggestions
 from orchestrator.search.summary import GroupSummary
 from orchestrator.search.time_budget import TimeBudget
+from orchestrator.search.trial_search import TrialSearch
 from trainables.errors import RunDirectoryError, TrialError
-from trainables.results.record import read_records
+from trainables.results.record import TrialRecord, read_records
+from trainables.results.status import TrialStatus
 from trainables.storage.run_dir import RunDir
 from trainables.trial.cleanup import discard
 
 
+class SearchEngine(Protocol):
+    """A way to search: decides which trials are trained, and lets an executor train them.
+
+    Every decision follows from the ledger of the study and is in it before anything acts on it, so
+    an engine that is made anew over the same folder goes on where the one before was interrupted.
+
+    Attributes:
+        study_class: what keeps account of such a search.
+    """
+
+    study_class: ClassVar[type[Study]]
+
+    def __init__(
+        self,
+        study: Study,
+        plan: SearchPlan,
+        suggester: Suggester,
+        run_dir: RunDir,
+        time_budget: TimeBudget,
+    ) -> None: ...
+
+    @classmethod
+    def check(cls, plan: SearchPlan) -> None:
+        """Check that the groups of a plan can be searched in this way.
+
+        Raises:
+            ConfigError: a group cannot; names it.
+        """
+        ...
+
+    def more(self) -> bool:
+        """Whether trials of the search remain, unless the time budget is exhausted."""
+        ...
+
+    def run(self, executor: Executor, resources: TrialResources, console: Console) -> None:
+        """Train the trials that remain. What they need of upstream trials must be there.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C or SIGTERM; the same search goes on where it stood.
+        """
+        ...
+
+    def clear(self) -> None:
+        """Remove the checkpoints from which no trial of the search goes on."""
+        ...
+
+    def kept_checkpoints(self, slots: int) -> int:
+        """The most checkpoints of ended trials that the disk must hold at a time.
+
+        Args:
+            slots: number of trials that run at once.
+        """
+        ...
+
+
+ENGINES: dict[str, type[SearchEngine]] = {
+    "asha": TrialSearch,
+    "hyperband": TrialSearch,
+    "median": TrialSearch,
+    "none": TrialSearch,
+    "pbt": PbtDriver,
+}
+"""Scheduler -> engine: a way to search is added here."""
+
+
+def check_search(plan: SearchPlan) -> None:
+    """Check all that would keep a search from running to its end.
+
+    Raises:
+        ConfigError: settings of the space cannot be used, or the scheduler does not fit a group.
+    """
+    _engine_class(plan.experiment.tune).check(plan)
+    check_suggestions(plan)
+
+
+def read_search(run_dir: RunDir, damaged: dict[Path, RunDirectoryError] | None = None) -> Study:
+    """The search of a folder by its files, which are only read.
+
+    Args:
+        run_dir: the folder of the search's trials.
+        damaged: takes the files that are no readable record, and why; their trials have not ended.
+
+    Raises:
+        RunDirectoryError: there is no search, or a file of it is damaged.
+    """
+    description = read_description(run_dir)
+    records = read_records(run_dir, {} if damaged is None else damaged)
+    study = open_study(description, Ledger(run_dir.ledger), records)
+    study.catch_up(write=False)
+    return study
+
+
+def open_study(
+    description: Description, ledger: Ledger, records: Mapping[str, TrialRecord]
+) -> Study:
+    """The study of a search, of the class that its engine needs; see ``Study``."""
+    return _engine_class(description.tune).study_class(description, ledger, records)
+
+
 def search_groups(
     plan: SearchPlan,
-    layout: RunDir,
-    earlier: Mapping[str, GroupSummary],
+    run_dir: RunDir,
+    warm_start: Mapping[str, GroupSummary],
     executor: Executor,
     console: Console,
-) -> SearchState:
-    """Run what is left of the search."""
-    experiment = plan.experiment
-    keep = experiment.checkpoint.keep
-    records = sound_records(layout, console, keep=keep)
+) -> Study:
+    """Resume a search: run missing upstream trials, then the remaining trials of the search.
+
+    Args:
+        plan: what is searched.
+        run_dir: the folder of the search's trials, with the lock of its run directory held.
+        warm_start: see ``Suggester``.
+        executor: asked for resources only if trials remain.
+        console: where to report.
+
+    Raises:
+        RunDirectoryError: the folder has another search.
+        TrialError: an upstream trial did not finish.
+        KeyboardInterrupt: interrupted; the same command goes on.
+    """
+    experiment, keep = plan.experiment, plan.experiment.checkpoint.keep
+    records = sound_records(run_dir, console, keep=keep)
+    study = _open(plan, run_dir, records)
+    for key in study.suggested:
+        if study.status(key) is TrialStatus.STOPPED and not keep:
+            discard(run_dir, key)
+    time_budget = TimeBudget(experiment.tune.max_hours)
+    suggester = Suggester(study, plan, warm_start, time_budget)
+    engine = _engine_class(experiment.tune)(study, plan, suggester, run_dir, time_budget)
+    if not engine.more():
+        # A command that was killed at its very end has not done so.
+        _clear(plan, engine, run_dir)
+        return study
+    resources = _resources(plan, engine, run_dir, records, executor, console)
+    _check_upstream(plan.upstream, run_dir)
+    time_budget.begin()
+    console.print(_announcement(plan), markup=False, soft_wrap=True)
+    engine.run(executor, resources, console)
+    if not engine.more():
+        _clear(plan, engine, run_dir)
+    # Of trials whose process died, only the records tell the end.
+    study.records = read_records(run_dir, {})
+    study.catch_up()
+    return study
+
+
+def _engine_class(tune: TuneConfig) -> type[SearchEngine]:
+    return ENGINES[tune.scheduler]
+
+
+def _open(plan: SearchPlan, run_dir: RunDir, records: Mapping[str, TrialRecord]) -> Study:
+    """The study in a folder, begun or gone on with; its description and ledger are written."""
     ledger = Ledger(
-        layout.ledger,
-        experiment.checkpoint.patience,
-        lambda: layout.publish(layout.ledger, wait=False),
+        run_dir.ledger,
+        plan.experiment.checkpoint.storage_timeout,
+        lambda: run_dir.publish(run_dir.ledger, wait=False),
     )
     ledger.mend()
-    # First what is there is looked at; only then is the new description written.
-    there = read_search(layout) if layout.search.exists() else None
-    if there is not None and there.groups != {group.name: group for group in plan.groups}:
-        raise _changed(layout)
-    description = describe_search(layout, experiment, plan.groups)
-    state = state_of(description, ledger, records)
-    if not _same_trials(state, plan):
-        raise _changed(layout)
-    for key in state.proposed:
-        if state.status(key) == "stopped" and not keep:
-            discard(layout, key)
-    ending = TimeBudget(experiment.tune.max_hours)
-    proposing = Suggester(state, plan, earlier, lambda: ending.now)
-    evolution = None
-    if isinstance(state, Population):
-        evolution = PbtDriver(state, plan, proposing, layout, ending, keep=keep)
-    if not (evolution or proposing).more():
-        # A command that was killed at its very end has not.
-        _clear(plan, evolution, layout)
-        return state
-    tune, groups = experiment.tune, len(plan.groups)
-    resources = executor.resources(groups * tune.trials, lambda: largest(plan.largest))
-    known = {trial.key for trial in plan.forerunners}
-    some = [plan.trial(group, {}) for group in plan.groups]
-    parts = 1 if evolution is None else tune.generations
-    whole = plan.plan_of((*plan.forerunners, *some * tune.trials * parts))
-    # Also those of whose work trials of the search need what is no longer there.
-    ended = {key: record for key, record in records.items() if key in known}
-    waiting = unfinished(layout, whole.trials, ended)
-    needed = [trial for trial in waiting if trial.key in known]
-    executor.check(layout, whole.trials, whole.glue_dir)
-    staying = 0
-    if evolution is not None:
-        staying = waiting_checkpoints(tune, groups, resources.slots, keep=keep)
-    check_room(layout, disk_use(experiment, whole, whole.trials, resources.slots, staying))
-    if needed:
-        console.print(f"search: {len(needed)} trials that others need", markup=False)
-        run_stages(needed, whole, layout, executor, resources, console)
-    _check_forerunners(plan.forerunners, layout)
-    from orchestrator.search.tune_driver import run_evolution, run_search
-
-    ending.begin()
-    console.print(_announced(plan), markup=False, soft_wrap=True)
-    if isinstance(state, Population) and evolution is not None:
-        at_once = groups_at_once(tune, groups, resources.slots)
-        run_evolution(plan, state, evolution, at_once, ending, layout, resources, console)
-    else:
-        run_search(plan, state, proposing, ending, layout, resources, console)
-    if not (evolution or proposing).more():
-        _clear(plan, evolution, layout)
-    # Of trials whose process died, only the records say so.
-    return state_of(description, ledger, read_records(layout, {}))
+    # The old description is compared before the new one is written.
+    groups = {group.name: group for group in plan.groups}
+    if run_dir.search.exists() and _groups_of(run_dir) != groups:
+        raise _changed(run_dir)
+    description = describe_search(run_dir, plan.experiment, plan.groups)
+    study = open_study(description, ledger, records)
+    if not _same_trials(study, plan):
+        raise _changed(run_dir)
+    study.catch_up()
+    return study
 
 
-def _same_trials(state: SearchState, plan: SearchPlan) -> bool:
-    """Whether settings stand for the trials that they stood for; asked of one of each group."""
-    first = [trials[0] for name in state.groups if (trials := state.trials_of(name))]
-    return all(plan.trial(state.groups[e.group], e.settings).key == e.key for e in first)
+def _groups_of(run_dir: RunDir) -> dict[str, Group]:
+    return {group.name: group for group in read_description(run_dir).groups}
 
 
-def _changed(layout: RunDir) -> RunDirectoryError:
+def _same_trials(study: Study, plan: SearchPlan) -> bool:
+    """Whether settings still give the trials that they gave; checks the first of each group."""
+    first = [trials[0] for name in study.groups if (trials := study.trials_of(name))]
+    return all(plan.trial(study.groups[e.group], e.settings).key == e.key for e in first)
+
+
+def _changed(run_dir: RunDir) -> RunDirectoryError:
     return RunDirectoryError(
-        f"{layout.root}: its trials are not this search's although the configuration is the "
+        f"{run_dir.root}: its trials are not this search's although the configuration is the "
         "same: the data, an encoder's folder or the code has changed since; choose another "
         "directory with --run-dir"
     )
 
 
-def _announced(plan: SearchPlan) -> str:
+def _resources(
+    plan: SearchPlan,
+    engine: SearchEngine,
+    run_dir: RunDir,
+    records: Mapping[str, TrialRecord],
+    executor: Executor,
+    console: Console,
+) -> TrialResources:
+    """Check that nodes and disk suffice for the search, and run missing upstream trials."""
+    experiment = plan.experiment
+    trials = len(plan.groups) * experiment.tune.trials
+    resources = executor.resources(trials, lambda: largest(plan.largest))
+    one_per_group = [plan.trial(group, {}) for group in plan.groups]
+    searched = one_per_group * experiment.tune.trials * experiment.tune.parts
+    whole = plan.plan_of((*plan.upstream, *searched))
+    executor.check(run_dir, whole.trials, whole.glue_dir)
+    # Also those that have finished but lost what trials of the search need of them.
+    upstream = {trial.key for trial in plan.upstream}
+    ended = {key: record for key, record in records.items() if key in upstream}
+    needed = [t for t in unfinished(run_dir, whole.trials, ended) if t.key in upstream]
+    kept = engine.kept_checkpoints(resources.slots)
+    check_room(run_dir, disk_use(experiment, whole, whole.trials, resources.slots, kept))
+    if needed:
+        console.print(f"search: {len(needed)} trials that others need", markup=False)
+        run_stages(needed, whole, run_dir, executor, resources, console)
+    return resources
+
+
+def _announcement(plan: SearchPlan) -> str:
     tune = plan.experiment.tune
     groups = len(plan.groups)
     return (
@@ -120,20 +259,19 @@ def _announced(plan: SearchPlan) -> str:
     )
 
 
-def _check_forerunners(forerunners: tuple[PlannedTrial, ...], layout: RunDir) -> None:
-    records = read_records(layout, {})
-    for trial in forerunners:
+def _check_upstream(upstream: tuple[PlannedTrial, ...], run_dir: RunDir) -> None:
+    records = read_records(run_dir, {})
+    for trial in upstream:
         record = records.get(trial.key)
-        if record is None or record.status != "finished":
+        if record is None or record.status != TrialStatus.FINISHED:
             reason = "has no record" if record is None else f"{record.status}: {record.error}"
             raise TrialError(f"{trial.config.title}: trials of the search need it, and it {reason}")
 
 
-def _clear(plan: SearchPlan, evolution: PbtDriver | None, layout: RunDir) -> None:
-    """Remove what trials of a search that has ended needed of others and of each other."""
+def _clear(plan: SearchPlan, engine: SearchEngine, run_dir: RunDir) -> None:
+    """Remove what trials of a search that is complete needed of others and of each other."""
     if plan.experiment.checkpoint.keep:
         return
-    some = [plan.trial(group, {}) for group in plan.groups]
-    remove_leaves(layout, leaves_of((*plan.forerunners, *some)))
-    if evolution is not None:
-        evolution.clear()
+    one_per_group = [plan.trial(group, {}) for group in plan.groups]
+    remove_leaves(run_dir, leaves_of((*plan.upstream, *one_per_group)))
+    engine.clear()

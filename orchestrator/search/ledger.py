@@ -1,8 +1,9 @@
-"""What a search has decided, line by line: the source of everything that a search does next.
+"""The ledger of a search: its decisions and the reports that they were made on, line by line.
 
-A line is on the disk before what it says is acted upon, so a search that was killed at any moment
-goes on as if it had not been. Records of trials that have ended are beside it; what they say is
-not said here again.
+Reports are the scores of running trials and how trials ended; decisions are what is suggested,
+stopped and copied. Every decision follows from the lines before it, and its line is on the disk
+before anything acts on it. So a search that is killed at any moment goes on from its ledger: what
+was decided is replayed, never decided anew.
 """
 
 import errno
@@ -27,12 +28,13 @@ RETRY_SECONDS = 2.0
 
 
 class TrialSuggested(Settings):
-    """Settings that are to be tried.
+    """Decision: a trial with these settings is to be trained.
 
     Attributes:
         group: name of the group.
         number: of the trial in its group, counted from 0.
-        proposal: of the search method, counted from 0; settings that were proposed before count.
+        proposal: index of the suggestion, counted from 0; also suggestions of settings that had
+            been tried already count.
         key: of the trial.
         settings: dotted key -> value.
         examples: training examples that the trial sees if it is not stopped.
@@ -48,15 +50,16 @@ class TrialSuggested(Settings):
 
 
 class ScoreReported(Settings):
-    """A measurement of a trial, and what was decided on it.
+    """Report: a running trial's score; and decision: whether the trial goes on.
 
     Attributes:
         key: of the trial.
-        examples: training examples that it had seen.
-        score: headline on ``selection``.
-        loss: cross-entropy there, averaged over tasks.
-        seconds: that it had trained.
-        decision: whether it goes on.
+        examples: training examples seen so far.
+        score: headline metric on ``selection``.
+        loss: cross-entropy on ``selection``, averaged over tasks.
+        seconds: of training so far.
+        trained: whether the trial had trained to its end by then; such a trial is never stopped.
+        decision: of the scheduler.
     """
 
     event: Literal["measured"] = "measured"
@@ -65,22 +68,43 @@ class ScoreReported(Settings):
     score: FiniteFloat
     loss: FiniteFloat
     seconds: FiniteFloat
+    trained: bool = False
     decision: Literal["continue", "stop"]
 
 
+class TrialEnded(Settings):
+    """Report: a trial has ended and has left its record.
+
+    A trial that failed may end again, after it was run again; its last end counts. A trial that the
+    scheduler stopped has no such line.
+
+    Attributes:
+        key: of the trial.
+        status: ``finished``, ``diverged`` or ``failed``.
+        score: headline metric on ``selection``. None if the trial did not finish.
+        loss: cross-entropy on ``selection``, averaged over tasks. None if it did not finish.
+    """
+
+    event: Literal["ended"] = "ended"
+    key: str
+    status: Literal["finished", "diverged", "failed"]
+    score: FiniteFloat | None
+    loss: FiniteFloat | None
+
+
 class SegmentStarted(Settings):
-    """A member of a population goes on with the next part of training.
+    """Decision: a member of a population goes on with the next segment of training.
 
     Attributes:
         group: name of the group.
         member: its number in the group, counted from 0.
-        generation: number of the part, counted from 0; the first part is what was proposed.
-        key: of the trial that trains this part.
-        settings: dotted key -> value with which training began.
-        changes: of them on the way, up to here.
-        parent: key of the trial that trained the part before; none: there is none.
-        source: the member whose part that was: its own number, or that of the one it copies.
-        examples: training examples that the whole of such a training sees.
+        generation: number of the segment, counted from 0; the first one was suggested.
+        key: of the trial that trains this segment.
+        settings: dotted key -> value at the start of training.
+        changes: of the settings during training, up to this segment.
+        parent: key of the trial that trained the segment before. None if this is the first one.
+        source: the member that trained the segment before: this one, or the one that it copies.
+        examples: training examples that all segments together see.
     """
 
     event: Literal["continued"] = "continued"
@@ -95,7 +119,7 @@ class SegmentStarted(Settings):
     examples: PositiveInt
 
 
-Event = TrialSuggested | ScoreReported | SegmentStarted
+Event = TrialSuggested | ScoreReported | TrialEnded | SegmentStarted
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
 
 

@@ -1,4 +1,4 @@
-"""What is searched: the groups of a grid, and the trials that a group's settings stand for."""
+"""What is searched: the groups of a grid, and the trial of given settings of a group."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -12,7 +12,6 @@ from orchestrator.planning.dependencies import forerunners, with_forerunners
 from orchestrator.planning.grid import Grid
 from orchestrator.planning.plan import Plan, PlannedTrial, check_model, plan_trial
 from orchestrator.search.best_trial import Incumbent
-from orchestrator.search.pbt.algorithm import changeable
 from orchestrator.search.rungs import rungs
 from search_spaces.group_settings import group_facts, with_settings
 from search_spaces.searchers import grid_size
@@ -33,11 +32,11 @@ class Group(Settings):
     Attributes:
         name: unique among the groups.
         arm, label, strategy, model: as in the comparison table.
-        task: of ``single_task``.
-        metric: what its score is: ``macro``, or the headline metric of the task.
+        task: of ``single_task``. None for every other strategy.
+        metric: of the score: ``macro``, or the headline metric of the task.
         facts: what a space's conditions can ask (see ``search_spaces/group_settings.py``).
         budget: training examples that the longest of its trials sees.
-        rungs: training examples after which its trials are measured.
+        rungs: training examples after which its trials report a score.
     """
 
     name: str
@@ -53,15 +52,15 @@ class Group(Settings):
 
 
 class SearchPlan:
-    """The groups of an experiment, and every trial that may be asked of them.
+    """The groups of an experiment, and the trials of a search of them.
 
-    Trials of the search are measured on ``selection``, which is carved from ``train``; nothing of
-    validation is evaluated. Those that others learn from or start from (teachers, first phases)
-    are trained once, at the preset's settings.
+    Trials of the search are scored on ``selection``, which is carved from ``train``; nothing is
+    evaluated on validation. Upstream trials (teachers, first phases), which others learn or start
+    from, are trained once, at the preset's settings.
 
     Attributes:
         experiment: as configured.
-        encoders: model -> what is known of it.
+        encoders: name of a model -> its encoder.
         groups: in the order of the grid.
 
     Raises:
@@ -87,24 +86,24 @@ class SearchPlan:
 
     @property
     def seed(self) -> int:
-        """With which all trials of the search are trained."""
+        """The seed with which all trials of the search are trained."""
         return self.experiment.seeds[0]
 
     @property
     def glue_dir(self) -> str | None:
-        """The GLUE folder, if any."""
+        """The GLUE folder. None if the tasks need none."""
         return self._grid.glue_dir
 
     @cached_property
-    def forerunners(self) -> tuple[PlannedTrial, ...]:
-        """The trials of the search that others need, in the order of the grid."""
-        searched = self.experiment
-        needed = [arm for arm in with_forerunners(searched) if arm in self._needed_arms()]
+    def upstream(self) -> tuple[PlannedTrial, ...]:
+        """The trials that trials of the search need, in the order of the grid."""
+        experiment = self.experiment
+        needed = [arm for arm in with_forerunners(experiment) if arm in self._needed_arms()]
         return tuple(
             self._planned(self._grid, config)
             for arm in needed
-            for model in searched.models
-            for seed in searched.seeds
+            for model in experiment.models
+            for seed in experiment.seeds
             for config in self._grid.trials_of(arm, model, seed)
             if config.key in self._needed_keys
         )
@@ -114,34 +113,33 @@ class SearchPlan:
         group: Group,
         settings: SettingValues,
         changes: tuple[SettingChange, ...] = (),
-        generation: int = 0,
+        part: int = 0,
     ) -> PlannedTrial:
-        """The trial of a group's settings.
+        """The trial of a group with given settings.
 
         Args:
             group: what is searched.
-            settings: with which it begins.
-            changes: of them on the way; with ``scheduler=pbt``.
-            generation: the part of training, counted from 0, that it ends with; then too.
+            settings: dotted key -> value at the start of training.
+            changes: of the settings during training.
+            part: which part of training the trial is, counted from 0; where training has only one,
+                it is the whole.
 
         Raises:
-            ConfigError: the settings cannot stand together.
+            ConfigError: the settings cannot be used together.
         """
         grid = self._grid.with_config(self._with(self._grid.config, group, settings))
         [config] = _of(group, grid.trials_of(group.arm, group.model, self.seed))
-        tune = self.experiment.tune
-        measured = SearchConfig(rungs=group.rungs)
-        if tune.scheduler == "pbt":
-            measured = SearchConfig(segment=Segment(number=generation + 1, of=tune.generations))
-        return self._planned(
-            grid, config.model_copy(update={"search": measured, "changes": changes})
-        )
+        parts = self.experiment.tune.parts
+        search = SearchConfig(rungs=group.rungs)
+        if parts > 1:
+            search = SearchConfig(segment=Segment(number=part + 1, of=parts))
+        return self._planned(grid, config.model_copy(update={"search": search, "changes": changes}))
 
-    def refit(self, chosen: Mapping[str, Incumbent]) -> Plan:
-        """The final comparison: the arms at the preset's settings, and tuned.
+    def refit(self, incumbents: Mapping[str, Incumbent]) -> Plan:
+        """The comparison after the search: the arms at the preset's settings, and tuned.
 
         Args:
-            chosen: name of a group -> what was chosen; rows of groups without are left out.
+            incumbents: name of a group -> its best settings; groups without have no tuned rows.
         """
         experiment = self.experiment
         grid = Grid(experiment)
@@ -157,33 +155,33 @@ class SearchPlan:
             for config in grid.trials_of(arm, model, seed)
         ]
         for group in self.groups:
-            if group.name in chosen:
-                best = chosen[group.name]
-                settled = grid.with_config(self._with(experiment, group, best.settings))
-                tuned = {"tuned": True, "changes": best.changes}
+            if group.name in incumbents:
+                best = incumbents[group.name]
+                tuned = grid.with_config(self._with(experiment, group, best.settings))
+                update = {"tuned": True, "changes": best.changes}
                 trials += [
-                    self._planned(settled, config.model_copy(update=tuned))
+                    self._planned(tuned, config.model_copy(update=update))
                     for seed in experiment.seeds
-                    for config in _of(group, settled.trials_of(group.arm, group.model, seed))
+                    for config in _of(group, tuned.trials_of(group.arm, group.model, seed))
                 ]
         return Plan(tuple(trials), grid.tasks, self.encoders, grid.glue_dir)
 
     @property
     def largest(self) -> Plan:
-        """The forerunners, and a trial of each group at the largest batch that its space gives."""
+        """Upstream trials, and a trial of each group at the largest batch that its space has."""
         keys = {"training.batch_size", "model.max_length"}
         parameters = self.experiment.space.parameters
-        trials = list(self.forerunners)
+        trials = list(self.upstream)
         for group in self.groups:
-            most = {}
+            largest = {}
             for key in keys.intersection(self.experiment.space.keys_for(group.facts)):
                 values = parameters[key].examples()
-                most[key] = max(n for n in values if isinstance(n, int | float))
-            trials.append(self.trial(group, most))
+                largest[key] = max(n for n in values if isinstance(n, int | float))
+            trials.append(self.trial(group, largest))
         return self.plan_of(tuple(trials))
 
     def plan_of(self, trials: tuple[PlannedTrial, ...]) -> Plan:
-        """Trials of the search as a plan, for what is asked about disk and resources."""
+        """Trials of the search as a plan, to estimate disk use and resources."""
         return Plan(trials, self._grid.tasks, self.encoders, self.glue_dir)
 
     def _group(self, config: TrialConfig) -> Group:
@@ -219,18 +217,14 @@ class SearchPlan:
                         "others of the same model, which are not searched; add a condition: "
                         f"when: {{arm: [...]}} without {group.arm}"
                     )
-        if experiment.tune.scheduler == "pbt":
-            changeable(experiment.space, facts, group.name)
         if experiment.tune.search == "grid":
             grid_size(experiment.space, facts)
-        most = {}
+        longest = {}
         if "training.epochs" in keys:
             epochs = experiment.space.parameters["training.epochs"].examples()
-            most = {"training.epochs": max(n for n in epochs if isinstance(n, int | float))}
-        budget = self.trial(group, most).expected_examples
-        return group.model_copy(
-            update={"budget": budget, "rungs": rungs(experiment, budget)},
-        )
+            longest = {"training.epochs": max(n for n in epochs if isinstance(n, int | float))}
+        budget = self.trial(group, longest).expected_examples
+        return group.model_copy(update={"budget": budget, "rungs": rungs(experiment.tune, budget)})
 
     def _with(self, config: Any, group: Group, settings: SettingValues) -> ExperimentConfig:
         """A configuration in which a group's arm and model have these settings."""
@@ -272,7 +266,7 @@ class SearchPlan:
     def _needed_keys(self) -> set[str]:
         """Keys of the trials that trials of the search need, directly or not."""
         needed: set[str] = set()
-        reached = [c for g in self.groups for c in self._grid.trials_of(g.arm, g.model, self.seed)]
+        open_ = [c for g in self.groups for c in self._grid.trials_of(g.arm, g.model, self.seed)]
         by_key = {
             config.key: config
             for arm in self._needed_arms()
@@ -280,13 +274,13 @@ class SearchPlan:
             for seed in self.experiment.seeds
             for config in self._grid.trials_of(arm, model, seed)
         }
-        while reached:
-            new = reached.pop().needs - needed
+        while open_:
+            new = open_.pop().needs - needed
             needed |= new
-            reached += [by_key[key] for key in new]
+            open_ += [by_key[key] for key in new]
         return needed
 
 
 def _of(group: Group, configs: list[TrialConfig]) -> list[TrialConfig]:
-    """Those of an arm's trials that are of the group's task."""
+    """The trials of an arm that are of the group's task."""
     return [c for c in configs if group.task is None or group.task in c.tasks]

@@ -1,28 +1,47 @@
-"""Where a search stands: what was proposed, measured and decided, and how trials ended.
+"""Where a search stands: what was suggested, reported and decided, and how trials ended.
 
-Everything follows from the description, the ledger and the records, so a search that goes on after
-an interruption stands where it stood, and a report needs nothing else. Knows nothing of Ray.
+All of it follows from the description, the ledger and the records of a search's folder, so a search
+that goes on after an interruption stands where it stood, and a report needs nothing else. Knows
+nothing of Ray.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from orchestrator.config.search import TuneConfig
-from orchestrator.search.best_trial import Incumbent, chosen
-from orchestrator.search.ledger import Event, Ledger, ScoreReported, SegmentStarted, TrialSuggested
+from orchestrator.config.search import TuneConfig, TunedExperimentConfig
+from orchestrator.monitor.forecast import SearchedGroup, SearchForecast, Slot
+from orchestrator.monitor.live_view import LiveView
+from orchestrator.search.best_trial import Incumbent, best_index
+from orchestrator.search.ledger import (
+    Event,
+    Ledger,
+    ScoreReported,
+    SegmentStarted,
+    TrialEnded,
+    TrialSuggested,
+)
 from orchestrator.search.plan import Group
 from orchestrator.search.rungs import reached
 from orchestrator.search.summary import GroupSummary, SearchSummary, TrialSummary
 from search_spaces.searchers import Observation, importances
 from search_spaces.space import Space
 from trainables.config.base import Settings
-from trainables.errors import RunDirectoryError
-from trainables.results.record import TrialRecord, mean_loss, measured
+from trainables.errors import ConfigError, RunDirectoryError
+from trainables.results.record import (
+    TrialRecord,
+    mean_loss,
+    measured,
+    read_checksummed,
+    write_checksummed,
+)
+from trainables.results.status import TrialStatus
+from trainables.storage.run_dir import RunDir
 
 REASONS = {
-    "finished": "trained to the end",
-    "stopped": "stopped by the scheduler",
-    "unfinished": "not trained to the end yet",
+    TrialStatus.FINISHED: "trained to the end",
+    TrialStatus.STOPPED: "stopped by the scheduler",
+    TrialStatus.UNFINISHED: "not trained to the end yet",
 }
 
 
@@ -35,21 +54,22 @@ class Description(Settings):
     groups: tuple[Group, ...]
 
 
-class SearchState:
+class Study:
     """A search that runs, or that has run.
 
     Attributes:
         description: what is searched.
         groups: name -> group.
-        proposed: key -> the trial's settings, in the order in which they were proposed.
-        measured: key -> the trial's measurements in order.
-        history: all measurements in the order in which they came.
-        records: key -> record.
+        suggested: key -> the trial as it was suggested, in the order of the suggestions.
+        reports: key -> the trial's reports in order.
+        history: the reports of all trials in the order in which they came.
+        ended: key -> how the trial ended, for trials that left a record.
+        records: key -> record, of the search's trials.
 
     Args:
         description: what is searched.
-        ledger: what was decided before; what ``add`` is given is added to it.
-        records: key -> record, of the search's trials.
+        ledger: the decisions and reports so far; ``add`` appends to it.
+        records: key -> record.
 
     Raises:
         RunDirectoryError: the ledger is damaged, or of another search.
@@ -60,94 +80,165 @@ class SearchState:
     ) -> None:
         self.description = description
         self.groups = {group.name: group for group in description.groups}
-        self.proposed: dict[str, TrialSuggested] = {}
-        self.measured: dict[str, list[ScoreReported]] = {}
+        self.suggested: dict[str, TrialSuggested] = {}
+        self.reports: dict[str, list[ScoreReported]] = {}
         self.history: list[ScoreReported] = []
+        self.ended: dict[str, TrialEnded] = {}
         self.records = dict(records)
         self._ledger = ledger
         for event in ledger.read():
-            self._take(event)
+            self.take(event)
 
     def add(self, event: Event) -> None:
-        """Take an event; it is in the ledger when this returns.
+        """Add an event to the ledger and take it; it is on the disk when this returns.
 
         Raises:
             OSError: the storage stays away or full.
         """
         self._ledger.append(event)
-        self._take(event)
+        self.take(event)
 
-    def _take(self, event: Event) -> None:
-        if isinstance(event, ScoreReported):
-            if event.key not in self.proposed:
-                raise self._foreign(f"measures the trial {event.key}, which it has not proposed")
-            self.measured.setdefault(event.key, []).append(event)
-            self.history.append(event)
-        elif event.group not in self.groups:
-            raise self._foreign(f"names the group {event.group}, which this search has not")
-        elif isinstance(event, SegmentStarted):
-            raise self._foreign("has a population, which this search has not")
-        elif event.key in self.proposed or event.number != len(self.trials_of(event.group)):
-            raise self._foreign(f"proposes trial {event.number} of {event.group} out of order")
-        else:
-            self.proposed[event.key] = event
+    def take(self, event: Event) -> None:
+        """Bring the study up to date with an event of its ledger.
+
+        Raises:
+            RunDirectoryError: the event cannot be one of this search.
+        """
+        match event:
+            case ScoreReported():
+                if event.key not in self.trial_keys():
+                    raise self._foreign(f"reports on trial {event.key}, which was never suggested")
+                self.reports.setdefault(event.key, []).append(event)
+                self.history.append(event)
+            case TrialEnded():
+                if event.key not in self.trial_keys():
+                    raise self._foreign(f"ends trial {event.key}, which was never suggested")
+                self.ended[event.key] = event
+            case SegmentStarted():
+                raise self._foreign("has a population, which this search has not")
+            case TrialSuggested():
+                self._check_group(event.group)
+                known = event.key in self.suggested
+                if known or event.number != len(self.trials_of(event.group)):
+                    raise self._foreign(
+                        f"suggests trial {event.number} of {event.group} out of order"
+                    )
+                self.suggested[event.key] = event
+
+    def take_record(self, record: TrialRecord) -> None:
+        """Take the record that a trial has left; its end is in the ledger when this returns.
+
+        Raises:
+            OSError: the storage stays away or full.
+        """
+        self.records[record.key] = record
+        self.catch_up()
+
+    def catch_up(self, *, write: bool = True) -> None:
+        """Take the ends of trials that their records tell and the ledger does not.
+
+        Such trials ended while the search was being killed, or under a version whose ledger had no
+        such lines.
+
+        Args:
+            write: whether the ledger is told too; else it is only read.
+
+        Raises:
+            OSError: the storage stays away or full.
+        """
+        for key in self.trial_keys():
+            record = self.records.get(key)
+            if record is None or self._was_stopped(key):
+                continue
+            event = end_of(record)
+            if self.ended.get(key) != event:
+                (self.add if write else self.take)(event)
+
+    def _check_group(self, name: str) -> None:
+        if name not in self.groups:
+            raise self._foreign(f"names the group {name}, which this search has not")
 
     def _foreign(self, finding: str) -> RunDirectoryError:
         return RunDirectoryError(
             f"{self._ledger.path}: {finding}; choose another directory with --run-dir"
         )
 
+    def trial_keys(self) -> Iterable[str]:
+        """Keys of the trials that the search has decided to train, in that order."""
+        return self.suggested.keys()
+
+    def slots(self) -> list[Slot]:
+        """Group, number and part of the trials that the search has decided to train."""
+        return [(event.group, event.number, 0) for event in self.suggested.values()]
+
     def group_of(self, key: str) -> Group:
-        """The group of a trial that was proposed."""
-        return self.groups[self.proposed[key].group]
+        """The group of a trial that was suggested."""
+        return self.groups[self.suggested[key].group]
 
     def trials_of(self, group: str) -> list[TrialSuggested]:
-        """The trials of a group, in the order in which they were proposed."""
-        return [event for event in self.proposed.values() if event.group == group]
+        """The trials of a group, in the order in which they were suggested."""
+        return [event for event in self.suggested.values() if event.group == group]
 
-    def status(self, key: str) -> str:
-        """How a trial stands: one of ``summary.STATUSES``."""
-        record = self._record(key)
-        if record is not None:
-            return record.status
-        return "stopped" if self._stopped(key) else "unfinished"
+    def status(self, key: str) -> TrialStatus:
+        """Where a trial stands; one whose record has been lost is unfinished."""
+        if self._was_stopped(key):
+            return TrialStatus.STOPPED
+        end = self._end(key)
+        return TrialStatus.UNFINISHED if end is None else TrialStatus(end.status)
 
-    def _stopped(self, key: str) -> bool:
-        return any(event.decision == "stop" for event in self.measured.get(key, ()))
+    def _was_stopped(self, key: str) -> bool:
+        return any(report.decision == "stop" for report in self.reports.get(key, ()))
 
     def _record(self, key: str) -> TrialRecord | None:
-        """The record of a trial; that of one which failed, ran again and was stopped is old."""
-        return None if self._stopped(key) else self.records.get(key)
+        """The record of a trial; that of one that failed, ran again and was stopped is old."""
+        return None if self._was_stopped(key) else self.records.get(key)
+
+    def _end(self, key: str) -> TrialEnded | None:
+        """How a trial ended. None if it has no record that counts."""
+        return None if self._record(key) is None else self.ended.get(key)
 
     def score(self, key: str) -> float | None:
-        """What a trial is worth: its last epoch's headline on ``selection``, else its last rung's.
+        """A trial's headline on ``selection`` after its last epoch, else in its last report.
 
-        None: it was never measured, or it diverged or failed.
+        None if there is no report, or the trial diverged or failed.
         """
-        record = self._record(key)
-        if record is not None:
-            return None if record.status != "finished" else final_score(record)
-        events = self.measured.get(key)
-        return events[-1].score if events else None
+        last = self._last(key)
+        return None if last is None else last.score
 
     def loss(self, key: str) -> float | None:
-        """Of the measurement that ``score`` is of."""
-        record = self._record(key)
-        if record is not None:
-            return None if record.status != "finished" else final_loss(record)
-        events = self.measured.get(key)
-        return events[-1].loss if events else None
+        """The loss that was measured with ``score``. None if there is no score."""
+        last = self._last(key)
+        return None if last is None else last.loss
 
-    def observed(self, group: str) -> list[Observation]:
-        """The trials of a group that have ended, for whoever proposes the next."""
-        return observed(map(self.tried, self.trials_of(group)), self.groups[group].rungs)
+    def _last(self, key: str) -> TrialEnded | ScoreReported | None:
+        """What gives a trial its score. None if nothing has come from it."""
+        reports = self.reports.get(key)
+        return self._end(key) or (reports[-1] if reports else None)
 
-    def tried(self, event: TrialSuggested) -> TrialSummary:
+    def observations(self, group: str) -> list[Observation]:
+        """The trials of a group that have ended by the ledger, for a search method."""
+        observations = []
+        for event in self.trials_of(group):
+            key, end = event.key, self.ended.get(event.key)
+            rungs = self._rungs(key, group)
+            if self._was_stopped(key):
+                stopped = TrialStatus.STOPPED
+                observations.append(Observation(event.settings, stopped, rungs=rungs))
+            elif end is not None:
+                status = TrialStatus(end.status)
+                observations.append(Observation(event.settings, status, end.score, rungs))
+        return observations
+
+    def _rungs(self, key: str, group: str) -> list[tuple[int, float]]:
+        """(number of the rung, score) of a trial's reports."""
+        rungs, reports = self.groups[group].rungs, self.reports.get(key, ())
+        return [(reached(rungs, report.examples), report.score) for report in reports]
+
+    def trial_summary(self, event: TrialSuggested) -> TrialSummary:
         """A trial, for the report."""
-        record = self._record(event.key)
-        rungs = self.measured.get(event.key, [])
+        record, reports = self._record(event.key), self.reports.get(event.key, [])
         status = self.status(event.key)
-        seen = rungs[-1] if rungs else None
+        last = reports[-1] if reports else None
         return TrialSummary(
             index=event.number,
             key=event.key,
@@ -155,51 +246,54 @@ class SearchState:
             status=status,
             reason=REASONS.get(status) or (record and record.error) or status,
             score=self.score(event.key),
-            examples=record.examples if record else seen.examples if seen else 0,
+            examples=record.examples if record else last.examples if last else 0,
             full=event.examples,
-            seconds=record.train_seconds if record else seen.seconds if seen else 0.0,
-            rungs=tuple((rung.examples, rung.score) for rung in rungs),
+            seconds=record.train_seconds if record else last.seconds if last else 0.0,
+            rungs=tuple((report.examples, report.score) for report in reports),
         )
 
     def summary(self) -> SearchSummary:
-        """What was tried and chosen, as plain values."""
+        """All trials and the best ones, as plain values."""
         tune = self.description.tune
         return SearchSummary(
             space=self.description.space.name,
             search=tune.search,
             scheduler=tune.scheduler,
             seed=tune.seed,
-            groups=tuple(self._group(group) for group in self.groups.values()),
+            groups=tuple(self._group_summary(group) for group in self.groups.values()),
         )
 
     @property
     def failed(self) -> tuple[TrialRecord, ...]:
         """Records of the trials that failed."""
-        return tuple(self.records[key] for key in self.proposed if self.status(key) == "failed")
+        return tuple(
+            self.records[key] for key in self.suggested if self.status(key) is TrialStatus.FAILED
+        )
 
-    def chosen(self) -> dict[str, Incumbent]:
-        """Name of a group -> what is best; groups of which no trial was measured are left out."""
-        found = {}
+    def incumbents(self) -> dict[str, Incumbent]:
+        """Name of a group -> its best settings; groups without a score are left out."""
+        incumbents = {}
         for name in self.groups:
             index = self._best(name)
             if index is not None:
                 [best] = [event for event in self.trials_of(name) if event.number == index]
-                found[name] = self._choice(best)
-        return found
+                incumbents[name] = self._incumbent(best)
+        return incumbents
 
-    def _choice(self, event: TrialSuggested) -> Incumbent:
+    def _incumbent(self, event: TrialSuggested) -> Incumbent:
         return Incumbent(event.settings)
 
     def _best(self, group: str) -> int | None:
         trials = self.trials_of(group)
         losses = {event.number: self.loss(event.key) for event in trials}
-        return chosen(
-            map(self.tried, trials),
-            {n: loss for n, loss in losses.items() if loss is not None},
+        return best_index(
+            map(self.trial_summary, trials),
+            {number: loss for number, loss in losses.items() if loss is not None},
             self.groups[group].rungs,
         )
 
-    def _group(self, group: Group) -> GroupSummary:
+    def _group_summary(self, group: Group) -> GroupSummary:
+        observations = self.observations(group.name)
         return GroupSummary(
             arm=group.arm,
             label=group.label,
@@ -207,24 +301,27 @@ class SearchState:
             model=group.model,
             task=group.task,
             metric=group.metric,
-            tried=tuple(map(self.tried, self.trials_of(group.name))),
+            tried=tuple(map(self.trial_summary, self.trials_of(group.name))),
             chosen=self._best(group.name),
-            importances=importances(self.description.space, group.facts, self.observed(group.name)),
+            importances=importances(self.description.space, group.facts, observations),
         )
 
 
-def observed(tried: Iterable[TrialSummary], rungs: Sequence[int]) -> list[Observation]:
-    """Those of a group's trials that have ended, for whoever proposes the next."""
-    return [
-        Observation(
-            one.settings,
-            one.status,  # type: ignore[arg-type]
-            one.score,
-            [(reached(rungs, examples), score) for examples, score in one.rungs],
-        )
-        for one in tried
-        if one.status != "unfinished"
-    ]
+def forecast_of(study: Study, view: LiveView) -> SearchForecast:
+    """Show the trials of a search that are still to come in a live view."""
+    tune = study.description.tune
+    groups = [SearchedGroup(g.name, g.model, g.budget) for g in study.groups.values()]
+    forecast = SearchForecast(view)
+    forecast.describe(groups, tune.trials, tune.max_trials, tune.parts, study.slots())
+    return forecast
+
+
+def end_of(record: TrialRecord) -> TrialEnded:
+    """What the ledger says of a trial's end."""
+    if record.status != "finished":
+        return TrialEnded(key=record.key, status=record.status, score=None, loss=None)
+    score, loss = final_score(record), final_loss(record)
+    return TrialEnded(key=record.key, status="finished", score=score, loss=loss)
 
 
 def final_score(record: TrialRecord) -> float:
@@ -239,3 +336,29 @@ def final_score(record: TrialRecord) -> float:
 def final_loss(record: TrialRecord) -> float:
     """Cross-entropy on ``selection`` of a finished trial, averaged over its tasks."""
     return mean_loss(record.results["selection"].values())
+
+
+def describe_search(
+    run_dir: RunDir, experiment: TunedExperimentConfig, groups: Iterable[Group]
+) -> Description:
+    """Write the description of a search, atomically."""
+    description = Description(space=experiment.space, tune=experiment.tune, groups=tuple(groups))
+    write_checksummed(run_dir.search, description.model_dump(mode="json"))
+    run_dir.publish(run_dir.search)
+    return description
+
+
+def read_description(run_dir: RunDir) -> Description:
+    """The description of the search in a folder.
+
+    Raises:
+        RunDirectoryError: there is no search, or its description is damaged.
+    """
+    try:
+        return Description.model_validate_json(json.dumps(read_checksummed(run_dir.search)))
+    # Pydantic's errors are ValueErrors; those of the space are the project's own.
+    except (OSError, ValueError, RecursionError, ConfigError) as error:
+        raise RunDirectoryError(
+            f"{run_dir.search}: missing or damaged; delete it and run the same command again, "
+            "which goes on where the search stood"
+        ) from error

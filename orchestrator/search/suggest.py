@@ -1,113 +1,119 @@
 """Which trial a search runs next."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from orchestrator.planning.plan import PlannedTrial
 from orchestrator.search.ledger import TrialSuggested
 from orchestrator.search.plan import Group, SearchPlan, SettingValues
-from orchestrator.search.study import SearchState, observed
-from orchestrator.search.summary import GroupSummary
+from orchestrator.search.rungs import reached
+from orchestrator.search.study import Study
+from orchestrator.search.summary import GroupSummary, TrialSummary
+from orchestrator.search.time_budget import TimeBudget
+from search_spaces.searchers import Observation
 from search_spaces.searchers.suggest import suggest
 from trainables.errors import ConfigError
+from trainables.results.status import TrialStatus
 
 REPEATS = 20
-"""TrialQueue in a row that were there before, after which a method has nothing new to say."""
+"""Suggestions in a row that were all tried before, after which a method has nothing new to say."""
+
+Suggestion = tuple[TrialSuggested, PlannedTrial]
 
 
 class Suggester:
     """Gives a search's trials one after another: those that an interruption left, then new ones.
 
     Args:
-        state: what was proposed before.
+        study: the search so far.
         plan: makes trials of settings.
-        earlier: name of a group -> what an earlier search found of it: its best settings are the
-            first that are tried, and ``optuna`` learns from all of it.
-        ended: says that no new trials are to start.
+        warm_start: name of a group -> its trials in an earlier search: their best settings are
+            tried first, and ``optuna`` learns from all of them.
+        time_budget: when it is exhausted, no more trials start.
     """
 
     def __init__(
         self,
-        state: SearchState,
+        study: Study,
         plan: SearchPlan,
-        earlier: Mapping[str, GroupSummary],
-        ended: Callable[[], bool],
+        warm_start: Mapping[str, GroupSummary],
+        time_budget: TimeBudget,
     ) -> None:
-        self._state = state
+        self._study = study
         self._plan = plan
-        self._earlier = earlier
-        self._ended = ended
-        self._exhausted: set[str] = set()
-        self._given: set[str] = set()
+        self._warm_start = warm_start
+        self._time_budget = time_budget
+        self._started: set[str] = set()
 
-    def next(self) -> tuple[TrialSuggested, PlannedTrial] | None:
-        """The next trial; none: there will be no more.
+    def next(self) -> Suggestion | None:
+        """The next trial to start. None if there are no more.
 
         A new one is in the ledger when this returns. One that failed before this command is tried
         again.
         """
-        if self._ended():
+        if self._time_budget.exhausted:
             return None
-        for key, event in self._state.proposed.items():
-            if key not in self._given and self._state.status(key) in ("unfinished", "failed"):
-                self._given.add(key)
-                return event, self._trial(event)
+        for key, event in self._study.suggested.items():
+            if key not in self._started and self._is_open(key):
+                self._started.add(key)
+                group = self._study.groups[event.group]
+                return event, self._plan.trial(group, event.settings)
         return self.new()
 
-    def new(self) -> tuple[TrialSuggested, PlannedTrial] | None:
-        """The next trial that was never proposed; see ``next``."""
-        found = None if self._ended() else self._new()
-        if found is not None:
-            self._state.add(found[0])
-            self._given.add(found[0].key)
-        return found
+    def new(self) -> Suggestion | None:
+        """Suggest a trial that was never suggested before; see ``next``."""
+        suggestion = None if self._time_budget.exhausted else self.suggestion()
+        if suggestion is not None:
+            self._study.add(suggestion[0])
+            self._started.add(suggestion[0].key)
+        return suggestion
 
     def more(self) -> bool:
-        """Whether ``next`` has a trial to give, unless the search's time is up."""
-        left = (self._state.status(key) in ("unfinished", "failed") for key in self._state.proposed)
-        return any(left) or self.any_new()
+        """Whether ``next`` has a trial to give, unless the time budget is exhausted."""
+        return any(map(self._is_open, self._study.suggested)) or self.any_new()
 
     def any_new(self) -> bool:
-        """Whether ``new`` has a trial to give, unless the search's time is up."""
-        return self._new() is not None
+        """Whether ``new`` has a trial to give, unless the time budget is exhausted."""
+        return self.suggestion() is not None
 
-    def _new(self) -> tuple[TrialSuggested, PlannedTrial] | None:
-        while (group := self._group()) is not None:
-            found = self._propose(group)
-            if found is not None:
-                return found
-            self._exhausted.add(group.name)
-        return None
+    def suggestion(self) -> Suggestion | None:
+        """The decision that follows from the ledger so far. None if there is nothing new to try.
 
-    def _trial(self, event: TrialSuggested) -> PlannedTrial:
-        return self._plan.trial(self._state.groups[event.group], event.settings)
-
-    def _group(self) -> Group | None:
-        """The group that has the fewest trials; none: all have as many as they get."""
-        tune = self._state.description.tune
-        counts = {name: len(self._state.trials_of(name)) for name in self._state.groups}
+        It is for the group that has the fewest trials and of which the method has not suggested
+        everything already.
+        """
+        tune = self._study.description.tune
+        counts = {name: len(self._study.trials_of(name)) for name in self._study.groups}
         if tune.max_trials is not None and sum(counts.values()) >= tune.max_trials:
             return None
-        open_ = [n for n in counts if counts[n] < tune.trials and n not in self._exhausted]
-        return self._state.groups[min(open_, key=lambda n: counts[n])] if open_ else None
+        for name in sorted(counts, key=lambda name: counts[name]):
+            if counts[name] < tune.trials:
+                suggestion = self._suggest(self._study.groups[name])
+                if suggestion is not None:
+                    return suggestion
+        return None
 
-    def _propose(self, group: Group) -> tuple[TrialSuggested, PlannedTrial] | None:
-        """Settings that the group has not tried yet; none: the method has no more."""
-        before = self._state.trials_of(group.name)
+    def _is_open(self, key: str) -> bool:
+        """Whether a trial that was suggested is still to be trained."""
+        return self._study.status(key) in (TrialStatus.UNFINISHED, TrialStatus.FAILED)
+
+    def _suggest(self, group: Group) -> Suggestion | None:
+        """A trial that the group has not tried yet. None if the method has no more."""
+        before = self._study.trials_of(group.name)
         first = max((event.proposal + 1 for event in before), default=0)
-        for proposal in range(first, first + REPEATS):
-            settings = self._settings(group, proposal)
+        for index in range(first, first + REPEATS):
+            settings = self._settings(group, index)
             if settings is None:
                 return None
             try:
                 trial = self._plan.trial(group, settings)
             except ConfigError:
-                # ``check_proposals`` has told of a space that proposes such things.
+                # ``check_suggestions`` has reported a space that suggests such settings.
                 continue
-            if trial.key not in self._state.proposed:
+            if trial.key not in self._study.suggested:
                 event = TrialSuggested(
                     group=group.name,
                     number=len(before),
-                    proposal=proposal,
+                    proposal=index,
                     key=trial.key,
                     settings=dict(settings),
                     examples=trial.expected_examples,
@@ -115,19 +121,30 @@ class Suggester:
                 return event, trial
         return None
 
-    def _settings(self, group: Group, proposal: int) -> SettingValues | None:
-        description = self._state.description
-        best = best_settings(self._earlier.get(group.name), group, description.space.holds)
-        if proposal < len(best):
-            return best[proposal]
-        earlier = self._earlier.get(group.name)
-        # What a trial scored whose settings changed on the way, it does not owe to its last ones.
-        before = [one for one in earlier.tried if not one.schedule] if earlier else []
-        history = [*observed(before, group.rungs), *self._state.observed(group.name)]
-        tune = description.tune
-        return suggest(
-            description.space, group.facts, tune.search, tune.seed, proposal - len(best), history
+    def _settings(self, group: Group, index: int) -> SettingValues | None:
+        space, tune = self._study.description.space, self._study.description.tune
+        earlier = self._warm_start.get(group.name)
+        best = best_settings(earlier, group, space.holds)
+        if index < len(best):
+            return best[index]
+        # A trial whose settings changed during training does not owe its score to its last ones.
+        fixed = [trial for trial in earlier.tried if not trial.schedule] if earlier else []
+        history = [*_observations(fixed, group.rungs), *self._study.observations(group.name)]
+        return suggest(space, group.facts, tune.search, tune.seed, index - len(best), history)
+
+
+def _observations(trials: Iterable[TrialSummary], rungs: Sequence[int]) -> list[Observation]:
+    """The trials of an earlier search that have ended, for a search method."""
+    return [
+        Observation(
+            trial.settings,
+            trial.status,
+            trial.score,
+            [(reached(rungs, examples), score) for examples, score in trial.rungs],
         )
+        for trial in trials
+        if trial.status != TrialStatus.UNFINISHED
+    ]
 
 
 def best_settings(
@@ -135,21 +152,21 @@ def best_settings(
     group: Group,
     holds: Callable[[SettingValues, SettingValues], bool],
 ) -> Sequence[SettingValues]:
-    """What an earlier search chose for a group, where this search's space has it too."""
+    """The best settings of a group in an earlier search, if this search's space has them too."""
     if earlier is None or earlier.choice is None or not holds(group.facts, earlier.choice.settings):
         return ()
     return (earlier.choice.settings,)
 
 
-def check_proposals(plan: SearchPlan) -> None:
-    """Look at settings as the space gives them before anything is trained.
+def check_suggestions(plan: SearchPlan) -> None:
+    """Check the settings that a space suggests before anything is trained.
 
     Raises:
-        ConfigError: some of them cannot stand together, or be trained at all.
+        ConfigError: settings cannot be used together, or cannot be trained at all.
     """
     experiment = plan.experiment
     tune = experiment.tune
-    # What TPE proposes later is not known; what it can suggest, random proposals show.
+    # What TPE suggests later is unknown; random suggestions show what it can suggest.
     method = "random" if tune.search == "optuna" else tune.search
     for group in plan.groups:
         for index in range(tune.trials):

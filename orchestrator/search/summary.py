@@ -1,4 +1,4 @@
-"""What a hyperparameter search tried, as plain values that a report can be made of.
+"""The trials of a hyperparameter search as plain values, for reports.
 
 A group (arm x model, and task for ``single_task``) is searched on its own, with the same number of
 trials as every other. Budgets are counted in training examples, so that arms and batch sizes are
@@ -10,11 +10,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-STATUSES = ("finished", "stopped", "diverged", "failed", "unfinished")
-"""How a trial of a search stands; ``stopped`` is by the scheduler."""
+from trainables.results.status import TrialStatus
 
-SOUND = ("finished", "stopped", "unfinished")
-"""Those whose scores count: numbers that a diverged or failed trial left never win."""
+STATUSES = (
+    TrialStatus.FINISHED,
+    TrialStatus.STOPPED,
+    TrialStatus.DIVERGED,
+    TrialStatus.FAILED,
+    TrialStatus.UNFINISHED,
+)
+"""The states of a search's trials in a report, in its order."""
+
+SOUND = (TrialStatus.FINISHED, TrialStatus.STOPPED, TrialStatus.UNFINISHED)
+"""The states in which a score counts: the scores of diverged and failed trials never win."""
 
 
 @dataclass(frozen=True)
@@ -23,24 +31,24 @@ class TrialSummary:
 
     Attributes:
         index: its number in the group, counted from 0.
-        key: of its configuration.
-        settings: dotted key -> value that was sampled for it.
+        key: of the trial.
+        settings: dotted key -> value that was suggested.
         status: one of ``STATUSES``.
-        reason: the same in a few words for humans.
-        score: the last one that was measured; none or not finite where there is none.
-        examples: training examples that it saw.
+        reason: the status in a few words.
+        score: the last one that was reported. None or not finite if there is none.
+        examples: training examples that it has seen.
         full: training examples that it would have seen without being stopped.
         seconds: of training.
-        rungs: (examples, score) of every measurement, examples increasing.
-        schedule: (share of the steps, settings from there on) of a trial whose settings changed on
-            the way, beginning with those at its start; ``settings`` are those at its end. Empty
-            where they did not change.
+        rungs: (examples, score) of every report, examples increasing.
+        schedule: (share of the steps, settings from there on) of a trial whose settings changed
+            during training, beginning with those at its start; ``settings`` are those at its end.
+            Empty if they did not change.
     """
 
     index: int
     key: str
     settings: dict[str, Any]
-    status: str
+    status: TrialStatus
     reason: str
     score: float | None
     examples: int
@@ -51,7 +59,7 @@ class TrialSummary:
 
     @property
     def value(self) -> float | None:
-        """The score where it counts: finite, and of a trial that neither diverged nor failed."""
+        """The score. None if it is not finite, or the trial diverged or failed."""
         if self.status not in SOUND or self.score is None or not math.isfinite(self.score):
             return None
         return self.score
@@ -59,19 +67,20 @@ class TrialSummary:
     @property
     def saved(self) -> int:
         """Training examples that the scheduler saved; what a failure left undone is not saved."""
-        return max(0, self.full - self.examples) if self.status == "stopped" else 0
+        stopped = self.status == TrialStatus.STOPPED
+        return max(0, self.full - self.examples) if stopped else 0
 
 
 @dataclass(frozen=True)
 class Spent:
-    """What trials cost, of one group or of several together.
+    """The cost of trials, of one group or of several together.
 
     Attributes:
         trials: number of trials.
-        by_status: status -> number of trials, every status of ``STATUSES``.
+        by_status: status -> number of trials, for every status of ``STATUSES``.
         examples, full, saved: training examples that were seen, that trials would have seen without
             being stopped, and that the scheduler saved. ``full`` is more than the sum of the others
-            where trials diverged, failed or are unfinished.
+            if trials diverged, failed or are unfinished.
         seconds: of training.
     """
 
@@ -83,27 +92,27 @@ class Spent:
     seconds: float
 
     @classmethod
-    def of(cls, tried: Iterable[TrialSummary]) -> "Spent":
+    def of(cls, trials: Iterable[TrialSummary]) -> "Spent":
         """Add up trials."""
-        tried = list(tried)
-        status = [one.status for one in tried]
+        trials = list(trials)
+        statuses = [trial.status for trial in trials]
         return cls(
-            trials=len(tried),
-            by_status={name: status.count(name) for name in STATUSES},
-            examples=sum(one.examples for one in tried),
-            full=sum(one.full for one in tried),
-            saved=sum(one.saved for one in tried),
-            seconds=math.fsum(one.seconds for one in tried),
+            trials=len(trials),
+            by_status={status: statuses.count(status) for status in STATUSES},
+            examples=sum(trial.examples for trial in trials),
+            full=sum(trial.full for trial in trials),
+            saved=sum(trial.saved for trial in trials),
+            seconds=math.fsum(trial.seconds for trial in trials),
         )
 
     @property
     def share(self) -> float | None:
-        """Examples seen as a fraction of the full budget; none where there is no budget."""
+        """Examples seen as a fraction of the full budget. None if there is no budget."""
         return self.examples / self.full if self.full else None
 
     @property
     def share_saved(self) -> float | None:
-        """Examples saved as a fraction of the full budget; none where there is no budget."""
+        """Examples saved as a fraction of the full budget. None if there is no budget."""
         return self.saved / self.full if self.full else None
 
 
@@ -113,11 +122,11 @@ class GroupSummary:
 
     Attributes:
         arm, label, strategy, model: as in the comparison table.
-        task: of ``single_task``; none for every other strategy.
-        metric: what a score is: ``macro``, or the headline metric of the task.
-        tried: the trials in the order of their start.
-        chosen: index of the trial whose settings were chosen; none where there is none yet.
-        importances: parameter -> its share of what the scores depend on; may be empty.
+        task: of ``single_task``. None for every other strategy.
+        metric: of the scores: ``macro``, or the headline metric of the task.
+        tried: the trials in the order in which they were suggested.
+        chosen: index of the best trial. None if no trial has a score yet.
+        importances: dotted key -> its share of the variation of the scores; may be empty.
     """
 
     arm: str
@@ -132,61 +141,63 @@ class GroupSummary:
 
     @property
     def spent(self) -> Spent:
-        """What its trials cost together."""
+        """The cost of its trials together."""
         return Spent.of(self.tried)
 
     @property
     def best(self) -> float | None:
-        """The highest last score of a trial whose score counts."""
-        return max((one.value for one in self.tried if one.value is not None), default=None)
+        """The highest last score of a trial. None if no score counts."""
+        scores = (trial.value for trial in self.tried)
+        return max((score for score in scores if score is not None), default=None)
 
     @property
     def choice(self) -> TrialSummary | None:
-        """The chosen trial."""
-        return next((one for one in self.tried if one.index == self.chosen), None)
+        """The best trial. None if no trial has a score yet."""
+        return next((trial for trial in self.tried if trial.index == self.chosen), None)
 
     @property
     def tied(self) -> tuple[TrialSummary, ...]:
-        """The other finished trials that have exactly the chosen one's score."""
+        """The other finished trials that have exactly the best one's score."""
         choice = self.choice
         if choice is None or choice.value is None:
             return ()
+        finished = (trial for trial in self.tried if trial.status == TrialStatus.FINISHED)
         return tuple(
-            one
-            for one in self.tried
-            if one.index != choice.index and one.status == "finished" and one.value == choice.value
+            trial
+            for trial in finished
+            if trial.index != choice.index and trial.value == choice.value
         )
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """Every dotted key that was sampled, in order of first appearance."""
-        return tuple(dict.fromkeys(key for one in self.tried for key in one.settings))
+        """Every dotted key that was suggested, in order of first appearance."""
+        return tuple(dict.fromkeys(key for trial in self.tried for key in trial.settings))
 
     @property
     def best_so_far(self) -> tuple[tuple[int, float], ...]:
-        """(examples spent by the group, highest score yet), a point wherever it rises.
+        """(examples spent by the group, highest score yet), a point wherever the score rises.
 
-        The trials are laid one after another in the order of their start, as if they ran one at a
-        time; the last point stands at all examples spent.
+        The trials are laid one after another in the order of their suggestion, as if they ran one
+        at a time; the last point stands at all examples spent.
         """
         points: list[tuple[int, float]] = []
         before = 0
-        for one in self.tried:
-            for examples, score in _measured(one):
+        for trial in self.tried:
+            for examples, score in _scores(trial):
                 if not points or score > points[-1][1]:
                     points.append((before + examples, score))
-            before += one.examples
+            before += trial.examples
         if points and points[-1][0] < before:
             points.append((before, points[-1][1]))
         return tuple(points)
 
 
-def _measured(one: TrialSummary) -> list[tuple[int, float]]:
-    """The scores of a trial that count, its last one included."""
-    if one.status not in SOUND:
+def _scores(trial: TrialSummary) -> list[tuple[int, float]]:
+    """(examples, score) of a trial's scores that count, its last one included."""
+    if trial.status not in SOUND:
         return []
-    last = () if one.value is None else ((one.examples, one.value),)
-    return [(n, score) for n, score in (*one.rungs, *last) if math.isfinite(score)]
+    last = () if trial.value is None else ((trial.examples, trial.value),)
+    return [(n, score) for n, score in (*trial.rungs, *last) if math.isfinite(score)]
 
 
 @dataclass(frozen=True)
@@ -194,7 +205,7 @@ class SearchSummary:
     """A whole search.
 
     Attributes:
-        space, search, scheduler: what was sampled, by which search, stopped by which scheduler.
+        space, search, scheduler: names of the space, the search method and the scheduler.
         seed: of the search.
         groups: in the order of the plan.
     """
@@ -207,8 +218,8 @@ class SearchSummary:
 
     @property
     def spent(self) -> Spent:
-        """What the whole search cost."""
-        return Spent.of(one for group in self.groups for one in group.tried)
+        """The cost of the whole search."""
+        return Spent.of(trial for group in self.groups for trial in group.tried)
 
     @property
     def arms(self) -> dict[str, tuple[GroupSummary, ...]]:

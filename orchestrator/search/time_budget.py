@@ -1,13 +1,13 @@
-"""When a search ends before its time."""
+"""When a search ends before it is complete."""
 
 import time
 
 
 class TimeBudget:
-    """Says whether a search's time is up.
+    """The hours that a command may search.
 
     Args:
-        hours: from ``begin`` on; none: never.
+        hours: counted from ``begin``. None: no limit.
     """
 
     def __init__(self, hours: float | None) -> None:
@@ -15,11 +15,11 @@ class TimeBudget:
         self._deadline: float | None = None
 
     def begin(self) -> None:
-        """The search's own trials start now; those that they need of others have ended."""
+        """Start the clock: the search's own trials start now."""
         if self._hours is not None:
             self._deadline = time.monotonic() + 3600 * self._hours
 
     @property
-    def now(self) -> bool:
-        """Whether no trial is to start or go on."""
+    def exhausted(self) -> bool:
+        """Whether the time is used up: no trial starts or goes on."""
         return self._deadline is not None and time.monotonic() >= self._deadline

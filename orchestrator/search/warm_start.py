@@ -1,26 +1,26 @@
-"""What an earlier search gives to one that is started from it (``tune.warm_start``).
+"""The results of an earlier search that a new one starts from (``tune.warm_start``).
 
-It is read when the new search begins, and kept in the new one's folder: what becomes of the earlier
-run directory later changes nothing any more.
+They are read when the new search begins and kept in its folder, so later changes of the earlier run
+directory have no effect.
 """
 
 from pydantic import TypeAdapter
 
 from orchestrator.run_dir.remote import layout_at, search_of
-from orchestrator.search.stored import read_search
+from orchestrator.search.engine import read_search
 from orchestrator.search.summary import GroupSummary
 from trainables.errors import ConfigError, RunDirectoryError
-from trainables.results.record import read_sealed, write_sealed
+from trainables.results.record import read_checksummed, write_checksummed
 from trainables.storage.run_dir import RunDir
 
-Earlier = dict[str, GroupSummary]
-"""Name of a group -> what was found of it."""
+WarmStart = dict[str, GroupSummary]
+"""Name of a group -> its trials in the earlier search."""
 
-_EARLIER = TypeAdapter(Earlier)
+_WARM_START = TypeAdapter(WarmStart)
 
 
-def read_earlier(run_dir: str | None) -> Earlier:
-    """What the search of a run directory has found so far; nothing where none is named.
+def read_warm_start(run_dir: str | None) -> WarmStart:
+    """The results so far of the search in a run directory; empty if none is named.
 
     Raises:
         ConfigError: there is no search in ``run_dir``, or it cannot be read.
@@ -28,36 +28,37 @@ def read_earlier(run_dir: str | None) -> Earlier:
     if run_dir is None:
         return {}
     try:
-        state = read_search(search_of(layout_at(run_dir)))
+        study = read_search(search_of(layout_at(run_dir)))
     except RunDirectoryError as error:
-        # What it says behind that is for whoever goes on with that search.
+        # The advice behind the finding is for whoever goes on with that search.
         finding = str(error).rpartition("; ")[0] or str(error)
         raise ConfigError(
             f"tune.warm_start={run_dir}: {finding}; name the run directory of a whole search"
         ) from error
-    return dict(zip(state.groups, state.summary().groups, strict=True))
+    return dict(zip(study.groups, study.summary().groups, strict=True))
 
 
-def earlier_of(layout: RunDir, run_dir: str | None) -> Earlier:
-    """The same for the search in ``layout``; if it has begun, what it began with.
+def warm_start_of(search_dir: RunDir, run_dir: str | None) -> WarmStart:
+    """What the search in ``search_dir`` starts from; once it has begun, what it has kept.
 
     Raises:
-        ConfigError: see ``read_earlier``.
-        RunDirectoryError: what it began with is damaged.
+        ConfigError: see ``read_warm_start``.
+        RunDirectoryError: what it has kept is damaged.
     """
-    if run_dir is None or not layout.earlier.exists():
-        return read_earlier(run_dir)
+    if run_dir is None or not search_dir.earlier.exists():
+        return read_warm_start(run_dir)
     try:
-        return _EARLIER.validate_python(read_sealed(layout.earlier)["groups"])
+        return _WARM_START.validate_python(read_checksummed(search_dir.earlier)["groups"])
     except (OSError, ValueError, KeyError, RecursionError) as error:
         raise RunDirectoryError(
-            f"{layout.earlier}: damaged; delete it to start from {run_dir} as it is now, or choose "
-            "another directory with --run-dir"
+            f"{search_dir.earlier}: damaged; delete it to start from {run_dir} as it is now, or "
+            "choose another directory with --run-dir"
         ) from error
 
 
-def keep_earlier(layout: RunDir, earlier: Earlier) -> None:
-    """Write down what the search in ``layout`` begins with, unless that was done before."""
-    if earlier and not layout.earlier.exists():
-        write_sealed(layout.earlier, {"groups": _EARLIER.dump_python(earlier, mode="json")})
-        layout.publish(layout.earlier)
+def keep_warm_start(search_dir: RunDir, warm_start: WarmStart) -> None:
+    """Write down what the search in ``search_dir`` starts from, unless that was done before."""
+    if warm_start and not search_dir.earlier.exists():
+        groups = _WARM_START.dump_python(warm_start, mode="json")
+        write_checksummed(search_dir.earlier, {"groups": groups})
+        search_dir.publish(search_dir.earlier)

@@ -1,4 +1,4 @@
-"""Follows a job's log to its end, through lost connections, and shows it."""
+"""Show a job's log to its end, through lost connections."""
 
 import asyncio
 import time
@@ -10,24 +10,26 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from orchestrator.monitor.log_snapshot import is_picture, picture_in
+from orchestrator.monitor.log_snapshot import is_snapshot, read_snapshot
 from orchestrator.submit.job_server import JobDetails, JobServer
 from orchestrator.submit.results import BEGIN, END
 from orchestrator.text import plain
 from trainables.errors import ClusterLostError
+from trainables.storage.retry import Backoff, Clock, Sleep, retry
 
 SILENCE_SECONDS = 45.0
-"""A job says something every 30 s; after more the connection is made anew, for it may be dead."""
+"""A job prints something every 30 s; after a longer silence a new connection is made."""
 
-PATIENCE_SECONDS = 900.0
+LOST_SECONDS = 900.0
 """How long a cluster may give no answer."""
 
-RETRY_SECONDS = 2.0
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 10.0
+"""Between two attempts to reach a cluster."""
 
 Answer = TypeVar("Answer")
 
 Show = Callable[[str], None]
-"""Takes what a job prints, in pieces of any length."""
+"""Called with the output of a job, in pieces of any length."""
 
 
 @contextmanager
@@ -45,10 +47,10 @@ def showing(console: Console) -> Iterator[Show]:
         *lines, rest = (rest + piece).split("\n")
         for line in lines:
             hidden = hidden or line.startswith(BEGIN)
-            if is_picture(line):
-                picture = picture_in(line)
-                if picture is not None and console.is_terminal:
-                    live.update(picture, refresh=True)
+            if is_snapshot(line):
+                snapshot = read_snapshot(line)
+                if snapshot is not None and console.is_terminal:
+                    live.update(snapshot, refresh=True)
             elif not hidden:
                 # Whatever a job prints moves no cursor and rings no bell here.
                 shown = line if line.isprintable() else plain(line)
@@ -65,104 +67,112 @@ def follow(
     server: JobServer,
     submission_id: str,
     show: Show,
-    say: Callable[[str], None],
-    sleep: Callable[[float], None] = time.sleep,
-    now: Callable[[], float] = time.monotonic,
+    echo: Callable[[str], None],
+    sleep: Sleep = time.sleep,
+    now: Clock = time.monotonic,
 ) -> JobDetails:
-    """Show a job's log from its beginning to its end; gives how it ended.
+    """Show a job's log from its beginning to its end.
 
     Args:
         server: where the job is.
         submission_id: its id.
-        show: is given what it prints, every character once.
-        say: is told when the connection is lost and when it is back.
+        show: called with its output, every character once.
+        echo: called with a line when the connection is lost and when it is back.
         sleep: waits so many seconds.
         now: gives seconds.
 
+    Returns:
+        How the job ended.
+
     Raises:
-        ClusterLostError: no answer for ``PATIENCE_SECONDS``.
+        ClusterLostError: no answer for ``LOST_SECONDS``.
         ResourceError: the cluster does not know the job.
     """
     reader = _Reader(server, submission_id, show)
-    patience = _Patience("the job goes on, trying again", say, sleep, now)
+    connection = Connection("the job goes on, trying again", echo, sleep, now)
     while True:
         try:
             job = server.job(submission_id)
-            patience.heard()
+            connection.restored()
             asyncio.run(reader.read())
             if job.status.is_terminal():
                 return job
         except TimeoutError:
             continue
         except ClusterLostError as error:
-            patience.lost(error)
+            connection.wait(error)
 
 
-def patiently(
-    ask: Callable[[], Answer],
-    say: Callable[[str], None],
-    sleep: Callable[[float], None] = time.sleep,
-    now: Callable[[], float] = time.monotonic,
-) -> Answer:
-    """What a cluster answers, whenever it does.
+class Connection:
+    """A connection to a cluster that is lost now and then.
 
-    Raises:
-        ClusterLostError: no answer for ``PATIENCE_SECONDS``.
+    Args:
+        meanwhile: what is done after a loss, for the message.
+        echo: called with a line when the connection is lost and when it is back.
+        sleep: waits so many seconds.
+        now: gives seconds.
     """
-    patience = _Patience("trying again", say, sleep, now)
-    while True:
-        try:
-            answer = ask()
-        except ClusterLostError as error:
-            patience.lost(error)
-        else:
-            patience.heard()
-            return answer
-
-
-class _Patience:
-    """How long a cluster has not answered, and what is said of that."""
 
     def __init__(
         self,
         meanwhile: str,
-        say: Callable[[str], None],
-        sleep: Callable[[float], None],
-        now: Callable[[], float],
+        echo: Callable[[str], None],
+        sleep: Sleep = time.sleep,
+        now: Clock = time.monotonic,
     ) -> None:
-        self._meanwhile, self._say, self._sleep, self._now = meanwhile, say, sleep, now
-        self._heard, self._lost = now(), False
+        self._meanwhile, self._echo, self._sleep = meanwhile, echo, sleep
+        self._backoff = Backoff(LOST_SECONDS, FIRST_PAUSE, LONGEST_PAUSE, now)
+        self._is_lost = False
 
-    def heard(self) -> None:
-        """It has answered."""
-        if self._lost:
-            self._say("connected again")
-        self._heard, self._lost = self._now(), False
+    def ask(self, question: Callable[[], Answer]) -> Answer:
+        """The answer of a cluster, as soon as there is one.
 
-    def lost(self, error: ClusterLostError) -> None:
-        """It has not; waits before it is asked again, or raises ``error``."""
-        if self._now() - self._heard > PATIENCE_SECONDS:
+        Raises:
+            ClusterLostError: no answer for ``LOST_SECONDS``.
+        """
+        answer = retry(question, self._backoff, ClusterLostError, self._lose, self._sleep)
+        self.restored()
+        return answer
+
+    def restored(self) -> None:
+        """Note that the cluster has answered."""
+        if self._is_lost:
+            self._echo("connected again")
+        self._is_lost = False
+        self._backoff.reset()
+
+    def wait(self, error: ClusterLostError) -> None:
+        """Wait after ``error`` before the next attempt.
+
+        Raises:
+            ClusterLostError: no answer for ``LOST_SECONDS``.
+        """
+        pause = self._backoff.next_pause()
+        if pause is None:
             raise error
-        if not self._lost:
-            self._say(f"{error}; {self._meanwhile}")
-        self._lost = True
-        self._sleep(RETRY_SECONDS)
+        self._lose(error)
+        self._sleep(pause)
+
+    def _lose(self, error: Exception) -> None:
+        if not self._is_lost:
+            self._echo(f"{error}; {self._meanwhile}")
+        self._is_lost = True
 
 
 class _Reader:
-    """Reads a log again and again from its beginning; shows of it what was not shown before."""
+    """Reads a log from its beginning, possibly several times; shows every character once."""
 
     def __init__(self, server: JobServer, submission_id: str, show: Show) -> None:
         self._server = server
         self._id = submission_id
         self._show = show
-        self._seen = 0
+        self._shown = 0
 
     async def read(self) -> None:
-        """Until the log ends.
+        """Read until the log ends.
 
         Raises:
-            ClusterLostError: it was lost.
+            ClusterLostError: the connection was lost.
             TimeoutError: nothing came for ``SILENCE_SECONDS``.
         """
         at = 0
@@ -173,6 +183,6 @@ class _Reader:
                 except StopAsyncIteration:
                     return
                 at += len(piece)
-                if at > self._seen:
-                    self._show(piece[self._seen - at :])
-                    self._seen = at
+                if at > self._shown:
+                    self._show(piece[self._shown - at :])
+                    self._shown = at

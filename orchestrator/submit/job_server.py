@@ -13,7 +13,7 @@ from ray.exceptions import AuthenticationError
 from ray.job_submission import JobDetails as JobDetails
 from ray.job_submission import JobSubmissionClient
 
-from orchestrator.execution.ray.auth import token_place
+from orchestrator.execution.ray.auth import token_location
 from trainables.errors import ClusterLostError, ResourceError
 from trainables.secrets import has_credentials
 
@@ -165,7 +165,7 @@ def _refusal(error: AuthenticationError) -> str:
     if told.startswith("Authentication required"):
         return "the cluster asks for a token"
     if told.startswith("Authentication failed"):
-        return f"the cluster refuses the token in {token_place()}"
+        return f"the cluster refuses the token in {token_location()}"
     return told.partition(". ")[0]
 
 

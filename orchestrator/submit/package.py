@@ -171,9 +171,9 @@ def _shared_by_all(experiment: ExperimentConfig) -> None:
             given[f"define.models.{name}.encoder"] = encoder
     folders = {"glue_dir": experiment.data.glue_dir, "cache_dir": experiment.data.cache_dir}
     given |= {f"data.{key}": path for key, path in folders.items() if path is not None}
-    runs = experiment.mlflow.tracking_uri
+    runs = experiment.tracking.mlflow.tracking_uri
     if runs is not None and runs.startswith(DATABASE):
-        given["mlflow.tracking_uri"] = runs
+        given["tracking.mlflow.tracking_uri"] = runs
     earlier = experiment.tune.warm_start if isinstance(experiment, TunedExperimentConfig) else None
     if earlier is not None:
         check_run_directory(earlier)

@@ -46,7 +46,7 @@ class _Tree:
             except ConfigError as error:
                 raise ConfigError(f"space {space.name}: {key}: {error}") from error
         self._keys = list(self._levels)
-        self._asked = {name for p in space.parameters.values() for name in p.when}
+        self._asked = {name for key in space.parameters for name in space.conditions(key)}
         self._counts: dict[tuple[int, str], int] = {}
 
     @property
@@ -72,8 +72,8 @@ class _Tree:
         """Leaves below a node; they depend only on what later conditions ask for."""
         if depth == len(self._keys):
             return 1
-        known = {key: value for key, value in chosen.items() if key in self._asked}
-        state = depth, repr(known)
+        conditions = {key: value for key, value in chosen.items() if key in self._asked}
+        state = depth, repr(conditions)
         if state not in self._counts:
             key = self._keys[depth]
             if not self._space.active(key, self._facts, chosen):

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from search_spaces.findings import meant
 from search_spaces.searchers.base import Observation, Searcher
 from search_spaces.searchers.grid import Grid
 from search_spaces.searchers.random import Random
 from search_spaces.searchers.sobol import Sobol
 from search_spaces.searchers.tpe import TPE
 from search_spaces.space import Space
+from trainables.config.explain import nearest
 from trainables.errors import ConfigError
 
 SEARCHERS: dict[str, Searcher] = {
@@ -44,11 +44,11 @@ def suggest(
             drawn for this group (a search that was started from another's results) are left out.
 
     Returns:
-        Dotted key -> value of the active parameters; none: the grid has no such trial.
+        Dotted key -> value of the active parameters, None if the grid has no such trial.
 
     Raises:
         ConfigError: no such method, or a grid over a continuous range without ``steps``.
     """
     if method not in SEARCHERS:
-        raise ConfigError(f"{method}: unknown search method{meant(method, list(SEARCHERS))}")
+        raise ConfigError(f"{method}: unknown search method{nearest(method, list(SEARCHERS))}")
     return SEARCHERS[method].suggest(space, facts, seed, index, history)

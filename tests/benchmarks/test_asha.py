@@ -9,12 +9,13 @@ from benchmarks.asha import table
 from orchestrator.commands.tune_report import TuningOutcome
 from orchestrator.report.rows import Stat
 from orchestrator.search.summary import GroupSummary, SearchSummary, TrialSummary
+from trainables.results.status import TrialStatus
 
 
 def outcome(spent: list[int], scores: dict[int, float]) -> Any:
     """A search of one group whose trials saw so many examples of 100, and its tuned row."""
     tried = tuple(
-        TrialSummary(n, str(n), {}, "finished", "", n / 10, examples, 100, 1.0, ())
+        TrialSummary(n, str(n), {}, TrialStatus.FINISHED, "", n / 10, examples, 100, 1.0, ())
         for n, examples in enumerate(spent)
     )
     group = GroupSummary("single_task", "s", "single_task", "m", "t", "accuracy", tried, 1, {})

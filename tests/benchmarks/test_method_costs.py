@@ -9,7 +9,7 @@ import pytest
 from benchmarks.method_costs import Cost, main, measure, table, total_steps
 from benchmarks.subject import Subject
 from benchmarks.variants import Group, Variant, groups, names
-from trainables.config.arms import AggregationConfig, HeadConfig, SamplingConfig, WeightingConfig
+from trainables.config.methods import HeadConfig, variants
 
 
 @pytest.fixture(autouse=True)
@@ -29,13 +29,12 @@ def settings(encoder: Path, cache: Path) -> list[str]:
 
 def test_every_method_is_measured() -> None:
     measured = {variant.name for group in groups().values() for variant in group.variants}
-    for key, section in (
-        ("weighting", WeightingConfig),
-        ("aggregation", AggregationConfig),
-        ("sampling", SamplingConfig),
-        ("head", HeadConfig),
+    for key, kinds in (
+        ("weighting", set(variants("weighting"))),
+        ("aggregation", set(variants("aggregation"))),
+        ("sampling", set(variants("sampling"))),
+        ("head", set(names(HeadConfig)) - {"san"}),
     ):
-        kinds = set(names(section)) - {"san"}
         assert {f"{key}.name={kind}" for kind in kinds} <= measured
     assert "task_heads.TASK.name=san for pairs" in measured
 

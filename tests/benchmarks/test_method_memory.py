@@ -3,12 +3,11 @@
 import pytest
 
 from benchmarks.method_memory import main, table, variants
-from benchmarks.variants import names
-from trainables.config.arms import AggregationConfig
+from trainables.config import methods
 
 
 def test_every_aggregation_is_measured() -> None:
-    kinds = {f"aggregation.name={name}" for name in names(AggregationConfig)}
+    kinds = {f"aggregation.name={name}" for name in methods.variants("aggregation")}
     assert kinds <= set(variants())
     assert next(iter(variants())) == "aggregation.name=sum"
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
-from orchestrator.monitor.log_snapshot import is_picture
+from orchestrator.execution.ray import private_api
+from orchestrator.monitor.log_snapshot import is_snapshot
 from orchestrator.run_dir.environment import git_commit
 from orchestrator.submit.job_server import JobServer
 from orchestrator.submit.results import BEGIN, MANIFEST, NAMES, unpacked
@@ -53,8 +53,8 @@ def set_token(monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]) -> None
     """What a shell's settings are for a process that starts; Ray keeps what it has read."""
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    Config.initialize("")
-    AuthenticationTokenLoader.instance().reset_cache()
+    private_api.reload_settings()
+    private_api.forget_token()
 
 
 def submit(grid: Grid, url: str, *more: str) -> subprocess.Popen[str]:
@@ -114,9 +114,9 @@ def test_lost_nodes_and_connections_change_nothing(
     # Every line of the log was shown once, whatever was lost on the way.
     log = JobServer(cluster.url).log(job)
     shown, _, block = log.partition(BEGIN)
-    assert any(map(is_picture, shown.splitlines()))
+    assert any(map(is_snapshot, shown.splitlines()))
     assert [line.split() for line in run.out.splitlines()] == [
-        line.split() for line in shown.splitlines() if not is_picture(line)
+        line.split() for line in shown.splitlines() if not is_snapshot(line)
     ]
     assert block.count(BEGIN) == 0
     # The tables are here, whole.

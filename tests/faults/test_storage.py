@@ -45,7 +45,7 @@ def test_a_directory_that_vanishes_and_returns_is_waited_for_and_not_made_anew(
 ) -> None:
     there, away = grid.layout.root, grid.folder / "elsewhere"
     began = time.monotonic()
-    process = grid.start("checkpoint.patience=120")
+    process = grid.start("checkpoint.storage_timeout=120")
     for absence in range(size.absences):
         # The first time in the midst of training, then whenever it comes.
         until(lambda before=absence: before or grid.checkpointed(), process)
@@ -69,7 +69,7 @@ def test_a_directory_that_vanishes_and_returns_is_waited_for_and_not_made_anew(
 def test_a_full_disk_is_waited_for_and_then_ends_the_run_with_a_line_that_names_it(
     grid: Grid, small_disk: Path, undisturbed: Undisturbed, figures: Figures
 ) -> None:
-    process = grid.start("checkpoint.patience=2", "--local")
+    process = grid.start("checkpoint.storage_timeout=2", "--local")
     until(grid.checkpointed, process)
     ballast = fill(small_disk)
     run = ended(process)
@@ -80,7 +80,7 @@ def test_a_full_disk_is_waited_for_and_then_ends_the_run_with_a_line_that_names_
     assert_nothing_left(process.pid)
     ballast.unlink()
 
-    process = grid.start("checkpoint.patience=120", "--local")
+    process = grid.start("checkpoint.storage_timeout=120", "--local")
     until(grid.training, process)
     ballast = fill(small_disk)
     time.sleep(AWAY_SECONDS)

@@ -31,7 +31,7 @@ def test_any_environment_is_a_plan_or_a_clear_error(
         if random.random() < 0.3:
             arguments[1:2] = ["quick", "tasks=cola"]
         if random.random() < 0.3:
-            arguments.append("tracking=wandb")
+            arguments.append("tracking.trackers=wandb")
         if random.random() < 0.3:
             arguments[0] = "run"
             arguments += ["resources.cpu=99999"]

@@ -9,11 +9,12 @@ import pytest
 from orchestrator.config.search import load_tuned_experiment
 from orchestrator.report.tuning import report
 from orchestrator.run_dir.directory import write_config
+from orchestrator.search.engine import read_search
 from orchestrator.search.ledger import Ledger, ScoreReported
 from orchestrator.search.plan import SearchPlan
-from orchestrator.search.stored import describe_search, read_search
-from orchestrator.search.study import SearchState
+from orchestrator.search.study import Study, describe_search
 from orchestrator.search.suggest import Suggester
+from orchestrator.search.time_budget import TimeBudget
 from tests.helpers.command import Command, small_grid
 from tests.helpers.fuzz_campaign import Campaign, accepted
 from tests.helpers.fuzz_damage import REPLACED, damaged, damaged_json, remove, replace
@@ -37,12 +38,12 @@ def run(
     layout.root.mkdir(parents=True)
     write_config(RunDir(tmp_path / "run"), experiment)
     description = describe_search(layout, experiment, plan.groups)
-    state = SearchState(description, Ledger(layout.ledger), {})
-    proposing = Suggester(state, plan, {}, lambda: False)
-    while (found := proposing.next()) is not None:
-        event, trial = found
+    study = Study(description, Ledger(layout.ledger), {})
+    suggester = Suggester(study, plan, {}, TimeBudget(None))
+    while (suggestion := suggester.next()) is not None:
+        event, trial = suggestion
         decision = "stop" if event.number == 1 else "continue"
-        state.add(
+        study.add(
             ScoreReported(
                 key=event.key, examples=4, score=0.5, loss=0.7, seconds=1.0, decision=decision
             )
@@ -50,7 +51,9 @@ def run(
         if event.number == 0:
             results = {task: {"confusion": right(8, 10)} for task in trial.config.tasks}
             planned = Trial(trial.key, trial.config)
-            write_record(layout, record(planned, results={"selection": results}))
+            trial_record = record(planned, results={"selection": results})
+            write_record(layout, trial_record)
+            study.take_record(trial_record)
     assert command("report", "run").code == 0
     return RunDir(tmp_path / "run")
 
@@ -104,10 +107,10 @@ def test_any_damaged_ledger_is_a_search_that_stood_there_before_or_refused(
         search.ledger.write_bytes(damaged(random, content))
 
         def before() -> None:
-            found = read_search(search)
+            study = read_search(search)
             events = Ledger(search.ledger).read()
             assert events == whole[: len(events)]
-            assert list(found.proposed.values()) == [e for e in events if e.event == "proposed"]
+            assert list(study.suggested.values()) == [e for e in events if e.event == "proposed"]
 
         return accepted(before)
 

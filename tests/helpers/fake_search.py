@@ -4,17 +4,18 @@ import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from rich.console import Console
 
 from orchestrator.config.search import TuneConfig
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.monitor.state import Expected, GridProgress
+from orchestrator.planning.plan import PlannedTrial
 from orchestrator.search.ledger import Ledger, TrialSuggested
 from orchestrator.search.plan import Group
-from orchestrator.search.schedulers import PerGroup
-from orchestrator.search.study import Description, SearchState
+from orchestrator.search.schedulers import SearchScheduler
+from orchestrator.search.study import Description, Study
 from orchestrator.search.time_budget import TimeBudget
 from search_spaces.distributions import LogUniform
 from search_spaces.space import Space
@@ -45,7 +46,7 @@ def group(name: str = "a", rungs: tuple[int, ...] = RUNGS, **changes: Any) -> Gr
     return Group.model_validate(values | changes)
 
 
-def proposed(name: str, number: int) -> TrialSuggested:
+def suggested(name: str, number: int) -> TrialSuggested:
     """Trial ``number`` of a group."""
     return TrialSuggested(
         group=name,
@@ -68,48 +69,49 @@ class MadeUp:
         description = Description(
             space=SPACE, tune=TuneConfig.model_validate(tune), groups=groups or (group(),)
         )
-        self.state = SearchState(description, self.ledger, {})
+        self.study = Study(description, self.ledger, {})
         expected = [
             Expected(f"{g.name}{n}", "", "", 1) for g in groups or (group(),) for n in range(100)
         ]
         view = LiveView(GridProgress(expected), Console(file=io.StringIO()))
-        self.scheduler = PerGroup(self.state, self.layout, view, TimeBudget(None))
+        self.scheduler = SearchScheduler(self.study, self.layout, view, TimeBudget(None))
 
-    def propose(self, name: str, number: int) -> None:
+    def suggest(self, name: str, number: int) -> None:
         """Let a trial begin, unless it has before."""
-        event = proposed(name, number)
-        if event.key not in self.state.proposed:
-            self.state.add(event)
-        self.scheduler.on_trial_add(None, _trial(event.key))
+        event = suggested(name, number)
+        if event.key not in self.study.suggested:
+            self.study.add(event)
+        self.scheduler.on_trial_add(trial(event.key))
 
-    def measure(self, key: str, scores: Iterable[float], loss: float = 0.5, step: int = 1) -> str:
-        """Tell of all measurements of a trial so far, as a trial does; gives the decision."""
-        rungs = self.state.group_of(key).rungs
-        said = [[at, score, loss] for at, score in zip(rungs, scores, strict=False)]
+    def report(self, key: str, scores: Iterable[float], loss: float = 0.5, step: int = 1) -> str:
+        """Report all scores of a trial so far, as a trial does; gives the decision."""
+        rungs = self.study.group_of(key).rungs
+        reports = [[at, score, loss] for at, score in zip(rungs, scores, strict=False)]
         result = {
-            "rungs": said,
+            "rungs": reports,
             "step": step,
             "total_steps": 100,
             "examples_per_second": 10.0,
         }
-        return self.scheduler.on_trial_result(None, _trial(key), result)
+        return self.scheduler.on_trial_result(trial(key), result)
 
     def train(self, name: str, number: int, scores: Sequence[float], loss: float = 0.5) -> int:
         """A trial from its start to its end or stop; gives the number of rungs that it reached."""
-        self.propose(name, number)
+        self.suggest(name, number)
         key = f"{name}{number}"
-        if self.state.status(key) == "stopped":
-            return len(self.state.measured[key])
+        if self.study.status(key) == "stopped":
+            return len(self.study.reports[key])
         for reached in range(1, len(scores) + 1):
-            if self.measure(key, scores[:reached], loss) == "STOP":
+            if self.report(key, scores[:reached], loss) == "stop":
                 return reached
         return len(scores) + 1
 
     @property
     def decisions(self) -> list[tuple[str, int, str]]:
-        """Key, examples and decision of every measurement, in order."""
-        return [(m.key, m.examples, m.decision) for m in self.state.history]
+        """Key, examples and decision of every report, in order."""
+        return [(m.key, m.examples, m.decision) for m in self.study.history]
 
 
-def _trial(key: str) -> SimpleNamespace:
-    return SimpleNamespace(config={"cell": {"key": key, "process": "TrialTrainable"}})
+def trial(key: str) -> PlannedTrial:
+    """A trial as far as a scheduler looks at it."""
+    return cast(PlannedTrial, SimpleNamespace(key=key))

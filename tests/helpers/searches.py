@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.search.summary import GroupSummary, SearchSummary, TrialSummary
+from trainables.results.status import TrialStatus
 
 FULL = 6000
 PLACES = (
@@ -30,7 +31,7 @@ def tried(
         index=index,
         key=f"{index:012x}",
         settings={"training.learning_rate": 1e-4} if settings is None else settings,
-        status=status,
+        status=TrialStatus(status),
         reason=reason or status,
         score=score,
         examples=examples,

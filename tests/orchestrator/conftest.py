@@ -2,12 +2,13 @@
 
 import pytest
 
-from tests.helpers.without_ray import WithoutRay
+from orchestrator.report.tuning import report
+from tests.helpers.local_search import LocalSearches
 
 
 @pytest.fixture
-def searches(monkeypatch: pytest.MonkeyPatch) -> WithoutRay:
-    """Searches without Ray."""
-    without_ray = WithoutRay()
-    without_ray.install(monkeypatch)
-    return without_ray
+def searches(monkeypatch: pytest.MonkeyPatch) -> LocalSearches:
+    """Searches in this process."""
+    # Drawing takes longer than a trial, and has tests of its own.
+    monkeypatch.setattr(report, "tuning_html", lambda *report: "")
+    return LocalSearches()

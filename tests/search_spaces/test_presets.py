@@ -72,6 +72,52 @@ def test_a_list_replaces_a_list_and_a_mapping_is_merged() -> None:
     assert values["limits"] == before | {"max_train_examples": 5}
 
 
+ARM = "define.arms.mine"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "weighting"),
+    [
+        ([f"{ARM}.weighting.name=equal"], {"name": "equal"}),
+        ([f"{ARM}.weighting={{name: equal}}"], {"name": "equal"}),
+        ([f"{ARM}.weighting.temperature=4"], {"name": "dwa", "temperature": 4}),
+        ([f"{ARM}.weighting.name=dwa"], {"name": "dwa", "temperature": 3}),
+        # What an override gives is kept, and refused later.
+        (
+            [f"{ARM}.weighting.temperature=4", f"{ARM}.weighting.name=equal"],
+            {"name": "equal", "temperature": 4},
+        ),
+        (
+            [f"{ARM}.weighting.learning_rate=1", f"{ARM}.weighting.name=famo"],
+            {"name": "famo", "learning_rate": 1},
+        ),
+    ],
+)
+def test_another_method_drops_the_settings_of_the_former(
+    overrides: list[str], weighting: dict[str, object], tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("define: {arms: {mine: {weighting: {name: dwa, temperature: 3}}}}\n")
+    assert load_values(str(file), overrides)["define"]["arms"]["mine"]["weighting"] == weighting
+
+
+def test_an_arm_whose_name_has_a_dot(tmp_path: Path) -> None:
+    before, after = tmp_path / "before.yaml", "define={arms: {a.b: {sampling: {name: uniform}}}}"
+    before.write_text("define: {arms: {a.b: {sampling: {name: power, exponent: 0.3}}}}\n")
+    arm = load_values(str(before), [after])["define"]["arms"]["a.b"]
+    assert arm["sampling"] == {"name": "uniform"}
+
+
+def test_a_preset_drops_the_settings_of_a_method_of_the_catalogue(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("define: {arms: {shared_encoder_bam: {sampling: {name: uniform}}}}\n")
+    arm = load_values(str(file), [])["define"]["arms"]["shared_encoder_bam"]
+    assert arm["sampling"] == {"name": "uniform", "batch": "mixed"}
+    # The catalogue itself is as it was.
+    again = load_values(None, [])["define"]["arms"]["shared_encoder_bam"]
+    assert again["sampling"] == {"name": "power", "exponent": 0.75, "batch": "mixed"}
+
+
 def test_a_file_is_no_preset_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "demo").write_text("seeds: [1]\n")
     monkeypatch.chdir(tmp_path)

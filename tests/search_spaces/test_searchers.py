@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from search_spaces.searchers import SEARCHERS, Observation, grid_size, importances
-from search_spaces.searchers.base import Status
 from search_spaces.searchers.suggest import suggest
 from search_spaces.searchers.tpe import STARTUP
 from search_spaces.space import Space, load_space
 from tests.helpers.groups import facts
 from trainables.errors import ConfigError
+from trainables.results.status import TrialStatus
 
 RATE, BATCH, WARMUP = "training.learning_rate", "training.batch_size", "training.warmup"
 MIXED = Space.model_validate(
@@ -41,10 +41,10 @@ def score(settings: dict[str, Any]) -> float:
     return -abs(math.log10(settings[RATE] / 1e-4)) - 0.3 * (settings[BATCH] != 16)
 
 
-def history(trials: int, status: Status = "finished") -> list[Observation]:
+def history(trials: int, status: TrialStatus = TrialStatus.FINISHED) -> list[Observation]:
     drawn = [suggest(MIXED, facts(), "random", 99, index) or {} for index in range(trials)]
-    if status == "finished":
-        return [Observation(settings, "finished", score(settings)) for settings in drawn]
+    if status is TrialStatus.FINISHED:
+        return [Observation(settings, TrialStatus.FINISHED, score(settings)) for settings in drawn]
     rungs = [((1, score(s) - 1), (2, score(s))) for s in drawn]
     return [Observation(s, status, None, r) for s, r in zip(drawn, rungs, strict=True)]
 
@@ -148,8 +148,8 @@ def test_the_levels_of_a_range() -> None:
 def test_a_grid_too_large_to_be_listed_is_still_counted() -> None:
     wide = {f"arm.weighting.weights.t{i}": {"choice": [0.5, 1.0, 2.0]} for i in range(40)}
     space = Space.model_validate({"name": "wide", "parameters": wide})
-    assert grid_size(space, facts()) == 3**40
-    last = suggest(space, facts(), "grid", 0, 3**40 - 1)
+    assert grid_size(space, facts("fixed")) == 3**40
+    last = suggest(space, facts("fixed"), "grid", 0, 3**40 - 1)
     assert last is not None
     assert set(last.values()) == {2.0}
 
@@ -178,18 +178,18 @@ def mean_score(seen: list[Observation]) -> float:
     return float(np.mean([score(settings or {}) for settings in chosen]))
 
 
-@pytest.mark.parametrize("status", ["finished", "stopped"])
-def test_tpe_proposes_better_settings_than_random_search(status: Status) -> None:
+@pytest.mark.parametrize("status", [TrialStatus.FINISHED, TrialStatus.STOPPED])
+def test_tpe_proposes_better_settings_than_random_search(status: TrialStatus) -> None:
     random = [score(suggest(MIXED, facts(), "random", 4, i) or {}) for i in range(30)]
     assert mean_score(history(40, status)) > np.mean(random) + 0.2
 
 
 def test_tpe_takes_a_trial_that_came_further_for_better() -> None:
-    seen = history(40, "stopped")
+    seen = history(40, TrialStatus.STOPPED)
     upside_down = [
         Observation(
             t.settings,
-            "stopped",
+            TrialStatus.STOPPED,
             None,
             ((3, -5.0),) if score(dict(t.settings)) < -0.8 else t.rungs,
         )
@@ -198,20 +198,23 @@ def test_tpe_takes_a_trial_that_came_further_for_better() -> None:
     assert mean_score(upside_down) < mean_score(seen)
 
 
-@pytest.mark.parametrize("bad", ["diverged", "failed"])
-def test_what_diverged_is_never_attractive_however_many_there_are(bad: Status) -> None:
+@pytest.mark.parametrize("bad", [TrialStatus.DIVERGED, TrialStatus.FAILED])
+def test_what_diverged_is_never_attractive_however_many_there_are(bad: TrialStatus) -> None:
     """One trial that finished far from 60 that failed: TPE goes to the one."""
     failed = history(60, bad)
     failed = [t for t in failed if t.settings[RATE] > 1e-4]
     one = next(t for t in history(100) if t.settings[RATE] < 3e-5)
-    seen = [*failed, Observation(one.settings, "finished", -3.0)]
+    seen = [*failed, Observation(one.settings, TrialStatus.FINISHED, -3.0)]
     rates = [(suggest(MIXED, facts(), "optuna", 4, i, seen) or {})[RATE] for i in range(20)]
     assert np.mean(np.array(rates) < 1e-4) > 0.8
 
 
-@pytest.mark.parametrize("status", ["finished", "stopped", "diverged", "failed"])
+@pytest.mark.parametrize(
+    "status",
+    [TrialStatus.FINISHED, TrialStatus.STOPPED, TrialStatus.DIVERGED, TrialStatus.FAILED],
+)
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, None])
-def test_scores_that_are_no_numbers_do_no_harm(status: Status, value: float | None) -> None:
+def test_scores_that_are_no_numbers_do_no_harm(status: TrialStatus, value: float | None) -> None:
     settings = [trial.settings for trial in history(STARTUP + 2)]
     rungs = () if value is None else ((1, value),)
     seen = [Observation(s, status, value, rungs) for s in settings]
@@ -241,7 +244,8 @@ def test_trials_of_another_space_are_left_out() -> None:
     seen = history(15)
     whole = dict(seen[0].settings)
     foreign = [
-        Observation(part if len(part) < 1 else whole | part, "finished", 9.0) for part in FOREIGN
+        Observation(part if len(part) < 1 else whole | part, TrialStatus.FINISHED, 9.0)
+        for part in FOREIGN
     ]
     foreign = [trial for trial in foreign if not MIXED.holds(facts(), trial.settings)]
     assert len(foreign) >= len(FOREIGN) - 1
@@ -250,7 +254,7 @@ def test_trials_of_another_space_are_left_out() -> None:
     assert importances(MIXED, facts(), [*foreign, *seen]) == importances(MIXED, facts(), seen)
     # Of another group: what a single-task model was tried with says nothing of a sampling.
     other = [suggest(MIXED, facts("single_task"), "random", 1, i) or {} for i in range(5)]
-    seen_there = [Observation(settings, "finished", 9.0) for settings in other]
+    seen_there = [Observation(settings, TrialStatus.FINISHED, 9.0) for settings in other]
     assert suggest(MIXED, facts(), "optuna", 4, 1, [*seen_there, *seen]) == alone
 
 
@@ -259,7 +263,7 @@ def test_a_group_with_nothing_to_search_has_one_setting() -> None:
         {"name": "arm", "parameters": {"arm.sampling.exponent": {"uniform": [0, 1], "steps": 3}}}
     )
     group = facts("single_task")
-    seen = [Observation({}, "finished", float(i)) for i in range(STARTUP + 2)]
+    seen = [Observation({}, TrialStatus.FINISHED, float(i)) for i in range(STARTUP + 2)]
     for method in SEARCHERS:
         assert suggest(space, group, method, 0, 0, seen) == {}
     assert suggest(space, group, "grid", 0, 1) is None
@@ -280,9 +284,9 @@ def test_importances_need_four_finished_trials_that_differ() -> None:
     seen = history(20)
     assert importances(MIXED, facts(), seen[:3]) == {}
     assert importances(MIXED, facts(), seen[:4]) != {}
-    alike = [Observation(trial.settings, "finished", 0.5) for trial in seen]
+    alike = [Observation(trial.settings, TrialStatus.FINISHED, 0.5) for trial in seen]
     assert importances(MIXED, facts(), alike) == {}
-    assert importances(MIXED, facts(), history(20, "stopped")) == {}
+    assert importances(MIXED, facts(), history(20, TrialStatus.STOPPED)) == {}
     # Most trials predict the majority class, one does not: the better ones are that one.
-    most = [*alike[:19], Observation(seen[19].settings, "finished", 0.7)]
+    most = [*alike[:19], Observation(seen[19].settings, TrialStatus.FINISHED, 0.7)]
     assert importances(MIXED, facts(), most) != {}

@@ -285,22 +285,57 @@ def test_a_condition_on_a_parameter_that_is_not_active_does_not_hold() -> None:
     assert space(arm__sampling__exponent=exponent).keys_for(facts("shared_encoder")) == ()
 
 
+SEVERAL = (
+    "naive_concat",
+    "naive_concat_union",
+    "shared_encoder",
+    "shared_encoder_sqrt",
+    "shared_encoder_dwa",
+    "lora_shared",
+    "student",
+)
+
+
 @pytest.mark.parametrize(
     ("key", "value", "arms"),
     [
-        ("arm.sampling.exponent", 0.5, {"shared_encoder", "lora_shared"}),
+        ("arm.sampling.exponent", 0.5, {"shared_encoder_sqrt"}),
+        ("arm.sampling.batch", "mixed", {*SEVERAL[2:6]}),
+        ("arm.weighting.temperature", 3.0, {"shared_encoder_dwa"}),
+        ("arm.mask_other_tasks", False, {"naive_concat_union"}),
         ("arm.adapter.rank", 4, {"lora_shared"}),
         ("arm.distillation.gold_weight", 0.5, {"student"}),
-        ("arm.task_prefix", True, {"naive_concat"}),
-        ("arm.head.name", "mlp", {"naive_concat", "shared_encoder", "lora_shared", "student"}),
+        ("arm.task_prefix", True, {"naive_concat", "naive_concat_union"}),
+        ("arm.head.name", "mlp", set(SEVERAL)),
     ],
 )
 def test_an_arm_is_not_given_what_it_does_not_have(key: str, value: Any, arms: set[str]) -> None:
     searched = space(**{key: {"choice": [value]}})
-    for arm in ("naive_concat", "shared_encoder", "lora_shared", "student"):
+    for arm in SEVERAL:
         expected = {key: value} if arm in arms else {}
         assert suggest(searched, facts(arm), "random", 0, 0) == expected
         assert set(searched.keys_for(facts(arm))) == expected.keys()
+
+
+def test_a_setting_is_drawn_for_the_methods_that_have_it_alone() -> None:
+    searched = space(
+        arm__sampling__exponent={"choice": [0.1, 0.9]},
+        arm__sampling__name={"choice": ["uniform", "power"]},
+    )
+    assert searched.keys == ("arm.sampling.name", "arm.sampling.exponent")
+    assert searched.keys_for(facts("shared_encoder")) == searched.keys
+    assert grid_size(searched, facts("shared_encoder")) == 3
+    for number in range(10):
+        drawn = suggest(searched, facts("shared_encoder"), "random", 0, number)
+        assert drawn is not None
+        assert ("arm.sampling.exponent" in drawn) == (drawn["arm.sampling.name"] == "power")
+
+
+def test_another_method_does_not_keep_the_settings_of_the_configured_one() -> None:
+    arm, *_ = with_settings(
+        {"arm.sampling.name": "uniform"}, ARMS["shared_encoder_bam"], MODEL, TRAINING
+    )
+    assert arm.model_dump()["sampling"] == {"name": "uniform", "batch": "mixed"}
 
 
 def test_values_that_cannot_stand_together_are_one_line() -> None:

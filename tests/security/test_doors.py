@@ -12,8 +12,8 @@ from urllib.request import Request, urlopen
 
 import grpc
 import pytest
-from ray.core.generated import gcs_service_pb2, gcs_service_pb2_grpc
 
+from orchestrator.execution.ray.private_api import gcs_service_pb2, gcs_service_pb2_grpc
 from tests.helpers.ray_grid import Grid, assert_nothing_left, session_processes, until, workers
 from tests.helpers.sockets import listening
 

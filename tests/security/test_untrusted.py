@@ -19,6 +19,7 @@ from orchestrator.run_dir.directory import describe, read_plan
 from tests.helpers.ray_grid import Grid
 from tests.helpers.records import record, trial
 from tests.helpers.trials import runtime, trial_config
+from trainables.config.tracking import TrackingConfig
 from trainables.config.trial import Runtime
 from trainables.errors import CheckpointError, ConfigError, RunDirectoryError
 from trainables.results.record import read_records, write_record
@@ -151,7 +152,7 @@ def test_nasty_names_leave_nothing_outside_the_run_directory(
     where = Runtime(
         output_dir=str(layout.root),
         cache_dir=str(tmp_path / "cache"),
-        tracking=("wandb",),
+        tracking=TrackingConfig(trackers=("wandb",)),
         save_model=True,
         checkpoint_every=1e-9,
     )

@@ -1,132 +1,59 @@
 """Arms: a strategy with its method settings, the unit that a row of the table shows."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import (
-    Field,
-    NonNegativeFloat,
-    PositiveFloat,
-    PositiveInt,
-    model_validator,
-)
+from pydantic import Field, model_validator
 
 from trainables.config.base import Settings
+from trainables.config.methods import (
+    AdapterConfig,
+    AggregationConfig,
+    DistillationConfig,
+    FreezingConfig,
+    HeadConfig,
+    PlainAggregation,
+    PlainFreezing,
+    PlainSampling,
+    PlainWeighting,
+    SamplingConfig,
+    WeightingConfig,
+)
 
-
-class SamplingConfig(Settings):
-    """How a step's tasks are chosen (see ``trainables/strategies/task_sampling.py``)."""
-
-    name: Literal["interleave", "proportional", "power", "annealed", "uniform", "round_robin"] = (
-        "interleave"
-    )
-    exponent: float = Field(default=0.5, ge=0, le=1, description="of power: p ~ n ** exponent")
-    batch: Literal["one_task", "mixed", "joint"] = Field(
-        default="one_task",
-        description="what a step holds: one task's batch, examples of all tasks as they are drawn, "
-        "or examples of every task; batch_size examples in any case",
-    )
-
-
-class DistillationConfig(Settings):
-    """Learning from other trials' predictions (see ``trainables/training/distillation.py``)."""
-
-    teachers: str = Field(description="an arm, whose trials of the same model teach")
-    seeds: Literal["same", "all"] = Field(
-        default="same", description="teachers of the student's seed, or of all as an ensemble"
-    )
-    gold_weight: Annotated[float, Field(ge=0, le=1)] | Literal["annealed"] = Field(
-        default="annealed",
-        description="share of the gold label in the target; annealed: from 0 to 1 over training",
-    )
-
-
-class HeadConfig(Settings):
-    """A classifier on top of the encoder (see ``trainables/models/heads.py``)."""
-
-    name: Literal["pooler", "first_token", "mean", "mlp", "san"] = Field(
-        default="pooler", description="san: the stochastic answer network, for pairs of texts"
-    )
-    dropout: float | None = Field(default=None, ge=0, lt=1, description="none: the model's")
-
-
-class AdapterConfig(Settings):
-    """LoRA on a frozen encoder (see ``trainables/models/adapter.py``)."""
-
-    name: Literal["lora"] = "lora"
-    rank: PositiveInt = 8
-    alpha: PositiveInt = Field(default=16, description="the adapter is scaled by alpha / rank")
-    dropout: float = Field(default=0.0, ge=0, lt=1, description="of the adapter's input")
-
-
-class WeightingConfig(Settings):
-    """How much each task's loss counts (see ``trainables/training/weighting``)."""
-
-    name: Literal[
-        "equal", "fixed", "by_size", "uncertainty", "dwa", "random", "gradnorm", "famo", "log"
-    ] = "equal"
-    weights: dict[str, NonNegativeFloat] = Field(
-        default_factory=dict, description="of fixed: task -> weight; 1 where not named"
-    )
-    power: float = Field(default=1.0, ge=-1, le=1, description="of by_size: w ~ n ** power")
-    temperature: PositiveFloat = Field(default=2.0, description="of dwa")
-    alpha: NonNegativeFloat = Field(default=1.5, description="of gradnorm: pull to equal rates")
-    learning_rate: PositiveFloat = Field(
-        default=0.025, description="of the weights that uncertainty, gradnorm and famo learn"
-    )
-
-
-class AggregationConfig(Settings):
-    """How tasks' gradients become the encoder's (see ``trainables/training/aggregation``)."""
-
-    name: Literal[
-        "sum",
-        "mgda",
-        "pcgrad",
-        "cagrad",
-        "imtl_g",
-        "aligned_mtl",
-        "upgrad",
-        "nash_mtl",
-        "config",
-        "graddrop",
-        "random",
-    ] = "sum"
-    c: float = Field(default=0.5, ge=0, lt=1, description="of cagrad: radius around the mean")
-
-
-class FreezingConfig(Settings):
-    """What of the encoder is trained (see ``trainables/training/freezing.py``)."""
-
-    name: Literal["none", "all", "gradual"] = Field(
-        default="none",
-        description="all: only the heads are trained; gradual: layers are unfrozen one by one",
-    )
-    until: float = Field(
-        default=0.5,
-        gt=0,
-        le=1,
-        description="of gradual: share of training after which all layers are unfrozen",
-    )
+_DISTILLATION = "learn from the predictions of other trials; None: from the labels alone"
 
 
 class _Arm(Settings):
     label: str | None = Field(
-        default=None, description="how a table row calls it; none: the arm's name"
+        default=None, description="what a table row is called; None: the arm's name"
     )
     tasks: tuple[str, ...] | None = Field(
-        default=None, min_length=1, description="of the grid's tasks, those of this arm; none: all"
+        default=None,
+        min_length=1,
+        description="those of the grid's tasks that the arm is trained on; None: all",
     )
     train_fraction: float | None = Field(
-        default=None, gt=0, le=1, description="share of each task's training examples that it sees"
+        default=None,
+        gt=0,
+        le=1,
+        description="share of each task's training examples that the arm sees; None: that of "
+        "`limits`",
     )
     training: dict[str, Any] = Field(
-        default={}, description="settings of `training` that are this arm's own"
+        default={}, description="settings of `training` that this arm has instead of the grid's"
     )
-    head: HeadConfig = HeadConfig()
+    head: HeadConfig = Field(
+        default=HeadConfig(), description="the classifier on top of the encoder"
+    )
     task_heads: dict[str, HeadConfig] = Field(
-        default={}, description="task -> its head, where it is not `head`"
+        default={}, description="task -> its head, where it is another one than `head`"
     )
-    freezing: FreezingConfig = FreezingConfig()
+    freezing: FreezingConfig = Field(
+        default=PlainFreezing(), description="which parts of the encoder are trained"
+    )
+    adapter: AdapterConfig | None = Field(
+        default=None,
+        description="train an adapter on the frozen encoder; None: train the encoder itself",
+    )
 
     @model_validator(mode="after")
     def _frozen_once(self) -> Self:
@@ -137,42 +64,55 @@ class _Arm(Settings):
             )
         return self
 
-    adapter: AdapterConfig | None = Field(
-        default=None, description="train an adapter on the frozen encoder; none: the whole encoder"
-    )
-
 
 class SingleTaskArm(_Arm):
     """One encoder and one head per task, one trial per task."""
 
-    strategy: Literal["single_task"]
+    strategy: Literal["single_task"] = Field(description="how models are trained over the tasks")
     start_from: str | None = Field(
         default=None,
-        description="an arm, whose trial of the same model and seed gives the first weights: "
-        "fine-tuning per task after multi-task training",
+        description="the arm whose trial of the same model and seed gives the first weights, for "
+        "fine-tuning per task after multi-task training; None: start from the pretrained encoder",
     )
-    distillation: DistillationConfig | None = None
+    distillation: DistillationConfig | None = Field(default=None, description=_DISTILLATION)
 
 
 class NaiveConcatArm(_Arm):
     """All examples pooled, one classifier, no notion of task."""
 
-    strategy: Literal["naive_concat"]
-    label_space: Literal["shared", "union"] = "shared"
-    mask_other_tasks: bool = Field(
-        default=True, description="union: predict only among the asked task's classes"
+    only_with: ClassVar = {"mask_other_tasks": ("label_space", ("union",))}
+
+    strategy: Literal["naive_concat"] = Field(description="how models are trained over the tasks")
+    label_space: Literal["shared", "union"] = Field(
+        default="shared",
+        description="the classes of the one classifier: label k of every task is class k (shared), "
+        "or one class per task and label (union)",
     )
-    task_prefix: bool = Field(default=False, description="prepend the task's name to the text")
+    mask_other_tasks: bool = Field(
+        default=True, description="of union: predict among the classes of the asked task alone"
+    )
+    task_prefix: bool = Field(
+        default=False, description="put the name of the task before each text"
+    )
 
 
 class SharedEncoderArm(_Arm):
     """One encoder, a head per task, trained together."""
 
-    strategy: Literal["shared_encoder"]
-    sampling: SamplingConfig = SamplingConfig()
-    weighting: WeightingConfig = WeightingConfig()
-    aggregation: AggregationConfig = AggregationConfig()
-    distillation: DistillationConfig | None = None
+    strategy: Literal["shared_encoder"] = Field(description="how models are trained over the tasks")
+    sampling: SamplingConfig = Field(
+        default=PlainSampling(),
+        description="how each step's tasks are chosen; no effect with one task",
+    )
+    weighting: WeightingConfig = Field(
+        default=PlainWeighting(),
+        description="how much each task's loss counts; no effect with one task",
+    )
+    aggregation: AggregationConfig = Field(
+        default=PlainAggregation(),
+        description="how the tasks' gradients become the encoder's; no effect with one task",
+    )
+    distillation: DistillationConfig | None = Field(default=None, description=_DISTILLATION)
 
     @model_validator(mode="after")
     def _methods_fit(self) -> Self:
@@ -192,11 +132,6 @@ class SharedEncoderArm(_Arm):
             raise ValueError(
                 f"freezing.name={self.freezing.name}: aggregation and weighting.name=gradnorm work "
                 "on the encoder's gradients; set freezing.name=none"
-            )
-        if self.weighting.weights and self.weighting.name != "fixed":
-            raise ValueError(
-                f"weighting.weights are not used by weighting.name={self.weighting.name}; "
-                "set weighting.name=fixed"
             )
         return self
 

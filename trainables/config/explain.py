@@ -1,15 +1,16 @@
-"""Pydantic's findings as one line for a human: the key, what is wrong, the nearest valid one."""
+"""Pydantic's validation errors as one line: the key, what is wrong, the nearest valid one."""
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
-from trainables.config.arms import STRATEGIES
-from trainables.config.base import Settings
+from trainables.config.base import UNUSED, Settings, unused
 from trainables.errors import ConfigError
 
 Section = TypeVar("Section", bound=Settings)
@@ -36,42 +37,55 @@ def _refuse(value: Any) -> Any:
     raise ConfigError(f"{shortened(value)}: no setting takes {kind}; use text, numbers or lists")
 
 
-def explain(error: ValidationError, section: type[BaseModel]) -> str:
-    """One line about the first finding of ``error``."""
+def explain(error: ValidationError, kind: Any) -> str:
+    """One line about the first error of a validation.
+
+    Args:
+        error: what pydantic raised.
+        kind: the type that was validated, a section of settings or any other annotation.
+    """
     # An unknown key is most often the cause of what else is wrong.
-    findings = sorted(error.errors(), key=lambda finding: finding["type"] != "extra_forbidden")
-    keys = [".".join(written(finding["loc"])) for finding in findings]
-    same = [f for f, key in zip(findings, keys, strict=True) if key == keys[0]]
+    errors = sorted(error.errors(), key=lambda e: e["type"] not in ("extra_forbidden", UNUSED))
+    keys = [written(e["loc"], kind) for e in errors]
+    same = [e for e, key in zip(errors, keys, strict=True) if key == keys[0]]
     more = len(set(keys)) - 1
-    return _line(keys[0], same, section) + (f" (and {more} more)" if more else "")
+    return _line(keys[0], same, kind) + (f" (and {more} more)" if more else "")
 
 
-def _line(key: str, findings: list[Any], section: type[BaseModel]) -> str:
-    first = findings[0]
+def _line(key: str, errors: list[Any], kind: Any) -> str:
+    first, context = errors[0], errors[0].get("ctx", {})
+    if first["type"].startswith("union_tag"):
+        discriminator = context["discriminator"].strip("'")
+        valid = list(_follow(kind, first["loc"]).tags)
+        tag = str(context.get("tag", ""))
+        reason = f"{tag} is unknown" if tag else "missing"
+        return f"{key}.{discriminator}".removeprefix(".") + f": {reason}{nearest(tag, valid)}"
+    reason = _reason(first, errors, kind)
+    return f"{key}: {reason}" if key else reason
+
+
+def _reason(first: Any, errors: list[Any], kind: Any) -> str:
+    context = first.get("ctx", {})
     if first["type"] == "extra_forbidden":
         *path, name = [str(part) for part in first["loc"]]
-        return f"{key}: unknown key{_meant(section, path, name)}"
+        return _other_method(kind, path, name) or f"unknown key{_meant(kind, path, name)}"
+    if first["type"] == UNUSED:
+        return first["msg"]
     if first["type"] == "missing":
-        return f"{key}: missing; give it a value"
-    if first["type"] == "union_tag_not_found":
-        return f"{key}.strategy: missing{nearest('', list(STRATEGIES))}"
-    if first["type"] == "union_tag_invalid":
-        tag = str(first["ctx"]["tag"])
-        return f"{key}.strategy: {tag} is unknown{nearest(tag, list(STRATEGIES))}"
+        return "missing; give it a value"
     if first["type"] in ("too_short", "too_long"):
         bound = "least" if first["type"] == "too_short" else "most"
-        limit = first["ctx"]["min_length" if bound == "least" else "max_length"]
-        return f"{key}: needs at {bound} {limit}, has {first['ctx']['actual_length']}"
+        limit = context["min_length" if bound == "least" else "max_length"]
+        return f"needs at {bound} {limit}, has {context['actual_length']}"
     if first["type"] == "value_error":
-        message = str(first["ctx"]["error"])
-        return f"{key}: {message}" if key else message
-    # A value that fits none of several types has a finding for each of them.
-    messages = list(dict.fromkeys(finding["msg"] for finding in findings))
+        return str(context["error"])
+    # A value that fits none of several types has an error for each of them.
+    messages = list(dict.fromkeys(e["msg"] for e in errors))
     wanted = " or ".join(message[0].lower() + message[1:] for message in messages)
-    return f"{key}: {wanted}, not {shortened(first['input'])}"
+    return f"{wanted}, not {shortened(first['input'])}"
 
 
-def nearest(name: str, valid: list[str]) -> str:
+def nearest(name: str, valid: Sequence[str]) -> str:
     """``; did you mean X?`` or the list of valid names."""
     near = get_close_matches(name, valid, n=1)
     if near:
@@ -79,62 +93,108 @@ def nearest(name: str, valid: list[str]) -> str:
     return f"; there are {', '.join(valid)}" if valid else ""
 
 
-def _meant(section: type[BaseModel], path: list[str], name: str) -> str:
-    """The nearest key of the same section, or the key of that name in a section below it."""
-    valid = valid_keys(section, path)
-    below = [[*path, key, name] for key in valid if name in valid_keys(section, [*path, key])]
-    if below and not get_close_matches(name, valid, n=1):
-        return f"; did you mean {' or '.join('.'.join(written(key)) for key in below)}?"
-    return nearest(name, valid)
-
-
-def valid_keys(section: type[BaseModel], path: list[str]) -> list[str]:
-    """Keys that may stand at ``path`` (as pydantic gives it) of a section."""
-    kinds: list[Any] = [section]
-    for part in path:
-        following: list[Any] = []
-        for kind in kinds:
-            if _is_model(kind):
-                if part in kind.model_fields:
-                    following += _kinds(kind.model_fields[part].annotation)
-                elif part in STRATEGIES and part in get_args(
-                    kind.model_fields["strategy"].annotation
-                ):
-                    following.append(kind)
-            elif get_origin(kind) in (dict, list, tuple):
-                following += _kinds(get_args(kind)[-1])
-        kinds = following
-    return sorted({name for kind in kinds if _is_model(kind) for name in kind.model_fields})
-
-
-def _is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
-
-
-def _kinds(annotation: Any) -> list[Any]:
-    """The alternatives of a type annotation, unions and ``Annotated`` unpacked."""
-    if get_origin(annotation) is Annotated:
-        return _kinds(get_args(annotation)[0])
-    if get_origin(annotation) in (Union, UnionType):
-        return [kind for part in get_args(annotation) for kind in _kinds(part)]
-    return [annotation]
-
-
-def written(location: Sequence[int | str]) -> list[str]:
-    """A finding's location without what pydantic adds to it and no user wrote.
-
-    That is the strategy after an arm's name, and the type that was tried of several.
-    """
-    parts = [str(part) for part in location]
-    return [
-        part
-        for i, part in enumerate(parts)
-        if not (part in STRATEGIES and i >= 2 and parts[i - 2] == "arms")
-        and not part.startswith(("constrained-", "literal["))
-    ]
-
-
 def shortened(value: Any) -> str:
     """A value as a message shows it: at most 60 characters."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def valid_keys(kind: Any, path: Sequence[str]) -> list[str]:
+    """Keys that may stand at ``path`` (as pydantic gives it) of a type."""
+    models = filter(_is_model, _follow(kind, path).kinds)
+    return sorted({name for model in models for name in model.model_fields})
+
+
+def written(location: Sequence[int | str], kind: Any) -> str:
+    """The dotted key of an error's location.
+
+    Pydantic puts two things into a location that no user wrote: the tag after a tagged union, and
+    the type that was tried after any other union.
+    """
+    return ".".join(_follow(kind, location).written)
+
+
+def _other_method(kind: Any, path: list[str], name: str) -> str | None:
+    """What is said of a setting that another member of the same tagged union has, else None."""
+    union = _follow(kind, path[:-1])
+    if not path or union.discriminator is None:
+        return None
+    others = tuple(tag for tag, model in union.tags.items() if name in model.model_fields)
+    return unused(union.discriminator, path[-1], others) if others else None
+
+
+def _meant(kind: Any, path: list[str], name: str) -> str:
+    """The nearest key of the same section, or the key of that name in a section below it."""
+    valid = valid_keys(kind, path)
+    below = [[*path, key, name] for key in valid if name in valid_keys(kind, [*path, key])]
+    if below and not get_close_matches(name, valid, n=1):
+        return f"; did you mean {' or '.join(written(key, kind) for key in below)}?"
+    return nearest(name, valid)
+
+
+@dataclass(frozen=True)
+class _Node:
+    """A type, or the alternatives of a union.
+
+    Attributes:
+        kinds: the alternatives, without None.
+        discriminator: the key that tells the members of a tagged union apart; None if untagged.
+        written: the keys that lead here, as a user writes them.
+    """
+
+    kinds: tuple[Any, ...]
+    discriminator: str | None = None
+    written: tuple[str, ...] = ()
+
+    @property
+    def tags(self) -> dict[str, type[BaseModel]]:
+        """Tag -> member of a tagged union."""
+        if self.discriminator is None:
+            return {}
+        return {
+            tag: model
+            for model in self.kinds
+            for tag in get_args(model.model_fields[self.discriminator].annotation)
+        }
+
+    def child(self, part: int | str) -> "_Node":
+        """What the next part of a location stands for."""
+        if str(part) in self.tags:
+            return _Node((self.tags[str(part)],), None, self.written)
+        if len(self.kinds) > 1 and self.discriminator is None:
+            # The type that was tried, by a name of pydantic's own.
+            return _Node(self.kinds[:1], None, self.written)
+        path = (*self.written, str(part))
+        for kind in self.kinds:
+            if _is_model(kind) and part in kind.model_fields:
+                field = kind.model_fields[part]
+                return _node(field.annotation, path, field.discriminator)
+            if get_origin(kind) in (dict, list, tuple):
+                arguments = [a for a in get_args(kind) if a is not Ellipsis]
+                return _node(arguments[-1], path)
+        return _Node((), None, path)
+
+
+def _follow(kind: Any, location: Sequence[int | str]) -> _Node:
+    node = _node(kind, ())
+    for part in location:
+        node = node.child(part)
+    return node
+
+
+def _node(annotation: Any, path: tuple[str, ...], discriminator: Any = None) -> _Node:
+    if get_origin(annotation) is Annotated:
+        inner, *metadata = get_args(annotation)
+        given = [m.discriminator for m in metadata if isinstance(m, FieldInfo) and m.discriminator]
+        return _node(inner, path, *given)
+    if get_origin(annotation) in (Union, UnionType):
+        members = [_node(a, path) for a in get_args(annotation) if a is not NoneType]
+        if len(members) == 1:
+            return members[0]
+        kinds = tuple(kind for member in members for kind in member.kinds)
+        return _Node(kinds, discriminator, path)
+    return _Node((annotation,), None, path)
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)

@@ -39,8 +39,8 @@ class Segment(Settings):
         of: how many parts.
     """
 
-    number: PositiveInt
-    of: int = Field(ge=2)
+    number: PositiveInt = Field(description="number of the part, from 1")
+    of: int = Field(ge=2, description="how many parts there are")
 
     @model_validator(mode="after")
     def _is_one_of_them(self) -> Self:

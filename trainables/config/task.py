@@ -15,20 +15,25 @@ class HubSource(Settings):
 
     name: str = Field(min_length=1, description="repository, for example nyu-mll/glue")
     config: str | None = Field(
-        default=None, description="configuration inside it, for example cola"
+        default=None, description="configuration inside it, for example cola; None: the only one"
     )
-    revision: str | None = Field(default=None, description="branch, tag or commit")
-    train: str = "train"
-    validation: str = "validation"
-    test: str | None = Field(default=None, description="only where its labels are not hidden")
+    revision: str | None = Field(
+        default=None, description="branch, tag or commit; None: the main branch"
+    )
+    train: str = Field(default="train", description="name of the training split")
+    validation: str = Field(default="validation", description="name of the validation split")
+    test: str | None = Field(
+        default=None,
+        description="name of the test split, only where its labels are not hidden; None: not used",
+    )
 
 
 class FileSource(Settings):
     """A user's own files: CSV, TSV, JSONL or Parquet, told apart by their ending."""
 
-    train: str = Field(min_length=1)
-    validation: str = Field(min_length=1)
-    test: str | None = None
+    train: str = Field(min_length=1, description="file of the training examples")
+    validation: str = Field(min_length=1, description="file of the validation examples")
+    test: str | None = Field(default=None, description="file of the test examples; None if absent")
 
 
 class TaskConfig(Settings):
@@ -44,23 +49,26 @@ class TaskConfig(Settings):
     labels: tuple[str, ...] | None = Field(
         default=None,
         min_length=2,
-        description="label names in order; none: read from the training split",
+        description="label names in order; None: those of the training split",
     )
     headline: Literal["accuracy", "f1", "matthews"] = Field(
-        default="accuracy", description="the metric that speaks for the task (higher is better)"
+        default="accuracy", description="the metric that speaks for the task; higher is better"
     )
     both_orders: bool = Field(
         default=False,
         description="train on each pair in both orders, where the order has no meaning (BAM, MRPC)",
     )
-    hub: HubSource | None = None
+    hub: HubSource | None = Field(
+        default=None, description="data set on the Hugging Face Hub; None if absent"
+    )
     glue_dir: Literal["CoLA", "SST-2", "MRPC"] | None = Field(
-        default=None, description="folder in GLUE's official download layout"
+        default=None,
+        description="the task's folder in GLUE's official download layout; None if absent",
     )
     demo: Literal["acceptability", "sentiment", "paraphrase"] | None = Field(
-        default=None, description="a corpus that the project generates itself"
+        default=None, description="corpus that the project generates itself; None if absent"
     )
-    files: FileSource | None = None
+    files: FileSource | None = Field(default=None, description="own files; None if absent")
 
     @model_validator(mode="after")
     def _has_a_source(self) -> "TaskConfig":

@@ -6,7 +6,7 @@
 
 import hashlib
 import json
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     Field,
@@ -19,9 +19,10 @@ from pydantic import (
 
 from trainables.config.arms import ArmConfig
 from trainables.config.base import Settings
+from trainables.config.flat import flattened, unflattened
 from trainables.config.schedules import Segment, SettingChange
 from trainables.config.task import TaskConfig
-from trainables.config.tracking import MlflowConfig, TrackerName, WandbConfig
+from trainables.config.tracking import TrackingConfig
 
 CODE_SCHEMA = 2
 """Raised whenever a change of the code changes the numbers that a trial gives."""
@@ -30,16 +31,28 @@ CODE_SCHEMA = 2
 class ModelConfig(Settings):
     """An encoder: an embedded alias, a Hub name or a local folder."""
 
-    encoder: str = Field(min_length=1, description="minilm-l6, a Hub name or a folder")
-    revision: str | None = Field(default=None, description="Hub branch, tag or commit")
-    num_layers: PositiveInt | None = Field(default=None, description="keep only the first layers")
+    encoder: str = Field(
+        min_length=1, description="minilm-l6 (embedded), the name of a Hub model or a local folder"
+    )
+    revision: str | None = Field(
+        default=None, description="branch, tag or commit on the Hub; None: the main branch"
+    )
+    num_layers: PositiveInt | None = Field(
+        default=None, description="keep only the first layers of the encoder; None: all"
+    )
     weights: Literal["pretrained", "random"] = Field(
         default="pretrained",
-        description="random: the architecture alone, initialised from the seed",
+        description="pretrained weights, or the architecture alone, initialised from the seed "
+        "(random)",
     )
-    max_length: int = Field(default=128, ge=8, description="tokens kept of one example")
+    max_length: int = Field(
+        default=128, ge=8, description="tokens that are kept of one example, special ones included"
+    )
     dropout: float | None = Field(
-        default=None, ge=0, lt=1, description="in encoder and heads; none: the encoder's own"
+        default=None,
+        ge=0,
+        lt=1,
+        description="dropout of encoder and heads; None: the encoder's own",
     )
 
 
@@ -49,8 +62,12 @@ Warmup = Annotated[str, Field(pattern=r"^(\d+ steps?|\d+(\.\d+)? epochs?)$")]
 class EarlyStopping(Settings):
     """Stop when the headline (macro over tasks) on ``selection`` no longer improves."""
 
-    patience: PositiveInt = Field(default=1, description="epochs without improvement")
-    min_delta: NonNegativeFloat = 0.0
+    patience: PositiveInt = Field(
+        default=1, description="epochs without improvement after which training stops"
+    )
+    min_delta: NonNegativeFloat = Field(
+        default=0.0, description="least gain in the headline metric that counts as improvement"
+    )
 
 
 class TrainingConfig(Settings):
@@ -58,48 +75,86 @@ class TrainingConfig(Settings):
 
     budget: Literal["passes", "steps"] = Field(
         default="passes",
-        description="passes: each arm sees each example `epochs` times; "
-        "steps: every trial takes as many optimiser steps as a multi-task trial",
+        description="what is equal for all arms: each sees each example `epochs` times (passes), "
+        "or every trial takes as many optimiser steps as a multi-task trial (steps)",
     )
-    epochs: PositiveInt = 3
+    epochs: PositiveInt = Field(default=3, description="passes over the training data")
     batch_size: PositiveInt = Field(default=32, description="examples per optimiser step")
     gradient_accumulation: PositiveInt = Field(
-        default=1, description="micro-batches into which a batch is cut"
+        default=1, description="micro-batches into which a batch is split, which saves memory"
     )
-    eval_batch_size: PositiveInt = 64
+    eval_batch_size: PositiveInt = Field(default=64, description="examples per evaluation batch")
     evaluate_test: bool = Field(
         default=False,
         description="evaluate the test split too, once at the end, where its true labels exist",
     )
     # MT-DNN (Liu et al. 2019): adamax, learning rate 5e-5, batches of 32, 5 epochs, linear decay
     # after a warm-up of 0.1, clipping at 1.
-    optimizer: Literal["adamw", "adamax"] = "adamw"
-    learning_rate: PositiveFloat = 5e-5
-    layer_decay: float = Field(
-        default=1.0, gt=0, le=1, description="rate of a layer, as a share of the next one's"
+    optimizer: Literal["adamw", "adamax"] = Field(
+        default="adamw", description="the optimiser, in both cases with decoupled weight decay"
     )
-    weight_decay: NonNegativeFloat = 0.01
-    adam_beta1: float = Field(default=0.9, ge=0, lt=1)
-    adam_beta2: float = Field(default=0.999, ge=0, lt=1)
-    adam_epsilon: PositiveFloat = 1e-8
-    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    learning_rate: PositiveFloat = Field(
+        default=5e-5, description="highest learning rate, reached after the warm-up"
+    )
+    layer_decay: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="learning rate of a layer as a share of that of the layer above it; no effect "
+        "on a frozen encoder",
+    )
+    weight_decay: NonNegativeFloat = Field(
+        default=0.01, description="decoupled weight decay, of weight matrices alone"
+    )
+    adam_beta1: float = Field(
+        default=0.9, ge=0, lt=1, description="decay of the optimiser's first moment"
+    )
+    adam_beta2: float = Field(
+        default=0.999, ge=0, lt=1, description="decay of the optimiser's second moment"
+    )
+    adam_epsilon: PositiveFloat = Field(
+        default=1e-8, description="added to the denominator of the optimiser's update"
+    )
+    schedule: Literal["linear", "cosine", "constant"] = Field(
+        default="linear",
+        description="learning rate after the warm-up: falls to 0 in a line (linear) or along half "
+        "a wave (cosine), or stays (constant)",
+    )
     warmup: Annotated[float, Field(ge=0, lt=1)] | Warmup = Field(
-        default=0.0, description="share of the steps, or a text: 500 steps, 0.5 epochs"
+        default=0.0,
+        description="steps over which the learning rate rises from 0: a share of all steps, or a "
+        "text such as 500 steps or 0.5 epochs",
     )
     label_smoothing: float = Field(
-        default=0.0, ge=0, lt=1, description="share of the gold label that all classes divide"
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="share of the target that is spread evenly over all classes",
     )
-    max_grad_norm: NonNegativeFloat = Field(default=1.0, description="0: no clipping")
+    max_grad_norm: NonNegativeFloat = Field(
+        default=1.0, description="norm to which gradients are clipped; 0: no clipping"
+    )
     ema_decay: float | None = Field(
-        default=None, gt=0, lt=1, description="evaluate and keep averaged weights; none: not"
+        default=None,
+        gt=0,
+        lt=1,
+        description="decay of the exponential moving average of the weights that is evaluated and "
+        "kept; None: no average",
     )
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        default="auto",
+        description="number format of the computation; auto: bf16 on a GPU, fp16 "
+        "on one without bf16, fp32 elsewhere",
+    )
     length_bucketing: bool = Field(
-        default=True, description="batches of examples of similar length"
+        default=True, description="make batches of examples of similar length"
     )
-    early_stopping: EarlyStopping | None = None
+    early_stopping: EarlyStopping | None = Field(
+        default=None,
+        description="stop when the selection split's metric no longer improves; None: never",
+    )
     keep: Literal["last", "best"] = Field(
-        default="last", description="which epoch is reported; best is chosen on selection"
+        default="last", description="epoch that is reported; best is chosen on the selection split"
     )
 
 
@@ -107,12 +162,19 @@ class SelectionConfig(Settings):
     """The split that is carved from ``train`` where something must be selected."""
 
     enabled: Literal["auto", "always", "never"] = Field(
-        default="auto", description="auto: where early stopping or keep=best need it"
+        default="auto",
+        description="whether the split is carved; auto: where early stopping, keep=best or a "
+        "search needs it",
     )
-    fraction: float = Field(default=0.1, gt=0, lt=1)
+    fraction: float = Field(
+        default=0.1,
+        gt=0,
+        lt=1,
+        description="share of the training split that is carved, where it is",
+    )
 
     def carved(self, training: TrainingConfig) -> float | None:
-        """The share of ``train`` that is carved; none: nothing is."""
+        """The share of ``train`` that is carved, None if nothing is."""
         needed = training.early_stopping is not None or training.keep == "best"
         if self.enabled == "always" or (self.enabled == "auto" and needed):
             return self.fraction
@@ -122,11 +184,15 @@ class SelectionConfig(Settings):
 class LimitsConfig(Settings):
     """Caps per task; the same examples are kept in every trial and seed."""
 
-    max_train_examples: PositiveInt | None = None
-    train_fraction: float | None = Field(
-        default=None, gt=0, le=1, description="share of them that is kept, rounded up"
+    max_train_examples: PositiveInt | None = Field(
+        default=None, description="training examples that are kept of each task; None: all"
     )
-    max_validation_examples: PositiveInt | None = None
+    train_fraction: float | None = Field(
+        default=None, gt=0, le=1, description="share of them that is kept, rounded up; None: all"
+    )
+    max_validation_examples: PositiveInt | None = Field(
+        default=None, description="validation examples that are kept of each task; None: all"
+    )
 
 
 class SearchConfig(Settings):
@@ -137,28 +203,28 @@ class SearchConfig(Settings):
         description="training examples after which it is measured, besides the ends of epochs",
     )
     segment: Segment | None = Field(
-        default=None, description="the part of training at whose end it stops; none: all of it"
+        default=None, description="the part of training at whose end it stops; None: all of it"
     )
 
-    def measured(self, before: int, seen: int) -> bool:
-        """Whether a step from ``before`` to ``seen`` training examples reaches a rung."""
-        return any(before < rung <= seen for rung in self.rungs)
+    def measured(self, before: int, after: int) -> bool:
+        """Whether a step from ``before`` to ``after`` training examples reaches a rung."""
+        return any(before < rung <= after for rung in self.rungs)
 
 
 class TrialConfig(Settings):
     """What one trial trains, on what, and how; all of it decides the numbers."""
 
-    arm_name: str
-    arm: ArmConfig
-    tasks: dict[str, TaskConfig]
+    arm_name: str = Field(description="name of the arm")
+    arm: ArmConfig = Field(description="strategy and methods")
+    tasks: dict[str, TaskConfig] = Field(description="name -> task")
     sources: dict[str, str] = Field(description="task -> source that was chosen for it")
     fingerprints: dict[str, str] = Field(description="task -> fingerprint of its data")
-    model_name: str
-    model: ModelConfig
-    seed: NonNegativeInt
-    training: TrainingConfig
-    selection: SelectionConfig
-    limits: LimitsConfig
+    model_name: str = Field(description="name of the model")
+    model: ModelConfig = Field(description="the encoder")
+    seed: NonNegativeInt = Field(description="seed of everything random in the trial")
+    training: TrainingConfig = Field(description="optimisation and evaluation")
+    selection: SelectionConfig = Field(description="the selection split")
+    limits: LimitsConfig = Field(description="caps on the examples of each task")
     total_steps: PositiveInt | None = Field(
         default=None, description="optimiser steps where the budget is matched in steps"
     )
@@ -173,8 +239,24 @@ class TrialConfig(Settings):
     )
     tuned: bool = Field(default=False, description="its settings were found by a search")
     search: SearchConfig | None = Field(
-        default=None, description="of a trial of a search; none: a trial of a comparison"
+        default=None,
+        description="how a trial of a search is measured; None: it is a trial of a comparison",
     )
+
+    ignored: dict[str, Any] = Field(
+        default={},
+        description="settings of the arm that its methods do not use, by their dotted keys; "
+        "earlier versions accepted them and made them part of the key",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unflatten(cls, values: Any) -> Any:
+        """Accept the arm of a file that an earlier version wrote (see ``flat.py``)."""
+        if not isinstance(values, dict) or not isinstance(values.get("arm"), dict):
+            return values
+        arm, ignored = unflattened(values["arm"])
+        return {**values, "arm": arm} | ({"ignored": ignored} if ignored else {})
 
     @model_validator(mode="after")
     def _changes_fit(self) -> Self:
@@ -190,8 +272,9 @@ class TrialConfig(Settings):
 
         Where the data lies (paths, Hub or folder) does not enter: the fingerprints do.
         """
-        content = self.model_dump(mode="json", exclude={"sources", "tasks"})
+        content = self.model_dump(mode="json", exclude={"sources", "tasks", "ignored"})
         content["tasks"] = {name: task.headline for name, task in self.tasks.items()}
+        content["arm"] = flattened(content["arm"], self.ignored)
         content["arm"].pop("label")
         if content["search"] is not None and content["search"]["segment"] is None:
             content["search"].pop("segment")
@@ -251,15 +334,18 @@ class Runtime(Settings):
     )
     device: str = Field(default="auto", description="auto, cpu, mps, cuda or cuda:N")
     threads: PositiveInt = Field(default=1, description="CPU threads")
-    glue_dir: str | None = None
-    cache_dir: str | None = Field(
-        default=None, description="token cache; none: the user's cache folder"
+    glue_dir: str | None = Field(
+        default=None, description="folder in GLUE's download layout; None if not used"
     )
-    tracking: tuple[TrackerName, ...] = ()
-    wandb: WandbConfig = WandbConfig()
-    mlflow: MlflowConfig = MlflowConfig()
-    resume_from: str | None = Field(default=None, description="a checkpoint folder")
-    save_model: bool = False
+    cache_dir: str | None = Field(
+        default=None, description="token cache; None: the user's cache folder"
+    )
+    tracking: TrackingConfig = Field(default=TrackingConfig(), description="experiment trackers")
+    resume_from: str | None = Field(
+        default=None,
+        description="checkpoint folder to continue from; None: the trial's own newest, if any",
+    )
+    save_model: bool = Field(default=False, description="keep the trained model")
     artifacts: tuple[Literal["teacher_logits", "weights"], ...] = Field(
         default=(), description="what to write for the trials that depend on this one"
     )
@@ -272,5 +358,5 @@ class Runtime(Settings):
         default=1.0, description="share of its GPU that a GPU trial is held to"
     )
     memory: PositiveFloat | None = Field(
-        default=None, description="GB of host memory that a CPU trial is held to; none: no limit"
+        default=None, description="GB of host memory that a CPU trial is held to; None: no limit"
     )

@@ -1,1 +1,1 @@
-"""Data: tasks, sources, splits, token cache, batches."""
+"""Data: where a task's examples come from, and how they become batches of tokens."""

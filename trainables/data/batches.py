@@ -1,9 +1,9 @@
-"""Which examples form a batch, and in which order the batches come.
+"""Groups examples into batches of similar length, and shuffles them.
 
-Padding is the largest avoidable cost of short texts, so a batch is made of examples of similar
+Padding is the largest avoidable cost of short texts, so a batch consists of examples of similar
 length: the shuffled examples are cut into pools of ``POOL`` batches, each pool is sorted by length
-and cut into batches, and the batches are shuffled. With the pools drawn anew in each pass, a batch
-still differs from pass to pass.
+and cut into batches, and the batches are shuffled. The pools are drawn again in each pass, so
+batches differ from pass to pass.
 """
 
 from collections.abc import Sequence
@@ -13,22 +13,22 @@ import numpy as np
 from trainables.seeding import generator
 
 POOL = 50
-"""Batches that are sorted by length together; more saves padding, fewer mixes better."""
+"""Batches sorted by length together. More means less padding, fewer means better shuffling."""
 
 
 def shuffled_batches(
     lengths: np.ndarray, batch_size: int, rng: np.random.Generator, *, bucketing: bool
 ) -> list[np.ndarray]:
-    """All examples once, in shuffled batches.
+    """Divide all examples into shuffled batches.
 
     Args:
         lengths: tokens per example, shape ``(examples,)``.
         batch_size: examples per batch; only one batch may be smaller.
-        rng: the source of the order.
-        bucketing: whether a batch holds examples of similar length.
+        rng: the source of randomness.
+        bucketing: whether to put examples of similar length into a batch.
 
     Returns:
-        Index arrays, ``ceil(examples / batch_size)`` of them.
+        ``ceil(examples / batch_size)`` arrays of example indices.
     """
     order = rng.permutation(len(lengths))
     if not bucketing:
@@ -42,7 +42,7 @@ def shuffled_batches(
 
 
 def evaluation_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
-    """All examples once, longest first, so that a batch that is too large fails at once."""
+    """Batches of all examples, longest first, so that a batch too large for memory fails early."""
     return _cut(np.argsort(-lengths, kind="stable"), batch_size)
 
 
@@ -53,8 +53,15 @@ def _cut(order: np.ndarray, size: int) -> list[np.ndarray]:
 class BatchStream:
     """An endless stream of batches over one set of examples, pass after pass.
 
-    The ``k``-th batch depends on the seed, the name and ``k`` alone, so a stream needs no state to
-    be resumed, and streams of the same name give the same batches in every strategy.
+    The ``k``-th batch depends only on the seed, the name and ``k``. So resuming needs no state, and
+    streams of the same name give the same batches in every strategy.
+
+    Args:
+        name: the stream's name.
+        lengths: tokens per example, shape ``(examples,)``.
+        batch_size: examples per batch; the last batch before shuffling may be smaller.
+        seed: the trial's seed.
+        bucketing: whether to put examples of similar length into a batch.
     """
 
     def __init__(
@@ -70,28 +77,28 @@ class BatchStream:
 
     @property
     def per_pass(self) -> int:
-        """Batches in one pass."""
+        """Number of batches in one pass."""
         return -(-len(self._lengths) // self._batch_size)
 
     def batch(self, k: int) -> np.ndarray:
-        """Indices of the examples of the ``k``-th batch, counted from 0 over all passes."""
+        """Example indices of the ``k``-th batch, counted from 0 over all passes."""
         number, position = divmod(k, self.per_pass)
-        return self._of_pass(number)[position]
+        return self._batches_of_pass(number)[position]
 
     def examples(self, first: int, count: int) -> np.ndarray:
         """Indices of ``count`` examples from the ``first``-th on, counted from 0 over all passes.
 
-        The batches one after the other, cut elsewhere: for steps that take a varying number.
+        The examples come in the order of the batches. For steps that take a varying number.
         """
         taken = []
         while count:
             number, position = divmod(first, len(self._lengths))
-            part = np.concatenate(self._of_pass(number))[position : position + count]
+            part = np.concatenate(self._batches_of_pass(number))[position : position + count]
             taken.append(part)
             first, count = first + len(part), count - len(part)
         return np.concatenate(taken)
 
-    def _of_pass(self, number: int) -> Sequence[np.ndarray]:
+    def _batches_of_pass(self, number: int) -> Sequence[np.ndarray]:
         if number != self._pass:
             rng = generator(self._seed, "order", self.name, number)
             self._batches = shuffled_batches(

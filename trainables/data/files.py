@@ -1,7 +1,7 @@
-"""A user's own files: CSV, TSV, JSONL or Parquet, told apart by their ending.
+"""Task source ``files``: the user's own CSV, TSV, JSONL or Parquet files, by file extension.
 
-CSV and TSV have a header row and are quoted as RFC 4180 says (a field that holds the separator, a
-quotation mark or a line end stands in quotation marks, a quotation mark inside is doubled). JSONL
+CSV and TSV have a header row and are quoted as in RFC 4180 (a field that contains the separator, a
+quotation mark or a line end is put in quotation marks, a quotation mark inside is doubled). JSONL
 has one object per line. Text files are UTF-8, with or without a byte-order mark.
 """
 
@@ -19,24 +19,24 @@ from trainables.data.splits import RawTask
 from trainables.errors import DataError
 
 Reader = Callable[[Path, str, str, TaskConfig], Rows]
-"""File, the key that names it, the task's name and configuration -> its text and label columns."""
+"""(file, its key, task name, task configuration) -> the text and label columns."""
 
 
 def load(name: str, task: TaskConfig, glue_dir: str | None) -> RawTask:
-    """Read the task's files.
+    """Load the task's files.
 
     Raises:
-        DataError: whatever is wrong with a file; the message names file, line and key.
+        DataError: anything wrong with a file; the message names file, line and key.
     """
     assert task.files is not None, "choose_source offers files only where they are set"
     rows: dict[str, Rows] = {}
     names: list[str] = []
     for split in ("train", "validation", "test"):
-        given = getattr(task.files, split)
-        if given is None:
+        file = getattr(task.files, split)
+        if file is None:
             continue
         key = f"define.tasks.{name}.files.{split}"
-        path = Path(given).expanduser()
+        path = Path(file).expanduser()
         reader = _READERS.get(path.suffix.lower())
         if reader is None:
             raise DataError(
@@ -52,7 +52,7 @@ def load(name: str, task: TaskConfig, glue_dir: str | None) -> RawTask:
 
 
 def _delimited(separator: str) -> Reader:
-    """A reader of CSV with another separator."""
+    """A reader of CSV with ``separator`` between the fields."""
 
     def read(path: Path, key: str, name: str, task: TaskConfig) -> Rows:
         records = _records(path, read_text(path, key), separator, key)
@@ -72,12 +72,12 @@ def _delimited(separator: str) -> Reader:
 
 
 def _records(path: Path, text: str, separator: str, key: str) -> list[tuple[int, list[str]]]:
-    """Every record with the line that it begins on; empty lines are no records."""
+    """The records of a CSV file, each with its first line's number; empty lines are skipped."""
     limit = csv.field_size_limit(2**31 - 1)
     records = []
     line = 1
     try:
-        # Strict: a stray or missing quotation mark is an error, not half the file in one field.
+        # Strict: otherwise a stray quotation mark would swallow half of the file into one field.
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
         for fields in reader:
             if fields:
@@ -101,7 +101,7 @@ def _jsonl(path: Path, key: str, name: str, task: TaskConfig) -> Rows:
             continue
         where = f"{path}:{number}"
         try:
-            # Objects become tuples of pairs: a repeated column stays visible.
+            # Objects become tuples of pairs, so that a repeated column is noticed.
             pairs = json.loads(line, object_pairs_hook=tuple)
         except (ValueError, RecursionError) as error:
             reason = getattr(error, "msg", None) or str(error)
@@ -134,7 +134,7 @@ def _parquet(path: Path, key: str, name: str, task: TaskConfig) -> Rows:
 
 
 def _rows(picked: list[list[Any]], where: Callable[[int], str]) -> Rows:
-    """Rows from records whose last value is the label."""
+    """Rows from records whose last value is the label; ``where`` names a row in messages."""
     return Rows([tuple(values[:-1]) for values in picked], [values[-1] for values in picked], where)
 
 

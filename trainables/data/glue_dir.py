@@ -1,8 +1,8 @@
-"""CoLA, SST-2 and MRPC from a folder in GLUE's official download layout.
+"""Task source ``glue_dir``: CoLA, SST-2 and MRPC from a folder in GLUE's download layout.
 
 Source: Wang et al., "GLUE: A Multi-Task Benchmark and Analysis Platform for Natural Language
-Understanding", ICLR 2019, and its download script, whose way of making MRPC's ``train`` and
-``dev`` from the original files is repeated here where ``MRPC/train.tsv`` is absent.
+Understanding", ICLR 2019, and its download script: like it, this module makes MRPC's ``train`` and
+``dev`` from the original files if ``MRPC/train.tsv`` is missing.
 
 Quoting is off everywhere: a quotation mark is text. The test labels of CoLA and SST-2 are hidden,
 so only MRPC can have a ``test`` split, from ``msr_paraphrase_test.txt``.
@@ -29,10 +29,10 @@ Row = tuple[int, list[str]]
 
 
 def load(name: str, task: TaskConfig, glue_dir: str | None) -> RawTask:
-    """Read the task's folder.
+    """Load the task from its folder under ``glue_dir``.
 
     Raises:
-        DataError: no ``glue_dir``, a missing folder or file, or a malformed row.
+        DataError: ``glue_dir`` is None, a folder or file is missing, or a row is malformed.
     """
     if glue_dir is None:
         raise DataError(
@@ -100,7 +100,7 @@ def _train_and_dev(folder: Path) -> list[tuple[str, Path]]:
 
 
 def _rows(path: Path, columns: int, header: list[str] | None = None) -> list[Row]:
-    """The file's rows without its header; only ``\\n`` and ``\\r\\n`` end a line."""
+    """The rows of a file without its header; lines end with ``\\n`` or ``\\r\\n`` only."""
     lines = read_text(path, KEY).split("\n")
     if not lines[-1]:
         lines.pop()
@@ -116,7 +116,7 @@ def _rows(path: Path, columns: int, header: list[str] | None = None) -> list[Row
 
 
 def _split(path: Path, rows: list[Row], texts: tuple[int, ...], label: int) -> Split:
-    """Pick the text columns and the label column."""
+    """Make a split from the text columns ``texts`` and the column ``label``."""
     for number, fields in rows:
         if fields[label] not in _LABELS:
             raise DataError(f"{path}:{number}: label {fields[label]!r} is not 0 or 1 ({KEY})")

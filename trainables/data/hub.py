@@ -1,8 +1,8 @@
-"""A data set on the Hugging Face Hub, or in a local folder of the same layout.
+"""Task source ``hub``: a data set on the Hugging Face Hub, or a local folder of the same layout.
 
-The download itself is ``datasets.load_dataset``; no code of a data set is ever run. Before it, one
-request with a short deadline asks whether the Hub answers, because the library's own retries take
-half a minute or more to find out that it does not. Where it does not, the local cache is used.
+``datasets.load_dataset`` downloads it; code of a data set is never run. First, one request with a
+short timeout checks that the Hub answers, because the library's own retries take half a minute or
+more to notice that it does not. If it does not answer, the local cache is used.
 """
 
 import logging
@@ -18,20 +18,20 @@ from trainables.data.splits import RawTask
 from trainables.errors import DataError
 
 PROBE_SECONDS = 5.0
-"""How long the Hub may take to answer at all."""
+"""Timeout of the request that checks whether the Hub answers."""
 
 _log = logging.getLogger(__name__)
 
 
 class _UnreachableError(Exception):
-    """The Hub did not answer; the message says how."""
+    """The Hub did not answer; the message says what happened."""
 
 
 def load(name: str, task: TaskConfig, glue_dir: str | None) -> RawTask:
     """Load the task's data set.
 
     Raises:
-        DataError: the Hub is out of reach and nothing is cached, or the data set has no such
+        DataError: the Hub cannot be reached and nothing is cached, or the data set has no such
             configuration, split, column or label.
     """
     assert task.hub is not None, "choose_source offers hub only where it is set"
@@ -39,15 +39,15 @@ def load(name: str, task: TaskConfig, glue_dir: str | None) -> RawTask:
     data = _download(name, source)
     rows: dict[str, Rows] = {}
     for split in ("train", "validation", "test"):
-        theirs = getattr(source, split)
-        if theirs is None:
+        hub_split = getattr(source, split)
+        if hub_split is None:
             continue
-        if theirs not in data:
+        if hub_split not in data:
             raise DataError(
-                f"{_title(source)} has no split {theirs!r} (define.tasks.{name}.hub.{split}); "
-                f"{suggestion(theirs, data)}"
+                f"{_title(source)} has no split {hub_split!r} (define.tasks.{name}.hub.{split}); "
+                f"{suggestion(hub_split, data)}"
             )
-        rows[split] = _rows(name, task, f"{_title(source)} {theirs}", data[theirs])
+        rows[split] = _rows(name, task, f"{_title(source)} {hub_split}", data[hub_split])
     classes = _class_names(data[source.train].features[task.label])
     if task.labels is None and classes is not None:
         task = task.model_copy(update={"labels": classes})
@@ -56,7 +56,7 @@ def load(name: str, task: TaskConfig, glue_dir: str | None) -> RawTask:
 
 
 def _title(source: HubSource) -> str:
-    """How a message and a table's header call the data set; no absolute paths."""
+    """Name of the data set for messages and table headers, without absolute paths."""
     folder = Path(source.name)
     title = f"data set folder {folder.name}" if folder.is_dir() else f"Hub {source.name}"
     config = f" ({source.config})" if source.config else ""
@@ -64,31 +64,32 @@ def _title(source: HubSource) -> str:
 
 
 def _rows(name: str, task: TaskConfig, title: str, data: Any) -> Rows:
+    """Text and label columns of one split of the data set; ``title`` names it in messages."""
     columns = list(data.column_names)
     indices = column_indices(title, columns, name, task)
     *texts, labels = (data[columns[index]][:] for index in indices)
     names = _class_names(data.features[task.label])
     if names is not None:
-        # -1 is how the Hub marks a hidden label.
+        # Data sets on the Hub mark hidden labels with -1.
         if any(label is None or not 0 <= label < len(names) for label in labels):
             raise DataError(
                 f"{title}: the labels of this split are hidden or missing; name a split in "
                 f"define.tasks.{name}.hub that has them"
             )
-        ours = _our_names(name, task, names)
-        labels = [ours[label] for label in labels]
+        label_names = _label_names(name, task, names)
+        labels = [label_names[label] for label in labels]
     return Rows(list(zip(*texts, strict=True)), labels, lambda row: f"{title} row {row + 1}")
 
 
 def _class_names(feature: Any) -> tuple[str, ...] | None:
-    """The names of a ``ClassLabel`` column, none for other columns."""
+    """The class names of a ``ClassLabel`` column; None for other columns."""
     return tuple(feature.names) if hasattr(feature, "names") else None
 
 
-def _our_names(name: str, task: TaskConfig, classes: tuple[str, ...]) -> tuple[str, ...]:
-    """What the task calls the data set's classes, in the data set's order.
+def _label_names(name: str, task: TaskConfig, classes: tuple[str, ...]) -> tuple[str, ...]:
+    """The task's label names for the data set's ``classes``, in the order of ``classes``.
 
-    Where both use the same names, in whatever order, the names decide, else the positions do.
+    If both use the same names, in whatever order, labels match by name, otherwise by position.
     """
     if task.labels is None or set(task.labels) == set(classes):
         return classes
@@ -101,7 +102,7 @@ def _our_names(name: str, task: TaskConfig, classes: tuple[str, ...]) -> tuple[s
 
 
 def _download(name: str, source: HubSource) -> Any:
-    """All splits of the data set, from the Hub, its cache or a folder."""
+    """Load all splits of the data set from the Hub, its cache or a folder."""
     # Slow to import, and only this source needs it.
     from datasets import config, disable_progress_bars, load_dataset
 
@@ -124,7 +125,7 @@ def _download(name: str, source: HubSource) -> Any:
             f"{_title(source)} cannot be had ({key}): {reason}; check the network and "
             "HF_HUB_OFFLINE, or set data.source to glue_dir or demo"
         ) from error
-    # Anything may come out of a foreign data set's own files: it is bad input, not our failure.
+    # Whatever the files of a foreign data set raise is bad input, not a fault of this program.
     except Exception as error:
         text = " ".join(str(error).split())[:300] or type(error).__name__
         raise DataError(f"{_title(source)} cannot be loaded ({key}): {text}") from error
@@ -136,7 +137,7 @@ def _download(name: str, source: HubSource) -> Any:
 
 @contextmanager
 def _offline(config: Any, offline: bool) -> Iterator[None]:
-    """Let ``datasets`` use its cache alone."""
+    """If ``offline``, let ``datasets`` use only its cache within the block."""
     before = config.HF_HUB_OFFLINE
     config.HF_HUB_OFFLINE = offline
     try:
@@ -146,7 +147,7 @@ def _offline(config: Any, offline: bool) -> Iterator[None]:
 
 
 def _check_revision(key: str, source: HubSource, data: Any, offline: bool) -> None:
-    """Refuse another commit than the one asked for: an offline cache does not look at it."""
+    """Check that an offline cache holds the requested commit, which ``datasets`` does not."""
     commit = source.revision or ""
     if not offline or len(commit) != 40 or Path(source.name).is_dir():
         return
@@ -159,13 +160,13 @@ def _check_revision(key: str, source: HubSource, data: Any, offline: bool) -> No
 
 
 def _probe(key: str, source: HubSource) -> None:
-    """Ask the Hub for the data set, once.
+    """Ask the Hub once whether it has the data set.
 
-    The request runs in a thread of its own: looking up a host name has no deadline otherwise.
+    The request runs in a thread of its own, because a host name lookup has no timeout.
 
     Raises:
-        _UnreachableError: no answer within the deadline, or the Hub's own failure.
-        DataError: the Hub answers that there is no such data set or revision.
+        _UnreachableError: no answer within the timeout, or an error of the Hub's servers.
+        DataError: the Hub has no such data set or revision, or requires a login.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import (
@@ -182,7 +183,7 @@ def _probe(key: str, source: HubSource) -> None:
         try:
             HfApi().dataset_info(source.name, revision=source.revision, timeout=PROBE_SECONDS)
             outcome.append(None)
-        except Exception as error:  # whatever it is, it is judged below
+        except Exception as error:  # handled below
             outcome.append(error)
 
     thread = threading.Thread(target=ask, name="hub-probe", daemon=True)

@@ -1,4 +1,4 @@
-"""Text files as users have them: decoded strictly, so that a wrong byte is named with its line."""
+"""Reads data files, decoding text strictly: errors name the file, the line and the key."""
 
 from pathlib import Path
 
@@ -7,11 +7,11 @@ from trainables.errors import DataError
 
 
 def read_text(path: Path, key: str) -> str:
-    """The whole file, decoded as UTF-8, without a byte-order mark.
+    """Read a file as UTF-8 text, without its byte-order mark.
 
     Args:
         path: the file.
-        key: the configuration key that led to it, for messages.
+        key: the configuration key that names it, for messages.
 
     Raises:
         DataError: the file is missing, unreadable, empty, not UTF-8 or holds a NUL byte.
@@ -22,7 +22,7 @@ def read_text(path: Path, key: str) -> str:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        # With "utf-8-sig" the position counts from behind the mark.
+        # With "utf-8-sig" the position is counted from after the mark.
         start = error.start + len(content) - len(error.object)
         raise DataError(
             f"{path}:{_line(content, start)}: byte 0x{content[start]:02x} is not UTF-8 ({key}); "
@@ -38,10 +38,10 @@ def read_text(path: Path, key: str) -> str:
 
 
 def read_bytes(path: Path, key: str) -> bytes:
-    """The whole file.
+    """Read a file as bytes.
 
     Raises:
-        DataError: the file is missing, unreadable or no regular file.
+        DataError: the file is missing, unreadable or not a regular file.
     """
     try:
         return read_whole(path)

@@ -1,8 +1,8 @@
-"""From rows of raw values to splits: the checks that files and the Hub share.
+"""Turns raw rows into splits: the checks of texts and labels that files and the Hub share.
 
-Labels may be names or numbers. Names are looked up in the task's ``labels``; a number that is no
-name counts into them. Where the task has no ``labels``, they are the sorted names of the training
-split, or, where all of its labels are numbers, ``"0".."K-1"``.
+Labels may be names or numbers. Names are looked up in the task's ``labels``; a number that is not
+a name is an index into them. If the task has no ``labels``, they are the sorted names in the
+training split, or ``"0".."K-1"`` if all of its labels are numbers.
 """
 
 import difflib
@@ -20,12 +20,12 @@ from trainables.errors import DataError
 
 @dataclass(frozen=True)
 class Rows:
-    """The text and label columns of one split, as they were read.
+    """The text and label columns of one split, unchecked.
 
     Attributes:
-        texts: per row, the values of the text columns.
-        labels: per row, the value of the label column.
-        where: row index -> how a message calls that row, for example ``train.csv:12``.
+        texts: the values of the text columns, per row.
+        labels: the value of the label column, per row.
+        where: row index -> name of that row for messages, for example ``train.csv:12``.
     """
 
     texts: Sequence[tuple[Any, ...]]
@@ -34,7 +34,7 @@ class Rows:
 
 
 def suggestion(value: str, valid: Iterable[str]) -> str:
-    """``did you mean 'x'? `` where one of ``valid`` is near, and all of them (at most 20)."""
+    """``did you mean 'x'? there are ...``: the closest valid value, if any, and the first 20."""
     names = list(valid)
     near = difflib.get_close_matches(value, names, n=1)
     meant = f"did you mean {near[0]!r}? " if near else ""
@@ -43,7 +43,7 @@ def suggestion(value: str, valid: Iterable[str]) -> str:
 
 
 def column_indices(where: str, columns: Sequence[str], name: str, task: TaskConfig) -> list[int]:
-    """Positions of the text columns and, last, of the label column among ``columns``.
+    """Indices of the text columns and, last, the label column in ``columns``.
 
     Raises:
         DataError: a column is missing or occurs twice.
@@ -59,7 +59,7 @@ def column_indices(where: str, columns: Sequence[str], name: str, task: TaskConf
 
 
 def wanted_columns(name: str, task: TaskConfig) -> list[tuple[str, str]]:
-    """The text columns and, last, the label column, each with the key that names it."""
+    """Names of the text columns and, last, the label column, each with its configuration key."""
     text_key = f"define.tasks.{name}.text"
     return [(column, text_key) for column in task.text] + [
         (task.label, f"define.tasks.{name}.label")
@@ -69,19 +69,28 @@ def wanted_columns(name: str, task: TaskConfig) -> list[tuple[str, str]]:
 def to_splits(
     name: str, task: TaskConfig, splits: dict[str, Rows], *, allow_empty_text: bool = False
 ) -> tuple[tuple[str, ...], dict[str, Split]]:
-    """Label names, and every split with its texts checked and its labels numbered.
+    """Check all texts and number all labels.
+
+    Args:
+        name: the task's name, for messages.
+        task: the task's configuration.
+        splits: split name -> rows.
+        allow_empty_text: whether an empty text is valid.
+
+    Returns:
+        The label names in the order of their numbers, and split name -> split.
 
     Raises:
-        DataError: a text that is null, empty or no text, or a label that is none of the task's.
+        DataError: a text is null, empty or not a string, or a label is not one of the task's.
     """
     texts = {split: _texts(rows, name, allow_empty_text) for split, rows in splits.items()}
-    found = {
+    labels_as_text = {
         split: [_label(value, rows.where, row) for row, value in enumerate(rows.labels)]
         for split, rows in splits.items()
     }
-    labels = task.labels or _names(found["train"], name)
+    labels = task.labels or _names(labels_as_text["train"], name)
     return labels, {
-        split: Split(texts[split], _numbers(found[split], labels, rows.where, name))
+        split: Split(texts[split], _numbers(labels_as_text[split], labels, rows.where, name))
         for split, rows in splits.items()
     }
 
@@ -99,11 +108,12 @@ def _texts(rows: Rows, name: str, allow_empty: bool) -> list[tuple[str, ...]]:
 
 
 def _problem(text: str, allow_empty: bool) -> str | None:
+    """What is wrong with a text, as the end of a sentence; None if it is valid."""
     if not allow_empty and not text.strip():
         return "is empty"
     if "\0" in text:
         return "holds a NUL character"
-    # Half a surrogate pair can be written in JSON, but is no character.
+    # JSON can contain half a surrogate pair, which is not a character.
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         return "holds half a surrogate pair"
     return None
@@ -114,7 +124,7 @@ def _is_null(value: object) -> bool:
 
 
 def _label(value: object, where: Callable[[int], str], row: int) -> str:
-    """The label as text: ``true``/``false`` for booleans, digits for whole numbers."""
+    """A label as text: ``true`` or ``false`` for booleans, digits for whole numbers."""
     if _is_null(value) or (isinstance(value, str) and not value.strip()):
         raise DataError(f"{where(row)}: the label is empty; every row needs one")
     if isinstance(value, bool):
@@ -127,15 +137,16 @@ def _label(value: object, where: Callable[[int], str], row: int) -> str:
 
 
 def _as_number(label: str) -> int | None:
-    """The number that a label is written as, or none."""
+    """The label as a number; None if it is not a whole number."""
     digits = label.removeprefix("-")
     return int(label) if digits.isascii() and digits.isdigit() and len(digits) < 10 else None
 
 
-def _names(found: list[str], name: str) -> tuple[str, ...]:
-    numbers = {_as_number(label) for label in found}
+def _names(labels: list[str], name: str) -> tuple[str, ...]:
+    """The label names of a task that names none, from its training ``labels``."""
+    numbers = {_as_number(label) for label in labels}
     if None in numbers:
-        return tuple(sorted(set(found)))
+        return tuple(sorted(set(labels)))
     ordered = sorted(number for number in numbers if number is not None)
     if ordered != list(range(len(ordered))):
         shown = ", ".join(map(str, ordered[:10])) + (", ..." if len(ordered) > 10 else "")
@@ -147,21 +158,21 @@ def _names(found: list[str], name: str) -> tuple[str, ...]:
 
 
 def _numbers(
-    found: list[str], labels: tuple[str, ...], where: Callable[[int], str], name: str
+    values: list[str], labels: tuple[str, ...], where: Callable[[int], str], name: str
 ) -> np.ndarray:
-    """Label numbers, shape ``(rows,)``, int64."""
-    known = {label: number for number, label in enumerate(labels)}
+    """The number of each label in ``values``, int64 of shape ``(rows,)``."""
+    numbers = {label: number for number, label in enumerate(labels)}
     if all(_as_number(label) is None for label in labels):
-        # Counting into names that are numbers themselves would be ambiguous.
-        known |= {str(number): number for number in range(len(labels))}
-    for row, label in enumerate(found):
-        if label not in known:
+        # If the names were numbers themselves, an index into them would be ambiguous.
+        numbers |= {str(number): number for number in range(len(labels))}
+    for row, label in enumerate(values):
+        if label not in numbers:
             number = _as_number(label)
-            if number is not None and str(number) in known:
-                known[label] = known[str(number)]
+            if number is not None and str(number) in numbers:
+                numbers[label] = numbers[str(number)]
                 continue
             raise DataError(
                 f"{where(row)}: label {label!r:.80} is none of define.tasks.{name}.labels; "
                 f"{suggestion(label, labels)}"
             )
-    return np.array([known[label] for label in found], dtype=np.int64)
+    return np.array([numbers[label] for label in values], dtype=np.int64)

@@ -1,7 +1,7 @@
-"""Where a task's examples come from: one registry of sources, and the way from there to a trial.
+"""The registry of task sources, and the loading of a task from one of them.
 
-A new source is a file with a function ``load(name, task, glue_dir) -> RawTask``, a line in the
-registry below and a field of that name in ``TaskConfig``.
+To add a source, write a module with a function ``load(name, task, glue_dir) -> RawTask``, register
+it below and add a field of that name to ``TaskConfig``.
 """
 
 import math
@@ -17,10 +17,11 @@ from trainables.data.task import TaskData
 from trainables.errors import DataError
 
 Loader = Callable[[str, TaskConfig, str | None], RawTask]
-"""Name of the task, its configuration and the GLUE folder (or none) -> what the source has."""
+"""(task name, task configuration, GLUE folder or None) -> the source's data."""
 
 
 def load_demo(name: str, task: TaskConfig, glue_dir: str | None) -> RawTask:
+    """Generate the task's demo corpus."""
     from trainables.data import demo
 
     assert task.demo is not None, "choose_source offers demo only where it is set"
@@ -37,17 +38,21 @@ LOADERS: dict[str, Loader] = {
 
 
 def choose_source(name: str, task: TaskConfig, requested: str, glue_dir: str | None) -> str:
-    """The source that delivers the task.
+    """Choose the source to load a task from.
 
     Args:
         name: the task's name, for messages.
-        task: its configuration.
-        requested: ``auto``, ``hub``, ``glue_dir``, ``demo`` or ``files``. ``auto`` takes the
-            first of files, GLUE folder (where one is given), Hub and demo that the task offers.
-        glue_dir: the GLUE folder, if any.
+        task: the task's configuration.
+        requested: ``auto``, ``hub``, ``glue_dir``, ``demo`` or ``files``. ``auto`` takes the first
+            of files, GLUE folder (if one is given), Hub and demo that the task defines. A task
+            that defines a single source is loaded from it, whatever is requested.
+        glue_dir: the GLUE folder; None without one.
+
+    Returns:
+        A key of ``LOADERS``.
 
     Raises:
-        DataError: the task offers several sources, but not the requested one.
+        DataError: the task defines several sources, but not the requested one.
     """
     offered = task.offered
     if len(offered) == 1 or requested in offered:
@@ -70,18 +75,18 @@ def load_task(
     limits: LimitsConfig,
     selection_fraction: float | None,
 ) -> TaskData:
-    """Load, check, cap and divide one task.
+    """Load one task, check it, apply the limits and carve out the selection split.
 
     Args:
         name: the task's name.
-        task: its configuration.
-        source: what :func:`choose_source` gave.
-        glue_dir: the GLUE folder, if any.
+        task: the task's configuration.
+        source: the result of :func:`choose_source`.
+        glue_dir: the GLUE folder; None without one.
         limits: caps per split; the same examples are kept in every trial and seed.
-        selection_fraction: share of ``train`` that becomes ``selection``; none: nothing is carved.
+        selection_fraction: share of ``train`` that becomes ``selection``; None for no such split.
 
     Raises:
-        DataError: whatever is wrong with the data; the message names the file or key.
+        DataError: anything wrong with the data; the message names the file or key.
     """
     raw = LOADERS[source](name, task, glue_dir)
     check(name, raw, len(task.text))

@@ -1,6 +1,6 @@
-"""What happens to a task's splits between a source and a trial: caps, carving, checks, fingerprint.
+"""Operations on a task's splits: limits, the selection split, checks and the fingerprint.
 
-Every random choice is drawn from the fingerprint of the data it is drawn on, so it is the same in
+Every random choice is seeded with the fingerprint of the data it is made on, so it is the same in
 every trial and for every seed, and changes when the data change.
 """
 
@@ -16,11 +16,11 @@ from trainables.errors import DataError
 
 @dataclass(frozen=True)
 class RawTask:
-    """What a source delivers.
+    """The data of a task as its source provides it.
 
     Attributes:
         labels: label names, in the order of their numbers.
-        splits: ``train``, ``validation`` and, where its true labels exist, ``test``.
+        splits: ``train``, ``validation`` and, if its true labels exist, ``test``.
         origin: one line that says where the examples came from, without absolute paths.
     """
 
@@ -32,8 +32,8 @@ class RawTask:
 def fingerprint(labels: tuple[str, ...], splits: Mapping[str, Split]) -> str:
     """Hexadecimal SHA-256 over label names, split names, texts and label numbers.
 
-    Every string is preceded by its length in bytes and every list by its length, so that no two
-    different contents share an encoding. Splits enter in the order of their names.
+    Every string is preceded by its length in bytes and every list by its length, so that different
+    contents are never encoded alike. Splits are added in the order of their names.
     """
     digest = hashlib.sha256()
     _update(digest, labels)
@@ -47,7 +47,7 @@ def fingerprint(labels: tuple[str, ...], splits: Mapping[str, Split]) -> str:
 
 
 def _update(digest: "hashlib._Hash", strings: list[str] | tuple[str, ...]) -> None:
-    """Add a list of strings: how many, the length of each, then all their bytes."""
+    """Add a list of strings to ``digest``: their number, their lengths, then all their bytes."""
     encoded = [string.encode("utf-8") for string in strings]
     lengths = np.fromiter(map(len, encoded), "<i8", len(encoded))
     digest.update(len(encoded).to_bytes(8, "little"))
@@ -56,9 +56,9 @@ def _update(digest: "hashlib._Hash", strings: list[str] | tuple[str, ...]) -> No
 
 
 def cap(split: Split, limit: int | None) -> Split:
-    """At most ``limit`` examples: a random subset with the classes' shares, in the old order.
+    """A random stratified subset of at most ``limit`` examples, in their original order.
 
-    Each class that occurs keeps at least one example where ``limit`` allows it.
+    Each class that occurs keeps at least one example if ``limit`` allows it. None for no limit.
     """
     if limit is None or len(split) <= limit:
         return split
@@ -69,10 +69,13 @@ def cap(split: Split, limit: int | None) -> Split:
 
 
 def carve(train: Split, fraction: float) -> tuple[Split, Split]:
-    """Divide ``train`` into what is left of it and ``selection``, stratified by label.
+    """Divide ``train`` into a smaller ``train`` and ``selection``, stratified by label.
 
-    ``selection`` gets ``fraction`` of the examples (rounded); a class with two or more examples
-    keeps at least one on each side, a class with a single one keeps it in ``train``.
+    ``selection`` gets ``fraction`` of the examples (rounded). A class with two or more examples has
+    at least one on each side; the example of a class with a single one stays in ``train``.
+
+    Returns:
+        The smaller ``train``, and ``selection``.
     """
     counts = np.bincount(train.labels)
     highest = np.maximum(counts - 1, 0)
@@ -82,15 +85,22 @@ def carve(train: Split, fraction: float) -> tuple[Split, Split]:
 
 
 def in_both_orders(split: Split) -> Split:
-    """The pairs as they are, then all of them with their texts exchanged."""
-    exchanged = [texts[::-1] for texts in split.texts]
-    return Split([*split.texts, *exchanged], np.tile(split.labels, 2))
+    """All pairs, followed by the same pairs with their two texts swapped."""
+    swapped = [texts[::-1] for texts in split.texts]
+    return Split([*split.texts, *swapped], np.tile(split.labels, 2))
 
 
 def _shares(counts: np.ndarray, total: int, lowest: np.ndarray, highest: np.ndarray) -> np.ndarray:
-    """How many of each class, by largest remainder, within the bounds of each class.
+    """Number of examples to draw from each class: largest-remainder rounding within bounds.
 
-    All arrays have shape ``(classes,)``. The sum is ``total`` wherever the bounds allow it.
+    Args:
+        counts: examples per class, shape ``(classes,)``.
+        total: examples to draw in all.
+        lowest: fewest examples per class, shape ``(classes,)``.
+        highest: most examples per class, shape ``(classes,)``.
+
+    Returns:
+        Examples per class, shape ``(classes,)``; they sum to ``total`` if the bounds allow it.
     """
     exact = counts * (total / counts.sum())
     shares = np.clip(np.floor(exact).astype(np.int64), lowest, highest)
@@ -115,7 +125,7 @@ def _draw(split: Split, shares: np.ndarray, purpose: str) -> np.ndarray:
 
 
 def check(name: str, raw: RawTask, fields: int) -> None:
-    """Refuse what nothing can be learned from or measured on.
+    """Check that a task can be trained and evaluated.
 
     Raises:
         DataError: a missing or empty split, another number of text fields than the task names,
@@ -128,10 +138,10 @@ def check(name: str, raw: RawTask, fields: int) -> None:
     for split_name, split in raw.splits.items():
         if not len(split):
             raise DataError(f"{prefix}: the {split_name} split is empty; give it examples")
-        found = {len(texts) for texts in split.texts}
-        if found != {fields}:
+        numbers = {len(texts) for texts in split.texts}
+        if numbers != {fields}:
             raise DataError(
-                f"{prefix}: its examples have {' or '.join(map(str, sorted(found)))} text "
+                f"{prefix}: its examples have {' or '.join(map(str, sorted(numbers)))} text "
                 f"field(s), define.tasks.{name}.text names {fields}"
             )
         low, high = int(split.labels.min()), int(split.labels.max())

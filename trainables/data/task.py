@@ -1,4 +1,4 @@
-"""The examples of a task, split by split."""
+"""The examples of a task, by split."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,8 +11,8 @@ class Split:
     """One split of one task.
 
     Attributes:
-        texts: one tuple of one or two strings per example.
-        labels: int64 array of shape ``(examples,)``, each in ``[0, number of labels)``.
+        texts: a tuple of one or two strings per example.
+        labels: int64 of shape ``(examples,)``, in ``[0, number of labels)``.
     """
 
     texts: list[tuple[str, ...]]
@@ -23,7 +23,7 @@ class Split:
 
     @cached_property
     def mean_length(self) -> float:
-        """Characters of an example, on average."""
+        """Mean number of characters per example."""
         return float(np.mean([sum(map(len, text)) for text in self.texts]))
 
     def take(self, indices: np.ndarray) -> "Split":
@@ -33,16 +33,17 @@ class Split:
 
 @dataclass(frozen=True)
 class TaskData:
-    """All that a trial may see of one task.
+    """The data of one task: every split that a trial may use.
 
     Attributes:
         name: the task's name.
         labels: label names, in the order of their numbers.
-        splits: ``train`` and ``validation`` always; ``selection`` where something is selected;
-            ``test`` where its true labels exist.
+        splits: always ``train`` and ``validation``; ``selection`` if the trial selects anything;
+            ``test`` if its true labels exist.
         fingerprint: hexadecimal SHA-256 over labels, split names, texts and label numbers of
             ``splits``.
         origin: one line for a table's header, for example ``glue_dir (official download)``.
+        pair: whether every example has two texts.
     """
 
     name: str

@@ -1,7 +1,7 @@
-"""Where token arrays lie on the disk, and how they get there whole.
+"""The folders of the token cache: written atomically and verified by checksum.
 
-A folder is built beside its final place and renamed when it is whole; its manifest has the size and
-the SHA-256 of each file.
+A folder is written under a temporary name and renamed when it is complete; its manifest holds the
+size and the SHA-256 of each file.
 """
 
 import errno
@@ -20,19 +20,19 @@ from trainables.atomic import read_whole, sync_folder
 from trainables.errors import DataError
 
 READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
-"""Errors that say that a folder may be read and not written."""
+"""Error numbers of a folder that may be read but not written."""
 
 _verified: set[tuple[str, int, int]] = set()
-"""Manifests (path, inode, time) whose files this process has hashed and found whole."""
+"""Manifests (path, inode, time) whose files this process has verified."""
 
 
 def check_cache_dir(cache_dir: str | None) -> None:
-    """Find out before anything is trained whether a token cache can be made.
+    """Check before training that the token cache can be used.
 
-    One that holds something already may be read-only: a trial tokenises for itself what it lacks.
+    A cache with content may be read-only: trials then tokenize what is missing for themselves.
 
     Raises:
-        DataError: it cannot.
+        DataError: the cache cannot be created or written.
     """
     root = token_folder(Path(cache_dir) if cache_dir else None)
     try:
@@ -41,15 +41,16 @@ def check_cache_dir(cache_dir: str | None) -> None:
             with tempfile.TemporaryFile(dir=root) as probe:
                 probe.write(bytes(1 << 16))
     except OSError as error:
-        raise unusable(root, error) from error
+        raise cache_error(root, error) from error
 
 
 def is_filled(root: Path) -> bool:
-    """Whether token caches lie there."""
+    """Whether the token cache exists and is not empty."""
     return root.is_dir() and any(root.iterdir())
 
 
-def unusable(root: Path, error: OSError) -> DataError:
+def cache_error(root: Path, error: OSError) -> DataError:
+    """The error for a token cache that failed with ``error``."""
     return DataError(
         f"{root}: the token cache cannot be used: {error.strerror or error}; set data.cache_dir or "
         "the environment variable ONE_OR_MANY_CACHE to a writable folder with room"
@@ -57,7 +58,7 @@ def unusable(root: Path, error: OSError) -> DataError:
 
 
 def token_folder(cache_dir: Path | None) -> Path:
-    """Where token caches lie under ``cache_dir``; none: see :func:`default_cache_dir`."""
+    """Folder of the token cache under ``cache_dir``; None for :func:`default_cache_dir`."""
     return (cache_dir or default_cache_dir()) / "tokens"
 
 
@@ -70,9 +71,9 @@ def default_cache_dir() -> Path:
 
 
 def build(folder: Path, make: Callable[[], dict[str, np.ndarray]]) -> None:
-    """Make the folder anew; its lock is held by the caller."""
-    for left_over in folder.parent.glob(f".{folder.name}.*"):
-        shutil.rmtree(left_over)
+    """Write the arrays that ``make`` returns, by file name; the caller holds the folder's lock."""
+    for leftover in folder.parent.glob(f".{folder.name}.*"):
+        shutil.rmtree(leftover)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         files = {}
@@ -100,10 +101,10 @@ def build(folder: Path, make: Callable[[], dict[str, np.ndarray]]) -> None:
         raise
 
 
-def is_whole(folder: Path) -> bool:
-    """Whether every file of the manifest is there and as it was written.
+def is_intact(folder: Path) -> bool:
+    """Whether every file in the manifest exists and is undamaged.
 
-    Sizes are compared always, hashes when this process sees the manifest for the first time.
+    Sizes are always compared, checksums only when this process first reads the manifest.
     """
     path = folder / "manifest.json"
     try:
@@ -114,11 +115,11 @@ def is_whole(folder: Path) -> bool:
             return False
         if any((folder / name).stat().st_size != file["size"] for name, file in files.items()):
             return False
-        seen = (str(path), stat.st_ino, stat.st_mtime_ns)
-        if seen not in _verified:
+        identity = (str(path), stat.st_ino, stat.st_mtime_ns)
+        if identity not in _verified:
             if any(_sha256(folder / name) != file["sha256"] for name, file in files.items()):
                 return False
-            _verified.add(seen)
+            _verified.add(identity)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False
     return True

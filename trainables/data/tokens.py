@@ -1,7 +1,7 @@
-"""Tokenised splits: made once per machine, kept on disk, read as memory maps by every trial.
+"""Tokenized splits: cached on disk, read as memory maps by every trial, collated into batches.
 
-A cache folder is named by a hash of all that decides its content, built beside its final place
-under a lock and renamed when it is whole, so several processes that ask at once build it once.
+A cache folder is named by a hash of everything that determines its content. It is written under a
+lock, so that several processes that need it at once write it once.
 """
 
 import hashlib
@@ -23,25 +23,25 @@ from trainables.data.task import Split, TaskData
 from trainables.errors import EncoderError
 
 FORMAT = 2
-"""Version of the files' layout and of the way in which examples are encoded."""
+"""Version of the file format and of the encoding of examples."""
 
 _BATCH = 1024
 
 
 @dataclass(frozen=True)
 class TokenSplit:
-    """One split as token numbers, without padding.
+    """One split as token ids, without padding.
 
     Attributes:
         ids: int32, shape ``(tokens,)``: all examples, one after the other.
-        segments: uint8, shape ``(tokens,)``: 0 in the first text and 1 in the second; none where
-            the encoder has no segment embeddings.
+        segments: uint8, shape ``(tokens,)``: 0 in the first text and 1 in the second; None if the
+            encoder has no segment embeddings.
         texts: uint8, shape ``(tokens,)``: 1 in the first text, 2 in the second, 0 in special
-            tokens; none where the task has one text.
+            tokens; None if the task has one text.
         offsets: int64, shape ``(examples + 1,)``: example ``i`` is
             ``ids[offsets[i] : offsets[i + 1]]``.
         labels: int64, shape ``(examples,)``.
-        pad_id: the token that fills a batch up.
+        pad_id: id of the padding token.
     """
 
     ids: np.ndarray
@@ -60,13 +60,13 @@ class TokenSplit:
         return np.diff(self.offsets)
 
     def collate(self, indices: np.ndarray) -> dict[str, torch.Tensor]:
-        """A batch, padded on the right to its longest example.
+        """Make a batch, padded on the right to its longest example.
 
         Args:
-            indices: which examples, shape ``(batch,)``, at least one.
+            indices: the examples, shape ``(batch,)``, at least one.
 
         Returns:
-            ``input_ids``, ``attention_mask`` and, where they exist, ``token_type_ids`` (the
+            ``input_ids``, ``attention_mask`` and, if they exist, ``token_type_ids`` (the
             segments) and ``texts``, int64, shape ``(batch, longest)``; ``labels``, int64, shape
             ``(batch,)``.
         """
@@ -94,19 +94,22 @@ def tokenize_task(
     prefix: str | None,
     cache_dir: Path | None,
 ) -> dict[str, TokenSplit]:
-    """Every split of the task as tokens, from the cache or into it.
+    """Tokenize every split of a task, or read it from the cache.
+
+    If the cache is read-only, what it lacks is tokenized for this process alone.
 
     Args:
         task: texts and labels.
         tokenizer: a fast tokenizer with a padding token.
-        max_length: tokens kept of one example; of a pair the longer text is cut first.
-        prefix: put before the first text as ``PREFIX: text``; none: nothing.
-        cache_dir: where token caches lie; none: see :func:`token_cache.default_cache_dir`.
+        max_length: maximal tokens per example; in a pair the longer text is truncated first.
+        prefix: put before the first text as ``PREFIX: text``; None for no prefix.
+        cache_dir: the cache folder; None for :func:`token_cache.default_cache_dir`.
 
-    Where the cache is read-only, what it does not hold is made for this process alone.
+    Returns:
+        Split name -> tokens.
 
     Raises:
-        DataError: the cache folder cannot be written, for example because the disk is full.
+        DataError: the cache cannot be written, for example because the disk is full.
         EncoderError: the tokenizer is not a fast one or has no padding token.
     """
     pad_id = tokenizer.pad_token_id
@@ -126,28 +129,27 @@ def tokenize_task(
     root = token_cache.token_folder(cache_dir)
     folder = root / key
     try:
-        # A finished folder needs no lock, and so no right to write.
-        if not token_cache.is_whole(folder):
+        # Reading an intact folder needs no lock, and so no permission to write.
+        if not token_cache.is_intact(folder):
             root.mkdir(parents=True, exist_ok=True)
             with filelock.FileLock(root / f"{key}.lock"):
-                if not token_cache.is_whole(folder):
+                if not token_cache.is_intact(folder):
                     token_cache.build(folder, lambda: _arrays(task, tokenizer, max_length, prefix))
         return {split: _open(folder, split, pad_id) for split in task.splits}
     except OSError as error:
         if error.errno in token_cache.READ_ONLY and token_cache.is_filled(root):
             arrays = _arrays(task, tokenizer, max_length, prefix)
-            return {split: _of(arrays, split, pad_id) for split in task.splits}
-        raise token_cache.unusable(root, error) from error
+            return {split: _token_split(arrays, split, pad_id) for split in task.splits}
+        raise token_cache.cache_error(root, error) from error
 
 
 def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
-    """Hexadecimal SHA-256 of all that decides how the tokenizer encodes.
+    """Hexadecimal SHA-256 of everything that determines how the tokenizer encodes.
 
-    Truncation and padding are left out: they are arguments of a call that the tokenizer
-    remembers, so they tell who used it last.
+    Truncation and padding are left out: the tokenizer remembers them from its last call.
 
     Raises:
-        EncoderError: it is not a fast tokenizer.
+        EncoderError: the tokenizer is not a fast one.
     """
     if not tokenizer.is_fast:
         raise EncoderError(
@@ -171,8 +173,8 @@ def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
 def _arrays(
     task: TaskData, tokenizer: PreTrainedTokenizerBase, max_length: int, prefix: str | None
 ) -> dict[str, np.ndarray]:
-    """Every array of every split, under the name of its file."""
-    # A trial has the threads that it was given; the tokenizer would take every core.
+    """All arrays of all splits: file name -> array."""
+    # The tokenizer would use every core; a trial uses only its own threads.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     arrays: dict[str, np.ndarray] = {}
     for name, split in task.splits.items():
@@ -184,7 +186,7 @@ def _arrays(
 def _encode(
     split: Split, tokenizer: PreTrainedTokenizerBase, max_length: int, prefix: str | None
 ) -> dict[str, np.ndarray]:
-    """The arrays of :class:`TokenSplit`."""
+    """The arrays of a :class:`TokenSplit`: attribute name -> array."""
     with_segments = "token_type_ids" in tokenizer.model_input_names
     ids: list[list[int]] = []
     segments: list[list[int]] = []
@@ -224,15 +226,16 @@ def _flat(lists: list[list[int]], dtype: Any) -> np.ndarray:
 
 
 def _open(folder: Path, split: str, pad_id: int) -> TokenSplit:
-    return _of(
+    """A split from a cache folder, as memory maps."""
+    return _token_split(
         {path.name: np.load(path, mmap_mode="r") for path in folder.glob(f"{split}.*.npy")},
         split,
         pad_id,
     )
 
 
-def _of(arrays: Mapping[str, np.ndarray], split: str, pad_id: int) -> TokenSplit:
-    """The split among arrays that are named as in ``_arrays``."""
+def _token_split(arrays: Mapping[str, np.ndarray], split: str, pad_id: int) -> TokenSplit:
+    """A split from arrays that are named as in ``_arrays``."""
 
     def part(name: str) -> np.ndarray | None:
         return arrays.get(f"{split}.{name}.npy")

@@ -1,1 +1,1 @@
-"""Models: pretrained encoders and the classifier with its heads."""
+"""Models: pretrained encoders, heads, and the classifier made of both."""

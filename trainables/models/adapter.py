@@ -12,7 +12,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import PreTrainedModel
 
-from trainables.config.arms import AdapterConfig
+from trainables.config.methods import AdapterConfig
 from trainables.models.encoder import Encoder
 from trainables.models.quiet import quiet
 from trainables.seeding import derive_seed

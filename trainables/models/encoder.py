@@ -1,6 +1,6 @@
-"""A pretrained encoder of any BERT-like family behind one interface.
+"""Loads a pretrained encoder of any BERT-like family behind one interface.
 
-What is asked of an encoder is found here: ``check_encoder`` before anything is trained, then
+The functions for encoders are all available here: ``check_encoder`` for before training, then
 ``load_tokenizer`` and ``load_encoder``.
 """
 
@@ -20,7 +20,7 @@ from trainables.models.architecture import (
     read_architecture,
 )
 from trainables.models.check import EncoderInfo, check_encoder
-from trainables.models.files import problem
+from trainables.models.files import encoder_error
 from trainables.models.quiet import quiet
 from trainables.models.source import locate
 from trainables.models.tokenizer import load_tokenizer
@@ -30,7 +30,7 @@ __all__ = ["Encoder", "EncoderInfo", "check_encoder", "load_encoder", "load_toke
 
 
 class Encoder(nn.Module):
-    """A transformers model without what differs between families.
+    """A transformers model with an interface that is the same for all families.
 
     Attributes:
         model: the wrapped model.
@@ -60,11 +60,11 @@ class Encoder(nn.Module):
         Args:
             input_ids: int64 of shape ``(B, T)``.
             attention_mask: 1 for tokens and 0 for padding, shape ``(B, T)``.
-            token_type_ids: segments, shape ``(B, T)``; ignored where the family has none.
+            token_type_ids: segments, shape ``(B, T)``; ignored if the family has none.
 
         Returns:
-            Hidden states ``(B, T, H)``, and the family's pooled first token ``(B, H)``, or
-            ``None`` where there is no pooler.
+            Hidden states ``(B, T, H)``, and the family's pooled first token ``(B, H)``; None
+            without a pooler.
         """
         segments = {"token_type_ids": token_type_ids} if self._segments else {}
         output = self.model(
@@ -76,19 +76,19 @@ class Encoder(nn.Module):
 def load_encoder(model: ModelConfig, seed: int) -> Encoder:
     """Load an encoder in float32, on the CPU, silently.
 
-    The family's own pooler is kept only where it has pretrained weights, or where all weights are
-    random: a fresh pooler would be a head's dense layer under another name. Whatever is newly
-    initialised depends on ``seed`` alone, and torch's global generator is left as it was.
+    The family's own pooler is kept only if it has pretrained weights or all weights are random: a
+    newly initialised pooler would just duplicate a head's dense layer. New weights depend on
+    ``seed`` alone, and torch's global random state is not changed.
 
     Raises:
-        EncoderError: see ``locate`` and ``read_architecture``; or the weights are damaged, or are
-            not those of this architecture.
+        EncoderError: see ``locate`` and ``read_architecture``; or the weights are damaged or of
+            another architecture.
     """
     return read_encoder(model, locate(model, download_weights=True).folder, seed)
 
 
 def read_encoder(model: ModelConfig, folder: Path, seed: int) -> Encoder:
-    """``load_encoder`` for files that have been located already."""
+    """``load_encoder`` from the files in ``folder``."""
     config = read_architecture(model, folder)
     with quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "encoder"))
@@ -106,21 +106,21 @@ def read_encoder(model: ModelConfig, folder: Path, seed: int) -> Encoder:
             )
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
-            raise problem(
+            raise encoder_error(
                 model, "encoder", f"its weights cannot be loaded ({reason}); fetch them again"
             ) from error
     missing = set(report["missing_keys"])
     fresh_pooler = {key for key in missing if key.startswith("pooler.")}
-    if others := sorted(missing - fresh_pooler):
-        raise problem(
+    if lost := sorted(missing - fresh_pooler):
+        raise encoder_error(
             model,
             "encoder",
-            f"its weights lack {len(others)} of the tensors of a {config.model_type} "
-            f"({others[0]} ...), so they belong to another architecture; fetch them again",
+            f"its weights lack {len(lost)} of the tensors of a {config.model_type} "
+            f"({lost[0]} ...), so they belong to another architecture; fetch them again",
         )
     for name, weights in loaded.named_parameters():
         if not weights.isfinite().all():
-            raise problem(
+            raise encoder_error(
                 model, "encoder", f"its weights {name} are not all finite; fetch them again"
             )
     if fresh_pooler:

@@ -1,4 +1,4 @@
-"""Which files make an encoder, and the errors that name what is missing."""
+"""The files that an encoder consists of, and errors about missing ones."""
 
 import difflib
 import re
@@ -17,18 +17,18 @@ TOKENIZER_FILES = (
     {"spiece.model"},
     {"sentencepiece.bpe.model"},
 )
-"""Sets of files, any of which makes a tokenizer."""
+"""Sets of files, any one of which is enough for a tokenizer."""
 
 _SHARD = re.compile(r"model-\d{5}-of-(\d{5})\.safetensors")
 
 
-def problem(model: ModelConfig, key: str, text: str) -> EncoderError:
-    """An error that names a key of the model's configuration and its value."""
+def encoder_error(model: ModelConfig, key: str, text: str) -> EncoderError:
+    """An error that begins with a key of the model's configuration and its value."""
     return EncoderError(f"{key}={getattr(model, key)}: {text}")
 
 
 def did_you_mean(value: str) -> str:
-    """The nearest alias as the end of a message about an unknown encoder, or nothing."""
+    """``; did you mean ALIAS?`` for an encoder name close to an alias, else an empty string."""
     matches = [] if value in ALIASES else difflib.get_close_matches(value.lower(), ALIASES, n=1)
     return f"; did you mean {matches[0]}?" if matches else ""
 
@@ -38,8 +38,16 @@ def file_names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir() if path.is_file()}
 
 
-def lacking(names: Set[str], *, weights: bool) -> str | None:
-    """What a set of file names lacks to be an encoder, as the end of a sentence, or ``None``."""
+def missing_files(names: Set[str], *, weights: bool) -> str | None:
+    """What is missing among the files of an encoder; None if nothing is.
+
+    Args:
+        names: names of the files.
+        weights: whether the encoder needs weights.
+
+    Returns:
+        The end of a sentence that begins with the encoder's name.
+    """
     if "config.json" not in names:
         return "has no config.json, so it is no transformers model"
     if not any(files <= names for files in TOKENIZER_FILES):
@@ -55,7 +63,7 @@ def lacking(names: Set[str], *, weights: bool) -> str | None:
 
 
 def weight_files(names: Set[str]) -> list[str]:
-    """The safetensors files that hold the weights, in order; empty if one of them is missing."""
+    """The safetensors files with the weights, in order; empty if one of them is missing."""
     if "model.safetensors" in names:
         return ["model.safetensors"]
     shards = sorted(name for name in names if _SHARD.fullmatch(name))

@@ -1,7 +1,7 @@
 """Heads: from what an encoder says of a text to one logit per class.
 
 To add one, write a subclass of ``Head`` and name it in ``HEADS`` (``trainables/models/heads.py``)
-and in ``HeadConfig``.
+and in ``HeadConfig`` (``trainables/config/methods.py``).
 """
 
 from abc import ABC, abstractmethod

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from trainables.config.arms import HeadConfig
+from trainables.config.methods import HeadConfig
 from trainables.models.head import Encoded, Head
 from trainables.models.san import StochasticAnswerNetwork
 

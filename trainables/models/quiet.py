@@ -1,4 +1,4 @@
-"""Loading without reports, progress bars or log lines of the Hugging Face libraries."""
+"""Silences the reports, progress bars and log lines of the Hugging Face libraries."""
 
 import warnings
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Let transformers and huggingface_hub speak of errors only, and restore them afterwards.
+    """Let transformers and huggingface_hub log only errors within the block.
 
-    What must be said about a load is raised as an ``EncoderError`` instead.
+    Problems of a load are raised as ``EncoderError`` instead.
     """
     from huggingface_hub.utils import logging as hub
     from transformers.utils import logging as transformers
@@ -19,7 +19,7 @@ def quiet() -> Iterator[None]:
     transformers.set_verbosity_error()
     hub.set_verbosity_error()
     with warnings.catch_warnings():
-        # Switching bars warns where HF_HUB_DISABLE_PROGRESS_BARS is set; files warn as they load.
+        # Switching bars warns if HF_HUB_DISABLE_PROGRESS_BARS is set; loading files may warn too.
         warnings.simplefilter("ignore")
         transformers.disable_progress_bar()
         try:

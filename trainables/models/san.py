@@ -49,10 +49,10 @@ class StochasticAnswerNetwork(Head):
             for _ in range(STEPS):
                 asked = self.attention(self.dropout(state))
                 scores = torch.einsum("bh,bth->bt", asked, self._thinned(hidden))
-                seen = torch.einsum("bt,bth->bh", _softmax(scores, first), hidden)
-                features = torch.cat([state, seen, (state - seen).abs(), state * seen], dim=-1)
+                read = torch.einsum("bt,bth->bh", _softmax(scores, first), hidden)
+                features = torch.cat([state, read, (state - read).abs(), state * read], dim=-1)
                 answers.append(self.out(self.dropout(features)).softmax(dim=-1))
-                state = self.cell(seen, self.dropout(state))
+                state = self.cell(read, self.dropout(state))
             shares = self._shares(len(hidden), hidden.device)
             mean = torch.einsum("bk,kbc->bc", shares, torch.stack(answers))
             return mean.clamp_min(torch.finfo(mean.dtype).tiny).log()

@@ -1,8 +1,8 @@
-"""A finished model as a folder that needs nothing else: safetensors and JSON, no pickle.
+"""Saves and loads a trained classifier as a self-contained folder: safetensors and JSON.
 
 config.json, model.safetensors     the encoder, as transformers itself reads it
 tokenizer.json, ...                its tokenizer
-heads.json, heads.safetensors      the heads, and whatever else their user must know
+heads.json, heads.safetensors      the heads, and other facts for users of the model
 """
 
 import json
@@ -18,8 +18,8 @@ from safetensors.torch import load_file, save_file
 from transformers import PreTrainedTokenizerBase
 
 from trainables.atomic import read_whole, sync_folder
-from trainables.config.arms import HeadConfig
 from trainables.config.base import Settings
+from trainables.config.methods import HeadConfig
 from trainables.config.trial import ModelConfig
 from trainables.errors import EncoderError
 from trainables.models.adapter import merged
@@ -46,13 +46,13 @@ def save_classifier(
     tokenizer: PreTrainedTokenizerBase,
     extra: dict[str, Any],
 ) -> None:
-    """Write a model folder; it appears whole or not at all, and replaces an older one.
+    """Write a model folder atomically, replacing an older one.
 
     Args:
-        folder: where to.
+        folder: the folder to write.
         classifier: the model, on any device.
         tokenizer: the tokenizer that it was trained with.
-        extra: what else a user of the model must know, for example label names; JSON values.
+        extra: other facts for users of the model, for example label names; JSON values.
     """
     folder = Path(folder)
     folder.parent.mkdir(exist_ok=True)
@@ -91,7 +91,7 @@ def load_classifier(
         The classifier in evaluation mode on the CPU, its tokenizer, and ``extra``.
 
     Raises:
-        EncoderError: the folder is no saved model, or is damaged.
+        EncoderError: the folder is not a saved model, or is damaged.
     """
     folder = Path(folder).absolute()
     path = folder / "heads.json"
@@ -113,7 +113,7 @@ def load_classifier(
     weights = folder / "heads.safetensors"
     try:
         state = load_file(weights)
-        # Before the heads are made, which may take more memory than there is.
+        # Checked before the heads are created, which might exhaust the memory.
         if sum(heads.heads.values()) > sum(tensor.numel() for tensor in state.values()):
             raise ValueError("it has fewer numbers than heads.json has classes")
         encoder = load_encoder(model, seed=0)
@@ -126,7 +126,7 @@ def load_classifier(
 
 
 def _replace_folder(temporary: Path, folder: Path) -> None:
-    """Put ``temporary`` in the place of ``folder``, durably."""
+    """Replace ``folder`` by ``temporary`` and flush it to the disk."""
     umask = os.umask(0)
     os.umask(umask)
     temporary.chmod(0o777 & ~umask)

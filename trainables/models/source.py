@@ -1,6 +1,6 @@
-"""From what a user writes under ``encoder`` to a folder of files on this machine.
+"""Finds the files of an encoder: an embedded package, a local folder or the Hub.
 
-Whatever the origin, everything later reads a plain local folder: no library asks the Hub again.
+Whatever the source, everything else reads a plain local folder; no library asks the Hub again.
 """
 
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trainables.config.trial import ModelConfig
 from trainables.models.embedded import ALIASES, check_embedded, embedded_folder
-from trainables.models.files import did_you_mean, file_names, lacking, problem
+from trainables.models.files import did_you_mean, encoder_error, file_names, missing_files
 from trainables.models.hub import fetch
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
@@ -17,12 +17,12 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 @dataclass(frozen=True)
 class Source:
-    """Files of one encoder.
+    """The files of an encoder.
 
     Attributes:
-        folder: where its files lie; the weights may still be missing if only a check is made.
-        origin: one phrase for humans, for example ``Hub bert-base-uncased``.
-        repository: its name on the Hub, ``None`` for a local one.
+        folder: folder of the files; without the weights of a Hub model unless they were asked for.
+        origin: the source for humans, for example ``Hub bert-base-uncased``.
+        repository: name on the Hub; None for a local encoder.
     """
 
     folder: Path
@@ -34,14 +34,14 @@ def locate(model: ModelConfig, *, download_weights: bool) -> Source:
     """Find the files of an encoder, downloading what is missing from the Hub.
 
     Args:
-        model: its configuration; an alias goes before a folder of that name, and a folder
-            before a Hub name.
-        download_weights: also fetch the weights of a Hub model, which may be large. Whether it
-            has any is checked in both cases.
+        model: the encoder's configuration. An alias takes precedence over a folder of that name,
+            and a folder over a Hub name.
+        download_weights: also download the weights of a Hub model, which may be large. That they
+            exist is checked in any case.
 
     Raises:
-        EncoderError: nothing is found, the Hub cannot be reached, files are missing, or the
-            checksum of an embedded model differs.
+        EncoderError: there is no such encoder, the Hub cannot be reached, files are missing, or
+            the checksum of an embedded model differs.
     """
     weights = model.weights == "pretrained"
     repository = model.encoder
@@ -57,13 +57,15 @@ def locate(model: ModelConfig, *, download_weights: bool) -> Source:
         folder = Path(model.encoder).expanduser()
         if folder.is_dir():
             _no_revision(model, "a folder has none")
-            if reason := lacking(file_names(folder), weights=weights):
-                raise problem(model, "encoder", f"the folder {reason}")
+            if reason := missing_files(file_names(folder), weights=weights):
+                raise encoder_error(model, "encoder", f"the folder {reason}")
             return Source(folder, f"folder {model.encoder}")
         if folder.exists():
-            raise problem(model, "encoder", "is a file; give the folder that holds config.json")
+            raise encoder_error(
+                model, "encoder", "is a file; give the folder that holds config.json"
+            )
         if not _HUB_NAME.fullmatch(model.encoder):
-            raise problem(
+            raise encoder_error(
                 model,
                 "encoder",
                 f"there is no such folder; use {' or '.join(ALIASES)}, a Hub name or an existing "
@@ -75,5 +77,8 @@ def locate(model: ModelConfig, *, download_weights: bool) -> Source:
 
 
 def _no_revision(model: ModelConfig, why: str) -> None:
+    """Raise ``EncoderError`` if ``model`` asks for a revision."""
     if model.revision is not None:
-        raise problem(model, "revision", f"only a Hub model has revisions, {why}; leave it out")
+        raise encoder_error(
+            model, "revision", f"only a Hub model has revisions, {why}; leave it out"
+        )

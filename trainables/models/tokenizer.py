@@ -1,4 +1,4 @@
-"""The encoder's own fast tokenizer, with its family's own way to write a pair."""
+"""Loads the fast tokenizer of an encoder."""
 
 from pathlib import Path
 
@@ -7,25 +7,25 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from trainables.config.trial import ModelConfig
 from trainables.models.architecture import read_architecture
-from trainables.models.files import problem
+from trainables.models.files import encoder_error
 from trainables.models.quiet import quiet
 from trainables.models.source import locate
 
 
 def load_tokenizer(model: ModelConfig) -> PreTrainedTokenizerBase:
-    """Load the fast tokenizer that belongs to an encoder.
+    """Load the fast tokenizer of an encoder.
 
-    Pads and truncates on the right, so that the first token is the one that a head reads. Settings
-    for truncation and padding that a file may carry are switched off: the caller gives them.
+    It pads and truncates on the right, so that the first token is the one that a head reads.
+    Truncation and padding settings stored in the files are switched off; the caller gives them.
 
     Raises:
-        EncoderError: there is none, only a slow one, or it has no padding token.
+        EncoderError: there is no tokenizer, only a slow one, or it has no padding token.
     """
     return read_tokenizer(model, locate(model, download_weights=False).folder)
 
 
 def read_tokenizer(model: ModelConfig, folder: Path) -> PreTrainedTokenizerBase:
-    """``load_tokenizer`` for files that have been located already."""
+    """``load_tokenizer`` from the files in ``folder``."""
     family = read_architecture(model, folder).model_type
     try:
         with quiet():
@@ -34,11 +34,15 @@ def read_tokenizer(model: ModelConfig, folder: Path) -> PreTrainedTokenizerBase:
             )
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise problem(model, "encoder", f"its tokenizer cannot be used ({reason})") from error
+        raise encoder_error(model, "encoder", f"its tokenizer cannot be used ({reason})") from error
     if not tokenizer.is_fast:
-        raise problem(model, "encoder", "has only a slow tokenizer; add a tokenizer.json to it")
+        raise encoder_error(
+            model, "encoder", "has only a slow tokenizer; add a tokenizer.json to it"
+        )
     if tokenizer.pad_token is None:
-        raise problem(model, "encoder", "its tokenizer has no pad_token; set one and save it again")
+        raise encoder_error(
+            model, "encoder", "its tokenizer has no pad_token; set one and save it again"
+        )
     tokenizer.padding_side = tokenizer.truncation_side = "right"
     backend = tokenizer.backend_tokenizer
     backend.no_truncation()

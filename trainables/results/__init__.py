@@ -1,1 +1,1 @@
-"""What a trial measures and records."""
+"""Metrics, the records of trials and their states."""

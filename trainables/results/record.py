@@ -1,4 +1,4 @@
-"""What a trial leaves behind: one record, the only source of the comparison table."""
+"""The record of a trial, written when it ends: the only source of the comparison table."""
 
 import hashlib
 import json
@@ -21,6 +21,7 @@ from trainables.config.task import TaskConfig
 from trainables.config.trial import TrialConfig
 from trainables.errors import RunDirectoryError
 from trainables.results.metrics import macro, pooled, scores
+from trainables.results.status import TrialStatus
 from trainables.secrets import redacted
 from trainables.storage.run_dir import RunDir
 
@@ -29,7 +30,7 @@ RECORD_SCHEMA = 2
 
 
 class TaskResult(Settings):
-    """One task on one split, from which every metric follows.
+    """The result of one task on one split; every metric follows from it.
 
     ``confusion[i][j]`` counts the examples of class ``i`` that were predicted as class ``j``; a
     column more than rows counts predictions of another task's class (naive_concat, union).
@@ -52,7 +53,7 @@ class TaskResult(Settings):
 
 
 class EpochResult(Settings):
-    """One pass: what training saw and what evaluation measured after it."""
+    """One epoch: what training had done by its end, and the evaluation after it."""
 
     epoch: int = Field(description="counted from 1")
     step: int = Field(description="optimiser steps so far")
@@ -65,13 +66,20 @@ class EpochResult(Settings):
     )
 
 
+def _recorded(status: TrialStatus) -> TrialStatus:
+    ended = (TrialStatus.FINISHED, TrialStatus.FAILED, TrialStatus.DIVERGED)
+    if status not in ended:
+        raise ValueError(f"a record's trial is {', '.join(ended)}, not {status}")
+    return status
+
+
 class TrialRecord(Settings):
     """A trial that has ended, for whatever reason."""
 
     schema_version: Literal[2] = RECORD_SCHEMA
     key: str
     title: str
-    status: Literal["finished", "failed", "diverged"]
+    status: Annotated[TrialStatus, AfterValidator(_recorded)]
     error: Annotated[str, AfterValidator(redacted)] | None = Field(
         default=None, description="one line: why it failed; no secret of the environment"
     )
@@ -116,7 +124,7 @@ class TrialRecord(Settings):
 
     @model_validator(mode="after")
     def _finished_has_results(self) -> Self:
-        if self.status == "finished":
+        if self.status is TrialStatus.FINISHED:
             reported = self.config.evaluated[-1]
             for task in self.config.tasks:
                 if task not in self.results.get(reported, {}):
@@ -126,13 +134,13 @@ class TrialRecord(Settings):
 
 def mean_loss(results: Iterable[TaskResult]) -> float:
     """Cross-entropy averaged over tasks; ``MAX_LOSS`` in place of what is not finite or larger."""
-    losses = [MAX_LOSS if one.loss is None else min(one.loss, MAX_LOSS) for one in results]
+    losses = [MAX_LOSS if r.loss is None else min(r.loss, MAX_LOSS) for r in results]
     return sum(losses) / len(losses)
 
 
 MAX_LOSS = 100.0
 TOGETHER = ("macro", "pooled")
-"""What ``measured`` calls the summaries over tasks; no task may be called so."""
+"""Names of the summaries over tasks in ``measured``; no task may have one of them."""
 
 
 def measured(
@@ -152,8 +160,8 @@ def measured(
 
 
 def write_record(layout: RunDir, record: TrialRecord) -> None:
-    """Keep a record, atomically, with the checksum of its content."""
-    write_sealed(layout.record(record.key), json.loads(record.model_dump_json()))
+    """Write a record with the checksum of its content, atomically."""
+    write_checksummed(layout.record(record.key), json.loads(record.model_dump_json()))
 
 
 def read_kills(layout: RunDir, key: str) -> int:
@@ -168,7 +176,7 @@ def read_record(path: Path) -> TrialRecord:
     """Read one record.
 
     Raises:
-        RunDirectoryError: the file is no record, one of another version, or not as it was written.
+        RunDirectoryError: the file is no record, has another version, or fails its checksum.
     """
     cause: Exception | None = None
     try:
@@ -200,23 +208,23 @@ def read_record(path: Path) -> TrialRecord:
 
 
 def checksum(content: dict[str, Any]) -> str:
-    """Hexadecimal SHA-256 of JSON values, however they are laid out in a file."""
+    """Hexadecimal SHA-256 of JSON values, independent of their layout in a file."""
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def write_sealed(path: Path, content: dict[str, Any]) -> None:
+def write_checksummed(path: Path, content: dict[str, Any]) -> None:
     """Write a JSON object with its checksum, atomically."""
     text = json.dumps(content | {"sha256": checksum(content)}, indent=1)
     write_text(path, text + "\n")
 
 
-def read_sealed(path: Path) -> dict[str, Any]:
-    """The JSON object of a file that was written with its checksum.
+def read_checksummed(path: Path) -> dict[str, Any]:
+    """Read a JSON object that ``write_checksummed`` wrote, without its checksum.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it holds anything else.
+        ValueError: it holds anything else, or the checksum is wrong.
         RecursionError: it is nested too deeply.
     """
     content = json.loads(read_whole(path))
@@ -232,11 +240,12 @@ def read_records(
 
     Args:
         layout: the run directory.
-        damaged: where given, takes the files that are no readable record, and why.
+        damaged: collects the files that are no readable record, each with the reason; None to
+            raise instead.
 
     Raises:
-        RunDirectoryError: a record cannot be read and ``damaged`` is not given, or they lie in no
-            folder.
+        RunDirectoryError: a record cannot be read and ``damaged`` is None, or the place of the
+            records is no folder.
     """
     layout.refresh()
     if layout.records.exists() and not layout.records.is_dir():

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class TrialStatus(StrEnum):
-    """Where a trial stands; its value is what records and progress files hold.
+    """The state of a trial; its value is what a record holds.
 
     ``FINISHED``, ``DIVERGED`` and ``FAILED`` trials have a record. ``STOPPED`` is a trial of a
     search that its scheduler ended early. ``PENDING`` has not started, or will start again;

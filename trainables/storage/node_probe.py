@@ -1,6 +1,6 @@
-"""What a node of a cluster sees of a run directory and of data: the questions and the answers.
+"""Checks in a process of a cluster's node: can it reach the run directory, data and encoders?
 
-Asked in a process of the node, so nothing here imports what takes seconds.
+Nothing here imports what takes seconds.
 """
 
 import hashlib
@@ -15,72 +15,80 @@ from trainables.storage.object_store import Store
 
 @dataclass(frozen=True)
 class ProbeRequest:
-    """What a node is asked.
+    """What a node checks.
 
     Attributes:
-        place: the run directory: a path, or the URL of an object store.
-        stored: whether it is a URL.
-        marker: name of the file that was just written there, and its content.
-        files: path of data or of an encoder -> what its names and sizes came to here.
+        run_dir: a path, or the URL of an object store.
+        is_url: whether it is a URL.
+        marker: name and content of a file that was just written there.
+        files: path of data or of an encoder -> its fingerprint on the asking machine.
     """
 
-    place: str
-    stored: bool
+    run_dir: str
+    is_url: bool
     marker: str
     files: Mapping[str, str]
 
 
-def look(wanted: ProbeRequest, node: str) -> dict[str, str]:
-    """What a node finds: path -> what is wrong with it; ``written``: what it wrote."""
+def probe(request: ProbeRequest, node: str) -> dict[str, str]:
+    """Check what ``request`` names on the node ``node``.
+
+    Returns:
+        path -> what is wrong with it; ``written`` -> name of a file that the node wrote into the
+        run directory.
+    """
     answer: dict[str, str] = {}
-    written = f"{wanted.marker}-{hashlib.sha256(node.encode()).hexdigest()[:16]}"
+    own_file = f"{request.marker}-{hashlib.sha256(node.encode()).hexdigest()[:16]}"
     try:
-        if read(wanted, wanted.marker) != wanted.marker.encode():
-            answer[wanted.place] = "has another folder of that name"
+        if read(request, request.marker) != request.marker.encode():
+            answer[request.run_dir] = "has another folder of that name"
         else:
-            write(wanted, written)
-            answer["written"] = written
+            write(request, own_file)
+            answer["written"] = own_file
     except FileNotFoundError:
-        there = wanted.stored or Path(wanted.place).is_dir()
-        answer[wanted.place] = "has another folder of that name" if there else "has no such folder"
+        exists = request.is_url or Path(request.run_dir).is_dir()
+        answer[request.run_dir] = (
+            "has another folder of that name" if exists else "has no such folder"
+        )
     except OSError as error:
-        answer[wanted.place] = f"cannot use it ({error.strerror or error})"
+        answer[request.run_dir] = f"cannot use it ({error.strerror or error})"
     except RunDirectoryError as error:
         # For example a package that fsspec needs for it is missing on this node.
-        answer[wanted.place] = f"cannot use it ({str(error).removeprefix(f'{wanted.place}: ')})"
-    for path, expected in wanted.files.items():
-        found = known(Path(path))
-        if found != expected:
+        reason = str(error).removeprefix(f"{request.run_dir}: ")
+        answer[request.run_dir] = f"cannot use it ({reason})"
+    for path, expected in request.files.items():
+        actual = fingerprint(Path(path))
+        if actual != expected:
             answer[path] = (
                 "has other files there than this machine; they must be the same"
-                if found
+                if actual
                 else "has not got it; copy it there under the same path, or use a file system that "
                 "all nodes share"
             )
     return answer
 
 
-def known(path: Path) -> str:
-    """Names and sizes of the files at ``path``, hashed; empty: there is nothing."""
+def fingerprint(path: Path) -> str:
+    """A hash of the names and sizes of the files at ``path``; empty if there are none."""
     if path.is_file():
         return str(path.stat().st_size)
     with suppress(OSError):
-        there = sorted((p.name, p.stat().st_size) for p in path.iterdir() if p.is_file())
-        return hashlib.sha256(repr(there).encode()).hexdigest()
+        files = sorted((p.name, p.stat().st_size) for p in path.iterdir() if p.is_file())
+        return hashlib.sha256(repr(files).encode()).hexdigest()
     return ""
 
 
-def write(wanted: ProbeRequest, name: str) -> None:
+def write(request: ProbeRequest, name: str) -> None:
     """Write a file into the run directory; its content is its name."""
-    if wanted.stored:
-        Store(wanted.place).write(name, name.encode())
+    if request.is_url:
+        Store(request.run_dir).write(name, name.encode())
     else:
-        # Never makes the folder: beneath a mount point nobody would look for it.
-        (Path(wanted.place) / name).write_bytes(name.encode())
+        # Never creates the folder: beneath a mount point nobody would look for it.
+        (Path(request.run_dir) / name).write_bytes(name.encode())
 
 
-def read(wanted: ProbeRequest, name: str) -> bytes:
+def read(request: ProbeRequest, name: str) -> bytes:
     """Read a file of the run directory."""
-    if wanted.stored:
-        return Store(wanted.place).read(name)
-    return (Path(wanted.place) / name).read_bytes()
+    if request.is_url:
+        return Store(request.run_dir).read(name)
+    return (Path(request.run_dir) / name).read_bytes()

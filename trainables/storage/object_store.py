@@ -2,7 +2,7 @@
 
 S3, Google Cloud Storage, Azure and plain files come with pyarrow; of other schemes fsspec knows,
 where its package for the scheme is installed. An object is whole or absent: stores replace objects
-in one move, and elsewhere a file is written beside its place and renamed.
+in one step, and elsewhere a file is written under another name and renamed.
 """
 
 import errno
@@ -26,10 +26,10 @@ from trainables.secrets import check_run_directory
 from trainables.storage.run_dir import PROBE
 
 CONNECT_SECONDS, ANSWER_SECONDS, ATTEMPTS = 5.0, 20.0, 3
-"""How long a store may take to answer; whoever asks decides whether to ask again."""
+"""How long a store may take to answer; the caller decides whether to try again."""
 
 GCS_SECONDS = 5
-"""Google's library tries again for so long by itself; without a limit for 15 minutes."""
+"""How long Google's library tries again by itself; its default is 15 minutes."""
 
 CHUNK = 1 << 23
 OBJECT_STORES = ("s3", "gs", "gcs", "abfs", "abfss")
@@ -39,13 +39,13 @@ TEMPORARY = re.compile(r"\.[^/]+\.[0-9a-f]{32}\.tmp")
 Result = TypeVar("Result")
 
 
-def is_url(place: object) -> bool:
+def is_url(run_dir: object) -> bool:
     """Whether a run directory is given as a URL and not as a path."""
-    return isinstance(place, str) and re.match(r"[a-z][a-z0-9+.-]*://", place) is not None
+    return isinstance(run_dir, str) and re.match(r"[a-z][a-z0-9+.-]*://", run_dir) is not None
 
 
 def below(url: str, name: str) -> str:
-    """The URL of what is called ``name`` in the folder ``url``."""
+    """The URL of ``name`` in the folder ``url``."""
     folder, mark, options = url.partition("?")
     return f"{folder.rstrip('/')}/{name}{mark}{options}"
 
@@ -92,11 +92,11 @@ class Store:
         }
 
     def folders(self, folder: str) -> set[str]:
-        """Names of what lies directly in ``folder``."""
+        """Names of the files and folders directly in ``folder``."""
         return {info.base_name for info in self._listed(folder, recursive=False)}
 
-    def seen(self, name: str) -> ObjectInfo | None:
-        """One object; none: it is not there."""
+    def info(self, name: str) -> ObjectInfo | None:
+        """Size and time of one object; None if absent."""
         info = self._asked(lambda: self.filesystem.get_file_info(self._path(name)))
         if info.type != fs.FileType.File:
             return None
@@ -112,11 +112,11 @@ class Store:
         return self._asked(read)
 
     def write(self, name: str, content: bytes) -> None:
-        """Make or replace an object."""
+        """Create or replace an object."""
         self._put(name, lambda target: target.write(content))
 
     def upload(self, path: Path, name: str) -> None:
-        """Make or replace an object from a local file."""
+        """Create or replace an object from a local file."""
 
         def copy(target: pa.NativeFile) -> None:
             with path.open("rb") as source:
@@ -125,8 +125,8 @@ class Store:
 
         self._put(name, copy)
 
-    def download(self, name: str, path: Path, seen: ObjectInfo) -> None:
-        """Make or replace a local file from an object, atomically; it gets the object's time."""
+    def download(self, name: str, path: Path, info: ObjectInfo) -> None:
+        """Create or replace a local file from an object, atomically, with the object's time."""
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
 
@@ -139,10 +139,10 @@ class Store:
                         target.write(chunk)
 
             self._asked(copy)
-            os.utime(temporary, (seen.seconds, seen.seconds))
+            os.utime(temporary, (info.seconds, info.seconds))
 
     def remove(self, name: str) -> None:
-        """Remove an object, if it is there."""
+        """Remove an object if it exists."""
         with suppress(FileNotFoundError):
             self._asked(lambda: self.filesystem.delete_file(self._path(name)))
 
@@ -155,31 +155,31 @@ class Store:
         """Unix seconds by the store's clock."""
         probe = f"{PROBE}{uuid.uuid4().hex}"
         self.write(probe, b"")
-        info = self.seen(probe)
+        info = self.info(probe)
         self.remove(probe)
         return info.seconds if info is not None else time.time()
 
     def _put(self, name: str, write: Callable[[pa.NativeFile], object]) -> None:
         path = self._path(name)
         folder, _, last = path.rpartition("/")
-        place = path if self._direct else f"{folder}/.{last}.{uuid.uuid4().hex}.tmp"
+        target_path = path if self._direct else f"{folder}/.{last}.{uuid.uuid4().hex}.tmp"
 
         def put() -> None:
             if not self._direct:
                 self.filesystem.create_dir(folder, recursive=True)
-            target = self.filesystem.open_output_stream(place)
+            target = self.filesystem.open_output_stream(target_path)
             try:
                 write(target)
                 target.close()
             except BaseException:
-                # Closed after an error, a part of it would stand there.
+                # Closing it after an error keeps the part that was written.
                 with suppress(Exception):
                     target.close()
                 with suppress(Exception):
-                    self.filesystem.delete_file(place)
+                    self.filesystem.delete_file(target_path)
                 raise
-            if place != path:
-                self.filesystem.move(place, path)
+            if target_path != path:
+                self.filesystem.move(target_path, path)
 
         self._asked(put)
 
@@ -202,7 +202,7 @@ class Store:
         except Exception as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise
-            raise OSError(errno.EHOSTDOWN, f"{self.url}: {_told(error)}") from error
+            raise OSError(errno.EHOSTDOWN, f"{self.url}: {_reason(error)}") from error
 
 
 def _opened(url: str, scheme: str) -> tuple[fs.FileSystem, str]:
@@ -222,9 +222,9 @@ def _opened(url: str, scheme: str) -> tuple[fs.FileSystem, str]:
         return fs.PyFileSystem(fs.FSSpecHandler(other)), path
     # fsspec says with an ImportError which package knows the scheme.
     except (pa.ArrowException, ValueError, ImportError, OSError) as error:
-        raise RunDirectoryError(f"{url}: not to be used as a run directory ({_told(error)})") from (
-            error
-        )
+        raise RunDirectoryError(
+            f"{url}: not to be used as a run directory ({_reason(error)})"
+        ) from (error)
 
 
 def _s3(url: str) -> tuple[fs.FileSystem, str]:
@@ -237,10 +237,10 @@ def _s3(url: str) -> tuple[fs.FileSystem, str]:
     elsewhere = "endpoint_override" in options or any(
         name in os.environ for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
     )
-    known = "region" in options or any(
+    has_region = "region" in options or any(
         name in os.environ for name in ("AWS_REGION", "AWS_DEFAULT_REGION")
     )
-    if not elsewhere and not known:
+    if not elsewhere and not has_region:
         options["region"] = fs.resolve_s3_region(parts.netloc)
     return fs.S3FileSystem(
         connect_timeout=CONNECT_SECONDS,
@@ -250,11 +250,11 @@ def _s3(url: str) -> tuple[fs.FileSystem, str]:
     ), f"{parts.netloc}{parts.path}"
 
 
-def _told(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     """The part of a library's message that says what is wrong."""
     message = " ".join(str(error).split()) or type(error).__name__
-    found = re.search(r"AWS Error (\w+) during \w+ operation: ?(.*)", message)
-    if found:
-        reason = re.split(r" \(Request ID|; Details| with address", found[2])[0]
-        message = f"{found[1]} {reason}".strip().rstrip(".")
+    match = re.search(r"AWS Error (\w+) during \w+ operation: ?(.*)", message)
+    if match:
+        reason = re.split(r" \(Request ID|; Details| with address", match[2])[0]
+        message = f"{match[1]} {reason}".strip().rstrip(".")
     return message[:300]

@@ -1,9 +1,9 @@
 """A run directory in an object store, as a trial works with it: a folder of its own machine.
 
-When the trial starts it fetches its own checkpoints and what earlier trials left for it. Whatever
-it keeps is first whole in that folder and then handed over: checkpoints with their manifest last,
-predictions and weights, and the record after all that it speaks of. What it removes here is removed
-there after that. A trial that goes on elsewhere finds in the store all that it needs.
+When the trial starts it fetches its own checkpoints and the artifacts of earlier trials that it
+needs. What it writes is first complete in that folder and then uploaded: checkpoints with their
+manifest last, predictions and weights, and the record after all that it refers to. What it removes
+here is removed there after that. So a trial that is resumed on another machine finds all it needs.
 """
 
 import hashlib
@@ -17,117 +17,130 @@ from filelock import FileLock
 from trainables.config.trial import Runtime, TrialConfig
 from trainables.data.token_cache import default_cache_dir
 from trainables.storage.object_store import ObjectInfo, Store
-from trainables.storage.run_dir import RunDir
+from trainables.storage.run_dir import RunPaths
 
 PROGRESS_SECONDS, AFTER_FAILURE = 10.0, 60.0
-"""Between two handovers of what a trial says about itself, and after one that failed."""
+"""Between two uploads of a trial's progress, and after one that failed."""
 
 OLD_SECONDS = 24 * 3600.0
-"""What was fetched or written so long ago is fetched again, should somebody still need it."""
+"""Files of this age are removed from this machine; whoever still needs one fetches it again."""
 
 MANIFEST = "manifest.json"
 
 
-def copy_of(url: str, who: str, cache_dir: str | None = None) -> Path:
-    """This machine's folder for the run directory ``url``; each of those who use it has its own."""
+def local_copy(url: str, user: str, cache_dir: str | None = None) -> Path:
+    """This machine's folder for the run directory ``url``; each kind of user has its own."""
     name = hashlib.sha256(url.encode()).hexdigest()[:16]
-    return (Path(cache_dir) if cache_dir else default_cache_dir()) / "runs" / name / who
+    return (Path(cache_dir) if cache_dir else default_cache_dir()) / "runs" / name / user
 
 
-def at_hand(runtime: Runtime) -> Runtime:
-    """The same with a run directory of the machine that this process runs on."""
+def on_this_machine(runtime: Runtime) -> Runtime:
+    """The same runtime settings, with a run directory on the machine of this process."""
     if runtime.store is None:
         return runtime
-    folder = copy_of(runtime.store, "trials", runtime.cache_dir)
+    folder = local_copy(runtime.store, "trials", runtime.cache_dir)
     return runtime.model_copy(update={"output_dir": str(folder)})
 
 
-def layout_of(config: TrialConfig, runtime: Runtime) -> RunDir:
-    """The run directory of a trial."""
+def transfer_of(config: TrialConfig, runtime: Runtime) -> "TrialTransfer":
+    """The transfers of a trial."""
     if runtime.store is None:
-        return RunDir(runtime.output_dir)
-    return TrialRemoteRunDir(runtime.store, Path(runtime.output_dir), config)
+        return TrialTransfer()
+    return StoreTransfer(runtime.store, RunPaths(runtime.output_dir), config)
 
 
-class TrialRemoteRunDir(RunDir):
-    """A run directory in an object store, with what one trial needs of it and leaves there.
+class TrialTransfer:
+    """What a trial fetches and uploads; nothing, if its run directory is a folder."""
+
+    def pull(self) -> None:
+        """Fetch what the trial needs before it starts."""
+
+    def push(self) -> None:
+        """Upload what the trial has written; the record only after all that it refers to."""
+
+    def push_progress(self) -> None:
+        """Upload the trial's progress."""
+
+
+class StoreTransfer(TrialTransfer):
+    """Fetches and uploads the files of one trial.
 
     Args:
         url: the object store's folder.
-        root: the folder on this machine, which all its trials share; it is made.
+        paths: the folder on this machine, which all its trials share; it is created.
         config: the trial.
     """
 
-    def __init__(self, url: str, root: Path, config: TrialConfig) -> None:
-        super().__init__(root)
-        self.url = url
+    def __init__(self, url: str, paths: RunPaths, config: TrialConfig) -> None:
+        self.paths = paths
+        self._url = url
         self._config = config
         self._opened: Store | None = None
-        self._there: set[str] = set()
-        self._sent: dict[str, tuple[int, int]] = {}
+        self._in_store: set[str] = set()
+        self._uploaded: dict[str, tuple[int, int]] = {}
         self._progress_due = 0.0
-        root.mkdir(parents=True, exist_ok=True)
+        paths.root.mkdir(parents=True, exist_ok=True)
 
     def pull(self) -> None:
-        """See ``Place.pull``.
+        """See ``TrialTransfer.pull``.
 
         Raises:
             OSError: the store cannot be reached.
         """
-        config = self._config
-        self._forget_old()
-        self._there = self._pull_checkpoints(config.key)
+        config, paths = self._config, self.paths
+        self._remove_old_files()
+        self._in_store = self._pull_checkpoints(config.key)
         if config.earlier is not None:
             self._pull_checkpoints(config.earlier.key)
         for key in {key for keys in config.teachers.values() for key in keys}:
-            self._pull_once(self.teacher_logits(key))
+            self._pull_once(paths.teacher_logits(key))
         if config.start_from is not None:
-            self._pull_once(self.weights(config.start_from))
-        kills = self.memory_kills(config.key)
-        seen = self._store.seen(self._name(kills))
-        if seen is None:
+            self._pull_once(paths.weights(config.start_from))
+        kills = paths.memory_kills(config.key)
+        info = self._store.info(self._name(kills))
+        if info is None:
             kills.unlink(missing_ok=True)
         else:
-            self._store.download(self._name(kills), kills, seen)
-            self._there.add(self._name(kills))
+            self._store.download(self._name(kills), kills, info)
+            self._in_store.add(self._name(kills))
 
     def push(self) -> None:
-        """See ``Place.push``; what was handed over before is not handed over again.
+        """See ``TrialTransfer.push``; a file is uploaded again only if it has changed.
 
         Raises:
             OSError: the store cannot be reached or refuses.
         """
-        key = self._config.key
-        record = self.record(key)
-        saved = [p for p in self._whole(self.checkpoints(key)) if not _half(p)]
-        left = [
-            self.predictions(key),
-            self.teacher_logits(key),
-            self.weights(key),
-            self.curves(key),
+        key, paths = self._config.key, self.paths
+        record = paths.record(key)
+        saved = [p for p in files_in(paths.checkpoints(key)) if not is_unfinished(p)]
+        results = [
+            paths.predictions(key),
+            paths.teacher_logits(key),
+            paths.weights(key),
+            paths.curves(key),
         ]
-        left = [path for path in left if path.is_file()] + self._whole(self.model(key))
-        for path in sorted(saved, key=lambda p: (p.parent, p.name == MANIFEST)) + left:
-            self._send(path)
+        results = [path for path in results if path.is_file()] + files_in(paths.model(key))
+        for path in sorted(saved, key=lambda p: (p.parent, p.name == MANIFEST)) + results:
+            self._upload(path)
         if record.is_file():
-            self._send(record)
+            self._upload(record)
         here = {self._name(path) for path in saved}
-        if self.memory_kills(key).exists():
-            here.add(self._name(self.memory_kills(key)))
-        self._remove(self._there - here)
+        if paths.memory_kills(key).exists():
+            here.add(self._name(paths.memory_kills(key)))
+        self._remove(self._in_store - here)
         if record.is_file():
-            # What comes after it are other trials, perhaps on other machines.
-            for path in (record, self.predictions(key), self.curves(key), self.progress(key)):
+            # The next trials may run on other machines: nobody here needs these files.
+            for path in (record, paths.predictions(key), paths.curves(key), paths.progress(key)):
                 path.unlink(missing_ok=True)
-            shutil.rmtree(self.model(key), ignore_errors=True)
+            shutil.rmtree(paths.model(key), ignore_errors=True)
 
     def push_progress(self) -> None:
-        """See ``Place.push_progress``; now and then, and not where the store is away."""
+        """See ``TrialTransfer.push_progress``; every few seconds, and not if the store is away."""
         now = time.monotonic()
         if now < self._progress_due:
             return
         self._progress_due = now + AFTER_FAILURE
-        path = self.progress(self._config.key)
+        path = self.paths.progress(self._config.key)
         with suppress(OSError):
             self._store.upload(path, self._name(path))
             self._progress_due = now + PROGRESS_SECONDS
@@ -135,114 +148,123 @@ class TrialRemoteRunDir(RunDir):
     @property
     def _store(self) -> Store:
         if self._opened is None:
-            self._opened = Store(self.url or "")
+            self._opened = Store(self._url)
         return self._opened
 
     def _name(self, path: Path) -> str:
-        return path.relative_to(self.root).as_posix()
+        return path.relative_to(self.paths.root).as_posix()
 
-    def _send(self, path: Path) -> None:
+    def _upload(self, path: Path) -> None:
         stat, name = path.stat(), self._name(path)
         state = (stat.st_size, stat.st_mtime_ns)
-        if self._sent.get(name) == state:
+        if self._uploaded.get(name) == state:
             return
         self._store.upload(path, name)
-        self._sent[name] = state
-        if path.is_relative_to(self.checkpoints(self._config.key)):
-            self._there.add(name)
+        self._uploaded[name] = state
+        if path.is_relative_to(self.paths.checkpoints(self._config.key)):
+            self._in_store.add(name)
 
     def _remove(self, gone: set[str]) -> None:
-        """Remove objects; a checkpoint's manifest first, so that what is left is none."""
+        """Remove objects; a checkpoint's manifest first, without which it is not taken for one."""
         for name in sorted(gone, key=lambda name: not name.endswith(MANIFEST)):
             self._store.remove(name)
-            self._there.discard(name)
+            self._in_store.discard(name)
         for folder in {name.rpartition("/")[0] for name in gone if "/step-" in name}:
-            if not any(name.startswith(f"{folder}/") for name in self._there):
+            if not any(name.startswith(f"{folder}/") for name in self._in_store):
                 self._store.remove_folder(folder)
-        folder = self._name(self.checkpoints(self._config.key))
-        if gone and not any(name.startswith(f"{folder}/") for name in self._there):
+        folder = self._name(self.paths.checkpoints(self._config.key))
+        if gone and not any(name.startswith(f"{folder}/") for name in self._in_store):
             self._store.remove_folder(folder)
 
-    def _whole(self, folder: Path) -> list[Path]:
-        return sorted(path for path in folder.rglob("*") if path.is_file())
-
     def _pull_checkpoints(self, key: str) -> set[str]:
-        """Make the folder of a trial's checkpoints what it is in the store; gives what is there.
+        """Make the folder of a trial's checkpoints what it is in the store.
 
-        Several trials of this machine may go on from the same ones.
+        Several trials of this machine may resume from the same checkpoints.
+
+        Returns:
+            Names of the objects.
         """
-        folder = self.checkpoints(key)
-        with _alone(folder):
+        folder = self.paths.checkpoints(key)
+        with fetching(folder):
             return self._pull_steps(folder)
 
     def _pull_steps(self, folder: Path) -> set[str]:
-        there = self._store.files(self._name(folder))
+        objects = self._store.files(self._name(folder))
         steps: dict[str, dict[str, ObjectInfo]] = {}
-        for name, seen in there.items():
-            steps.setdefault(name.rpartition("/")[0], {})[name] = seen
+        for name, info in objects.items():
+            steps.setdefault(name.rpartition("/")[0], {})[name] = info
         for path in folder.glob("*"):
             if self._name(path) not in steps:
                 shutil.rmtree(path, ignore_errors=True)
+        root = self.paths.root
         for step, files in steps.items():
-            if not self._is_the_same(step, files):
-                shutil.rmtree(self.root / step, ignore_errors=True)
-                for name, seen in files.items():
-                    self._store.download(name, self.root / name, seen)
-        for path in (self.root / name for name in there):
-            self._sent[self._name(path)] = (path.stat().st_size, path.stat().st_mtime_ns)
-        return set(there)
+            if not self._is_here(step, files):
+                shutil.rmtree(root / step, ignore_errors=True)
+                for name, info in files.items():
+                    self._store.download(name, root / name, info)
+        for name in objects:
+            stat = (root / name).stat()
+            self._uploaded[name] = (stat.st_size, stat.st_mtime_ns)
+        return set(objects)
 
-    def _is_the_same(self, step: str, files: dict[str, ObjectInfo]) -> bool:
+    def _is_here(self, step: str, files: dict[str, ObjectInfo]) -> bool:
         """Whether a checkpoint in the store is here already: it has the same manifest."""
+        root = self.paths.root
         try:
-            sizes = {name: (self.root / name).stat().st_size for name in files}
-            manifest = (self.root / step / MANIFEST).read_bytes()
+            sizes = {name: (root / name).stat().st_size for name in files}
+            manifest = (root / step / MANIFEST).read_bytes()
         except OSError:
             return False
-        whole = all(sizes[name] == seen.size for name, seen in files.items())
-        if not whole or f"{step}/{MANIFEST}" not in files:
+        complete = all(sizes[name] == info.size for name, info in files.items())
+        if not complete or f"{step}/{MANIFEST}" not in files:
             return False
         return self._store.read(f"{step}/{MANIFEST}") == manifest
 
     def _pull_once(self, path: Path) -> None:
         """Fetch a file that several trials of this machine need, once for all of them.
 
-        What is missing in the store is left to whoever reads it to tell.
+        If it is missing in the store it is missing here, and whoever reads it says so.
         """
-        with _alone(path):
-            seen = self._store.seen(self._name(path))
-            if seen is None:
+        with fetching(path):
+            info = self._store.info(self._name(path))
+            if info is None:
                 path.unlink(missing_ok=True)
-            elif not is_copy(path, seen):
-                self._store.download(self._name(path), path, seen)
+            elif not is_copy(path, info):
+                self._store.download(self._name(path), path, info)
 
-    def _forget_old(self) -> None:
-        """Remove what trials that ended long ago, or elsewhere, left on this machine."""
-        old = time.time() - OLD_SECONDS
+    def _remove_old_files(self) -> None:
+        """Remove the files of trials that ended long ago, or were resumed on another machine."""
+        limit = time.time() - OLD_SECONDS
         for folder in ("checkpoints", "teaching", "weights"):
-            for path in (self.root / folder).glob("*"):
+            for path in (self.paths.root / folder).glob("*"):
                 with suppress(OSError):
-                    if max(p.stat().st_ctime for p in (path, *path.rglob("*"))) < old:
+                    if max(p.stat().st_ctime for p in (path, *path.rglob("*"))) < limit:
                         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def is_copy(path: Path, seen: ObjectInfo) -> bool:
-    """Whether a file is what was fetched of an object that has not changed since.
+def is_copy(path: Path, info: ObjectInfo) -> bool:
+    """Whether a file is a copy of an object that has not changed since it was fetched.
 
-    A copy has the object's time, in whole seconds; what was written here has hardly ever.
+    A copy has the object's time, in whole seconds; a file that was written here hardly ever has.
     """
     try:
         stat = path.stat()
     except OSError:
         return False
-    return (stat.st_size, stat.st_mtime_ns) == (seen.size, seen.seconds * 10**9)
+    return (stat.st_size, stat.st_mtime_ns) == (info.size, info.seconds * 10**9)
 
 
-def _alone(path: Path) -> FileLock:
-    """Whoever fetches ``path`` to this machine holds this."""
+def fetching(path: Path) -> FileLock:
+    """The lock to hold while ``path`` is fetched to this machine."""
     path.parent.mkdir(exist_ok=True)
     return FileLock(path.with_name(f".{path.name}.lock"))
 
 
-def _half(path: Path) -> bool:
+def files_in(folder: Path) -> list[Path]:
+    """All files below ``folder``."""
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether a checkpoint's file still lies in the folder in which it is written."""
     return any(part.startswith(".writing-") for part in path.parts)

@@ -1,4 +1,4 @@
-"""Every path of a run directory, and how its files reach a directory that lies elsewhere."""
+"""Every path of a run directory, and how its files get to one that lies in an object store."""
 
 from pathlib import Path
 
@@ -6,48 +6,8 @@ PROBE = ".probe-"
 """How the names of files begin that are written only to see whether and when that succeeds."""
 
 
-class Place:
-    """A run directory on a disk that all who work with it see."""
-
-    url: str | None = None
-    """Where it lies, if not here."""
-
-    def shown(self, path: Path) -> str:
-        """Where a file of it lies, for a human."""
-        return str(path)
-
-    def refresh(self) -> None:
-        """Bring up to date here what others have written."""
-
-    def pull(self) -> None:
-        """Fetch what a trial needs before it starts."""
-
-    def push(self) -> None:
-        """Hand over what a trial has written; the record only after all that it refers to."""
-
-    def push_progress(self) -> None:
-        """Hand over what a trial says about itself."""
-
-    def publish(self, *paths: Path, wait: bool = True) -> None:
-        """Hand over these files; ``wait`` for a store that is away for a while."""
-
-    def fetch(self, path: Path) -> None:
-        """Bring one file up to date here that others may have written."""
-
-    def removed(self, path: Path, *, listed: bool = True) -> None:
-        """A file or folder was removed here; ``listed``: it is older than the last refresh."""
-
-    def has(self, path: Path) -> bool | None:
-        """Whether a file is there whole that need not be here; none: look at it here."""
-        return None
-
-    def newest_checkpoint(self, key: str) -> str | None:
-        """Name of a trial's newest checkpoint where it is not here; none: look here."""
-        return None
-
-
-class RunDir(Place):
-    """Every path inside a run directory."""
+class RunPaths:
+    """The paths inside the run directory that lies at ``root``."""
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
@@ -59,11 +19,6 @@ class RunDir(Place):
         self.progress_folder = self.root / "progress"
         self.damaged = self.root / "damaged"
 
-    @property
-    def where(self) -> str:
-        """Where it lies, for whoever is somewhere else: a URL, or a path from ``/``."""
-        return self.url or str(self.root.resolve())
-
     def record(self, key: str) -> Path:
         """The record of a trial."""
         return self.records / f"{key}.json"
@@ -73,7 +28,7 @@ class RunDir(Place):
         return self.root / "predictions" / f"{key}.parquet"
 
     def curves(self, key: str) -> Path:
-        """A trial's numbers, an epoch a row (CSV)."""
+        """Learning curves of a trial, one row per epoch (CSV)."""
         return self.root / "curves" / f"{key}.csv"
 
     def checkpoints(self, key: str) -> Path:
@@ -93,11 +48,11 @@ class RunDir(Place):
         return self.root / "models" / key
 
     def progress(self, key: str) -> Path:
-        """What a running trial said last (JSON)."""
+        """The last progress report of a running trial (JSON)."""
         return self.progress_folder / f"{key}.json"
 
     def memory_kills(self, key: str) -> Path:
-        """How many times the processes of a trial were killed for their memory (a number)."""
+        """How many processes of a trial were killed for their memory (a number)."""
         return self.progress_folder / f"{key}.kills"
 
     def table(self, ending: str) -> Path:
@@ -106,19 +61,66 @@ class RunDir(Place):
 
     @property
     def search(self) -> Path:
-        """What is searched and how, in the folder of a search's trials."""
+        """Description of the search, in the folder of a search's trials."""
         return self.root / "search.json"
 
     @property
     def ledger(self) -> Path:
-        """What a search has proposed, measured and decided, in the folder of its trials."""
+        """Suggestions, scores and decisions of the search, in the folder of its trials."""
         return self.root / "ledger.jsonl"
 
     @property
     def earlier(self) -> Path:
-        """What an earlier search gave to the one in this folder when it began."""
+        """What the search was warm-started with, in the folder of its trials."""
         return self.root / "earlier.json"
 
     def tuning(self, ending: str) -> Path:
         """The report of a hyperparameter search: ``md``, ``csv``, ``json`` or ``html``."""
         return self.root / f"tuning.{ending}"
+
+
+class RunDir(RunPaths):
+    """A run directory as the commands use it.
+
+    This one is a folder that all who work with it see, so no file needs to be transferred. Of one
+    in an object store ``root`` is a copy, and the subclass ``RemoteRunDir`` transfers its files.
+
+    Attributes:
+        url: the object store's folder; None for a folder.
+    """
+
+    url: str | None = None
+
+    @property
+    def where(self) -> str:
+        """Where it lies, for another process or machine: a URL, or an absolute path."""
+        return self.url or str(self.root.resolve())
+
+    def display_path(self, path: Path) -> str:
+        """Where a file of it lies, for a human."""
+        return str(path)
+
+    def refresh(self) -> None:
+        """Fetch what others have written or removed since the last refresh."""
+
+    def fetch(self, path: Path) -> None:
+        """Fetch one file that others may have written."""
+
+    def publish(self, *paths: Path, wait: bool = True) -> None:
+        """Upload files; ``wait`` for a store that is away for a while."""
+
+    def publish_removal(self, path: Path, *, listed: bool = True) -> None:
+        """Remove there a file or folder that was removed here.
+
+        Args:
+            path: where it was.
+            listed: whether it is older than the last refresh, which then tells whether it is there.
+        """
+
+    def exists_remotely(self, path: Path) -> bool | None:
+        """Whether a file that need not be here is in the store; None if its place is here."""
+        return None
+
+    def newest_checkpoint(self, key: str) -> str | None:
+        """Name of a trial's newest checkpoint in the store; None if its place is here."""
+        return None

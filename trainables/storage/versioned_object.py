@@ -93,7 +93,7 @@ class SettledObject:
 
     def read(self) -> StoredObject | None:
         """See ``VersionedObject.read``."""
-        info = self._store.seen(self._name)
+        info = self._store.info(self._name)
         content = self._content() if info is not None else None
         if info is None or content is None:
             return None

@@ -1,8 +1,8 @@
-"""The run directory as a trial sees it: there, full, or gone for a while.
+"""Waiting for a run directory that is away or full.
 
 It may lie on a disk that is unmounted, moved or full, and come back. What a trial has computed is
-not lost meanwhile: the trial holds it and waits, and never makes the directory anew, which would
-put files beneath a mount point where nobody looks for them.
+not lost meanwhile: the trial holds it and waits. It never makes the directory anew, which would put
+files beneath a mount point where nobody looks for them.
 """
 
 import errno
@@ -14,12 +14,11 @@ from collections.abc import Callable, Iterator
 from safetensors import SafetensorError
 
 from trainables.errors import StorageError
-from trainables.storage.run_dir import RunDir
+from trainables.storage.remote_run_dir import TrialTransfer
+from trainables.storage.retry import Backoff
+from trainables.storage.run_dir import RunPaths
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
-"""Seconds between two attempts; each pause is twice the one before."""
-
-WORD_SECONDS = 0.5
+NOTE_SECONDS = 0.5
 """Longest silence of a trial that waits."""
 
 PASSING = frozenset(
@@ -35,25 +34,25 @@ PASSING = frozenset(
         errno.EHOSTDOWN,
     }
 )
-"""What a disk or a network file system says that may yet recover, or be given room."""
+"""Errors of a disk or a network file system that may yet recover, or be given room."""
 
 
 class Storage:
-    """One trial's run directory.
+    """The run directory that a trial writes to.
 
     Args:
-        layout: its paths.
-        patience: seconds that the trial waits for it.
+        run_dir: its paths.
+        transfer: hands over what was written, where the run directory is an object store.
+        timeout: seconds that the trial waits for it (``checkpoint.storage_timeout``).
     """
 
-    def __init__(self, layout: RunDir, patience: float) -> None:
-        self._layout, self._root = layout, layout.root
-        self._patience = patience
+    def __init__(self, run_dir: RunPaths, transfer: TrialTransfer, timeout: float) -> None:
+        self._root, self._transfer, self._timeout = run_dir.root, transfer, timeout
         # An unmounted disk leaves an empty folder behind: the directory is known by its content.
-        self._mark = layout.config if layout.config.exists() else layout.root
+        self._mark = run_dir.config if run_dir.config.exists() else run_dir.root
 
     def check(self) -> None:
-        """Find out whether the run directory is there.
+        """Check that the run directory is there.
 
         Raises:
             StorageError: it is gone.
@@ -63,49 +62,48 @@ class Storage:
         except OSError as error:
             raise StorageError(f"{self._root} is gone ({error.strerror})") from error
 
-    def keep(
-        self, what: str, write: Callable[[], object], patience: float | None = None
+    def write_with_retry(
+        self, what: str, write: Callable[[], object], timeout: float | None = None
     ) -> Iterator[str]:
-        """Do ``write``, again and again where the storage does not take it; yields while it waits.
+        """Do ``write`` until the storage takes it; yields while it waits.
 
         Args:
             what: what is written, for the message.
             write: has no effect where it raises.
-            patience: seconds, in place of the trial's own.
+            timeout: seconds, in place of the trial's own.
 
         Yields:
             Why it waits, about twice a second.
 
         Raises:
-            StorageError: the patience is over.
+            StorageError: the storage did not take it in time.
             Exception: what ``write`` raised, where waiting would not help.
         """
-        patience = self._patience if patience is None else patience
-        end = time.monotonic() + patience
-        pause = FIRST_PAUSE
+        timeout = self._timeout if timeout is None else timeout
+        backoff = Backoff(timeout)
         while True:
             try:
                 self.check()
                 write()
-                self._layout.push()
+                self._transfer.push()
                 return
             except Exception as error:
-                reason = self._passing(error)
+                reason = self._reason_to_wait(error)
                 if reason is None:
                     raise
-            if time.monotonic() >= end:
+            pause = backoff.next_pause()
+            if pause is None:
                 raise StorageError(
-                    f"{self._root}: {what} cannot be kept, waited {patience:g} s for it ({reason});"
+                    f"{self._root}: {what} cannot be kept, waited {timeout:g} s for it ({reason});"
                     " bring the storage back or make room, then run the same command again "
-                    "(checkpoint.patience sets how long a trial waits)"
+                    "(checkpoint.storage_timeout sets how long a trial waits)"
                 )
-            again = min(end, time.monotonic() + pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
-            while (rest := again - time.monotonic()) > 0:
+            end = time.monotonic() + pause
+            while (rest := end - time.monotonic()) > 0:
                 yield f"waiting for storage: {reason}"
-                time.sleep(min(rest, WORD_SECONDS))
+                time.sleep(min(rest, NOTE_SECONDS))
 
-    def once(self, write: Callable[[], object]) -> None:
+    def write_now(self, write: Callable[[], object]) -> None:
         """Do ``write`` without waiting.
 
         Raises:
@@ -115,12 +113,12 @@ class Storage:
         self.check()
         write()
         try:
-            self._layout.push()
+            self._transfer.push()
         except OSError as error:
             raise StorageError(error.strerror or str(error)) from error
 
-    def _passing(self, error: Exception) -> str | None:
-        """Why the storage does not take it now; none: it never will."""
+    def _reason_to_wait(self, error: Exception) -> str | None:
+        """Why the storage does not take it now; None if it never will."""
         try:
             self.check()
         except StorageError as gone:
@@ -132,8 +130,8 @@ class Storage:
 
 
 def error_number(error: Exception) -> int | None:
-    """The system's error number behind what a library raised about a file."""
+    """The system's error number behind what a library raised about a file; None if unknown."""
     if isinstance(error, OSError):
         return error.errno
-    told = re.search(r"os error (\d+)", str(error)) if isinstance(error, SafetensorError) else None
-    return int(told[1]) if told else None
+    match = re.search(r"os error (\d+)", str(error)) if isinstance(error, SafetensorError) else None
+    return int(match[1]) if match else None

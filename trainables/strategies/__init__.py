@@ -1,4 +1,4 @@
-"""The three strategies."""
+"""The strategies: how a model is trained over the tasks."""
 
 from trainables.config.arms import NaiveConcatArm, SharedEncoderArm, SingleTaskArm
 from trainables.config.trial import TrainingConfig
@@ -16,7 +16,7 @@ def make_strategy(
     training: TrainingConfig,
     seed: int,
 ) -> Strategy:
-    """The strategy that an arm names."""
+    """Make the strategy of an arm."""
     if isinstance(arm, SingleTaskArm):
         return SingleTask(tasks, training, seed)
     if isinstance(arm, NaiveConcatArm):

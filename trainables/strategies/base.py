@@ -1,4 +1,4 @@
-"""What the training loop asks of a strategy."""
+"""The strategy interface: what the training loop needs from a strategy."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ from trainables.data.tokens import TokenSplit
 
 @dataclass(frozen=True)
 class TrainTask:
-    """One task as a strategy sees it.
+    """The training data of one task.
 
     Attributes:
-        name: its name.
-        classes: how many it has.
-        train: its training examples.
-        teacher: what a teacher says of each of them, float32 of shape ``(examples, classes)``,
-            rows that sum to 1; none: the task has no teacher.
+        name: the task's name.
+        classes: number of classes.
+        train: the training examples.
+        teacher: a teacher's class probabilities for them, float32 of shape
+            ``(examples, classes)``; None if the task has no teacher.
     """
 
     name: str
@@ -30,7 +30,7 @@ class TrainTask:
     teacher: np.ndarray | None = None
 
     def collate(self, indices: np.ndarray) -> dict[str, torch.Tensor]:
-        """A batch (see ``TokenSplit.collate``), with its rows of ``teacher`` where there is one."""
+        """Make a batch as ``TokenSplit.collate`` does, with the rows of ``teacher``, if any."""
         tensors = self.train.collate(indices)
         if self.teacher is not None:
             tensors["teacher"] = torch.from_numpy(self.teacher[indices])
@@ -42,12 +42,12 @@ class Part:
     """Examples of one optimiser step that go through one head and have one loss.
 
     Attributes:
-        head: the head that is trained.
-        tensors: ``input_ids``, ``attention_mask`` and, where the encoder knows segments,
+        head: name of the head.
+        tensors: ``input_ids``, ``attention_mask`` and, if the encoder has segments,
             ``token_type_ids``, each ``(examples, tokens)``; ``labels`` ``(examples,)`` in the
-            head's label space; where the task has a teacher, ``teacher`` ``(examples, classes)``.
-        tasks: index of each example's task, shape ``(examples,)``; all the same, except where the
-            strategy knows no tasks.
+            head's label space; if the task has a teacher, ``teacher`` ``(examples, classes)``.
+        tasks: index of each example's task, shape ``(examples,)``; all equal, except in a pooled
+            strategy.
     """
 
     head: str
@@ -59,13 +59,13 @@ class Part:
 
     @property
     def task(self) -> int:
-        """The task whose loss this is; the first one's where the strategy knows no tasks."""
+        """Index of the loss's task; in a pooled strategy, that of the first example."""
         return int(self.tasks[0])
 
 
 @dataclass(frozen=True)
 class Step:
-    """The batch of one optimiser step: one part, or one for each task that is in it."""
+    """The batch of one optimiser step: one part, or one for each task in it."""
 
     parts: tuple[Part, ...]
 
@@ -76,8 +76,13 @@ class Step:
 class Strategy(ABC):
     """How one model is trained over the tasks.
 
-    A strategy holds no state that moves with training: everything about step ``k`` follows from
-    the seed and ``k``, which is what makes resumption exact.
+    A strategy has no state that changes during training: step ``k`` depends only on the seed and
+    ``k``, which makes resuming exact.
+
+    Args:
+        tasks: the tasks and their training data.
+        training: batch size and other training settings.
+        seed: the trial's seed.
     """
 
     def __init__(self, tasks: list[TrainTask], training: TrainingConfig, seed: int) -> None:
@@ -93,7 +98,7 @@ class Strategy(ABC):
     @property
     @abstractmethod
     def steps_per_pass(self) -> int:
-        """Optimiser steps in which each example is seen once (in expectation, where sampled)."""
+        """Optimiser steps per pass over the data (in expectation, if tasks are sampled)."""
 
     @abstractmethod
     def steps(self, start: int) -> Iterator[Step]:
@@ -101,25 +106,28 @@ class Strategy(ABC):
 
     @abstractmethod
     def head_of(self, task: int) -> str:
-        """The head that answers for a task."""
+        """Name of the head that classifies a task's examples."""
 
     def own_labels(self, task: int, labels: torch.Tensor) -> torch.Tensor:
-        """The task's own label numbers of labels in its head's label space."""
+        """Convert labels from the head's label space to the task's own label numbers."""
         return labels
 
     def own_logits(self, task: int, logits: torch.Tensor) -> torch.Tensor:
-        """The task's own classes' logits ``(batch, classes)`` out of its head's."""
+        """Select the logits of the task's own classes, ``(batch, classes)``, from the head's."""
         return logits
 
     def predictions(self, task: int, logits: torch.Tensor) -> torch.Tensor:
         """Predicted classes of the task, shape ``(batch,)``.
 
-        The task's number of classes stands for "another task's class".
+        The value ``classes`` stands for any class of another task.
         """
         return logits.argmax(dim=-1)
 
     def leaked(self, task: int, logits: torch.Tensor) -> torch.Tensor | None:
-        """Whether the head's unrestricted choice is another task's class; none: it has no such."""
+        """Whether the head's largest logit is another task's class, shape ``(batch,)``.
+
+        None if the head has no classes of other tasks.
+        """
         return None
 
     def _stream(self, name: str, lengths: np.ndarray, batch_size: int) -> BatchStream:

@@ -1,8 +1,8 @@
-"""All tasks' examples pooled and shuffled as one set, one classifier, no notion of task.
+"""Strategy ``naive_concat``: the examples of all tasks pooled, and one classifier for all.
 
-What someone does who knows nothing of multi-task learning: the floor that a shared encoder has to
-beat. With the label space ``shared``, label ``k`` of every task is class ``k``; with ``union``,
-every task has classes of its own in the one classifier.
+It ignores tasks altogether, as without any multi-task learning: the baseline that a shared encoder
+has to beat. With the label space ``shared``, label ``k`` of every task is class ``k``; with
+``union``, every task has classes of its own in the one classifier.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ HEAD = "pooled"
 
 
 class NaiveConcat(Strategy):
-    """One head over the pooled examples."""
+    """One head trained on the pooled examples."""
 
     def __init__(
         self, tasks: list[TrainTask], training: TrainingConfig, seed: int, arm: NaiveConcatArm
@@ -44,34 +44,34 @@ class NaiveConcat(Strategy):
 
     @property
     def heads(self) -> dict[str, int]:
-        """The only one."""
+        """The only head."""
         return {HEAD: self._classes}
 
     @property
     def steps_per_pass(self) -> int:
-        """Batches of the pooled set."""
+        """Batches in one pass over the pooled examples."""
         return self._pooled.per_pass
 
     def head_of(self, task: int) -> str:
-        """The only one."""
+        """The only head."""
         return HEAD
 
     def steps(self, start: int) -> Iterator[Step]:
         """See ``Strategy.steps``."""
-        at = start
+        step = start
         while True:
-            chosen = self._pooled.batch(at)
+            chosen = self._pooled.batch(step)
             chosen = chosen[np.argsort(self._task[chosen], kind="stable")]
             tasks = self._task[chosen]
             parts = []
             for task in np.unique(tasks):
                 part = self.tasks[task].train.collate(self._index[chosen[tasks == task]])
                 part["labels"] = part["labels"] + self._offsets[task]
-                # Only pairs have it, and this classifier knows no pairs.
+                # Not every task has it, and the pooled head does not use it.
                 part.pop("texts", None)
                 parts.append(part)
             yield Step((Part(HEAD, _join(parts, self.tasks[0].train.pad_id), tasks),))
-            at += 1
+            step += 1
 
     def own_labels(self, task: int, labels: torch.Tensor) -> torch.Tensor:
         """See ``Strategy.own_labels``."""
@@ -99,7 +99,7 @@ class NaiveConcat(Strategy):
 
 
 def _join(parts: list[dict[str, torch.Tensor]], pad_id: int) -> dict[str, torch.Tensor]:
-    """Rows of several collated batches under each other, padded to the widest."""
+    """Concatenate several collated batches, padded to the widest."""
     width = max(part["input_ids"].shape[1] for part in parts)
     joined = {}
     for name in parts[0]:

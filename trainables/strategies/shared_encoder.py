@@ -1,8 +1,8 @@
-"""One encoder, a head per task, trained together (MT-DNN and its family).
+"""Strategy ``shared_encoder``: one encoder and a head per task, trained together (MT-DNN).
 
 Liu et al. 2019, "Multi-Task Deep Neural Networks for Natural Language Understanding": each step
-trains one task's batch through the shared encoder and that task's head. Steps of several tasks
-have a part, and so a loss, for each (see ``trainables/strategies/task_sampling.py``).
+trains on one task's batch through the shared encoder and that task's head. A step with several
+tasks has a part, and so a loss, for each (see ``trainables/strategies/task_sampling.py``).
 """
 
 from collections.abc import Iterator
@@ -26,41 +26,41 @@ class SharedEncoder(Strategy):
     ) -> None:
         super().__init__(tasks, training, seed)
         self.sampler = make_sampler(arm.sampling)
-        # One task has nothing to be mixed with: its batches are those of single-task training.
+        # A single task has nothing to mix with: its batches are those of single-task training.
         self._batch = arm.sampling.batch if len(tasks) > 1 else "one_task"
         self._sizes = np.array([len(task.train) for task in tasks])
 
     @property
     def heads(self) -> dict[str, int]:
-        """One per task."""
+        """One head per task."""
         return {task.name: task.classes for task in self.tasks}
 
     @property
     def steps_per_pass(self) -> int:
-        """All tasks' batches, or the batches of all examples together."""
+        """Steps of a round: all tasks' batches, or batches over all examples together."""
         return len(self._round(0))
 
     def head_of(self, task: int) -> str:
-        """The task's own."""
+        """The task's own head."""
         return self.tasks[task].name
 
     def steps(self, start: int) -> Iterator[Step]:
         """See ``Strategy.steps``."""
         taken = np.zeros(len(self.tasks), dtype=np.int64)
         number = 0
-        at = 0
+        step = 0
         while True:
             for counts in self._round(number):
-                if at >= start:
+                if step >= start:
                     yield self._step(taken, counts)
                 taken += counts
-                at += 1
+                step += 1
             number += 1
 
     def _round(self, number: int) -> np.ndarray:
-        """What each step of a round takes, int64 of shape ``(steps, tasks)``.
+        """What each step of round ``number`` takes of each task, int64 ``(steps, tasks)``.
 
-        Whole batches of one task, else examples of several.
+        The unit is a whole batch if a step has one task, otherwise an example.
         """
         rng = generator(self.seed, "sampler", number)
         progress = min(1.0, number / max(1, self.training.epochs - 1))
@@ -74,10 +74,11 @@ class SharedEncoder(Strategy):
         return np.add.reduceat(drawn, np.cumsum(sizes) - sizes)
 
     def _one_hot(self, drawn: np.ndarray) -> np.ndarray:
+        """Task indices ``(draws,)`` as one-hot rows ``(draws, tasks)``."""
         return np.eye(len(self.tasks), dtype=np.int64)[drawn]
 
     def _step(self, taken: np.ndarray, counts: np.ndarray) -> Step:
-        """The step that takes ``counts`` after ``taken``, both of shape ``(tasks,)``."""
+        """The step that takes ``counts`` of each task after ``taken``, both ``(tasks,)``."""
         parts = []
         for task in map(int, np.flatnonzero(counts)):
             stream = self._streams[task]
@@ -91,7 +92,7 @@ class SharedEncoder(Strategy):
 
     @cached_property
     def _streams(self) -> list[BatchStream]:
-        """Each task's batches, as large as its share of a step, so that lengths stay similar."""
+        """Batches of each task, of about its share of a step, so that lengths in it are similar."""
         sizes = np.full(len(self.tasks), self.training.batch_size)
         if self._batch != "one_task":
             shares = self.sampler.shares(self._sizes, 0.0)

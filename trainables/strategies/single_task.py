@@ -1,4 +1,4 @@
-"""One encoder and one head for one task: shared-encoder training over a set of one."""
+"""Strategy ``single_task``: one encoder and one head for one task."""
 
 from trainables.config.arms import SharedEncoderArm
 from trainables.config.trial import TrainingConfig
@@ -7,7 +7,7 @@ from trainables.strategies.shared_encoder import SharedEncoder
 
 
 class SingleTask(SharedEncoder):
-    """With one task there is nothing to sample or to weigh, so the loop is literally the same."""
+    """Shared-encoder training with one task: there is nothing to sample or to weight."""
 
     def __init__(self, tasks: list[TrainTask], training: TrainingConfig, seed: int) -> None:
         if len(tasks) != 1:

@@ -7,14 +7,17 @@ is drawn: every step holds its share of every task. ``batch_size`` is what a ste
 that a step costs the same and a pass has as many examples whatever it is made of.
 
 One *round* of steps is one pass: as many batches, or as many examples, as all tasks have together.
-To add a sampler, write a class and name it in ``SAMPLERS`` and in ``SamplingConfig``.
+To add a sampler, write a class and name it in ``SAMPLERS`` and give it settings in
+``trainables/config/methods.py``.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from trainables.config.arms import SamplingConfig
+from trainables.config.methods import SamplingConfig
 
 
 class Sampler(ABC):
@@ -152,7 +155,7 @@ def make_sampler(config: SamplingConfig) -> Sampler:
     return SAMPLERS[config.name](config)
 
 
-SAMPLERS = {
+SAMPLERS: dict[str, Callable[[Any], Sampler]] = {
     "interleave": lambda config: Interleave(),
     "proportional": lambda config: Power(1.0),
     "power": lambda config: Power(config.exponent),
@@ -160,3 +163,4 @@ SAMPLERS = {
     "uniform": lambda config: Power(0.0),
     "round_robin": lambda config: RoundRobin(),
 }
+"""Method -> from its settings to the sampler."""

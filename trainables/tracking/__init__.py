@@ -1,1 +1,1 @@
-"""Experiment trackers; none of them can make a trial fail or wait."""
+"""Experiment trackers (W&B, TensorBoard, MLflow); none can make a trial fail or wait."""

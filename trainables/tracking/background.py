@@ -1,4 +1,4 @@
-"""A tracker in a thread of its own: a server that is slow, gone or full costs the trial nothing."""
+"""Runs a tracker in a thread of its own, so that a slow or dead server costs a trial nothing."""
 
 import time
 from collections.abc import Callable
@@ -10,29 +10,31 @@ from trainables.secrets import redacted
 from trainables.tracking.base import Tracker
 
 LONGEST_QUEUE = 1000
-"""Epochs that may wait for a tracker before it is dropped."""
+"""Epochs that may be queued for a tracker before it is dropped."""
 
-_late: dict[str, Thread] = {}
-"""Threads that did not end in time: while one of them runs, its tracker gets no other trial of this
-process, or every trial would wait for it anew."""
+_hung: dict[str, Thread] = {}
+"""Threads that did not end in time, by tracker. While one runs, the other trials of this process do
+without its tracker, or each of them would wait for it again."""
 
 
-class Background:
-    """One tracker of one trial; nothing that it does is waited for, but its end.
+class BackgroundTracker:
+    """One tracker of one trial. Only ``wait`` waits for the thread.
 
     Args:
-        name: the tracker's, for ``problem``.
-        make: connects it; called in the thread.
+        name: name of the tracker, for ``problem``.
+        make: creates the tracker; called in the thread.
+
+    Attributes:
+        problem: why the tracker was dropped; empty if it was not.
     """
 
     def __init__(self, name: str, make: Callable[[], Tracker]) -> None:
         self.problem = ""
-        """Why it was dropped; empty: it was not."""
         self._name = name
         self._make = make
         self._queue: Queue[EpochResult | str] = Queue(LONGEST_QUEUE)
         self._thread = Thread(target=self._work, name=f"tracker-{name}", daemon=True)
-        earlier = _late.get(name)
+        earlier = _hung.get(name)
         if earlier is not None and earlier.is_alive():
             self._drop("it has not answered since an earlier trial")
         else:
@@ -43,17 +45,17 @@ class Background:
         self._put(epoch)
 
     def finish(self, status: str) -> None:
-        """See ``Tracker.finish``; ``wait`` gives it time for that."""
+        """See ``Tracker.finish``; ``wait`` gives the tracker time for it."""
         self._put(status)
 
     def wait(self, end: float) -> None:
-        """Wait until it has ended, at most until ``end`` (``time.monotonic``)."""
+        """Wait until the thread has ended, at most until ``end`` (``time.monotonic``)."""
         if self.problem:
             return
         began = time.monotonic()
         self._thread.join(max(0.0, end - began))
         if self._thread.is_alive():
-            _late[self._name] = self._thread
+            _hung[self._name] = self._thread
             self._drop(f"no answer within {time.monotonic() - began:.0f} s")
 
     def _put(self, item: EpochResult | str) -> None:
@@ -73,7 +75,7 @@ class Background:
                     tracker.finish(item)
                     return
                 tracker.log(item)
-        # Also what a library ends a process with.
+        # Also SystemExit, which a library may raise.
         except BaseException as error:
             reason = " ".join(str(error).split())
             self._drop(f"{type(error).__name__}: {reason}"[:200])

@@ -1,4 +1,4 @@
-"""What a tracker is, and what every one of them is told of a trial."""
+"""The tracker interface, and the names, tags and values that all trackers log."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,29 +9,29 @@ from trainables.results.record import EpochResult, measured
 
 
 class Tracker(Protocol):
-    """Receives a trial's curves and its end; whatever it raises drops it from that trial."""
+    """Logs the epochs of one trial. A tracker that raises is dropped for that trial."""
 
     def log(self, epoch: EpochResult) -> None:
-        """One epoch's losses and metrics; one that it has from before an interruption is left."""
+        """Log an epoch's losses and metrics, unless it was logged before an interruption."""
         ...
 
     def finish(self, status: str) -> None:
-        """The trial has ended; nothing follows.
+        """Log the end of the trial; nothing is logged after it.
 
         Args:
-            status: ``finished``, ``failed``, ``diverged`` or, by a scheduler, ``stopped``.
+            status: ``finished``, ``failed``, ``diverged``, or ``stopped`` by a scheduler.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a grid came to.
+    """The report of a grid.
 
     Attributes:
-        key: of the experiment; the same for the same trials.
-        title: for humans.
-        files: table and report in every format.
+        key: key of the experiment; the same for the same trials.
+        title: title for humans.
+        files: the table and report files, in every format.
     """
 
     key: str
@@ -40,7 +40,7 @@ class Report:
 
 
 def values_of(epoch: EpochResult, config: TrialConfig) -> dict[str, float]:
-    """An epoch's numbers by name, for example ``validation/cola/matthews``."""
+    """An epoch's values by name, for example ``validation/cola/matthews``."""
     values: dict[str, float] = {
         "epoch": epoch.epoch,
         "examples": epoch.examples,
@@ -59,12 +59,12 @@ def values_of(epoch: EpochResult, config: TrialConfig) -> dict[str, float]:
 
 
 def tags_of(config: TrialConfig) -> list[str]:
-    """Strategy, model, tasks and seed."""
+    """Tags of a trial: strategy, model, tasks and seed."""
     tags = [config.arm.strategy, config.model_name, *config.tasks, f"seed-{config.seed}"]
     return list(dict.fromkeys(tags))
 
 
 def cell_of(config: TrialConfig) -> str:
-    """The cell that a trial belongs to; a search's trials stand apart."""
+    """The cell that a trial belongs to; trials of a search have a cell of their own."""
     kind = "/search" if config.search is not None else "/tuned" if config.tuned else ""
     return f"{config.arm_name}/{config.model_name}{kind}"

@@ -1,4 +1,4 @@
-"""A trial's curves as CSV, whichever trackers are asked for."""
+"""Writes a trial's learning curves as CSV, whatever trackers are configured."""
 
 import csv
 import io
@@ -11,11 +11,11 @@ from trainables.storage.run_dir import RunDir
 from trainables.tracking.base import values_of
 
 
-def write_curves(layout: RunDir, config: TrialConfig, history: Sequence[EpochResult]) -> None:
-    """Write all epochs so far, one a row: ``step`` and then what ``values_of`` gives.
+def write_curves(run_dir: RunDir, config: TrialConfig, history: Sequence[EpochResult]) -> None:
+    """Write one row per epoch: ``step`` and the values of ``values_of``.
 
-    The file is replaced whole, so an epoch that was trained again stands in it once. The record has
-    the same numbers, and the confusion matrices behind them, as JSON.
+    The file is replaced as a whole, so an epoch that was trained twice is in it once. The record
+    holds the same numbers as JSON, with the confusion matrices behind them.
     """
     rows = [{"step": epoch.step} | values_of(epoch, config) for epoch in history]
     columns = list(dict.fromkeys(name for row in rows for name in row))
@@ -23,4 +23,4 @@ def write_curves(layout: RunDir, config: TrialConfig, history: Sequence[EpochRes
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_text(layout.curves(config.key), text.getvalue())
+    write_text(run_dir.curves(config.key), text.getvalue())

@@ -1,7 +1,6 @@
-"""MLflow: a run per trial, in a SQLite file of the run directory or wherever a URI says.
+"""MLflow tracker: one run per trial, in the run directory's SQLite file or at a tracking URI.
 
-A trial's run is found again by its key, so a trial that goes on after an interruption goes on in
-the same run.
+Runs are tagged with the trial's key, so a resumed trial continues the same run.
 """
 
 import logging
@@ -25,19 +24,19 @@ from trainables.tracking.reachable import SECONDS, unreachable
 
 SQLITE = "sqlite:///"
 ENDINGS = {"finished": "FINISHED", "stopped": "KILLED"}
-"""MLflow's word for a trial's end; all others failed."""
+"""MLflow's run status for a trial's end; any other is FAILED."""
 
 MOST_PARAMETERS, LONGEST_VALUE = 100, 6000
-"""That MLflow takes at once; characters."""
+"""Parameters per request and characters per value that MLflow accepts."""
 
 
 class MlflowTracker:
-    """See the module."""
+    """Logs one trial as an MLflow run."""
 
     def __init__(self, config: TrialConfig, runtime: Runtime) -> None:
         self._config = config
         self._store = _Store(runtime)
-        with self._store.alone():
+        with self._store.lock():
             self._run = self._store.run(
                 config.key,
                 config.title,
@@ -51,42 +50,42 @@ class MlflowTracker:
                 },
             )
             self._store.parameters(self._run, config.model_dump(mode="json"))
-            there = self._store.client.get_metric_history(self._run, "epoch")
-        self._there = {metric.step for metric in there}
+            logged = self._store.client.get_metric_history(self._run, "epoch")
+        self._logged_steps = {metric.step for metric in logged}
 
     def log(self, epoch: EpochResult) -> None:
         """See ``Tracker.log``."""
         from mlflow.entities import Metric
 
-        if epoch.step in self._there:
+        if epoch.step in self._logged_steps:
             return
         now = int(time.time() * 1000)
         values = values_of(epoch, self._config)
         metrics = [Metric(_name(key), value, now, epoch.step) for key, value in values.items()]
-        with self._store.alone():
+        with self._store.lock():
             self._store.client.log_batch(self._run, metrics=metrics)
 
     def finish(self, status: str) -> None:
         """See ``Tracker.finish``."""
-        with self._store.alone():
+        with self._store.lock():
             self._store.client.set_tag(self._run, "status", status)
             self._store.client.set_terminated(self._run, ENDINGS.get(status, "FAILED"))
 
 
 class _Store:
-    """Where MLflow keeps its runs."""
+    """MLflow's tracking store: a SQLite file, a server or a database."""
 
     def __init__(self, runtime: Runtime) -> None:
         _quiet()
         from mlflow import MlflowClient
 
         self._uri = uri_of(runtime)
-        with self.alone():
+        with self.lock():
             self.client = MlflowClient(self._uri)
             self._experiment = self._experiment_of(runtime)
 
-    def alone(self) -> AbstractContextManager[Any]:
-        """Several trials at once write to one file, where SQLite gives up after some seconds."""
+    def lock(self) -> AbstractContextManager[Any]:
+        """A lock for concurrent trials: SQLite gives up on a locked file after a few seconds."""
         if not self._uri.startswith(SQLITE):
             return nullcontext()
         return FileLock(self._uri.removeprefix(SQLITE) + ".lock")
@@ -94,55 +93,55 @@ class _Store:
     def _experiment_of(self, runtime: Runtime) -> str:
         from mlflow.exceptions import MlflowException
 
-        found = self.client.get_experiment_by_name(runtime.mlflow.experiment)
-        if found is not None:
-            return found.experiment_id
+        experiment = self.client.get_experiment_by_name(runtime.tracking.mlflow.experiment)
+        if experiment is not None:
+            return experiment.experiment_id
         folder = Path(runtime.output_dir).resolve() / "mlartifacts"
         try:
             return self.client.create_experiment(
-                runtime.mlflow.experiment,
-                # Files of a server are the server's.
+                runtime.tracking.mlflow.experiment,
+                # A server stores its files itself.
                 artifact_location=folder.as_uri() if self._uri.startswith(SQLITE) else None,
             )
         except MlflowException:
-            # Another trial was faster.
-            found = self.client.get_experiment_by_name(runtime.mlflow.experiment)
-            if found is None:
+            # Another trial has created it in the meantime.
+            experiment = self.client.get_experiment_by_name(runtime.tracking.mlflow.experiment)
+            if experiment is None:
                 raise
-            return found.experiment_id
+            return experiment.experiment_id
 
     def run(self, key: str, title: str, tags: dict[str, str]) -> str:
-        """The id of the run of a key, which goes on where it is there."""
-        known = self.client.search_runs([self._experiment], f"tags.`key` = '{key}'", max_results=1)
-        if known:
-            run = known[0].info.run_id
+        """The id of the run with the tag ``key``, resumed if it exists, else created."""
+        runs = self.client.search_runs([self._experiment], f"tags.`key` = '{key}'", max_results=1)
+        if runs:
+            run = runs[0].info.run_id
             self.client.update_run(run, status="RUNNING")
             return run
         tags = {"key": key} | tags
         return self.client.create_run(self._experiment, run_name=title, tags=tags).info.run_id
 
     def parameters(self, run: str, values: dict[str, Any]) -> None:
-        """Keep a configuration under its dotted keys.
+        """Log a configuration under its dotted keys.
 
-        What is there stays, for MLflow refuses other values: where files lie is no part of a
-        trial's key, and may be another place when the trial goes on.
+        Parameters logged before are left as they are, because MLflow refuses to change them: file
+        locations are not part of a trial's key and may differ when the trial is resumed.
         """
         from mlflow.entities import Param
 
-        there = self.client.get_run(run).data.params
-        found = [
+        logged = self.client.get_run(run).data.params
+        new = [
             Param(name, str(value)[:LONGEST_VALUE])
-            for name, value in _leaves(values)
-            if name not in there
+            for name, value in _flat(values)
+            if name not in logged
         ]
-        for first in range(0, len(found), MOST_PARAMETERS):
-            self.client.log_batch(run, params=found[first : first + MOST_PARAMETERS])
+        for first in range(0, len(new), MOST_PARAMETERS):
+            self.client.log_batch(run, params=new[first : first + MOST_PARAMETERS])
 
 
 def _quiet() -> None:
-    """No word of MLflow to its makers, none of its database to the terminal; no endless patience.
+    """Switch off MLflow's telemetry and log output, and shorten its timeouts.
 
-    A user's own settings stay.
+    Environment variables that the user has set are left as they are.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
@@ -153,11 +152,11 @@ def _quiet() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def _leaves(values: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+def _flat(values: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in values.items():
         name = f"{before}{_part(key)}"
         if isinstance(value, dict) and value:
-            yield from _leaves(value, f"{name}.")
+            yield from _flat(value, f"{name}.")
         elif value is not None:
             yield name, value
 
@@ -167,20 +166,20 @@ def _part(text: str) -> str:
 
 
 def _name(key: str) -> str:
-    """A metric's name in the characters that MLflow takes; no part of it is a path."""
+    """A metric's name with the characters that MLflow accepts."""
     return "/".join(map(_part, key.split("/")))
 
 
 def uri_of(runtime: Runtime) -> str:
-    """Where the runs are kept: as configured, else as the environment says, else in a file."""
-    given = runtime.mlflow.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+    """The tracking URI: as configured, else ``MLFLOW_TRACKING_URI``, else the SQLite file."""
+    given = runtime.tracking.mlflow.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
     return given or f"{SQLITE}{Path(runtime.output_dir).resolve() / 'mlflow.db'}"
 
 
 def publish(report: Report, runtime: Runtime) -> None:
-    """Keep a grid's table and report as artifacts of a run of their own."""
+    """Log a grid's table and report as artifacts of a run of their own."""
     store = _Store(runtime)
-    with store.alone():
+    with store.lock():
         run = store.run(report.key, report.title, {"tags": "report"})
         for file in report.files:
             store.client.log_artifact(run, str(file))
@@ -188,7 +187,7 @@ def publish(report: Report, runtime: Runtime) -> None:
 
 
 def missing(runtime: Runtime) -> str:
-    """A server that does not answer, or a place where MLflow keeps nothing."""
+    """Why the tracking URI cannot be used; empty if it can."""
     uri = uri_of(runtime)
     if uri.startswith(("http://", "https://")):
         reason = unreachable(uri.rstrip("/") + "/health")
@@ -204,7 +203,7 @@ def missing(runtime: Runtime) -> str:
 
 
 def _no_database(uri: str) -> str:
-    """Why a database cannot be used; empty: its driver is there and somebody answers."""
+    """Why a database cannot be used; empty if its driver is installed and it answers."""
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
@@ -220,7 +219,7 @@ def _no_database(uri: str) -> str:
     except OSError as error:
         return f"no answer ({error.strerror or error}); start the database"
     file = Path(url.database or "").absolute()
-    folder = next(place for place in file.parents if place.exists())
+    folder = next(parent for parent in file.parents if parent.exists())
     if not url.host and not (folder.is_dir() and os.access(folder, os.W_OK)):
         return f"{folder} is no folder that can be written to"
     return ""

@@ -1,4 +1,4 @@
-"""Whether a server answers."""
+"""Checks whether a server answers."""
 
 import urllib.error
 import urllib.request
@@ -10,9 +10,9 @@ SECONDS = 5.0
 
 
 def unreachable(url: str) -> str:
-    """Why nothing answers at an address; empty: something does, whatever it says.
+    """Why no server answers at ``url``; empty if one does, with whatever HTTP status.
 
-    A user and password in it are left out: that somebody is there can be seen without.
+    The request leaves out a user and password in the address.
     """
     try:
         parts = urlsplit(url)

@@ -1,4 +1,4 @@
-"""Every tracker by name: one is added here."""
+"""The registry of trackers: add a new one here."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -11,11 +11,11 @@ from trainables.config.trial import Runtime, TrialConfig
 from trainables.errors import StorageError
 from trainables.results.record import EpochResult
 from trainables.tracking import mlflow, tensorboard, wandb
-from trainables.tracking.background import Background
+from trainables.tracking.background import BackgroundTracker
 from trainables.tracking.base import Report, Tracker
 
 FINISH_SECONDS = 60.0
-"""Longest wait for the trackers at the end of a trial, all of them together."""
+"""Longest wait for all trackers together at the end of a trial."""
 
 INSTALL = "`make install-trackers` or `pip install -r requirements-trackers.txt` installs it"
 
@@ -25,10 +25,10 @@ class Kind:
     """A kind of tracker.
 
     Attributes:
-        packages: what must be installed.
-        track: connects one to a trial.
-        missing: what else it lacks on this machine, and what to do; empty: nothing.
-        publish: keeps a grid's report.
+        packages: packages that must be installed.
+        track: creates the tracker of a trial.
+        missing: what else is missing on this machine, and what to do; empty if nothing is.
+        publish: logs the report of a grid.
     """
 
     packages: tuple[str, ...]
@@ -52,9 +52,9 @@ TRACKERS = {
 
 
 def unusable(runtime: Runtime) -> dict[str, str]:
-    """Which of ``runtime.tracking`` cannot be used here: name -> why, and what to do."""
-    found = {}
-    for name in runtime.tracking:
+    """Which of ``runtime.tracking.trackers`` cannot be used here: name -> why, and what to do."""
+    reasons = {}
+    for name in runtime.tracking.trackers:
         kind = TRACKERS[name]
         absent = [package for package in kind.packages if find_spec(package) is None]
         if absent:
@@ -62,24 +62,24 @@ def unusable(runtime: Runtime) -> dict[str, str]:
         else:
             reason = kind.missing(runtime)
         if reason:
-            found[name] = reason
-    return found
+            reasons[name] = reason
+    return reasons
 
 
-def track(name: str, config: TrialConfig, runtime: Runtime) -> Background:
-    """Start a tracker of a trial in a thread of its own."""
+def track(name: str, config: TrialConfig, runtime: Runtime) -> BackgroundTracker:
+    """Start the tracker ``name`` of a trial in a thread of its own."""
 
     def make() -> Tracker:
-        # None of them may make a run directory anew that has gone.
+        # A tracker must not create the run directory again if it is gone.
         if not Path(runtime.output_dir).is_dir():
             raise StorageError(f"{runtime.output_dir} is gone")
         return TRACKERS[name].track(config, runtime)
 
-    return Background(name, make)
+    return BackgroundTracker(name, make)
 
 
-def end(trackers: Sequence[Background], status: str) -> None:
-    """Let them all end, and wait for that as long as ``FINISH_SECONDS`` allows."""
+def finish(trackers: Sequence[BackgroundTracker], status: str) -> None:
+    """Finish all trackers of a trial, waiting at most ``FINISH_SECONDS`` in all."""
     for tracker in trackers:
         tracker.finish(status)
     latest = time.monotonic() + FINISH_SECONDS
@@ -88,26 +88,27 @@ def end(trackers: Sequence[Background], status: str) -> None:
 
 
 class _Publishing:
-    """A grid's report on its way to a tracker, as something that has only an end."""
+    """Publishes a grid's report when it is made; a ``Tracker`` without epochs."""
 
     def __init__(self, name: str, report: Report, runtime: Runtime) -> None:
         TRACKERS[name].publish(report, runtime)
 
     def log(self, epoch: EpochResult) -> None:
-        """There are none."""
+        """Never called: a report has no epochs."""
 
     def finish(self, status: str) -> None:
-        """It is over."""
+        """Nothing left to do."""
 
 
 def publish(report: Report, runtime: Runtime) -> list[str]:
-    """Keep a grid's report with every tracker.
+    """Log a grid's report with every tracker.
 
     Returns:
-        Which of them did not take it, and why.
+        A message for each tracker that failed, and why.
     """
     trackers = [
-        Background(name, partial(_Publishing, name, report, runtime)) for name in runtime.tracking
+        BackgroundTracker(name, partial(_Publishing, name, report, runtime))
+        for name in runtime.tracking.trackers
     ]
-    end(trackers, "finished")
+    finish(trackers, "finished")
     return [tracker.problem for tracker in trackers if tracker.problem]

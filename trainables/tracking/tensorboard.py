@@ -1,4 +1,4 @@
-"""TensorBoard: a folder per trial, ``tensorboard/KEY``, written without TensorFlow."""
+"""TensorBoard tracker: one folder per trial, ``tensorboard/KEY``, without TensorFlow."""
 
 import json
 import logging
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 
 
 class TensorboardTracker:
-    """See the module. The HParams tab lists trials by arm, model, task and seed."""
+    """Logs one trial. The HParams tab lists the trials by arm, model, task and seed."""
 
     def __init__(self, config: TrialConfig, runtime: Runtime) -> None:
         folder = _folder(runtime) / config.key
         self._config = config
-        self._there = _points(folder)
+        self._logged = _logged_points(folder)
         self._step = 0
-        known = any(folder.glob("events.*"))
+        is_resumed = any(folder.glob("events.*"))
         self._writer = _writer(folder)
-        if not known:
+        if not is_resumed:
             self._describe()
 
     def log(self, epoch: EpochResult) -> None:
         """See ``Tracker.log``."""
         self._step = epoch.step
         for name, value in values_of(epoch, self._config).items():
-            if (name, epoch.step) not in self._there:
+            if (name, epoch.step) not in self._logged:
                 self._writer.add_scalar(name, value, epoch.step)
         self._writer.flush()
 
@@ -42,6 +42,7 @@ class TensorboardTracker:
         self._writer.close()
 
     def _describe(self) -> None:
+        """Write the trial's title, tags, configuration and hyperparameters."""
         from torch.utils.tensorboard.summary import hparams
 
         config = self._config
@@ -58,7 +59,7 @@ class TensorboardTracker:
         described = json.dumps(config.model_dump(mode="json"), indent=1)
         self._writer.add_text("title", config.title, 0)
         self._writer.add_text("tags", ", ".join([cell_of(config), *tags_of(config)]), 0)
-        # Four spaces before every line: Markdown's way of leaving text as it is.
+        # Indented by four spaces: preformatted text in Markdown.
         self._writer.add_text("config", "".join(f"    {s}\n" for s in described.splitlines()), 0)
         self._writer.flush()
 
@@ -73,8 +74,8 @@ def _writer(folder: Path) -> "SummaryWriter":
     return SummaryWriter(str(folder))
 
 
-def _points(folder: Path) -> set[tuple[str, int]]:
-    """(name, step) of all numbers that a folder has, a file that ends half-way included."""
+def _logged_points(folder: Path) -> set[tuple[str, int]]:
+    """(name, step) of all scalars in a folder, including those of a truncated file."""
     return set(_scalars(folder))
 
 
@@ -83,16 +84,16 @@ def _scalars(folder: Path) -> Iterator[tuple[str, int]]:
         return
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    # It tells of a file that a killed process left half-way, which is nothing to tell.
+    # It warns of files that a killed process left truncated, which is to be expected.
     logging.getLogger("tensorboard").setLevel(logging.ERROR)
-    there = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
-    for tag in there.Tags()["scalars"]:
-        for event in there.Scalars(tag):
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
+    for tag in events.Tags()["scalars"]:
+        for event in events.Scalars(tag):
             yield tag, event.step
 
 
 def publish(report: Report, runtime: Runtime) -> None:
-    """Show a grid's table in the Text tab; that of an earlier run of it goes."""
+    """Write a grid's table to the Text tab, replacing that of an earlier run."""
     folder = _folder(runtime) / "report"
     if folder.is_dir():
         shutil.rmtree(folder)
@@ -104,5 +105,5 @@ def publish(report: Report, runtime: Runtime) -> None:
 
 
 def missing(runtime: Runtime) -> str:
-    """It needs its package alone."""
+    """Empty: TensorBoard needs nothing but its package."""
     return ""

@@ -1,4 +1,4 @@
-"""What a trial tells its trackers, and the curves that it keeps itself."""
+"""The trackers of one trial, and its own learning curves as CSV."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -8,53 +8,53 @@ from trainables.errors import StorageError
 from trainables.results.record import EpochResult
 from trainables.storage.run_dir import RunDir
 from trainables.storage.waiting import Storage
-from trainables.tracking.background import Background
+from trainables.tracking import registry
+from trainables.tracking.background import BackgroundTracker
 from trainables.tracking.curves import write_curves
-from trainables.tracking.registry import end, track
 
 
-class Tracking:
-    """One trial, seen by the trackers that ``runtime.tracking`` names.
+class TrialTrackers:
+    """The trackers that ``runtime.tracking.trackers`` names, for one trial.
 
-    None of its methods fails because of a tracker, and ``finish`` alone waits, a bounded time.
+    No method fails because of a tracker. Only ``finish`` waits for them, for a limited time.
     """
 
     def __init__(self, config: TrialConfig, runtime: Runtime, storage: Storage) -> None:
         self._config = config
         self._runtime = runtime
         self._storage = storage
-        self._layout = RunDir(runtime.output_dir)
-        self._trackers: list[Background] = []
-        self._told = 0
+        self._run_dir = RunDir(runtime.output_dir)
+        self._trackers: list[BackgroundTracker] = []
+        self._logged = 0
 
-    def begin(self, history: Sequence[EpochResult]) -> None:
-        """Start the trackers, and tell them what they may have missed before an interruption."""
-        names = self._runtime.tracking
-        self._trackers = [track(name, self._config, self._runtime) for name in names]
-        self.follow(history)
+    def start(self, history: Sequence[EpochResult]) -> None:
+        """Start the trackers and log the epochs of a resumed trial that they may have missed."""
+        names = self._runtime.tracking.trackers
+        self._trackers = [registry.track(name, self._config, self._runtime) for name in names]
+        self.log(history)
 
-    def follow(self, history: Sequence[EpochResult]) -> None:
-        """Tell of epochs that are new in a trial's history; returns at once."""
-        if len(history) == self._told:
+    def log(self, history: Sequence[EpochResult]) -> None:
+        """Log the epochs that are new in a trial's history; returns at once."""
+        if len(history) == self._logged:
             return
-        for epoch in history[self._told :]:
+        for epoch in history[self._logged :]:
             for tracker in self._trackers:
                 tracker.log(epoch)
-        self._told = len(history)
-        self.keep(history)
+        self._logged = len(history)
+        self.write_curves(history)
 
-    def keep(self, history: Sequence[EpochResult]) -> None:
-        """Write the curves as CSV; where that is impossible, the next call may."""
+    def write_curves(self, history: Sequence[EpochResult]) -> None:
+        """Write the learning curves as CSV; an error is ignored, the next call tries again."""
         if history:
             with suppress(OSError, StorageError):
                 self._storage.check()
-                write_curves(self._layout, self._config, history)
+                write_curves(self._run_dir, self._config, history)
 
     def finish(self, status: str) -> None:
         """See ``Tracker.finish``."""
-        end(self._trackers, status)
+        registry.finish(self._trackers, status)
 
-    def noted(self, note: str) -> str:
-        """A trial's note, and which trackers were dropped and why."""
+    def notes(self, note: str) -> str:
+        """``note``, followed by which trackers were dropped and why."""
         dropped = [tracker.problem for tracker in self._trackers]
         return "; ".join(filter(None, [note, *dropped]))

@@ -1,7 +1,7 @@
-"""Weights & Biases: a run per trial, grouped by cell.
+"""Weights & Biases tracker: one run per trial, grouped by cell.
 
-A run's id is the trial's key, so a trial that goes on after an interruption goes on in the same
-run. W&B starts one service per process, which all trials of the process share.
+A run's id is the trial's key, so a resumed trial continues the same run. W&B starts one service per
+process, which all trials of the process share.
 """
 
 import os
@@ -16,19 +16,19 @@ from trainables.tracking.reachable import unreachable
 from trainables.tracking.wandb_files import steps_in
 
 LONGEST_NAME, LONGEST_TAG = 128, 64
-"""Characters that W&B takes."""
+"""Characters that W&B accepts."""
 
 SECONDS = 20.0
-"""Longest wait for the server when a run begins or ends; what it has not taken is on the disk."""
+"""Longest wait for the server when a run begins or ends; unsent data stays on the disk."""
 
 
 class WandbTracker:
-    """See the module. ``WANDB_MODE=offline`` needs neither account nor network."""
+    """Logs one trial as a W&B run. ``WANDB_MODE=offline`` needs neither account nor network."""
 
     def __init__(self, config: TrialConfig, runtime: Runtime) -> None:
         self._config = config
-        # A run that was begun offline is continued by a second file, whose server knows no steps.
-        self._there = {
+        # A resumed offline run writes a second file: read the logged steps from the first.
+        self._logged_steps = {
             step for file in _offline_files(runtime, config.key) for step in steps_in(file)
         }
         self._run = _begin(
@@ -42,7 +42,7 @@ class WandbTracker:
 
     def log(self, epoch: EpochResult) -> None:
         """See ``Tracker.log``."""
-        if epoch.step not in self._there and epoch.step >= self._run.step:
+        if epoch.step not in self._logged_steps and epoch.step >= self._run.step:
             self._run.log(values_of(epoch, self._config), step=epoch.step)
 
     def finish(self, status: str) -> None:
@@ -55,12 +55,12 @@ def _begin(runtime: Runtime, key: str, **described: Any) -> Any:
     import wandb
 
     return wandb.init(
-        project=runtime.wandb.project,
-        entity=runtime.wandb.entity,
+        project=runtime.tracking.wandb.project,
+        entity=runtime.tracking.wandb.entity,
         dir=runtime.output_dir,
         id=key,
         resume="allow",
-        # A run that hangs is not waited for by the next one.
+        # Do not wait for a previous run that hangs.
         reinit="create_new",
         settings=wandb.Settings(
             silent=True,
@@ -78,7 +78,7 @@ def _offline_files(runtime: Runtime, key: str) -> Iterator[Path]:
 
 
 def publish(report: Report, runtime: Runtime) -> None:
-    """Keep a grid's table and report as an artifact of a run of their own."""
+    """Log a grid's table and report as an artifact of a run of their own."""
     import wandb
 
     run = _begin(
@@ -97,7 +97,7 @@ def publish(report: Report, runtime: Runtime) -> None:
 
 
 def missing(runtime: Runtime) -> str:
-    """No key for the server, or nobody there; nothing is needed offline."""
+    """Why W&B cannot be used: no API key or no server. Empty if it can, as always offline."""
     if os.environ.get("WANDB_MODE") in ("offline", "disabled", "dryrun"):
         return ""
     import wandb
@@ -105,18 +105,18 @@ def missing(runtime: Runtime) -> str:
     advice = "run `wandb login`, set WANDB_API_KEY, or set WANDB_MODE=offline"
     try:
         settings = wandb.setup(wandb.Settings(silent=True)).settings
-        known = wandb.login(prompt=False, verify=False)
-    # A ValueError is about a variable of the environment, such as WANDB_MODE.
+        logged_in = wandb.login(prompt=False, verify=False)
+    # A ValueError is about an environment variable such as WANDB_MODE.
     except (wandb.Error, ValueError) as error:
         return f"{' '.join(str(error).split())}; {advice}"
-    if not known:
+    if not logged_in:
         return f"no W&B key on this machine; {advice}"
     reason = unreachable(settings.base_url)
     return f"{settings.base_url}: {reason}; set WANDB_MODE=offline and sync later" if reason else ""
 
 
 def waiting_for_sync(root: Path) -> list[Path]:
-    """Folders of a run directory with offline runs that W&B's server has not been sent."""
+    """Folders of a run directory with offline runs that have not been synced to W&B."""
     return [
         folder
         for folder in (root / "wandb", root / "search" / "wandb")

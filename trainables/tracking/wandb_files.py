@@ -1,4 +1,4 @@
-"""What an offline run of W&B has on the disk: LevelDB's log format behind a header."""
+"""Reads W&B's offline run files: LevelDB's log format after a header."""
 
 import struct
 from collections.abc import Iterator
@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import Any
 
 HEADER, BLOCK, CHUNK_HEADER = 7, 32768, 7
-"""Bytes."""
+"""Sizes in bytes."""
 
 WHOLE, LAST = 1, 4
-"""Kinds of chunks that end a record."""
+"""Chunk types that end a record."""
 
 
 def records_in(path: Path) -> Iterator[Any]:
-    """W&B's records (protocol buffers), up to the first one that was not written whole."""
+    """W&B's records (protocol buffers), up to the first incomplete one."""
     from google.protobuf.message import DecodeError
     from wandb.proto import wandb_internal_pb2
 
-    # The module makes its classes when it is imported; a type checker sees none.
+    # The module creates its classes on import, which a type checker cannot see.
     parse = vars(wandb_internal_pb2)["Record"].FromString
     for content in _contents(path.read_bytes()):
         try:
@@ -27,24 +27,28 @@ def records_in(path: Path) -> Iterator[Any]:
 
 
 def _contents(content: bytes) -> Iterator[bytes]:
-    position, begun = HEADER, b""
+    """The complete records in the content of a file, joined from their chunks."""
+    position, record = HEADER, b""
     while position + CHUNK_HEADER <= len(content):
-        left = BLOCK - position % BLOCK
-        if left < CHUNK_HEADER:
-            position += left
+        rest_of_block = BLOCK - position % BLOCK
+        if rest_of_block < CHUNK_HEADER:
+            position += rest_of_block
             continue
         _, size, kind = struct.unpack_from("<IHB", content, position)
         position += CHUNK_HEADER
         if kind == 0 or position + size > len(content):
             return
-        begun += content[position : position + size]
+        record += content[position : position + size]
         position += size
         if kind in (WHOLE, LAST):
-            yield begun
-            begun = b""
+            yield record
+            record = b""
 
 
 def steps_in(path: Path) -> set[int]:
-    """Steps whose numbers an offline run has."""
-    found = records_in(path)
-    return {one.history.step.num for one in found if one.WhichOneof("record_type") == "history"}
+    """The steps that an offline run has logged."""
+    return {
+        record.history.step.num
+        for record in records_in(path)
+        if record.WhichOneof("record_type") == "history"
+    }

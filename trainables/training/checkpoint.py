@@ -1,10 +1,10 @@
-"""Checkpoints from which a trial goes on bit for bit.
+"""Writes and verifies checkpoints, from which a trial resumes bit for bit.
 
 A checkpoint is a folder ``step-00000123``: weights as safetensors, the state of the loop's stateful
 parts (optimiser, loss scaler ...) as tensors that are loaded with ``weights_only``, everything else
-as JSON, and a manifest with the SHA-256 of each file, written last. The folder takes its name only
-when all of it is on the disk. Loading (``restore.py``) takes the newest checkpoint that is whole,
-so a damaged one costs the work since the one before.
+as JSON, and a manifest with the SHA-256 of each file, written last. The folder gets its name only
+when all of it is on the disk. Loading (``restore.py``) takes the newest intact checkpoint, so a
+damaged one costs only the work since the one before it.
 """
 
 import hashlib
@@ -27,22 +27,25 @@ from trainables.training.loop import TrainingLoop
 from trainables.training.state import LoopState
 
 KEPT = 2
-"""Checkpoints that stay: the newest, and one to fall back on."""
+"""Checkpoints to keep: the newest, and one to fall back on."""
 
 REQUIRED = {"model.safetensors", "parts.pt", "state.json"}
 BEST = "best.safetensors"
 MANIFEST_BYTES = 1 << 16
-"""More than any manifest has."""
+"""Upper limit for the size of a manifest."""
 
 
 def save_checkpoint(folder: Path, key: str, loop: TrainingLoop) -> Path:
-    """Keep the state of ``loop`` under ``folder``; older checkpoints but one are removed.
+    """Save the state of ``loop`` under ``folder`` and remove all older checkpoints but one.
 
-    So are checkpoints of later steps, which were damaged when this trial went on from an earlier
-    one, and what a process that died left half-written. ``folder`` and the one above are made.
+    Damaged checkpoints of later steps and half-written ones are removed too. ``folder`` and its
+    parent are created.
+
+    Returns:
+        The checkpoint's folder.
 
     Raises:
-        CheckpointError: it cannot be written; the checkpoints that there were are untouched.
+        CheckpointError: the checkpoint cannot be written; existing ones are untouched.
     """
     target = folder / f"step-{loop.state.step:08d}"
     try:
@@ -60,36 +63,36 @@ def save_checkpoint(folder: Path, key: str, loop: TrainingLoop) -> Path:
         sync_folder(folder)
     except torch.AcceleratorError:
         raise
-    # Safetensors and torch raise errors of their own where a file cannot be written.
+    # Safetensors and torch raise errors of their own if a file cannot be written.
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise CheckpointError(f"{target}: cannot be written ({reason})") from error
-    # Whole checkpoints of later steps are those of another process that still runs this trial.
-    whole = [p for p in checkpoints(folder) if _step(p) <= loop.state.step or _is_whole(p, key)]
-    for old in set(checkpoints(folder)) - set(whole[:KEPT]):
+    # An intact checkpoint of a later step belongs to another process running the same trial.
+    intact = [p for p in checkpoints(folder) if _step(p) <= loop.state.step or _is_intact(p, key)]
+    for old in set(checkpoints(folder)) - set(intact[:KEPT]):
         with suppress(OSError):
             _remove(old)
     return target
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """Checkpoints of a trial, the newest first, whole or not; none where they cannot be listed."""
+    """Checkpoint folders of a trial, newest first, intact or not; empty if unreadable."""
     try:
-        there = list(folder.iterdir())
+        paths = list(folder.iterdir())
     except OSError:
         return []
-    named = [path for path in there if re.fullmatch(r"step-[0-9]{8,15}", path.name)]
+    named = [path for path in paths if re.fullmatch(r"step-[0-9]{8,15}", path.name)]
     return sorted(named, key=_step, reverse=True)
 
 
 def verify(path: Path, key: str) -> set[str]:
-    """Check that a checkpoint is whole and belongs to trial ``key``.
+    """Check that a checkpoint is intact and belongs to trial ``key``.
 
     Returns:
         Names of its files.
 
     Raises:
-        CheckpointError: otherwise, naming the file.
+        CheckpointError: a file is missing or damaged, or the checkpoint is another trial's.
     """
     manifest = path / "manifest.json"
     try:
@@ -111,17 +114,17 @@ def verify(path: Path, key: str) -> set[str]:
         )
     for name, expected in sums.items():
         try:
-            whole = (path / name).is_file() and _sha256(path / name) == expected
+            intact = (path / name).is_file() and _sha256(path / name) == expected
         except OSError:
-            whole = False
-        if not whole:
+            intact = False
+        if not intact:
             raise CheckpointError(
                 f"{path / name}: missing or damaged; give the folder of another one"
             )
     return set(sums)
 
 
-def _is_whole(path: Path, key: str) -> bool:
+def _is_intact(path: Path, key: str) -> bool:
     try:
         verify(path, key)
     except CheckpointError:
@@ -130,7 +133,7 @@ def _is_whole(path: Path, key: str) -> bool:
 
 
 def _write(folder: Path, key: str, loop: TrainingLoop) -> None:
-    """All files of a checkpoint, durably."""
+    """Write all files of a checkpoint and flush them to the disk."""
     weights = {name: t.contiguous() for name, t in loop.model.state_dict().items()}
     save_file(weights, folder / "model.safetensors")
     if loop.best_weights is not None:
@@ -165,7 +168,7 @@ def _sha256(path: Path) -> str:
 
 
 def _remove(path: Path) -> None:
-    """Remove a folder, or whatever stands in its place."""
+    """Remove a folder, or a file or link of its name."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

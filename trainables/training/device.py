@@ -1,4 +1,4 @@
-"""The device that a trial computes on, its threads and its number format."""
+"""The device, CPU threads, number format and determinism of a trial."""
 
 import os
 from contextlib import AbstractContextManager, nullcontext
@@ -9,7 +9,7 @@ import torch
 from trainables.errors import ResourceError
 
 CONTEXT = 600_000_000
-"""Bytes that CUDA, its libraries and their kernels take of a GPU in each process; an assumption."""
+"""Assumed bytes of GPU memory that the CUDA context and libraries take in each process."""
 
 
 def resolve_device(name: str) -> torch.device:
@@ -31,9 +31,9 @@ def resolve_device(name: str) -> torch.device:
     if device.type == "cuda":
         count = torch.cuda.device_count()
         if (device.index or 0) >= count:
-            there = f"it has {count}" if count else "it has none"
+            available = f"it has {count}" if count else "it has none"
             raise ResourceError(
-                f"device={name}: this machine lacks that GPU ({there}); use device=cpu or auto"
+                f"device={name}: this machine lacks that GPU ({available}); use device=cpu or auto"
             )
         return torch.device("cuda", device.index or 0)
     if device.type == "mps" and not torch.backends.mps.is_available():
@@ -42,10 +42,10 @@ def resolve_device(name: str) -> torch.device:
 
 
 def resolve_precision(name: str, device: torch.device) -> str:
-    """``fp32``, ``bf16`` or ``fp16``.
+    """Resolve the setting ``training.precision`` to ``fp32``, ``bf16`` or ``fp16``.
 
-    ``auto`` takes bf16 on GPUs that compute in it, fp16 on older ones, and fp32 elsewhere: without
-    matrix units for bf16, which most CPUs lack, autocast to it is slower than fp32.
+    ``auto`` is bf16 on GPUs that support it, fp16 on older ones and fp32 elsewhere: on most CPUs,
+    which lack matrix units for bf16, autocast to bf16 is slower than fp32.
 
     Raises:
         ResourceError: fp16 without a GPU, where its gradient scaling is not supported.
@@ -62,7 +62,7 @@ def resolve_precision(name: str, device: torch.device) -> str:
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
-    """The context in which the forward pass runs."""
+    """The autocast context for the forward pass in ``precision`` (fp32, bf16 or fp16)."""
     if precision == "fp32":
         return nullcontext()
     dtype = torch.bfloat16 if precision == "bf16" else torch.float16
@@ -70,20 +70,21 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any
 
 
 def use_threads(threads: int) -> None:
-    """Compute with exactly ``threads`` CPU threads in this process.
+    """Set the number of CPU threads that torch uses in this process.
 
-    Trials that share a machine, each with a thread per core, slow each other down many times over.
+    Trials that share a machine would slow each other down many times over with a thread per core
+    each.
     """
     torch.set_num_threads(threads)
 
 
 def deterministic(device: torch.device) -> None:
-    """Make repeated runs on the same device give the same bits."""
+    """Switch on deterministic algorithms: repeated runs on a device are equal bit for bit."""
     if device.type == "cuda":
-        # Without a workspace of fixed size cuBLAS may choose another algorithm each time.
+        # Without a workspace of fixed size cuBLAS may choose a different algorithm each time.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.backends.cudnn.benchmark = False
-        # Under ``warn_only`` the backward passes of the fused attentions add up in any order.
+        # With ``warn_only`` the backward passes of fused attention would still sum in any order.
         torch.backends.cuda.enable_flash_sdp(False)
         torch.backends.cuda.enable_mem_efficient_sdp(False)
         torch.backends.cuda.enable_cudnn_sdp(False)
@@ -91,21 +92,21 @@ def deterministic(device: torch.device) -> None:
 
 
 def limit_gpu_memory(device: torch.device, share: float) -> None:
-    """Let this process allocate no more than its share of a GPU's memory.
+    """Limit this process to its share of a GPU's memory.
 
-    What is beyond it does not fit, whatever the other trials on that GPU leave: how a trial cuts
-    its batches must not depend on its neighbours.
+    An allocation beyond the limit fails even if the other trials on the GPU leave room: the number
+    of a trial's micro-batches must not depend on its neighbours.
     """
     if device.type == "cuda":
         total = torch.cuda.get_device_properties(device).total_memory
-        own = total if share >= 1 else max(share * total - CONTEXT, share * total / 2)
-        torch.cuda.set_per_process_memory_fraction(own / total, device)
+        limit = total if share >= 1 else max(share * total - CONTEXT, share * total / 2)
+        torch.cuda.set_per_process_memory_fraction(limit / total, device)
 
 
 def smallest_gpu() -> float | None:
-    """GB of memory of the smallest GPU that this process sees; none: there is none to be asked."""
+    """Memory in GB of the smallest GPU visible to this process; None without a usable GPU."""
     try:
-        seen = map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
-        return min((gpu.total_memory for gpu in seen), default=0) / 1e9 or None
+        gpus = map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
+        return min((gpu.total_memory for gpu in gpus), default=0) / 1e9 or None
     except RuntimeError:
         return None

@@ -1,4 +1,4 @@
-"""Knowledge distillation: what a student learns besides the gold labels.
+"""Knowledge distillation: mixes the gold labels with a teacher's predictions.
 
 Clark et al. 2019, "BAM! Born-Again Multi-Task Networks for Natural Language Understanding"
 (teacher annealing): the student's target for an example is
@@ -7,17 +7,17 @@ Clark et al. 2019, "BAM! Born-Again Multi-Task Networks for Natural Language Und
 
 where ``gold`` is the one-hot label and ``teacher`` the teacher's distribution over the classes,
 without a temperature, and ``lambda`` rises linearly from 0 to 1 over training: at first the student
-imitates its teacher, at last it learns from the labels alone. A constant ``lambda`` is plain
+imitates its teacher, in the end it learns from the labels alone. A constant ``lambda`` is plain
 distillation (Hinton et al. 2015) with temperature 1.
 """
 
 import torch
 
-from trainables.config.arms import DistillationConfig
+from trainables.config.methods import DistillationConfig
 
 
 def gold_weight(config: DistillationConfig, step: int, total_steps: int) -> float:
-    """Lambda at optimiser step ``step``, counted from 0."""
+    """Lambda, the weight of the gold label, at optimiser step ``step``, counted from 0."""
     if config.gold_weight == "annealed":
         return step / total_steps
     return config.gold_weight
@@ -26,14 +26,14 @@ def gold_weight(config: DistillationConfig, step: int, total_steps: int) -> floa
 def soft_targets(
     labels: torch.Tensor, teacher: torch.Tensor, weight: float, smoothing: float
 ) -> torch.Tensor:
-    """The distributions that the student learns.
+    """The target distributions of the student.
 
     Args:
         labels: gold classes, int64 of shape ``(batch,)``.
         teacher: the teacher's distributions, shape ``(batch, classes)``.
         weight: lambda, the share of the gold label.
-        smoothing: share of the gold label's part that all classes divide, in [0, 1); the
-            teacher's part is left as it is.
+        smoothing: label smoothing of the gold part, in [0, 1); the teacher's part is not
+            smoothed.
 
     Returns:
         Distributions, shape ``(batch, classes)``.

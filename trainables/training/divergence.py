@@ -1,4 +1,4 @@
-"""Training that has left the finite numbers ends at once: what follows would only be noise."""
+"""Checks for NaN and infinity: training that diverges ends at once."""
 
 import math
 
@@ -9,10 +9,16 @@ from trainables.errors import DivergedError
 
 
 def check_finite(what: str, value: float, step: int, total_steps: int) -> None:
-    """Find out whether ``what`` (the training loss, for example) is a number.
+    """Check that ``value`` is finite.
+
+    Args:
+        what: what the value is, for the message, for example ``the training loss``.
+        value: the number to check.
+        step: the current optimiser step, counted from 1.
+        total_steps: optimiser steps of the whole training.
 
     Raises:
-        DivergedError: it is NaN or infinite.
+        DivergedError: the value is NaN or infinite.
     """
     if not math.isfinite(value):
         raise DivergedError(
@@ -22,10 +28,10 @@ def check_finite(what: str, value: float, step: int, total_steps: int) -> None:
 
 
 def check_weights(model: nn.Module, step: int, total_steps: int) -> None:
-    """Find out whether every weight is a number, before they are measured or kept.
+    """Check that every weight is finite, before the model is evaluated or saved.
 
     Raises:
-        DivergedError: one is NaN or infinite.
+        DivergedError: a weight is NaN or infinite.
     """
     for name, weights in model.named_parameters():
         if not torch.isfinite(weights).all():

@@ -1,20 +1,20 @@
-"""Early stopping and the best epoch."""
+"""Early stopping, and which epoch is the best so far."""
 
 from trainables.config.trial import TrainingConfig
 from trainables.training.state import LoopState
 
 
-def select(
+def update_best(
     state: LoopState, training: TrainingConfig, score: float, epoch: int, total_steps: int
 ) -> bool:
-    """Take an epoch's score on the selection split into ``state``.
+    """Update the best epoch and ``stopped_early`` of ``state`` with an epoch's score.
 
     Args:
-        state: knows the best epoch so far, and is told whether training stops.
-        training: says whether, and when, it stops early.
-        score: headline of the epoch, higher is better.
-        epoch: counted from 1.
-        total_steps: after which training ends anyway.
+        state: the loop's state; changed in place.
+        training: holds the early-stopping settings.
+        score: headline metric on the selection split, higher is better.
+        epoch: the epoch, counted from 1.
+        total_steps: optimiser steps of the whole training.
 
     Returns:
         Whether the epoch is the best so far.

@@ -1,4 +1,4 @@
-"""Whole-split evaluation, never averaged over batches."""
+"""Evaluation of a model on a whole split; metrics are never averaged over batches."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ from trainables.training.memory import attempt, out_of_memory_error
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One task on one split.
+    """Results of one task on one split.
 
     Attributes:
-        result: confusion matrix, mean cross-entropy and leak share.
-        logits: the task's own classes' logits, float32 of shape ``(examples, classes)``.
-        predictions: predicted classes, int64 of shape ``(examples,)``; the number of classes
-            stands for another task's class.
-        labels: int64 of shape ``(examples,)``.
+        result: confusion matrix, mean cross-entropy and share of leaked predictions.
+        logits: logits of the task's own classes, float32 of shape ``(examples, classes)``.
+        predictions: predicted classes, int64 of shape ``(examples,)``; ``classes`` stands for any
+            class of another task.
+        labels: gold classes, int64 of shape ``(examples,)``.
     """
 
     result: TaskResult
@@ -46,17 +46,26 @@ def evaluate_task(
     batch_size: int,
     device: torch.device,
     precision: str,
-    evaluates: Callable[[], None] = lambda: None,
+    on_batch: Callable[[], None] = lambda: None,
 ) -> Evaluation:
-    """Evaluate ``model`` on all of one task's ``split``, in evaluation mode.
+    """Evaluate ``model`` on one task's whole ``split``, in evaluation mode.
 
-    A batch that does not fit into memory is cut in half, and so are those after it. The logits do
-    not depend on that but for rounding (a smaller batch may be padded less and summed in another
-    order), so a prediction can differ only where two classes are equally likely to the last digits.
-    ``evaluates`` is called after every batch.
+    A batch that does not fit into memory is halved, and so are those after it. Up to rounding the
+    logits do not depend on the batch size (a smaller batch may be padded less and summed in another
+    order), so a prediction can differ only where two classes are equally likely.
+
+    Args:
+        model: the model, which is left in training mode.
+        strategy: chooses the head of the task and interprets its logits.
+        task: index of the task.
+        split: the examples.
+        batch_size: examples per batch.
+        device: the device of the model.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+        on_batch: called after every batch.
 
     Raises:
-        TrialError: not even one example at a time fits.
+        TrialError: not even a single example fits into memory.
     """
     model.eval()
     classes = strategy.tasks[task].classes
@@ -85,7 +94,7 @@ def evaluate_task(
             batch_size = -(-len(indices) // 2)
             continue
         order = order[batch_size:]
-        evaluates()
+        on_batch()
         logits[indices] = strategy.own_logits(task, raw)
         predictions[indices] = strategy.predictions(task, raw)
         metric.add_batch(predictions=predictions[indices], references=labels[indices])
@@ -112,14 +121,14 @@ def add_counts(
     logits: torch.Tensor,
     labels: torch.Tensor,
 ) -> None:
-    """Add a training micro-batch's predictions to the running confusion matrices.
+    """Add the predictions of a training micro-batch to the running confusion matrices.
 
     Args:
-        strategy: knows what a prediction is.
-        running: a matrix per task, shape ``(classes, classes + 1)``; changed in place.
-        tasks: of each example, shape ``(batch,)``.
-        logits: shape ``(batch, classes of the head)``.
-        labels: shape ``(batch,)``.
+        strategy: turns logits into predictions.
+        running: one matrix per task, shape ``(classes, classes + 1)``; changed in place.
+        tasks: index of each example's task, shape ``(batch,)``.
+        logits: logits of the head, shape ``(batch, classes of the head)``.
+        labels: labels in the head's label space, shape ``(batch,)``.
     """
     for task in np.unique(tasks):
         rows = torch.from_numpy(tasks == task)

@@ -1,24 +1,24 @@
-"""Freezing the encoder for good, or unfreezing its layers one after the other.
+"""A frozen encoder, or one whose layers are unfrozen one after the other.
 
-Howard and Ruder 2018, "Universal Language Model Fine-tuning for Text Classification" (gradual
-unfreezing): at first only what lies above the encoder's layers is trained, then one layer more at a
-time, from the last to the first, and the embeddings at the end. The paper unfreezes a layer per
-epoch; here they are unfrozen evenly over a share of the training, so that few epochs reach them
-all.
+Howard and Ruder 2018, "Universal Language Model Fine-tuning for Text Classification"
+(https://arxiv.org/abs/1801.06146), gradual unfreezing: at first only what lies above the encoder's
+layers is trained, then one layer more at a time, from the last to the first, and the embeddings at
+the end. The paper unfreezes a layer per epoch; here they are unfrozen evenly over a share of the
+training, so that few epochs reach them all.
 """
 
-from trainables.config.arms import FreezingConfig
+from trainables.config.methods import FreezingConfig, GradualFreezing
 from trainables.models.classifier import Classifier
 from trainables.training.layer_depth import layer_depths
 
 
 class Freezing:
-    """Says which parameters are trained; it follows from the step alone.
+    """Chooses which parameters are trained; the choice depends on the step alone.
 
     Args:
-        model: whose parameters.
-        config: how; ``none`` leaves all as they are.
-        total_steps: of the training.
+        model: the model whose parameters are frozen and unfrozen.
+        config: the method; ``none`` trains all of them.
+        total_steps: optimiser steps of the whole training.
     """
 
     def __init__(self, model: Classifier, config: FreezingConfig, total_steps: int) -> None:
@@ -34,14 +34,14 @@ class Freezing:
 
     def first_trainable(self, step: int) -> int:
         """Depth (see ``layer_depths``) of the first layer trained at ``step``, counted from 0."""
+        if not isinstance(self._config, GradualFreezing):
+            return self._top if self._config.name == "all" else 0
         progress = step / (self._config.until * self._total_steps)
         return max(0, self._top - int(progress * self._top + 1e-9))
 
     def apply(self, step: int) -> None:
         """Freeze and unfreeze parameters for step ``step``."""
-        if self._config.name == "none":
-            return
-        first = self._top if self._config.name == "all" else self.first_trainable(step)
+        first = self.first_trainable(step)
         if first == self._first_trainable:
             return
         self._first_trainable = first

@@ -1,9 +1,9 @@
-"""How much of a GPU's memory a trial will take, counted without a GPU and without training it.
+"""Estimates how much GPU memory a trial needs, without a GPU and without training it.
 
-A training pass is computed on fake tensors, which have shapes and no content
-(``torch._subclasses.fake_tensor``), while the size of every storage that is alive is added up. What
-is not counted is assumed: ``CONTEXT`` and ``MARGIN``. Numbers are taken to be float32; in bf16 and
-fp16 the activations take less, so for those it is an upper bound.
+A training pass is run on fake tensors, which have shapes but no content
+(``torch._subclasses.fake_tensor``), while the sizes of all live storages are added up. ``CONTEXT``
+and ``MARGIN`` are assumptions for what cannot be counted. All numbers are taken as float32; with
+bf16 and fp16 the activations are smaller, so there the estimate is an upper bound.
 """
 
 import weakref
@@ -20,7 +20,8 @@ from torch.nn.functional import cross_entropy
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
-from trainables.config.arms import AdapterConfig, HeadConfig, SharedEncoderArm
+from trainables.config.arms import SharedEncoderArm
+from trainables.config.methods import AdapterConfig, HeadConfig
 from trainables.config.trial import ModelConfig, TrialConfig
 from trainables.models.adapter import add_adapter
 from trainables.models.architecture import fresh_model, read_architecture
@@ -31,21 +32,20 @@ from trainables.models.source import locate
 from trainables.training.device import CONTEXT
 
 BLOCK = 512
-"""Bytes of which CUDA's allocator makes whole multiples."""
+"""CUDA's allocator rounds sizes up to multiples of this many bytes."""
 
 MARGIN = 0.15
-"""Share of what is counted for gaps between blocks and for work space; an assumption."""
+"""Assumed share to add for fragmentation and workspaces."""
 
 
 @dataclass(frozen=True)
-class Footprint:
-    """Bytes of a GPU that a trial takes.
+class GpuMemoryEstimate:
+    """Bytes of GPU memory that a trial needs.
 
     Attributes:
-        weights: encoder and heads, their average and their 16-bit copies where there are such.
-        states: what the optimiser keeps.
-        training: gradients and activations where they together take most, or what is there while
-            the optimiser steps.
+        weights: encoder and heads, plus their moving average and 16-bit copies if it has them.
+        states: the optimiser's state.
+        training: the peak of gradients and activations, or of the optimiser's step if larger.
         evaluation: activations of the largest evaluation batch.
     """
 
@@ -56,58 +56,58 @@ class Footprint:
 
     @property
     def counted(self) -> int:
-        """The most that is alive at once."""
+        """The largest amount in use at once."""
         return self.weights + self.states + max(self.training, self.evaluation)
 
     @property
     def total(self) -> int:
-        """``counted`` with what is assumed."""
+        """``counted`` plus the assumed margin and CUDA context."""
         return round(self.counted * (1 + MARGIN)) + CONTEXT
 
 
-class Alive(TorchDispatchMode):
-    """Adds up the storages that are made within it and have not been freed.
+class LiveMemory(TorchDispatchMode):
+    """Adds up the storages that are allocated within it and have not been freed.
 
     Attributes:
-        now: bytes of those that are alive.
-        peak: the most so far; may be set back.
+        now: bytes of the storages in use.
+        peak: the largest ``now`` so far; may be reset.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.now = 0
         self.peak = 0
-        self._known: set[int] = set()
+        self._storages: set[int] = set()
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        """Compute as usual and look at what comes out."""
+        """Run the operation and count the storages of its results."""
         result = func(*args, **(kwargs or {}))
-        tree_map_only(torch.Tensor, self._note, result)
+        tree_map_only(torch.Tensor, self._count, result)
         return result
 
-    def _note(self, tensor: torch.Tensor) -> None:
+    def _count(self, tensor: torch.Tensor) -> None:
         storage = tensor.untyped_storage()
-        known = storage._cdata
-        if known in self._known:
+        address = storage._cdata
+        if address in self._storages:
             return
         size = -(-storage.nbytes() // BLOCK) * BLOCK
-        self._known.add(known)
+        self._storages.add(address)
         self.now += size
         self.peak = max(self.peak, self.now)
-        weakref.finalize(storage, self._freed, known, size)
+        weakref.finalize(storage, self._freed, address, size)
 
-    def _freed(self, known: int, size: int) -> None:
-        self._known.discard(known)
+    def _freed(self, address: int, size: int) -> None:
+        self._storages.discard(address)
         self.now -= size
 
 
-def footprint(config: TrialConfig, classes: Mapping[str, int]) -> Footprint:
-    """Count what a trial takes at its largest batch: all examples as long as they may be.
+def estimate_gpu_memory(config: TrialConfig, classes: Mapping[str, int]) -> GpuMemoryEstimate:
+    """Estimate a trial's GPU memory with the largest batch: every example of maximal length.
 
     Args:
-        config: the trial; its encoder's files are read, its weights are not.
+        config: the trial; the encoder's configuration is read, its weights are not.
         classes: task -> number of labels.
 
     Raises:
@@ -121,8 +121,8 @@ def footprint(config: TrialConfig, classes: Mapping[str, int]) -> Footprint:
     batch, aggregated = "one_task", False
     if isinstance(arm, SharedEncoderArm):
         batch, aggregated = arm.sampling.batch, arm.aggregation.name != "sum"
-    # Gradients are there already while a later part of a step is computed; methods that combine
-    # tasks' gradients put them aside after each part.
+    # While a later part of a step is computed, the gradients of earlier parts exist already;
+    # aggregation methods set them aside after each part.
     parts = training.gradient_accumulation > 1 or (
         batch != "one_task" and tasks > 1 and not aggregated
     )
@@ -134,30 +134,30 @@ def footprint(config: TrialConfig, classes: Mapping[str, int]) -> Footprint:
             frozen=arm.freezing.name == "all",
             batch_size=-(-training.batch_size // training.gradient_accumulation),
             eval_batch_size=training.eval_batch_size,
-            again=parts,
+            accumulates=parts,
         )
     )
     aside = (tasks - 1) * counted.shared if aggregated else 0
-    # Adamax makes temporary tensors where AdamW is one fused kernel.
+    # Adamax needs temporary tensors, AdamW is one fused kernel.
     stepping = counted.trained * (3 if training.optimizer == "adamax" else 1)
     weights = counted.weights * (1 if training.ema_decay is None else 2)
     if training.precision != "fp32":
         weights += counted.weights // 2
-    return Footprint(
+    return GpuMemoryEstimate(
         weights, 2 * counted.trained, max(counted.training + aside, stepping), counted.evaluation
     )
 
 
 @dataclass(frozen=True)
 class _Passes:
-    """What decides how much the passes of a model take.
+    """The settings that determine the memory of a model's passes; a cache key.
 
     Attributes:
         model, adapter: the encoder.
-        heads: kind and number of classes of each.
+        heads: configuration and number of classes of each head.
         frozen: whether only the heads are trained.
-        batch_size, eval_batch_size: examples of a pass.
-        again: whether a pass finds the gradients of another one.
+        batch_size, eval_batch_size: examples per pass.
+        accumulates: whether gradients of an earlier pass exist during a pass.
     """
 
     model: ModelConfig
@@ -166,19 +166,19 @@ class _Passes:
     frozen: bool
     batch_size: int
     eval_batch_size: int
-    again: bool
+    accumulates: bool
 
 
 @dataclass(frozen=True)
 class _Counted:
-    """Bytes of one model.
+    """Bytes of a model and its passes.
 
     Attributes:
         weights: parameters and buffers.
-        trained: the parameters that are trained.
-        shared: those of them that are the encoder's.
-        training: what a training pass takes besides.
-        evaluation: what an evaluation pass takes besides.
+        trained: the trainable parameters.
+        shared: the trainable parameters of the encoder.
+        training: peak of a training pass, besides the weights.
+        evaluation: peak of an evaluation pass, besides the weights.
     """
 
     weights: int
@@ -196,22 +196,22 @@ def _count(passes: _Passes) -> _Counted:
     if passes.frozen:
         classifier.encoder.requires_grad_(False)
     training = evaluation = 0
-    with FakeTensorMode(), Alive() as alive, sdpa_kernel(SDPBackend.MATH):
+    with FakeTensorMode(), LiveMemory() as memory, sdpa_kernel(SDPBackend.MATH):
         _materialise(classifier)
-        weights = alive.now
-        # Heads that are alike take alike.
+        weights = memory.now
+        # One head of each configuration is enough.
         for name in {head: name for name, head in named.items()}.values():
-            for _ in range(2 if passes.again else 1):
-                alive.peak = alive.now
+            for _ in range(2 if passes.accumulates else 1):
+                memory.peak = memory.now
                 batch, labels = _batch(passes.batch_size, length)
                 cross_entropy(classifier(batch, name), labels).backward()
-                training = max(training, alive.peak - weights)
+                training = max(training, memory.peak - weights)
             classifier.zero_grad(set_to_none=True)
-            alive.peak = alive.now
+            memory.peak = memory.now
             with torch.no_grad():
                 classifier.eval()(_batch(passes.eval_batch_size, length)[0], name)
             classifier.train()
-            evaluation = max(evaluation, alive.peak - weights)
+            evaluation = max(evaluation, memory.peak - weights)
     return _Counted(
         weights,
         _size(classifier),
@@ -226,7 +226,7 @@ def _skeleton(
     adapter: AdapterConfig | None,
     heads: Mapping[str, tuple[HeadConfig, int]],
 ) -> Classifier:
-    """The model that is trained, without content."""
+    """The model to train, on the meta device: shapes without content."""
     config = read_architecture(model, locate(model, download_weights=False).folder)
     with quiet(), torch.device("meta"):
         encoder = Encoder(fresh_model(model, config))
@@ -238,12 +238,12 @@ def _skeleton(
 
 
 def _materialise(module: nn.Module) -> None:
-    """Give every parameter and buffer a fake one in its place; shared ones stay shared."""
+    """Replace every parameter and buffer by a fake tensor; shared ones stay shared."""
     made: dict[int, Any] = {}
     for part in module.modules():
         tables: list[dict[str, Any]] = [part._parameters, part._buffers]
-        for there in tables:
-            for name, old in there.items():
+        for tensors in tables:
+            for name, old in tensors.items():
                 if old is None:
                     continue
                 if id(old) not in made:
@@ -251,16 +251,16 @@ def _materialise(module: nn.Module) -> None:
                     if isinstance(old, nn.Parameter):
                         new = nn.Parameter(new, requires_grad=old.requires_grad)
                     made[id(old)] = new
-                there[name] = made[id(old)]
+                tensors[name] = made[id(old)]
 
 
 def _batch(examples: int, length: int) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-    """A batch and its labels (see ``TokenSplit.collate``)."""
+    """A batch of the largest size and its labels (see ``TokenSplit.collate``)."""
     names = ("input_ids", "attention_mask", "token_type_ids", "texts")
     batch = {name: torch.ones(examples, length, dtype=torch.long) for name in names}
     return batch, torch.zeros(examples, dtype=torch.long)
 
 
 def _size(module: nn.Module) -> int:
-    """Bytes of what is trained."""
+    """Bytes of the trainable parameters."""
     return sum(p.numel() * p.element_size() for p in module.parameters() if p.requires_grad)

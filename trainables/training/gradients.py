@@ -1,6 +1,6 @@
-"""The gradients of one optimiser step: forward, weigh, backward, aggregate.
+"""The gradients of one optimiser step: forward, weight the losses, backward, aggregate.
 
-Nothing that a checkpoint keeps moves here, so a step's gradients can be computed again.
+Computing them changes nothing that a checkpoint saves, so a step's gradients can be recomputed.
 """
 
 from collections.abc import Iterator
@@ -28,14 +28,15 @@ _PLAIN = SharedEncoderArm(strategy="shared_encoder")
 
 @dataclass
 class StepOutcome:
-    """What a step's forward and backward passes have shown.
+    """Losses, gradient norms and outputs of one step.
 
     Attributes:
-        losses: mean loss of each task, unweighted, shape ``(tasks,)``; NaN for a task that is not
+        losses: mean unweighted loss of each task, shape ``(tasks,)``; NaN for a task that is not
             in the step.
-        norms: norm of its gradient in the last shared layer; 0 where no weighting asks for it.
-        loss: the step's mean loss per example, unweighted.
-        outputs: tasks, logits and labels of each micro-batch, on the CPU.
+        norms: norm of each task's gradient in the last shared layer, shape ``(tasks,)``; 0.0 if
+            the weighting does not need it, NaN for a task that is not in the step.
+        loss: mean unweighted loss per example of the step.
+        outputs: task indices, logits and labels of each micro-batch, on the CPU.
     """
 
     losses: np.ndarray
@@ -45,12 +46,12 @@ class StepOutcome:
 
 
 class StepGradients:
-    """Computes the gradients of a step as the arm's methods have it.
+    """Computes the gradients of a step with the methods that the arm configures.
 
     Attributes:
-        weighting: how much each task's loss counts.
-        aggregation: how the tasks' gradients become the shared encoder's.
-        smoothing: share of the gold label that all classes divide.
+        weighting: the loss weighting method.
+        aggregation: the method that combines the tasks' gradients of the shared encoder.
+        smoothing: label smoothing, in [0, 1).
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class StepGradients:
         precision: str,
         total_steps: int,
     ) -> None:
-        # A strategy without such methods is like a shared encoder with none of them.
+        # The other strategies have no such methods: they use a shared encoder's defaults.
         arm = config.arm if isinstance(config.arm, SharedEncoderArm) else _PLAIN
         shared = [p for p in model.encoder.parameters() if p.requires_grad]
         self.weighting = make_weighting(arm.weighting, tasks, config.seed)
@@ -76,39 +77,43 @@ class StepGradients:
         self._precision = precision
         self._device = next(model.parameters()).device
         self._distillation = (
-            None if isinstance(config.arm, NaiveConcatArm) else (config.arm.distillation)
+            None if isinstance(config.arm, NaiveConcatArm) else config.arm.distillation
         )
         self.smoothing = config.training.label_smoothing
         self._total_steps = total_steps
         self._norm = GradientNorm(last_shared_layer(model) if self.weighting.norms else [])
 
     def add(self, step: Step, number: int) -> StepOutcome:
-        """Add the gradients of step ``number`` (counted from 0) to the parameters'."""
-        first = self.losses(step, number) if self.weighting.losses_first else self._nothing()
+        """Add the gradients of step ``number`` (counted from 0) to the parameters' ``grad``."""
+        first = self.losses(step, number) if self.weighting.losses_first else self._nan_per_task()
         weights = self.weighting.weights(number, first).tolist()
-        seen = StepOutcome(self._nothing(), self._nothing())
+        outcome = StepOutcome(self._nan_per_task(), self._nan_per_task())
         rows: list[Row] = []
         self._seed_dropout(number)
         for part in step.parts:
-            share, weight, before = len(part) / len(step), weights[part.task], seen.loss
+            share, weight, before = len(part) / len(step), weights[part.task], outcome.loss
             self._norm.mark()
             for tasks, tensors in self._micro_batches(step, part):
                 logits, labels, target = self._forward(part, tensors, number)
-                # However a batch is cut, by task or into micro-batches, each example counts alike.
+                # Every example has the same weight, whatever its task and micro-batch.
                 loss = self._loss(logits, target) * (len(labels) / len(step))
                 self._scaler.scale(loss * weight).backward()
-                seen.loss += loss.item()
-                seen.outputs.append((tasks, logits.detach().cpu(), labels.cpu()))
-            seen.losses[part.task] = (seen.loss - before) / share
-            seen.norms[part.task] = self._norm.added(self._scaler.get_scale() * share * weight)
+                outcome.loss += loss.item()
+                outcome.outputs.append((tasks, logits.detach().cpu(), labels.cpu()))
+            outcome.losses[part.task] = (outcome.loss - before) / share
+            outcome.norms[part.task] = self._norm.added(self._scaler.get_scale() * share * weight)
             rows += self.aggregation.take(share)
         self.aggregation.combine(rows, number)
-        return seen
+        return outcome
 
     @torch.no_grad()
     def losses(self, step: Step, number: int) -> np.ndarray:
-        """Mean losses of a step's tasks under the same dropout as its gradients."""
-        losses = self._nothing()
+        """Mean loss of each task of a step, with the same dropout masks as its gradients.
+
+        Returns:
+            Shape ``(tasks,)``; NaN for a task that is not in the step.
+        """
+        losses = self._nan_per_task()
         self._seed_dropout(number)
         for part in step.parts:
             losses[part.task] = 0.0
@@ -120,7 +125,7 @@ class StepGradients:
     def _forward(
         self, part: Part, tensors: dict[str, Tensor], number: int
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits, labels, and what the logits are to become: the labels or distributions."""
+        """Logits, labels, and the targets of the loss: labels, or distributions if distilled."""
         labels = tensors.pop("labels")
         with autocast(self._precision, self._device):
             logits = self._model(tensors, part.head).float()
@@ -133,10 +138,10 @@ class StepGradients:
     def _loss(self, logits: Tensor, target: Tensor) -> Tensor:
         """Mean loss of a micro-batch.
 
-        Labels are smoothed over the classes that the loss is over, which are all of the head's
-        (Szegedy et al. 2016, "Rethinking the Inception Architecture for Computer Vision",
-        section 7): of a pooled classifier with a union label space, other tasks' classes too.
-        Distributions come with their gold part smoothed.
+        Labels are smoothed over all classes of the head (Szegedy et al. 2016, "Rethinking the
+        Inception Architecture for Computer Vision", section 7); in a pooled classifier with a
+        union label space that includes the classes of other tasks. Distributions come with their
+        gold part already smoothed.
         """
         smoothing = self.smoothing if self._distillation is None else 0.0
         return cross_entropy(logits, target, label_smoothing=smoothing)
@@ -144,15 +149,15 @@ class StepGradients:
     def _micro_batches(
         self, step: Step, part: Part
     ) -> Iterator[tuple[np.ndarray, dict[str, Tensor]]]:
-        """Tasks and tensors of a part, in pieces that fit the device."""
-        micro = self._accumulation.micro(len(step))
-        for start in range(0, len(part), micro):
-            rows = slice(start, start + micro)
+        """Task indices and tensors of each micro-batch of a part, on the device."""
+        size = self._accumulation.micro_batch_size(len(step))
+        for start in range(0, len(part), size):
+            rows = slice(start, start + size)
             tensors = {name: t[rows].to(self._device) for name, t in part.tensors.items()}
             yield part.tasks[rows], tensors
 
     def _seed_dropout(self, number: int) -> None:
         torch.manual_seed(derive_seed(self._seed, "dropout", number))
 
-    def _nothing(self) -> np.ndarray:
+    def _nan_per_task(self) -> np.ndarray:
         return np.full(self._tasks, np.nan)

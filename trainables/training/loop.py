@@ -1,7 +1,7 @@
 """The training loop of one trial, the same for every strategy.
 
-Reads top to bottom: ``TrainingLoop.run`` yields after every optimiser step, so that whoever drives
-it (a Tune Trainable, the command line, a debugger) may report, save or stop between any two steps.
+Reads top to bottom. ``TrainingLoop.run`` yields after every optimiser step, so that its caller (a
+Tune Trainable, the command line, a debugger) can report, save or stop between any two steps.
 """
 
 import math
@@ -18,7 +18,7 @@ from trainables.results.metrics import macro, scores, trimmed
 from trainables.results.record import EpochResult, TaskResult, mean_loss
 from trainables.strategies.base import Step, Strategy
 from trainables.training.divergence import check_finite, check_weights
-from trainables.training.early_stopping import select
+from trainables.training.early_stopping import update_best
 from trainables.training.evaluation import Evaluation, add_counts, evaluate_task
 from trainables.training.freezing import Freezing
 from trainables.training.gradients import StepGradients
@@ -29,7 +29,7 @@ from trainables.training.state import LoopState, Stateful
 from trainables.training.weight_average import WeightAverage
 
 Evaluations = dict[str, dict[str, Evaluation]]
-"""Split -> task -> evaluation; a task may lack a split."""
+"""Split -> task -> evaluation; not every task has every split."""
 
 
 class TrainingLoop:
@@ -37,16 +37,22 @@ class TrainingLoop:
 
     A segment of a trial ends earlier, at ``setting_schedule.end``.
 
-    An *epoch* is a share ``1 / training.epochs`` of the steps; with the budget matched in passes
-    it is one pass over the data. After each, all of ``splits`` that are in ``config.evaluated``
-    are evaluated whole.
+    An *epoch* is a share ``1 / training.epochs`` of the steps; if the budget is matched in passes,
+    it is one pass over the data. After each epoch all splits in ``config.evaluated`` are evaluated.
 
     Args:
-        model: on its device already.
-        strategy: gives the batches.
-        splits: one dictionary per task, split name -> tokens; the strategy's order of tasks.
+        model: the model, already on its device.
+        strategy: the source of the batches.
+        splits: one dictionary per task (split name -> tokens), in the strategy's order of tasks.
         config: the trial.
         precision: ``fp32``, ``bf16`` or ``fp16``.
+
+    Attributes:
+        state: counters and results so far, see ``LoopState``.
+        best_weights: weights of the best epoch on the CPU; None unless ``training.keep`` is
+            ``best`` and an epoch has ended.
+        loss: mean training loss of the last step; NaN before the first.
+        on_evaluation_batch: called after every batch of an evaluation.
     """
 
     def __init__(
@@ -88,13 +94,13 @@ class TrainingLoop:
         self.state = LoopState(running=self._no_counts())
         self.best_weights: dict[str, torch.Tensor] | None = None
         self.loss = math.nan
-        self.evaluates: Callable[[], None] = lambda: None  # after every batch of an evaluation
+        self.on_evaluation_batch: Callable[[], None] = lambda: None
         self._evaluations: Evaluations = {}
         self._evaluated_epoch = 0
 
     @property
     def stateful(self) -> dict[str, Stateful]:
-        """What a checkpoint keeps besides the weights and ``state``."""
+        """The parts that a checkpoint saves besides the weights and ``state``, by name."""
         parts: dict[str, Stateful] = {
             "optimizer": self.optimizer,
             "scaler": self.scaler,
@@ -104,21 +110,21 @@ class TrainingLoop:
         return parts if self.average is None else {**parts, "average": self.average}
 
     @property
-    def evaluated(self) -> Classifier:
-        """The model that is evaluated and kept."""
+    def evaluated_model(self) -> Classifier:
+        """The model to evaluate and save: the averaged one if there is an average."""
         return self.model if self.average is None else self.average.model
 
     @property
     def done(self) -> bool:
-        """Whether there is nothing left to train."""
+        """Whether training has ended, at its last step or by early stopping."""
         return self.state.step >= self.setting_schedule.end or self.state.stopped_early
 
     def run(self) -> Iterator[None]:
-        """Train to the end from wherever the state stands; yields after every optimiser step.
+        """Train from the current state to the end; yields after every optimiser step.
 
         Raises:
             DivergedError: the loss, the gradients or the weights became NaN or infinite.
-            TrialError: not even one example at a time fits into memory.
+            TrialError: not even a single example fits into memory.
         """
         self.model.train()
         if self.done:
@@ -130,8 +136,8 @@ class TrainingLoop:
             epoch_ends = self.state.step == self.epoch_end(self.epoch)
             if epoch_ends:
                 self._end_epoch()
-            search, seen = self.config.search, self.state.examples
-            if search is not None and search.measured(seen - len(batch), seen):
+            search, examples = self.config.search, self.state.examples
+            if search is not None and search.measured(examples - len(batch), examples):
                 self._measure(fresh=not epoch_ends)
             yield
             if self.done:
@@ -143,7 +149,7 @@ class TrainingLoop:
         return max(1, math.ceil(self.state.step * self.training.epochs / self.total_steps))
 
     def epoch_end(self, epoch: int) -> int:
-        """Optimiser steps after which ``epoch`` is over."""
+        """Number of optimiser steps after which ``epoch`` (counted from 1) ends."""
         return epoch * self.total_steps // self.training.epochs
 
     def _optimiser_step(self, step: Step) -> None:
@@ -156,35 +162,35 @@ class TrainingLoop:
         rate = learning_rate(self.state.step, self.total_steps, training)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["scale"]
-        seen = self.accumulation.run_with_backoff(
+        outcome = self.accumulation.run_with_backoff(
             lambda: self.gradients.add(step, self.state.step),
             lambda: self.optimizer.zero_grad(set_to_none=True),
             self.state.step + 1,
             len(step),
         )
-        check_finite("the training loss", seen.loss, *now)
+        check_finite("the training loss", outcome.loss, *now)
         if self.training.max_grad_norm:
             self.scaler.unscale_(self.optimizer)
             norm = torch.nn.utils.clip_grad_norm_(
                 self.model.parameters(), self.training.max_grad_norm
             )
-            # Under fp16 the scaler leaves out steps whose gradients overflow, by design.
+            # With fp16 the scaler skips steps whose gradients overflow, by design.
             if not self.scaler.is_enabled():
                 check_finite("the gradients' norm", float(norm), *now)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         self.gradients.weighting.update(
-            seen.losses, seen.norms, lambda: self.gradients.losses(step, self.state.step)
+            outcome.losses, outcome.norms, lambda: self.gradients.losses(step, self.state.step)
         )
         if self.average is not None:
             self.average.update_parameters(self.model)
-        for outputs in seen.outputs:
+        for outputs in outcome.outputs:
             add_counts(self.strategy, self.state.running, *outputs)
-        self.loss = seen.loss
+        self.loss = outcome.loss
         self.state.step += 1
         self.state.examples += len(step)
-        self.state.loss_sum += seen.loss
+        self.state.loss_sum += outcome.loss
         self.state.loss_steps += 1
 
     def _end_epoch(self) -> None:
@@ -221,26 +227,26 @@ class TrainingLoop:
             self._select(self.headline(evaluated["selection"]))
 
     def _measure(self, fresh: bool) -> None:
-        """Measure on ``selection``; ``fresh``: the weights have moved since the last evaluation."""
+        """Add a rung: evaluate ``selection`` anew if ``fresh``, else use the epoch's evaluation."""
         check_weights(self.model, self.state.step, self.total_steps)
         started = time.perf_counter()
         evaluations = self._evaluate(("selection",)) if fresh else self._evaluations
-        results = {task: one.result for task, one in evaluations["selection"].items()}
+        results = {task: evaluation.result for task, evaluation in evaluations["selection"].items()}
         score, loss = self.headline(results), mean_loss(results.values())
         self.state.rungs.append([self.state.examples, score, loss])
         self.state.eval_seconds += time.perf_counter() - started
 
     def _select(self, score: float) -> None:
-        """Early stopping and the best epoch, on the selection split alone."""
-        best = select(self.state, self.training, score, self.epoch, self.total_steps)
+        """Update early stopping and the best weights with an epoch's score on selection."""
+        best = update_best(self.state, self.training, score, self.epoch, self.total_steps)
         if best and self.training.keep == "best":
             self.best_weights = {
                 name: tensor.detach().cpu().clone()
-                for name, tensor in self.evaluated.state_dict().items()
+                for name, tensor in self.evaluated_model.state_dict().items()
             }
 
     def headline(self, results: dict[str, TaskResult]) -> float:
-        """Mean over the tasks of their headline metrics."""
+        """Mean of the tasks' headline metrics, from their results on one split."""
         return macro(
             [
                 scores(np.array(result.confusion))[self.config.tasks[name].headline]
@@ -250,7 +256,7 @@ class TrainingLoop:
 
     @property
     def reported_epoch(self) -> int | None:
-        """The epoch whose weights and results are the trial's; none: those of a segment's end."""
+        """The epoch whose weights and results are reported; None for a segment that has a next."""
         if self.config.has_next_segment:
             return None
         if self.training.keep == "best":
@@ -276,7 +282,11 @@ class TrainingLoop:
         return self._evaluations
 
     def teacher_logits(self) -> dict[str, np.ndarray]:
-        """What a teacher says: task -> logits on ``train``, shape ``(examples, classes)``."""
+        """The model's logits on the training splits, for its students.
+
+        Returns:
+            Task -> float32 of shape ``(examples, classes)``.
+        """
         train = self._evaluate(("train",))["train"]
         return {task: evaluation.logits for task, evaluation in train.items()}
 
@@ -287,14 +297,14 @@ class TrainingLoop:
             for index, (task, splits) in enumerate(tasks):
                 if split in splits:
                     evaluations.setdefault(split, {})[task.name] = evaluate_task(
-                        self.evaluated,
+                        self.evaluated_model,
                         self.strategy,
                         index,
                         splits[split],
                         batch_size=self.training.eval_batch_size,
                         device=self.device,
                         precision=self.precision,
-                        evaluates=self.evaluates,
+                        on_batch=self.on_evaluation_batch,
                     )
         return evaluations
 

@@ -1,7 +1,7 @@
-"""Memory that does not suffice: recognised, given back, and limited.
+"""Out-of-memory errors: recognise them, free memory afterwards, and limit a process's memory.
 
-What does not fit raises one of several errors, depending on the device; ``attempt`` turns all of
-them into an answer that its caller can act upon, with nothing of the failed attempt left.
+Running out of memory raises one of several errors, depending on the device; ``attempt`` turns all
+of them into None and frees the memory of the failed attempt.
 """
 
 import ctypes
@@ -20,14 +20,14 @@ from trainables.errors import TrialError
 Result = TypeVar("Result")
 GB = 1_000_000_000
 M_MMAP_THRESHOLD = -3
-"""Of mallopt(3): larger blocks are mapped one by one, and unmapped as soon as they are freed."""
+"""Parameter of mallopt(3): larger blocks are mapped singly and unmapped as soon as freed."""
 
 _TEXTS = (
     "can't allocate memory",  # the CPU allocator; "not enough memory" on other systems
     "not enough memory",
     "Cannot allocate memory",
     "std::bad_alloc",
-    "could not create a memory",  # oneDNN, and where it lacks the room for a kernel's code:
+    "could not create a memory",  # oneDNN; next, if there is no room for a kernel's code
     "could not create a primitive",
     "can't start new thread",
     "MPS backend out of memory",
@@ -37,7 +37,7 @@ _TEXTS = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether ``error`` says that memory, of a GPU or of the host, did not suffice."""
+    """Whether ``error`` means that GPU or host memory ran out."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     if isinstance(error, OSError):
@@ -46,7 +46,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def out_of_memory_error(what: str) -> TrialError:
-    """The error of a trial of which not even one example at a time fits."""
+    """The error for ``what`` not fitting into memory even with one example at a time."""
     return TrialError(
         f"{what} does not fit into memory, not even one example at a time: lower "
         "training.batch_size or model.max_length, take a smaller model, or give each trial more "
@@ -55,47 +55,49 @@ def out_of_memory_error(what: str) -> TrialError:
 
 
 def attempt(compute: Callable[[], Result]) -> Result | None:
-    """What ``compute`` gives; none where it does not fit, and then its memory is free again."""
+    """The result of ``compute``; None if it ran out of memory, after freeing what it took."""
     try:
         return compute()
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-    # Only here is the traceback gone, whose frames keep the failed attempt's tensors alive.
+    # Only out here is the traceback gone, whose frames kept the failed attempt's tensors alive.
     release_memory()
     return None
 
 
 def release_memory() -> None:
-    """Give back what no living object holds: cycles, the GPU's cache, the host's free pages."""
+    """Free unused memory: collect garbage, empty the GPU cache, return free host pages."""
     gc.collect()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
     if torch.backends.mps.is_available():
         torch.mps.empty_cache()
-    with suppress(OSError, AttributeError):  # Only glibc knows it.
+    with suppress(OSError, AttributeError):  # Only glibc has it.
         ctypes.CDLL(None).malloc_trim(0)
 
 
 @contextmanager
 def limit_memory(gigabytes: float | None) -> Iterator[None]:
-    """Within the block this process cannot take more than ``gigabytes`` of host memory.
+    """Limit this process to ``gigabytes`` of host memory within the block.
 
-    An allocation beyond it fails, and with it the step that asked, not the machine. The limit is
-    RLIMIT_DATA (Linux): private memory that can be written. RLIMIT_AS counts every address
-    besides: mapped files such as the token cache and the shared libraries, Ray's shared store, what
-    allocators reserve and never touch; it would refuse a trial that takes little. Of private
-    memory too some is only reserved when the block begins (thread stacks, allocators' arenas), so
-    that much is added to the limit. None, or a system without /proc: no limit.
+    An allocation beyond the limit fails, and with it the training step, not the machine. The limit
+    is RLIMIT_DATA (Linux): private writable memory. RLIMIT_AS would also count mapped files such as
+    the token cache and shared libraries, Ray's object store, and address space that allocators
+    reserve and never touch, and would refuse trials that need little. Private memory that is
+    only reserved when the block begins (thread stacks, allocator arenas) is added to the limit.
+
+    Args:
+        gigabytes: the limit in GB. None for no limit; a system without /proc has none either.
     """
     used = _private_memory()
     if gigabytes is None or used is None:
         yield
         return
-    # Else glibc keeps freed tensors for its own later use, and oneDNN's code finds no room.
+    # Otherwise glibc keeps freed tensors for later use, and oneDNN has no room for its code.
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 20)
-    # Threads that cannot be started later, for lack of memory, would end the process.
+    # Starts torch's threads now: failing to start them later would end the process.
     torch.matmul(torch.ones(512, 512), torch.ones(512, 512)).add_(1)
     mapped, resident = _private_memory() or used
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
@@ -110,7 +112,7 @@ def limit_memory(gigabytes: float | None) -> Iterator[None]:
 
 
 def _private_memory() -> tuple[int, int] | None:
-    """Bytes of private memory that are mapped and that are in use; none where it is unknown."""
+    """Bytes of private memory mapped and in use; None if the system does not say."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:

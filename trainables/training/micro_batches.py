@@ -1,9 +1,9 @@
-"""Into how many micro-batches a step's batch is cut, and cut further where it does not fit.
+"""Gradient accumulation: micro-batches that are halved when a step runs out of memory.
 
-A step that does not fit into memory is repeated with twice as many micro-batches of half the
-size: each example keeps its weight in the loss, so the effective batch, and with it what is
-learned, stays as configured but for rounding and dropout's masks. Later steps stay with the finer
-cut. It is part of a checkpoint, so a trial that goes on computes what it would have computed.
+A step that runs out of memory is repeated with twice as many micro-batches of half the size. Each
+example keeps its weight in the loss, so the effective batch, and with it the result, stays as
+configured except for rounding and dropout masks. Later steps keep the smaller micro-batches. The
+number is part of the checkpoint, so a resumed trial computes what it would have computed anyway.
 """
 
 import math
@@ -14,16 +14,17 @@ from trainables.training.memory import Result, attempt, out_of_memory_error
 
 
 class Accumulation:
-    """The number of micro-batches in force.
+    """The current number of micro-batches per batch.
 
     Args:
-        parts: micro-batches of one batch, as configured.
-        batch_size: examples of the largest batch, beyond which no cut is finer.
+        parts: micro-batches per batch, as configured.
+        batch_size: examples in the largest batch, and so the most micro-batches there can be.
 
     Attributes:
         parts: micro-batches of the next batch.
-        changes: (first step, counted from 1, that was cut so; parts), in order.
-        kills: how many times the trial's process was killed for its memory, as far as heeded.
+        changes: every change so far, in order: the first step with it, counted from 1, and the
+            number of micro-batches.
+        kills: how many out-of-memory kills of the trial's process have been applied.
     """
 
     def __init__(self, parts: int, batch_size: int) -> None:
@@ -32,12 +33,12 @@ class Accumulation:
         self.kills = 0
         self._batch_size = batch_size
 
-    def micro(self, size: int) -> int:
-        """Examples of one micro-batch of a batch of ``size`` examples."""
+    def micro_batch_size(self, size: int) -> int:
+        """Examples in each micro-batch of a batch of ``size`` examples."""
         return math.ceil(size / self.parts)
 
     def double(self, step: int) -> None:
-        """Cut twice as finely from ``step`` (counted from 1) on."""
+        """Use twice as many micro-batches from ``step`` (counted from 1) on."""
         parts = min(2 * self.parts, self._batch_size)
         if parts > self.parts:
             self.parts = parts
@@ -45,7 +46,7 @@ class Accumulation:
             self.changes.append((step, parts))
 
     def apply_memory_kills(self, kills: int, step: int) -> None:
-        """Double once for each kill that is not heeded yet, of ``kills`` in all."""
+        """Double the micro-batches once for each of ``kills`` that has not been applied yet."""
         for _ in range(kills - self.kills):
             self.double(step)
         self.kills = max(self.kills, kills)
@@ -53,23 +54,23 @@ class Accumulation:
     def run_with_backoff(
         self, compute: Callable[[], Result], undo: Callable[[], None], step: int, size: int
     ) -> Result:
-        """``compute`` the gradients of a step, with ever smaller micro-batches.
+        """Compute the gradients of a step; on out-of-memory, retry with smaller micro-batches.
 
         Args:
-            compute: the step, in micro-batches of ``micro(size)`` examples.
-            undo: takes back all that a failed attempt may have left.
-            step: counted from 1.
-            size: examples of its batch.
+            compute: computes the step in micro-batches of ``micro_batch_size(size)`` examples.
+            undo: discards what a failed attempt may have added to the gradients.
+            step: the step, counted from 1.
+            size: examples in its batch.
 
         Raises:
-            TrialError: not even one example at a time fits.
+            TrialError: not even a single example fits into memory.
         """
         while True:
-            computed = attempt(compute)
-            if computed is not None:
-                return computed
+            result = attempt(compute)
+            if result is not None:
+                return result
             undo()
-            if self.micro(size) == 1:
+            if self.micro_batch_size(size) == 1:
                 raise out_of_memory_error(f"step {step}")
             self.double(step)
 

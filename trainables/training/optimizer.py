@@ -1,4 +1,4 @@
-"""Optimisers with the usual exceptions from weight decay, and the learning-rate schedules."""
+"""The optimisers and learning-rate schedules."""
 
 import math
 from collections.abc import Callable
@@ -14,14 +14,14 @@ from trainables.training.layer_depth import layer_depths
 class Adamax(torch.optim.Adamax):
     """Adamax (Kingma and Ba 2015, Algorithm 2) with decoupled weight decay, as in MT-DNN's code.
 
-    torch's own adds the decay to the gradient, where the division by its largest magnitude makes
-    of it something else. A group's share per step is under ``decay``. (MT-DNN's code leaves out the
-    paper's correction of the first steps' moments, which its warm-up makes small anyhow.)
+    torch's Adamax adds the decay to the gradient, so that it is normalised with it. Here each
+    parameter group has its decay under the key ``decay``. (MT-DNN's code leaves out the paper's
+    bias correction of the first steps, which its warm-up makes small anyway.)
     """
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Decay the parameters that have a gradient, then take Adamax's step."""
+        """Decay the parameters that have a gradient, then take an Adamax step."""
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
@@ -35,8 +35,8 @@ def make_optimizer(
     """AdamW (Loshchilov and Hutter 2019, Algorithm 2) or Adamax over all trainable parameters.
 
     Biases and normalisation weights (every parameter with fewer than two dimensions) are not
-    decayed, as in BERT's own optimiser. A head whose task is not in a batch has no gradient then,
-    so the step leaves it and its moments as they are.
+    decayed, as in BERT's own optimiser. A head whose task is not in a batch has no gradient, so
+    the step changes neither the head nor its moments.
 
     Each group has a ``scale``, by which the learning rate is multiplied: ``layer_decay`` to the
     power of a parameter's distance from the heads (Clark et al. 2019, BAM, with 0.9, counted as
@@ -44,8 +44,8 @@ def make_optimizer(
     first and n + 2 for the embeddings.
 
     Args:
-        model: what is trained.
-        training: the settings.
+        model: the model to train; frozen parameters are left out.
+        training: optimiser, learning rate, weight decay and layer decay.
         per_layer: give every distance from the heads a parameter group of its own, as
             ``apply_settings`` needs. Slightly slower; the numbers are the same.
     """
@@ -88,27 +88,29 @@ def apply_settings(optimizer: torch.optim.Optimizer, training: TrainingConfig) -
 def learning_rate(step: int, total_steps: int, training: TrainingConfig) -> float:
     """Learning rate of optimiser step ``step``, counted from 0, before the groups' scales.
 
-    It rises linearly from 0 over the warm-up; after that ``linear`` falls to 0 at ``total_steps``
-    (the first step past the end), ``cosine`` falls there along half a wave, and ``constant``
+    It rises linearly from 0 during the warm-up; after that ``linear`` falls to 0 at ``total_steps``
+    (the first step past the end), ``cosine`` falls to 0 along half a cosine wave, and ``constant``
     stays.
     """
     warmup = warmup_steps(total_steps, training)
     if step < warmup:
         return training.learning_rate * step / warmup
-    left = (total_steps - step, total_steps - warmup)
-    return SCHEDULES[training.schedule](training.learning_rate, *left)
+    schedule = SCHEDULES[training.schedule]
+    return schedule(training.learning_rate, total_steps - step, total_steps - warmup)
 
 
 SCHEDULES: dict[str, Callable[[float, int, int], float]] = {
-    "constant": lambda rate, left, of: rate,
-    "linear": lambda rate, left, of: rate * left / of,
-    "cosine": lambda rate, left, of: rate * 0.5 * (1 - math.cos(math.pi * left / of)),
+    "constant": lambda peak, remaining, steps: peak,
+    "linear": lambda peak, remaining, steps: peak * remaining / steps,
+    "cosine": lambda peak, remaining, steps: (
+        peak * 0.5 * (1 - math.cos(math.pi * remaining / steps))
+    ),
 }
-"""The rate after the warm-up, from the highest one and how many of how many steps are left."""
+"""Learning rate after the warm-up, from its peak, the remaining steps and all steps after it."""
 
 
 def warmup_steps(total_steps: int, training: TrainingConfig) -> int:
-    """Steps of the warm-up, at most all: of a share, a number of steps, or a number of epochs."""
+    """Steps of the warm-up, from ``training.warmup``: a share, ``N steps`` or ``N epochs``."""
     if not isinstance(training.warmup, str):
         return round(training.warmup * total_steps)
     number, unit = training.warmup.split()

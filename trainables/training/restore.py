@@ -1,7 +1,7 @@
-"""Puts a checkpoint into a training loop, wholly or not at all.
+"""Loads a checkpoint into a training loop, completely or not at all.
 
-Checksums say that a file is as it was written, not that it is what this version of the code writes:
-everything is read and compared with what the loop expects before the loop is touched.
+A checksum proves that a file is unchanged, not that this version of the code has written it. So
+everything is read and compared with what the loop expects before the loop is changed.
 """
 
 import copy
@@ -24,7 +24,11 @@ from trainables.training.state import LoopState
 
 
 def load_newest(folder: Path, key: str, loop: TrainingLoop) -> Path | None:
-    """Put the newest whole checkpoint of trial ``key`` into ``loop``; none: there is none."""
+    """Load the newest intact checkpoint of trial ``key`` into ``loop``.
+
+    Returns:
+        The checkpoint's folder, or None if there is no intact one.
+    """
     for path in checkpoints(folder):
         try:
             load_checkpoint(path, key, loop)
@@ -35,10 +39,10 @@ def load_newest(folder: Path, key: str, loop: TrainingLoop) -> Path | None:
 
 
 def load_checkpoint(path: Path, key: str, loop: TrainingLoop) -> None:
-    """Put one checkpoint into ``loop``.
+    """Load one checkpoint into ``loop``.
 
     Raises:
-        CheckpointError: it is damaged, incomplete or another trial's; ``loop`` is untouched.
+        CheckpointError: it is damaged, incomplete or another trial's; ``loop`` is unchanged.
     """
     names = verify(path, key)
     try:
@@ -46,7 +50,7 @@ def load_checkpoint(path: Path, key: str, loop: TrainingLoop) -> None:
     except (MemoryError, torch.AcceleratorError):
         raise
     except Exception as error:
-        # Too little memory says nothing about the files: they are not to be passed over for it.
+        # Running out of memory does not mean that the files are damaged.
         if is_out_of_memory(error):
             raise
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
@@ -59,10 +63,10 @@ def load_checkpoint(path: Path, key: str, loop: TrainingLoop) -> None:
 def _load(path: Path, has_best: bool, loop: TrainingLoop) -> None:
     state = _decode(json.loads((path / "state.json").read_text(encoding="utf-8")), loop)
     weights = load_file(path / "model.safetensors", device=str(loop.device))
-    _same_tensors(weights, loop)
+    _check_tensors(weights, loop)
     best = load_file(path / BEST) if has_best else None
     if best is not None:
-        _same_tensors(best, loop)
+        _check_tensors(best, loop)
     elif loop.training.keep == "best" and state.best_epoch:
         raise ValueError("lacks the weights of the best epoch")
     parts = torch.load(path / "parts.pt", map_location=loop.device, weights_only=True)
@@ -73,7 +77,7 @@ def _load(path: Path, has_best: bool, loop: TrainingLoop) -> None:
     try:
         for name, part in stateful.items():
             part.load_state_dict(parts[name])
-        _same_optimizer(before["optimizer"], loop)
+        _check_optimizer(before["optimizer"], loop)
     except Exception:
         for name, part in stateful.items():
             part.load_state_dict(before[name])
@@ -83,15 +87,15 @@ def _load(path: Path, has_best: bool, loop: TrainingLoop) -> None:
     loop.state, loop.best_weights = state, best
 
 
-def _same_tensors(weights: dict[str, torch.Tensor], loop: TrainingLoop) -> None:
-    """Raise ValueError where ``weights`` are not those of the loop's model."""
+def _check_tensors(weights: dict[str, torch.Tensor], loop: TrainingLoop) -> None:
+    """Raise ValueError unless ``weights`` have the names, shapes and types of the loop's model."""
     expected = {name: (t.shape, t.dtype) for name, t in loop.model.state_dict().items()}
     if {name: (t.shape, t.dtype) for name, t in weights.items()} != expected:
         raise ValueError("weights of another model")
 
 
-def _same_optimizer(before: dict[str, Any], loop: TrainingLoop) -> None:
-    """Raise ValueError where the optimizer would fail at its next step only."""
+def _check_optimizer(before: dict[str, Any], loop: TrainingLoop) -> None:
+    """Raise ValueError if the loaded optimizer would fail, but only at its next step."""
     groups = loop.optimizer.param_groups
     for old, new in zip(before["param_groups"], groups, strict=True):
         if {name: type(value) for name, value in old.items()} != {
@@ -106,6 +110,11 @@ def _same_optimizer(before: dict[str, Any], loop: TrainingLoop) -> None:
 
 
 def _decode(content: Any, loop: TrainingLoop) -> LoopState:
+    """The loop's state from the JSON content of a checkpoint.
+
+    Raises:
+        ValueError: a field is missing, of another type or out of range.
+    """
     state = LoopState(
         **{
             **content,

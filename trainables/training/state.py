@@ -1,4 +1,4 @@
-"""What moves while a trial trains; what a checkpoint lacked of it would be lost."""
+"""The state of the training loop that a checkpoint has to save."""
 
 import math
 from dataclasses import dataclass, field
@@ -11,11 +11,29 @@ from trainables.results.record import EpochResult
 
 @dataclass
 class LoopState:
-    """All that moves while a trial trains, besides weights and the ``Stateful`` parts.
+    """Counters and results of a trial so far; the weights and ``Stateful`` parts are separate.
 
-    ``rungs`` are the measurements of a search's trial: training examples, headline and loss on
-    selection. ``inherited`` of the examples and ``inherited_seconds`` of ``train_seconds`` are
-    those of the trial that this one goes on from.
+    A checkpoint holds it as JSON under these names.
+
+    Attributes:
+        step: optimiser steps taken.
+        examples: training examples processed.
+        train_seconds: time in training steps.
+        eval_seconds: time in evaluations.
+        history: results of the finished epochs.
+        loss_sum: sum of the training losses of the current epoch's steps.
+        loss_steps: how many steps are in ``loss_sum``.
+        running: confusion matrix of each task's training predictions in the current epoch, shape
+            ``(classes, classes + 1)``.
+        best_score: best headline metric on the selection split so far.
+        best_epoch: the epoch of ``best_score``; 0 before the first.
+        epochs_without_gain: epochs since ``best_epoch``.
+        stopped_early: whether early stopping ended the training.
+        interruptions: how many times training was resumed from a checkpoint.
+        rungs: intermediate results of a search trial: training examples, headline metric and loss
+            on the selection split.
+        inherited: how many of ``examples`` an earlier segment trained on.
+        inherited_seconds: how much of ``train_seconds`` an earlier segment took.
     """
 
     step: int = 0
@@ -37,16 +55,16 @@ class LoopState:
 
 
 class Stateful(Protocol):
-    """A part of the loop whose state moves with training and is not in the model's weights."""
+    """A part of the loop that changes during training and is not among the model's weights."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors, numbers, texts, and lists and dictionaries of them."""
+        """The state as tensors, numbers, strings, and lists and dictionaries of them."""
         ...
 
     def load_state_dict(self, state_dict: dict[str, Any], /) -> Any:
-        """Take over what ``state_dict`` gave.
+        """Restore what ``state_dict`` returned.
 
         Raises:
-            Exception: any, where that is impossible.
+            Exception: of any type, if the state does not fit.
         """
         ...

@@ -1,4 +1,4 @@
-"""An exponential moving average of the weights."""
+"""Exponential moving average (EMA) of a model's weights."""
 
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -8,9 +8,9 @@ from trainables.models.classifier import Classifier
 class WeightAverage(AveragedModel):
     """``average = decay * average + (1 - decay) * weights`` after every optimiser step.
 
-    Polyak and Juditsky 1992 in its exponential form. It starts as the weights after the first
-    step, so it is a mean of weights that training has passed through. It is what is evaluated,
-    selected and kept; training goes on from the weights themselves.
+    Polyak and Juditsky 1992 in its exponential form. The average starts as the weights after the
+    first step. The averaged weights are evaluated, selected and saved; training itself continues
+    from the plain weights.
     """
 
     def __init__(self, model: Classifier, decay: float) -> None:

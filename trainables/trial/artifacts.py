@@ -19,7 +19,12 @@ from trainables.training.loop import Evaluations
 
 
 def write_predictions(path: Path, evaluations: Evaluations) -> None:
-    """Keep every evaluated example: task, split, index, label, prediction, logits (Parquet)."""
+    """Write one row per evaluated example: task, split, index, label, prediction, logits.
+
+    Args:
+        path: the Parquet file, replaced atomically.
+        evaluations: split -> task -> evaluation.
+    """
     columns: dict[str, list[Any]] = {
         name: [] for name in ("task", "split", "index", "label", "prediction", "logits")
     }
@@ -50,10 +55,10 @@ ADVICE = "delete it and run the same command again"
 
 
 def write_teacher_logits(path: Path, logits: dict[str, np.ndarray]) -> None:
-    """Keep a teacher's logits, atomically.
+    """Write a teacher's logits on its training splits.
 
     Args:
-        path: where to (Parquet).
+        path: the Parquet file, replaced atomically.
         logits: task -> float32 of shape ``(examples, classes)``, in the order of ``train``.
     """
     table = pa.table(
@@ -72,63 +77,63 @@ def write_teacher_logits(path: Path, logits: dict[str, np.ndarray]) -> None:
 
 
 def load_teacher_distributions(
-    layout: RunDir, config: TrialConfig, sizes: dict[str, tuple[int, int]]
+    run_dir: RunDir, config: TrialConfig, sizes: dict[str, tuple[int, int]]
 ) -> dict[str, np.ndarray]:
-    """The mean of the teachers' distributions for every training example.
+    """Load the class probabilities of a student's teachers, averaged over the teachers.
 
     Args:
-        layout: the run directory that the teachers belong to.
+        run_dir: the run directory of the teachers.
         config: the student.
-        sizes: task -> its training examples and classes.
+        sizes: task -> number of training examples and classes.
 
     Returns:
-        Task -> float32 of shape ``(examples, classes)``, rows that sum to 1; tasks without a
-        teacher are left out.
+        Task -> float32 of shape ``(examples, classes)`` whose rows sum to 1; without the tasks
+        that have no teacher.
 
     Raises:
-        TrialError: a teacher's predictions are missing, damaged, or of other data.
+        TrialError: a teacher's logits are missing, damaged, or of other data.
     """
     return {
         task: np.stack(
-            [_distributions(layout.teacher_logits(key), task, sizes[task]) for key in keys]
+            [_probabilities(run_dir.teacher_logits(key), task, sizes[task]) for key in keys]
         ).mean(axis=0)
         for task, keys in config.teachers.items()
     }
 
 
 def write_weights(path: Path, model: Classifier) -> None:
-    """Keep a model's weights, atomically (safetensors)."""
+    """Write a model's weights as safetensors; the file is replaced atomically."""
     with replacing(path) as temporary:
         save_file({n: t.contiguous() for n, t in model.state_dict().items()}, temporary)
 
 
 def load_weights(path: Path, model: Classifier) -> None:
-    """Put another trial's weights into ``model``: the encoder's, and those of heads that both have.
+    """Load another trial's weights into ``model``: the encoder and the heads that both have.
 
     Raises:
-        TrialError: they are missing, damaged or of another encoder.
+        TrialError: the weights are missing, damaged or of another encoder.
     """
     try:
         weights = load_file(path)
-        lacking = model.load_state_dict(weights, strict=False).missing_keys
+        missing = model.load_state_dict(weights, strict=False).missing_keys
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise TrialError(
             f"{path}: the weights to start from cannot be used ({reason}); {ADVICE}"
         ) from error
-    if others := [name for name in lacking if not name.startswith("heads.")]:
-        raise TrialError(f"{path}: the weights to start from lack {others[0]}; {ADVICE}")
+    if not_heads := [name for name in missing if not name.startswith("heads.")]:
+        raise TrialError(f"{path}: the weights to start from lack {not_heads[0]}; {ADVICE}")
 
 
-def has_artifacts(layout: RunDir, key: str, artifacts: Iterable[str]) -> bool:
-    """Whether all that trial ``key`` was to leave lies there whole."""
-    return all(_whole(layout, key, name) for name in artifacts)
+def has_artifacts(run_dir: RunDir, key: str, artifacts: Iterable[str]) -> bool:
+    """Whether trial ``key`` has written all ``artifacts`` (see ``Runtime.artifacts``) intact."""
+    return all(_is_intact(run_dir, key, name) for name in artifacts)
 
 
-def _whole(layout: RunDir, key: str, name: str) -> bool:
-    path = layout.teacher_logits(key) if name == "teacher_logits" else layout.weights(key)
-    if (there := layout.has(path)) is not None:
-        return there
+def _is_intact(run_dir: RunDir, key: str, name: str) -> bool:
+    path = run_dir.teacher_logits(key) if name == "teacher_logits" else run_dir.weights(key)
+    if (stored := run_dir.exists_remotely(path)) is not None:
+        return stored
     try:
         if name == "teacher_logits":
             pq.read_metadata(path)
@@ -140,7 +145,8 @@ def _whole(layout: RunDir, key: str, name: str) -> bool:
     return True
 
 
-def _distributions(path: Path, task: str, size: tuple[int, int]) -> np.ndarray:
+def _probabilities(path: Path, task: str, size: tuple[int, int]) -> np.ndarray:
+    """Softmax of the logits in ``path``, float32 of shape ``size`` (examples, classes)."""
     try:
         table = pq.read_table(path, filters=[("task", "==", task)])
         logits = np.array(table["logits"].to_pylist(), dtype=np.float64)
@@ -154,5 +160,5 @@ def _distributions(path: Path, task: str, size: tuple[int, int]) -> np.ndarray:
             f"{path}: {logits.shape} predictions of task {task} where {size} are needed; {ADVICE}"
         )
     logits -= logits.max(axis=1, keepdims=True)
-    shares = np.exp(logits)
-    return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
+    exponentials = np.exp(logits)
+    return (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)

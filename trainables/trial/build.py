@@ -1,4 +1,4 @@
-"""From a trial's configuration to a training loop that is ready to run."""
+"""Builds a trial's training loop from its configuration: data, teachers, strategy and model."""
 
 import torch
 
@@ -21,16 +21,23 @@ def build_training_loop(
     device: torch.device,
     precision: str,
 ) -> TrainingLoop:
-    """Tokens, teachers, strategy and model, put together; nothing has been trained yet.
+    """Build the training loop of a trial, at its first step.
+
+    Args:
+        config: the trial.
+        runtime: where the run directory and the token cache are.
+        tasks: the trial's data, task name -> data.
+        device: the device to train on.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
 
     Raises:
         InputError: the data, the encoder or the tokenizer cannot be used.
-        TrialError: another trial's predictions or weights, which this one needs, cannot be used.
+        TrialError: the logits or weights of an upstream trial cannot be used.
     """
-    layout = RunDir(runtime.output_dir)
+    run_dir = RunDir(runtime.output_dir)
     splits = load_tokens(config, runtime, tasks)
     sizes = {name: (len(splits[name]["train"]), len(task.labels)) for name, task in tasks.items()}
-    teachers = load_teacher_distributions(layout, config, sizes)
+    teachers = load_teacher_distributions(run_dir, config, sizes)
     strategy = make_strategy(
         config.arm,
         [
@@ -42,7 +49,7 @@ def build_training_loop(
     )
     model = _model(config, strategy).to(device)
     if config.start_from is not None:
-        load_weights(layout.weights(config.start_from), model)
+        load_weights(run_dir.weights(config.start_from), model)
     return TrainingLoop(model, strategy, list(splits.values()), config, precision)
 
 

@@ -1,8 +1,8 @@
-"""What stays on the disk: checkpoints until their trial has ended, nothing that a crash left.
+"""Removes what a run directory no longer needs: old checkpoints and files left by crashes.
 
-A trial that failed is continued, so it keeps its checkpoints; one that finished or diverged is
-never trained again. A segment of a trial keeps its last one for those that go on from it, until
-whoever knows them all removes it (``discard``).
+A failed trial keeps its checkpoints, because the next run resumes it; one that finished or diverged
+is never trained again. A segment of a trial keeps its last checkpoint for the segments that
+continue it, until the search calls ``discard``.
 """
 
 import shutil
@@ -15,10 +15,10 @@ from trainables.storage.run_dir import RunDir
 from trainables.training.checkpoint import checkpoints
 
 ABANDONED_SECONDS = 60.0
-"""What nobody has written to for so long was left by a killed process. The workers of a driver that
-was killed live on for some seconds and may be writing when the next run begins."""
+"""Age at which a temporary file counts as left by a killed process. The workers of a killed driver
+live on for a few seconds and may still be writing when the next run begins."""
 
-UNFINISHED = (
+TEMPORARY = (
     "checkpoints/*/.writing-*",
     "models/.*.tmp",
     "models/.*.old",
@@ -38,55 +38,62 @@ UNFINISHED = (
     ".earlier.json.*.tmp",
     ".probe-*",
 )
-"""What files and folders are called before they are whole, as patterns in a run directory."""
+"""Glob patterns, in a run directory, of files and folders that are still being written."""
 
 
-def clean_up_trial(layout: RunDir, record: TrialRecord, *, keep: bool) -> None:
-    """Remove what a trial whose record is on the disk needs no more: above all its checkpoints."""
+def clean_up_trial(run_dir: RunDir, record: TrialRecord, *, keep: bool) -> None:
+    """Remove the checkpoints and other state that a recorded trial no longer needs.
+
+    Args:
+        run_dir: the run directory.
+        record: the trial's record.
+        keep: whether to keep the checkpoints.
+    """
     if record.status == "finished":
-        _removed(layout, layout.memory_kills(record.key))
+        _remove_and_sync(run_dir, run_dir.memory_kills(record.key))
     if record.status == "failed" or keep:
         return
     if record.status == "finished" and record.config.has_next_segment:
-        for old in checkpoints(layout.checkpoints(record.key))[1:]:
+        for old in checkpoints(run_dir.checkpoints(record.key))[1:]:
             shutil.rmtree(old, ignore_errors=True)
     else:
-        _removed(layout, layout.checkpoints(record.key))
+        _remove_and_sync(run_dir, run_dir.checkpoints(record.key))
 
 
-def discard(layout: RunDir, key: str) -> None:
-    """Remove the checkpoints and the progress of a trial that nobody goes on with."""
-    for path in (layout.checkpoints(key), layout.progress(key)):
-        _removed(layout, path, listed=False)
+def discard(run_dir: RunDir, key: str) -> None:
+    """Remove the checkpoints and progress file of a trial that no other trial will continue."""
+    for path in (run_dir.checkpoints(key), run_dir.progress(key)):
+        _remove_and_sync(run_dir, path, listed=False)
 
 
-def clean_up(layout: RunDir, records: Iterable[TrialRecord], *, keep: bool, now: float) -> None:
-    """Remove what a crash left; the run directory's lock is held by the caller.
+def clean_up(run_dir: RunDir, records: Iterable[TrialRecord], *, keep: bool, now: float) -> None:
+    """Remove what a crash left in a run directory; the caller holds its lock.
 
     Args:
-        layout: the run directory.
-        records: all that are there.
-        keep: whether the checkpoints of trials that have ended stay.
-        now: Unix seconds by the clock of the disk.
+        run_dir: the run directory.
+        records: all of its records.
+        keep: whether to keep the checkpoints of trials that have ended.
+        now: Unix time by the clock of the file system.
     """
     for record in records:
-        clean_up_trial(layout, record, keep=keep)
+        clean_up_trial(run_dir, record, keep=keep)
         if record.status != "failed":
-            _removed(layout, layout.progress(record.key))
-    for pattern in UNFINISHED:
-        for path in layout.root.glob(pattern):
+            _remove_and_sync(run_dir, run_dir.progress(record.key))
+    for pattern in TEMPORARY:
+        for path in run_dir.root.glob(pattern):
             if now - _written(path) > ABANDONED_SECONDS:
                 _remove(path)
 
 
-def _removed(layout: RunDir, path: Path, *, listed: bool = True) -> None:
+def _remove_and_sync(run_dir: RunDir, path: Path, *, listed: bool = True) -> None:
+    """Remove a path here and in the object store, if there is one."""
     _remove(path)
     with suppress(OSError):
-        layout.removed(path, listed=listed)
+        run_dir.publish_removal(path, listed=listed)
 
 
 def _written(path: Path) -> float:
-    """When a file, or anything in a folder, was written last; now gone: just now."""
+    """Unix time of the last write to a file or a folder's content; infinity if it is gone."""
     try:
         return max(p.stat().st_mtime for p in (path, *path.rglob("*")))
     except OSError:

@@ -1,4 +1,4 @@
-"""The data that a trial was planned with, as texts and as tokens."""
+"""Loads a trial's data as texts and tokens, and checks that it is the planned data."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -13,10 +13,10 @@ from trainables.models.encoder import load_tokenizer
 
 
 def load_data(config: TrialConfig, glue_dir: str | None) -> dict[str, TaskData]:
-    """The trial's tasks, as they were when the trial was planned.
+    """Load the data of a trial's tasks: task name -> data.
 
     Raises:
-        DataError: the data cannot be read, or is not what was planned with.
+        DataError: the data cannot be read, or has changed since the trial was planned.
     """
     fraction = config.selection.carved(config.training)
     tasks = {}
@@ -43,7 +43,7 @@ def load_data(config: TrialConfig, glue_dir: str | None) -> dict[str, TaskData]:
 def _load(
     name: str, task: str, source: str, glue_dir: str | None, limits: str, fraction: float | None
 ) -> TaskData:
-    """Read a task (its sections as JSON) once per process: actors ask again for every trial."""
+    """Load a task, given as JSON, once per process: a Tune actor runs many trials."""
     return load_task(
         name,
         TaskConfig.model_validate_json(task),
@@ -57,7 +57,7 @@ def _load(
 def load_tokens(
     config: TrialConfig, runtime: Runtime, tasks: dict[str, TaskData]
 ) -> dict[str, dict[str, TokenSplit]]:
-    """Task -> split -> tokens, from the machine's token cache."""
+    """Load a trial's tokens through the machine's token cache: task name -> split -> tokens."""
     tokenizer = load_tokenizer(config.model)
     prefixed = config.arm.strategy == "naive_concat" and config.arm.task_prefix
     return {

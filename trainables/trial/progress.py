@@ -1,7 +1,7 @@
-"""What a running trial says about itself, once a second or so, for whoever watches.
+"""Progress files: a running trial's state, written about once a second for the live views.
 
-One small JSON file per trial, replaced whole. Nothing depends on it: it is not flushed to the disk,
-a trial goes on where it cannot be written, and a reader takes a missing or damaged file as silence.
+One small JSON file per trial, replaced atomically. Nothing depends on it: it is not flushed to the
+disk, a trial continues if it cannot be written, and readers ignore a missing or damaged file.
 """
 
 import json
@@ -23,19 +23,28 @@ if TYPE_CHECKING:
 
 
 PROGRESS_SECONDS = 1.0
-"""Least time between two words of a trial."""
+"""Shortest time between two updates of a trial's progress file."""
 
 Phase = Literal["preparing", "training", "evaluating"]
 
 
 class Progress(TypedDict):
-    """Where a trial stands.
+    """Progress of a trial.
 
-    ``headline`` is the latest evaluation (a fraction; none before the first) and ``headline_name``
-    says of what: a metric or ``macro``. ``loss`` is none before the first step and where it is not
-    finite. ``phase`` is what the trial does. ``time`` is in Unix seconds. ``note`` is what does not
-    go as planned, for a human; empty: nothing. ``rungs`` are the measurements of a search's trial
-    so far: training examples, score and loss.
+    Attributes:
+        epoch: passes over the training data so far, a fraction.
+        epochs: passes over the training data in all.
+        step: optimiser steps taken.
+        total_steps: optimiser steps in all; 0 while the trial is being prepared.
+        examples: training examples processed.
+        loss: training loss of the last step; None before the first and if it is not finite.
+        headline: latest headline metric, a fraction; None before the first evaluation.
+        headline_name: the metric's name, or ``macro`` for the mean over several tasks.
+        examples_per_second: training examples per second of training time.
+        time: Unix time of the update.
+        note: what is not going as planned, for a human; empty if all is well.
+        rungs: intermediate results of a search trial: training examples, score and loss of each.
+        phase: what the trial is doing.
     """
 
     epoch: float
@@ -56,7 +65,7 @@ class Progress(TypedDict):
 def progress_of(
     loop: "TrainingLoop | None", config: TrialConfig, note: str, phase: Phase = "training"
 ) -> Progress:
-    """Where a trial stands; before it has a loop, at its beginning."""
+    """Progress of a trial from its loop; a trial that is still being prepared has none."""
     state = LoopState() if loop is None else loop.state
     total_steps = 0 if loop is None else loop.total_steps
     headline = None
@@ -93,7 +102,7 @@ _NUMBERS = (
 
 
 def write_progress(path: Path, progress: Mapping[str, Any]) -> None:
-    """Replace the file at ``path`` in one move; do nothing where that is impossible."""
+    """Replace the file at ``path`` atomically; errors are ignored."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with suppress(OSError):
         path.parent.mkdir(exist_ok=True)
@@ -101,45 +110,45 @@ def write_progress(path: Path, progress: Mapping[str, Any]) -> None:
         temporary.replace(path)
 
 
-class Reporter:
-    """Leaves a trial's word for whoever watches, at most once in ``PROGRESS_SECONDS``.
+class ProgressWriter:
+    """Writes a trial's progress file, at most once in ``PROGRESS_SECONDS``.
 
-    Also while it evaluates, which may take long, so that it is not taken for dead.
+    It is also called during evaluations, which may take long, so that the trial looks alive.
 
     Args:
-        path: of the progress file.
-        said: where the trial stands.
-        check: raises ``StorageError`` where the run directory is gone.
-        push: hands the file over where the run directory is an object store.
+        path: the progress file.
+        progress: returns the trial's progress.
+        check: raises ``StorageError`` if the run directory is gone.
+        push: uploads the file if the run directory is in an object store.
     """
 
     def __init__(
         self,
         path: Path,
-        said: Callable[[Phase], Progress],
+        progress: Callable[[Phase], Progress],
         check: Callable[[], None],
         push: Callable[[], None],
     ) -> None:
         self._path = path
-        self._said = said
+        self._progress = progress
         self._check = check
         self._push = push
         self._last = -math.inf
 
     def __call__(self, phase: Phase) -> None:
-        """Leave word if it is time; the first of training always is."""
+        """Write the file if it is due; the first update in training always is."""
         now = time.monotonic()
         if now - self._last < PROGRESS_SECONDS:
             return
         self._last = -math.inf if phase == "preparing" else now
         with suppress(StorageError):
             self._check()
-            write_progress(self._path, self._said(phase))
+            write_progress(self._path, self._progress(phase))
             self._push()
 
 
 def read_progress(path: Path) -> Progress | None:
-    """Read what ``write_progress`` wrote; none where the file is missing, half or foreign."""
+    """Read a progress file; None if it is missing, damaged or of another format."""
     try:
         content = json.loads(read_whole(path))
     except (OSError, ValueError, RecursionError):
@@ -151,7 +160,7 @@ def _is_progress(content: Any) -> bool:
     if not isinstance(content, dict):
         return False
     numbers = all(isinstance(content.get(name), int | float) for name in _NUMBERS)
-    perhaps = all(
+    optional_numbers = all(
         isinstance(content.get(name, ""), int | float | None) for name in ("loss", "headline")
     )
-    return numbers and perhaps and isinstance(content.get("headline_name"), str)
+    return numbers and optional_numbers and isinstance(content.get("headline_name"), str)

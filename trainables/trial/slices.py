@@ -1,4 +1,4 @@
-"""Steps a trial in slices, for whatever schedules it: Ray Tune or the local executor."""
+"""Runs a trial in slices of about a second, for Ray Tune and the local executor."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,20 +12,20 @@ from trainables.trial.progress import Progress
 from trainables.trial.trial import Trial
 
 SLICE_SECONDS = 1.0
-"""How long a trial trains between two results."""
+"""How long a trial trains before it returns a result."""
 
 
 class TrialSlices:
-    """A trial that is trained a slice at a time.
+    """A trial that is trained one slice at a time.
 
-    Whatever goes wrong inside the trial becomes its record. What makes the process or its GPU
+    An error inside the trial becomes its record. An error that makes the process or its GPU
     unusable is raised.
 
     Args:
         config: the trial.
         runtime: where it runs.
         seconds: length of a slice; 0 gives a result after every optimiser step.
-        release: gives memory back when the trial has ended.
+        release: frees memory when the trial has ended.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""One trial from data to record, in whatever process it is called.
+"""Runs one trial, from loading the data to writing its record, in the current process.
 
-Nothing here knows of Ray: ``run_trial`` is what the command line calls, and the Tune Trainable
-drives the same ``Trial`` in slices.
+Nothing here depends on Ray: ``run_trial`` runs a whole trial, and the executors drive the same
+``Trial`` in slices.
 """
 
 import platform
@@ -17,9 +17,10 @@ from trainables.errors import CheckpointError, DivergedError, OneOrManyError, St
 from trainables.models.encoder import load_tokenizer
 from trainables.models.saved import save_classifier
 from trainables.results.record import TrialRecord, read_kills, write_record
-from trainables.storage.remote_run_dir import at_hand, layout_of
+from trainables.storage.remote_run_dir import on_this_machine, transfer_of
+from trainables.storage.run_dir import RunDir
 from trainables.storage.waiting import Storage
-from trainables.tracking.trial_trackers import Tracking
+from trainables.tracking.trial_trackers import TrialTrackers
 from trainables.training.checkpoint import save_checkpoint
 from trainables.training.device import (
     deterministic,
@@ -35,18 +36,32 @@ from trainables.trial.artifacts import write_predictions, write_teacher_logits, 
 from trainables.trial.build import build_training_loop
 from trainables.trial.cleanup import clean_up_trial
 from trainables.trial.inputs import load_data
-from trainables.trial.progress import Phase, Progress, Reporter, progress_of
+from trainables.trial.progress import Phase, Progress, ProgressWriter, progress_of
 
 
 class Trial:
-    """A trial that can be stopped between any two optimiser steps and gone on with later."""
+    """A trial that can be stopped between any two optimiser steps and resumed later.
+
+    Attributes:
+        config: what to train.
+        runtime: where it runs and which files it writes.
+        layout: the run directory.
+        loop: the training loop; None until it is built.
+        record: the trial's record; None until the trial has ended.
+        tasks: the data, task name -> data.
+        device: the device's name.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+        note: what is not going as planned, for the live views; empty if all is well.
+        checkpoints_failed: how many checkpoints could not be written.
+    """
 
     def __init__(self, config: TrialConfig, runtime: Runtime) -> None:
         self.config = config
-        self.runtime = runtime = at_hand(runtime)
-        self.layout = layout_of(config, runtime)
+        self.runtime = runtime = on_this_machine(runtime)
+        self.layout = RunDir(runtime.output_dir)
+        self.transfer = transfer_of(config, runtime)
         self.started = datetime.now(UTC)
-        self.storage = Storage(self.layout, runtime.patience)
+        self.storage = Storage(self.layout, self.transfer, runtime.patience)
         self.loop: TrainingLoop | None = None
         self.record: TrialRecord | None = None
         self.error: Exception | None = None
@@ -55,57 +70,57 @@ class Trial:
         self.precision = "fp32"
         self.note = ""
         self.checkpoints_failed = 0
-        self._tracking = Tracking(config, runtime, self.storage)
-        self._report = Reporter(
+        self._trackers = TrialTrackers(config, runtime, self.storage)
+        self._write_progress = ProgressWriter(
             self.layout.progress(config.key),
             self.progress,
             self.storage.check,
-            self.layout.push_progress,
+            self.transfer.push_progress,
         )
 
     def run(self) -> Iterator[Progress]:
         """Prepare, train and evaluate; yields after each optimiser step.
 
-        It yields too, about twice a second, while it waits for a run directory that is gone or
-        full. The record, the predictions and, if asked for, the model are on the disk when the
-        iterator ends. ``failing`` keeps the record of a trial whose iterator raised.
+        While it waits for a run directory that is gone or full it yields about twice a second. When
+        the iterator ends, the record, the predictions and, if asked for, the model have been
+        written. If it raises, call ``failing`` to write the record.
         """
         use_threads(self.runtime.threads)
         on_cpu = resolve_device(self.runtime.device).type == "cpu"
         with limit_memory(self.runtime.memory if on_cpu else None):
-            # Without the run directory there would seem to be no checkpoint to go on from.
-            yield from self._kept("checkpoints", self.layout.pull)
-            self._report("preparing")
+            # If the run directory is away, there would seem to be no checkpoint to resume from.
+            yield from self._write_with_retry("checkpoints", self.transfer.pull)
+            self._write_progress("preparing")
             yield from self._run(self._prepare())
 
     def _run(self, loop: TrainingLoop) -> Iterator[Progress]:
         self.loop = loop
-        self._tracking.begin(loop.state.history)
-        loop.evaluates = lambda: self._report("evaluating")
+        self._trackers.start(loop.state.history)
+        loop.on_evaluation_batch = lambda: self._write_progress("evaluating")
         saved = time.monotonic()
         for _ in loop.run():
-            self._tracking.follow(loop.state.history)
+            self._trackers.log(loop.state.history)
             now = time.monotonic()
             every = self.runtime.checkpoint_every
             if every and now - saved >= every and not loop.done:
                 self._checkpoint(loop)
                 saved = time.monotonic()
-            self._report("training")
+            self._write_progress("training")
             yield self.progress()
-        self._tracking.follow(loop.state.history)
+        self._trackers.log(loop.state.history)
         if self.config.has_next_segment:
             self._checkpoint(loop)
         yield from self._finish(loop)
 
     def progress(self, phase: Phase = "training") -> Progress:
-        """Where training stands."""
-        note = self._tracking.noted(self.note)
+        """Progress of the trial in ``phase``."""
+        note = self._trackers.notes(self.note)
         return progress_of(self.loop, self.config, note, phase)
 
     def failing(self, error: Exception) -> Iterator[Progress]:
-        """Keep the record of this trial after ``error`` ended it; yields as ``run`` does.
+        """Write the record of this trial after ``error`` ended it; yields as ``run`` does.
 
-        Where it cannot be kept, ``record`` says so too, and a continued run trains the trial again.
+        If it cannot be written, ``record`` says so too, and the next run trains the trial again.
         """
         self.error = error
         status = "diverged" if isinstance(error, DivergedError) else "failed"
@@ -115,44 +130,48 @@ class Trial:
         if not isinstance(error, OneOrManyError):
             message = f"{type(error).__name__}: {message}"
         if self.loop is None:
-            # Trackers show also what failed before its first step.
-            self._tracking.begin(())
+            # Trackers also show a trial that failed before its first step.
+            self._trackers.start(())
         record = self._record(status=status, error=message)
         patience = 0.0 if isinstance(error, StorageError) else None
         try:
-            yield from self._kept("its record", lambda: self._conclude(record), patience)
-        except (OSError, StorageError) as unkept:
+            yield from self._write_with_retry(
+                "its record", lambda: self._write_record(record), patience
+            )
+        except (OSError, StorageError) as reason:
             if not isinstance(error, StorageError):
-                record = record.model_copy(update={"error": f"{message}; no record: {unkept}"})
-        self._ended(record)
+                record = record.model_copy(update={"error": f"{message}; no record: {reason}"})
+        self._end(record)
 
-    def _conclude(self, record: TrialRecord) -> None:
-        self._tracking.keep(record.history)
+    def _write_record(self, record: TrialRecord) -> None:
+        """Write curves and record, and remove the checkpoints that are no longer needed."""
+        self._trackers.write_curves(record.history)
         write_record(self.layout, record)
         clean_up_trial(self.layout, record, keep=self.runtime.keep_checkpoints)
 
     def stop(self) -> None:
-        """Say that a scheduler ended this trial before its time; it is not gone on with."""
-        self._tracking.finish("stopped")
+        """Close the trackers of a trial that a scheduler stopped early; it leaves no record."""
+        self._trackers.finish("stopped")
 
-    def _ended(self, record: TrialRecord) -> None:
+    def _end(self, record: TrialRecord) -> None:
+        """Make ``record`` the trial's outcome and close its trackers."""
         self.record = record
-        self._tracking.finish(record.status)
+        self._trackers.finish(record.status.value)
 
-    def _kept(
+    def _write_with_retry(
         self, what: str, write: Callable[[], object], patience: float | None = None
     ) -> Iterator[Progress]:
-        """``Storage.keep``, seen from outside as a trial that waits."""
-        for note in self.storage.keep(what, write, patience):
+        """``Storage.write_with_retry`` as progress of a trial that waits for the storage."""
+        for note in self.storage.write_with_retry(what, write, patience):
             self.note = note
             yield self.progress()
         self.note = ""
 
     def _checkpoint(self, loop: TrainingLoop) -> None:
-        """Save; where that is impossible, training goes on and tries again the next time."""
+        """Save a checkpoint; if it fails, training continues and tries again the next time."""
         try:
             folder, key = self.layout.checkpoints(self.config.key), self.config.key
-            self.storage.once(lambda: save_checkpoint(folder, key, loop))
+            self.storage.write_now(lambda: save_checkpoint(folder, key, loop))
             self.note = ""
         except (CheckpointError, StorageError) as error:
             self.checkpoints_failed += 1
@@ -173,16 +192,16 @@ class Trial:
             load_newest(self.layout.checkpoints(config.key), config.key, loop)
         loop.state.interruptions += loop.state.step > 0
         if loop.state.step == 0:
-            self._inherit(loop)
+            self._continue_segment(loop)
         loop.accumulation.apply_memory_kills(
             read_kills(self.layout, config.key), loop.state.step + 1
         )
         return loop
 
-    def _inherit(self, loop: TrainingLoop) -> None:
-        """Go on where an earlier segment ended; where it left nothing, all of it is trained again.
+    def _continue_segment(self, loop: TrainingLoop) -> None:
+        """Resume from the last checkpoint of the previous segment, if this one has a previous.
 
-        The numbers are the same.
+        If that checkpoint is gone, the previous segments are trained again, with equal numbers.
         """
         earlier = self.config.earlier
         if earlier is None:
@@ -197,10 +216,12 @@ class Trial:
         if not loop.state.history and not self.config.has_next_segment:
             raise CheckpointError(f"{self.config.title}: ended without an evaluation")
         path = self.layout.predictions(self.config.key)
-        yield from self._kept("predictions", lambda: write_predictions(path, evaluations))
-        yield from self._leave(loop)
+        yield from self._write_with_retry(
+            "predictions", lambda: write_predictions(path, evaluations)
+        )
+        yield from self._write_artifacts(loop)
         if self.runtime.save_model and not self.config.has_next_segment:
-            yield from self._kept("the model", lambda: self._save_model(loop))
+            yield from self._write_with_retry("the model", lambda: self._save_model(loop))
         reported = loop.reported_epoch
         splits = [epoch.splits for epoch in loop.state.history if epoch.epoch == reported]
         record = self._record(
@@ -213,17 +234,19 @@ class Trial:
             reported_epoch=reported,
             stop_reason="early_stopping" if loop.state.stopped_early else "budget",
         )
-        yield from self._kept("its record", lambda: self._conclude(record))
-        self._ended(record)
+        yield from self._write_with_retry("its record", lambda: self._write_record(record))
+        self._end(record)
 
-    def _leave(self, loop: TrainingLoop) -> Iterator[Progress]:
-        """What trials that come after this one need of it."""
+    def _write_artifacts(self, loop: TrainingLoop) -> Iterator[Progress]:
+        """Write what later trials need of this one (see ``Runtime.artifacts``)."""
         if "teacher_logits" in self.runtime.artifacts:
-            said, path = loop.teacher_logits(), self.layout.teacher_logits(self.config.key)
-            yield from self._kept("predictions on train", lambda: write_teacher_logits(path, said))
+            logits, path = loop.teacher_logits(), self.layout.teacher_logits(self.config.key)
+            yield from self._write_with_retry(
+                "predictions on train", lambda: write_teacher_logits(path, logits)
+            )
         if "weights" in self.runtime.artifacts:
             target = self.layout.weights(self.config.key)
-            yield from self._kept("weights", lambda: write_weights(target, loop.model))
+            yield from self._write_with_retry("weights", lambda: write_weights(target, loop.model))
 
     def _save_model(self, loop: TrainingLoop) -> None:
         save_classifier(
@@ -279,9 +302,18 @@ def run_trial(
     runtime: Runtime,
     report: Callable[[Trial, Progress], None] | None = None,
 ) -> Trial:
-    """Run a whole trial in this process; its errors are raised after they are recorded.
+    """Run a whole trial in this process; the run directory is created if it does not exist.
 
-    The run directory is made if it is not there; a trial itself never makes it.
+    Args:
+        config: the trial.
+        runtime: where it runs and which files it writes.
+        report: called with the trial and its progress after every optimiser step.
+
+    Returns:
+        The finished trial.
+
+    Raises:
+        Exception: whatever ended the trial, after its record has been written.
     """
     Path(runtime.output_dir).mkdir(parents=True, exist_ok=True)
     trial = Trial(config, runtime)

@@ -1,4 +1,4 @@
-"""What a trial tells Ray's metrics endpoint, for Prometheus and Grafana (docs/dashboard.md)."""
+"""Exports a trial's metrics to Ray's endpoint for Prometheus and Grafana (docs/dashboard.md)."""
 
 import math
 import time
@@ -16,7 +16,7 @@ from trainables.config.trial import TrialConfig
 PREFIX = "one_or_many_"
 
 TAGS = ("trial", "arm", "strategy", "model", "task", "seed")
-"""Labels of every gauge; ``task`` joins the names of several tasks with ``+``."""
+"""Labels of every gauge; ``task`` joins the names of a trial's tasks with ``+``."""
 
 GAUGES = {
     "epoch": "Passes over the training data so far",
@@ -26,18 +26,20 @@ GAUGES = {
     "examples_per_second": "Training examples per second of training time",
     "gpu_memory_bytes": "GPU memory that the trial's process has reserved; 0 without a GPU",
 }
-"""Name -> description. The endpoint puts ``ray_`` before ``PREFIX``."""
+"""Gauge name -> description. The endpoint adds ``ray_`` before ``PREFIX``."""
 
 SECONDS = 1.0
-"""Least time between two updates; Ray exports them every ten seconds."""
+"""Shortest time between two updates; Ray exports them every ten seconds."""
 
 
 class TrialMetrics:
-    """The gauges of one trial. Ray drops those that have not been set for about 20 seconds, so a
-    trial that has ended, or whose process died, disappears from the endpoint by itself.
+    """The gauges of one trial.
+
+    Ray drops gauges that have not been set for about 20 seconds, so a trial that has ended, or
+    whose process died, disappears from the endpoint by itself.
 
     Attributes:
-        tags: label -> value, for all its gauges.
+        tags: the labels of all gauges, label -> value.
     """
 
     def __init__(self, config: TrialConfig) -> None:
@@ -49,32 +51,32 @@ class TrialMetrics:
             "task": "+".join(config.tasks),
             "seed": str(config.seed),
         }
-        self._shown = -math.inf
+        self._last_update = -math.inf
 
     def show(self, result: Mapping[str, Any]) -> None:
-        """Set the gauges from a ``Progress``; at most once a second but for the last result.
+        """Set the gauges from a ``Progress``, at most once a second except for the last result.
 
-        Outside a Ray process nothing happens, and no fault of Ray's metrics reaches the trial.
+        Does nothing outside a Ray process; errors of Ray's metrics are ignored.
         """
         now = time.monotonic()
-        if not ray.is_initialized() or (now - self._shown < SECONDS and not result["done"]):
+        if not ray.is_initialized() or (now - self._last_update < SECONDS and not result["done"]):
             return
-        self._shown = now
+        self._last_update = now
         with suppress(Exception):
             for name, value in _values(result).items():
                 _gauge(name).set(value, tags=self.tags)
 
 
 def _values(result: Mapping[str, Any]) -> dict[str, float]:
-    """The gauges that have a value."""
+    """Gauge name -> value, for the gauges that have a value."""
     values = {name: result.get(name) for name in GAUGES}
-    # Asking a GPU that this process does not use would make it use memory there.
-    used = torch.cuda.is_initialized()
-    values["gpu_memory_bytes"] = torch.cuda.memory_reserved() if used else 0
+    # Asking for a GPU that this process does not use would allocate memory on it.
+    uses_gpu = torch.cuda.is_initialized()
+    values["gpu_memory_bytes"] = torch.cuda.memory_reserved() if uses_gpu else 0
     return {name: float(value) for name, value in values.items() if value is not None}
 
 
 @cache
 def _gauge(name: str) -> Gauge:
-    """One per process, whatever trials it runs."""
+    """The process's gauge ``name``, shared by all its trials."""
     return Gauge(PREFIX + name, description=GAUGES[name], tag_keys=TAGS)

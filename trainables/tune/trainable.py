@@ -1,4 +1,4 @@
-"""The thin layer between Ray Tune and a trial: the only part of ``trainables`` that knows Ray."""
+"""The Ray Tune Trainables: run a trial in slices in a Tune actor."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ class TrialTrainable(tune.Trainable):
     """Any trial of any strategy, in slices of about a second.
 
     ``config`` is ``{"cell": {"trial": ..., "runtime": ..., "resources": ...}}``: the
-    ``TrialConfig`` and the ``Runtime`` as dictionaries, and what the trial gets, in Ray's words
+    ``TrialConfig`` and the ``Runtime`` as dictionaries, and the trial's resources in Ray's format
     (``{"CPU": 1, "GPU": 0.5}``).
 
-    Whatever goes wrong inside a trial becomes its record, and the actor lives on for the next
-    trial: starting a process with torch and transformers costs as much as a small trial. What
-    kills the process, or makes its GPU unusable, is left to Tune, which starts the trial again in
-    another process; it then goes on from its own newest checkpoint.
+    An error inside a trial becomes its record, and the actor takes the next trial: starting a
+    process with torch and transformers costs as much as a small trial. If the process dies or its
+    GPU becomes unusable, Tune starts the trial again in another process, where it resumes from its
+    newest checkpoint.
 
     Attributes:
         slice_seconds: how long a trial trains between two results.
@@ -29,7 +29,7 @@ class TrialTrainable(tune.Trainable):
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
-        """What Tune reserves for a trial."""
+        """The resources that Tune reserves for a trial."""
         return tune.PlacementGroupFactory([config["cell"]["resources"]])
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -64,14 +64,14 @@ class TrialTrainable(tune.Trainable):
         return result
 
     def __repr__(self) -> str:
-        # Ray asks once per process. This one takes trials of any kind, one after another.
+        # Ray asks once per process, and this one runs trials of any kind, one after another.
         return type(self).__name__
 
 
 class _NamedTrial(TrialTrainable):
-    """A process for one trial alone, which is called by that trial's name.
+    """A trial in a process of its own, named after the trial.
 
-    What follows differs in nothing but the name: Ray's dashboard shows an actor's class.
+    The subclasses differ only in their names, because Ray's dashboard shows an actor's class.
     """
 
     def __repr__(self) -> str:
@@ -82,7 +82,7 @@ class _NamedTrial(TrialTrainable):
         self._name = "{arm} {model} {task} seed {seed} ({trial})".format(**self._metrics.tags)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Never another trial: Ray cannot rename an actor."""
+        """Never reused for another trial, because Ray cannot rename an actor."""
         raise RuntimeError(f"{self!r}: this process is for one trial alone")
 
 
@@ -103,15 +103,15 @@ NAMED: dict[str, type[TrialTrainable]] = {
     "naive_concat": NaiveConcatTrial,
     "shared_encoder": SharedEncoderTrial,
 }
-"""Strategy -> the class of its trials where each has a process of its own."""
+"""Strategy -> Trainable for trials that each have a process of their own."""
 
 
 def trainable_of(strategy: str, *, reuse: bool) -> str:
-    """Name of the class that runs a trial; ``reuse``: its process runs others before and after."""
+    """Name of the Trainable for a trial; with ``reuse`` its process runs other trials too."""
     return (TrialTrainable if reuse else NAMED[strategy]).__name__
 
 
 def register() -> None:
-    """Make the classes known to Tune by their names; needs a connected Ray."""
+    """Register the Trainables with Tune by name; requires a connection to Ray."""
     for trainable in (TrialTrainable, *NAMED.values()):
         tune.register_trainable(trainable.__name__, trainable)

@@ -1,1 +1,1 @@
-"""Ray: started on this machine, or a cluster that is joined."""
+"""Starts Ray or joins a cluster, and talks to its nodes."""

@@ -1,4 +1,4 @@
-"""What a Ray on this machine keeps from the machine's other users: its token and its files.
+"""Keeps the token and the files of a Ray on this machine from the machine's other users.
 
 Ray looks for a token in the environment's ``RAY_AUTH_TOKEN``, then in the file that
 ``RAY_AUTH_TOKEN_PATH`` names, then in ``~/.ray/auth_token``, which it makes readable for everyone.
@@ -14,10 +14,10 @@ from trainables.errors import ResourceError
 
 
 def secure_token() -> None:
-    """Make sure that there is a token, in a file that only its owner can read.
+    """Make sure that a token exists, in a file that only its owner can read.
 
-    A missing ``~/.ray/auth_token`` is made; one of this user's that others can read is closed to
-    them. A file that ``RAY_AUTH_TOKEN_PATH`` names may be another's, as mounted secrets are.
+    A missing ``~/.ray/auth_token`` is made, and its permissions are restricted to this user. A
+    file that ``RAY_AUTH_TOKEN_PATH`` names may belong to another user, as mounted secrets do.
 
     Raises:
         ResourceError: the default file is a link or another user's, or a file cannot be read.
@@ -38,22 +38,22 @@ def secure_token() -> None:
         ) from error
 
 
-def token_place() -> str:
-    """Where the token is, as words that follow "the token in"; never the token itself."""
+def token_location() -> str:
+    """Where the token is stored, to follow "the token in"; never the token itself."""
     if os.environ.get("RAY_AUTH_TOKEN"):
         return "the environment variable RAY_AUTH_TOKEN"
     return os.environ.get("RAY_AUTH_TOKEN_PATH") or str(default_token_path())
 
 
 def default_token_path() -> Path:
-    """``~/.ray/auth_token``, as Ray has it."""
+    """``~/.ray/auth_token``, Ray's default."""
     return Path.home() / ".ray" / "auth_token"
 
 
 def session_folder(parent: Path) -> Path:
-    """A folder for Ray's sessions below one in ``parent`` that only this user can enter.
+    """A folder in ``parent`` for Ray's sessions that only this user can enter.
 
-    Ray lets everyone write where it keeps logs, sockets and the code that its workers run.
+    By default Ray's logs, sockets and its workers' code are writable for everyone.
 
     Raises:
         ResourceError: a folder of that name is a link or another user's.
@@ -77,7 +77,7 @@ def session_folder(parent: Path) -> Path:
 
 
 def _make(path: Path) -> None:
-    """Write a new token where there is no file; whoever comes second keeps the first one's."""
+    """Write a new token if there is no file; of two processes, the first one's token stays."""
     if path.is_symlink() or path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -88,7 +88,7 @@ def _make(path: Path) -> None:
             file.write(secrets.token_hex(32))
             file.flush()
             os.fsync(file.fileno())
-        # A link fails where the name is taken, and gives it to a whole file only.
+        # A link fails if the name is taken, and never shows a half-written file.
         with suppress(FileExistsError):
             os.link(temporary, path)
     finally:
@@ -96,18 +96,18 @@ def _make(path: Path) -> None:
 
 
 def _close(path: Path, *, named: bool) -> None:
-    """Take away the rights of others; looks at the file that it opened and no other."""
+    """Restrict the permissions of the opened file to its owner."""
     handle = os.open(path, os.O_RDONLY | (0 if named else os.O_NOFOLLOW))
     try:
-        found = os.fstat(handle)
-        ours = found.st_uid == os.getuid()
-        if not stat.S_ISREG(found.st_mode):
+        status = os.fstat(handle)
+        ours = status.st_uid == os.getuid()
+        if not stat.S_ISREG(status.st_mode):
             raise OSError("it is no file")
-        if not found.st_size:
+        if not status.st_size:
             raise OSError("it is empty")
         if not ours and not named:
             raise OSError("it is another user's")
-        if ours and stat.S_IMODE(found.st_mode) & 0o077:
+        if ours and stat.S_IMODE(status.st_mode) & 0o077:
             os.fchmod(handle, 0o600)
     finally:
         os.close(handle)

@@ -1,4 +1,4 @@
-"""Asks the nodes of a running Ray cluster something, in a process of each."""
+"""Calls functions on the nodes of a Ray cluster."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -12,10 +12,10 @@ from trainables.errors import ResourceError
 from trainables.training.device import smallest_gpu
 
 ANSWER_SECONDS = 120.0
-"""A node's first process may have to fetch the project's code."""
+"""For a node's answer; its first process may have to fetch the project's code."""
 
 GPU_SECONDS = 60.0
-"""The same, where no answer is one too."""
+"""For the GPU memory of a node, which may stay unknown."""
 
 Question = TypeVar("Question")
 
@@ -26,7 +26,8 @@ def on_every_node(
     """Call a function on every node with CPUs; takes none of them.
 
     Args:
-        call: gets the question and the node's number.
+        call: gets the question and the node's id.
+        question: passed to every call.
 
     Returns:
         Host and address of a node -> its answer.
@@ -40,12 +41,12 @@ def on_every_node(
         if node["Alive"] and node["Resources"].get("CPU", 0) >= 1:
             name = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
             where = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            asked = task.options(scheduling_strategy=where).remote(question, node["NodeID"])
-            nodes[f"{name}#{len(nodes)}" if name in nodes else name] = asked
+            pending = task.options(scheduling_strategy=where).remote(question, node["NodeID"])
+            nodes[f"{name}#{len(nodes)}" if name in nodes else name] = pending
     answers = {}
-    for name, asked in nodes.items():
+    for name, pending in nodes.items():
         try:
-            answers[name] = ray.get(asked, timeout=ANSWER_SECONDS)
+            answers[name] = ray.get(pending, timeout=ANSWER_SECONDS)
         except (RayError, GetTimeoutError) as error:
             reason = " ".join(str(error).split())[-200:] or type(error).__name__
             raise ResourceError(f"ray.address: node {name} runs nothing: {reason}") from error
@@ -53,19 +54,19 @@ def on_every_node(
 
 
 def gpu_memory(
-    nodes: list[str], asked: Callable[[], float | None] = smallest_gpu
+    nodes: list[str], ask: Callable[[], float | None] = smallest_gpu
 ) -> dict[str, float | None]:
-    """GB of the smallest GPU of each node, by the node's id; none: it does not answer in time.
+    """GB of the smallest GPU of each node, by the node's id; None if it does not answer in time.
 
-    The question takes no GPU, so it is answered while others compute there, and sees all that the
-    node's Ray sees. The process that answers ends: no trial takes it over.
+    The call reserves no GPU, so that it runs while others compute there. Its process ends with
+    it: no trial reuses it.
     """
     environment = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
-    task = ray.remote(num_cpus=0, max_calls=1, runtime_env={"env_vars": environment})(asked)
+    task = ray.remote(num_cpus=0, max_calls=1, runtime_env={"env_vars": environment})(ask)
     answers = {}
     for node in nodes:
-        there = NodeAffinitySchedulingStrategy(node, soft=False)
-        answers[task.options(scheduling_strategy=there).remote()] = node
+        on_node = NodeAffinitySchedulingStrategy(node, soft=False)
+        answers[task.options(scheduling_strategy=on_node).remote()] = node
     memory: dict[str, float | None] = dict.fromkeys(nodes)
     if answers:
         done, _ = ray.wait(list(answers), num_returns=len(answers), timeout=GPU_SECONDS)

@@ -1,23 +1,23 @@
-"""Do the nodes of a cluster see what their trials need? Found out before any trial starts.
+"""Preflight check: every node can reach the run directory, data and encoders.
 
-Every node is asked to read a file that was just written into the run directory, to write one
-there, and to compare the data's and the encoders' files with those of this machine.
+Every node reads a file that was just written to the run directory, writes one there, and compares
+the files of the data and encoders with those of this machine.
 """
 
 import secrets
-import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from orchestrator.planning.plan import PlannedTrial
 from trainables.errors import DataError, EncoderError, InputError, RunDirectoryError
-from trainables.storage.node_probe import ProbeRequest, known, look, read, write
+from trainables.storage.node_probe import ProbeRequest, fingerprint, probe, read, write
 from trainables.storage.object_store import Store
+from trainables.storage.retry import Backoff, retry
 from trainables.storage.run_dir import PROBE, RunDir
 
 SEEN_SECONDS = 10.0
-"""How long a network file system may take to show here what a node has written."""
+"""How long a network file system may take to show a node's file on this machine."""
 
 ADVICE = (
     "put it on a file system that all nodes share under the same path, or give an object store "
@@ -34,10 +34,10 @@ Ask = Callable[
 def check_nodes(
     ask: Ask, layout: RunDir, trials: Iterable[PlannedTrial], glue_dir: str | None
 ) -> None:
-    """Ask every node for the run directory, the data and the encoders.
+    """Check that every node can reach the run directory, the data and the encoders.
 
     Raises:
-        RunDirectoryError: a node sees another folder, or cannot write there.
+        RunDirectoryError: a node has another folder there, or cannot write to it.
         DataError: a node has other data, or none.
         EncoderError: a node has another encoder's folder, or none.
     """
@@ -45,11 +45,11 @@ def check_nodes(
     place = str(layout.root.resolve()) if layout.url is None else layout.url
     marker = f"{PROBE}{secrets.token_hex(16)}"
     wanted = ProbeRequest(
-        place, layout.url is not None, marker, {path: known(Path(path)) for path in errors}
+        place, layout.url is not None, marker, {path: fingerprint(Path(path)) for path in errors}
     )
     write(wanted, marker)
     try:
-        for node, answer in sorted(ask(look, wanted).items()):
+        for node, answer in sorted(ask(probe, wanted).items()):
             written = answer.pop("written", None)
             if place in answer:
                 raise RunDirectoryError(f"{place}: node {node} {answer[place]}; {ADVICE}")
@@ -80,21 +80,19 @@ def files_of(
 
 
 def _appears(wanted: ProbeRequest, name: str) -> bool:
-    deadline = time.monotonic() + SEEN_SECONDS
-    while True:
-        with suppress(OSError):
-            return read(wanted, name) == name.encode()
-        if time.monotonic() >= deadline:
-            return False
-        time.sleep(0.2)
+    try:
+        content = retry(lambda: read(wanted, name), Backoff(SEEN_SECONDS, 0.2, 1.0))
+    except OSError:
+        return False
+    return content == name.encode()
 
 
 def _clear(wanted: ProbeRequest) -> None:
     with suppress(OSError):
-        if wanted.stored:
-            store = Store(wanted.place)
+        if wanted.is_url:
+            store = Store(wanted.run_dir)
             for name in [n for n in store.folders("") if n.startswith(wanted.marker)]:
                 store.remove(name)
         else:
-            for path in Path(wanted.place).glob(f"{wanted.marker}*"):
+            for path in Path(wanted.run_dir).glob(f"{wanted.marker}*"):
                 path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Notices that Ray itself has died, for which a driver would wait a minute or for ever."""
+"""Ends the command soon after Ray itself has died, for which Ray would wait a minute or more."""
 
 import os
 import signal
@@ -15,19 +15,19 @@ import psutil
 from orchestrator.execution.signals import signals
 from trainables.errors import RayLostError
 
-LOOK_SECONDS = 1.0
-"""Between two looks."""
+CHECK_SECONDS = 1.0
+"""Between two checks."""
 SILENCE_SECONDS = 30.0
 """How long a cluster's GCS may give no answer; Ray's own client ends the process after a minute."""
 LEAVING_SECONDS = 20.0
-"""What the main thread gets to leave Ray, in which it may be stuck, before the process is ended."""
+"""How long the main thread may take to leave Ray before the process is ended."""
 
 
 @contextmanager
 def watched(node: Any) -> Iterator[None]:
-    """Leave the block with an error soon after Ray has died, and leave none of its processes.
+    """Raise an error in the block soon after Ray has died, and end all of Ray's processes.
 
-    Where the block cannot be left in time, the process ends with the error's line and exit code 1.
+    If the block does not end in time, the process ends with the error's line and exit code 1.
     Outside the main thread, which alone can be interrupted, nothing is watched.
 
     Args:
@@ -46,57 +46,57 @@ def watched(node: Any) -> Iterator[None]:
             yield
         finally:
             with signals(signal.SIG_IGN):
-                watch.left.set()
+                watch.block_ended.set()
                 watch.join()
     except BaseException as error:
-        if watch.found is None:
+        if watch.death is None:
             raise
-        raise RayLostError(watch.found) from error
+        raise RayLostError(watch.death) from error
 
 
 class _Watch(threading.Thread):
-    """Looks after Ray until the block is left."""
+    """Checks Ray until the block ends."""
 
     def __init__(self, node: Any) -> None:
         super().__init__(name="watch-ray", daemon=True)
-        self.found: str | None = None
-        self.left = threading.Event()
+        self.death: str | None = None
+        self.block_ended = threading.Event()
         self._node = node
-        self._heard = time.monotonic()
+        self._answered = time.monotonic()
         self._raylet = _raylet_of(node)
 
     def run(self) -> None:
         family: dict[int, psutil.Process] = {}
-        while (what := self._lost()) is None:
-            # Noted before: the children of a raylet that died are nobody's.
+        while (part := self._lost()) is None:
+            # Before it dies: the children of a dead raylet have no parent.
             family = _family(self._node)
-            if self.left.wait(LOOK_SECONDS):
+            if self.block_ended.wait(CHECK_SECONDS):
                 return
-        self.found = f"{what}; what is finished or has a checkpoint is kept: run the command again"
+        self.death = f"{part}; what is finished or has a checkpoint is kept: run the command again"
         for process in family.values():
-            with suppress(psutil.Error):  # It has ended, or its number is another's by now.
+            with suppress(psutil.Error):  # It has ended, or its id was given to another process.
                 process.kill()
         main = threading.main_thread().ident
         assert main is not None
         end = time.monotonic() + LEAVING_SECONDS
         while time.monotonic() < end:
-            # More than once: the first asks (``signals.Stop``), the second insists.
+            # More than once: ``signals.Stop`` acts on the second one at once.
             signal.pthread_kill(main, signal.SIGTERM)
-            if self.left.wait(1.0):
+            if self.block_ended.wait(1.0):
                 return
-        print(f"error: {self.found}", file=sys.stderr, flush=True)
+        print(f"error: {self.death}", file=sys.stderr, flush=True)
         os._exit(1)
 
     def _lost(self) -> str | None:
-        """What of Ray has died; none: nothing."""
+        """Which part of Ray has died; None if none has."""
         for kind, process in self._node.dead_processes():
             if kind in ("raylet", "gcs_server"):
                 return f"Ray on this machine has died ({kind}: exit code {process.returncode})"
         if self._raylet is not None and not self._raylet.is_running():
             return "the raylet that joins this machine to the cluster has died"
         if self._answers():
-            self._heard = time.monotonic()
-        silent = time.monotonic() - self._heard
+            self._answered = time.monotonic()
+        silent = time.monotonic() - self._answered
         if silent < SILENCE_SECONDS:
             return None
         return f"the cluster at {self._node.gcs_address} has not answered for {silent:.0f} s"
@@ -113,7 +113,7 @@ class _Watch(threading.Thread):
 
 
 def _raylet_of(node: Any) -> psutil.Process | None:
-    """The raylet that somebody else has started here and that this process has joined."""
+    """The raylet of a cluster on this machine that this process has joined."""
     if node.is_head():
         return None
     option = f"--raylet_socket_name={node.raylet_socket_name}"
@@ -124,11 +124,11 @@ def _raylet_of(node: Any) -> psutil.Process | None:
 
 
 def _family(node: Any) -> dict[int, psutil.Process]:
-    """The processes that ``node`` has started and all that descend from them."""
-    found: dict[int, psutil.Process] = {}
+    """The processes that ``node`` has started, and all their descendants."""
+    family: dict[int, psutil.Process] = {}
     for _, process in node.live_processes():
         with suppress(psutil.Error):
             parent = psutil.Process(process.pid)
-            for one in (parent, *parent.children(recursive=True)):
-                found[one.pid] = one
-    return found
+            for member in (parent, *parent.children(recursive=True)):
+                family[member.pid] = member
+    return family

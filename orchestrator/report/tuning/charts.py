@@ -11,6 +11,7 @@ from orchestrator.report.tuning.scales import Scale, scale_of
 from orchestrator.report.tuning.views import group_name, score_title, short_names
 from orchestrator.search.summary import GroupSummary, TrialSummary
 from orchestrator.text import count, plain
+from trainables.results.status import TrialStatus
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +21,7 @@ LONGEST = 16
 """Characters of a name that a chart has room for."""
 
 NOWHERE = -0.16
-"""Below every axis: no score, or a parameter that a trial does not have."""
+"""Position below every axis: no score, or a parameter that a trial does not have."""
 
 PER_ROW = 6
 """At most so many panels beside one another."""
@@ -35,7 +36,7 @@ MARKS: dict[str, dict[str, Any]] = {
 
 
 def best_so_far_chart(group: GroupSummary, number: int) -> Markup | None:
-    """Best score against examples spent, as a step line; none before the first score."""
+    """Best score against examples spent, as a step line; None before the first score."""
     points = group.best_so_far
     if not points:
         return None
@@ -64,23 +65,23 @@ def best_so_far_chart(group: GroupSummary, number: int) -> Markup | None:
 
 
 def importance_chart(group: GroupSummary, number: int) -> Markup | None:
-    """Importance of the parameters as bars, the highest on top; none where it is not known."""
-    known = {k: v for k, v in group.importances.items() if math.isfinite(v)}
-    if not known:
+    """Importance of the parameters as bars, the highest on top; None if it is unknown."""
+    finite = {k: v for k, v in group.importances.items() if math.isfinite(v)}
+    if not finite:
         return None
-    ordered = sorted(known.items(), key=lambda item: (item[1], item[0]))
+    ordered = sorted(finite.items(), key=lambda item: (item[1], item[0]))
     names = short_names([key for key, _ in ordered])
 
     def draw(figure: "Figure") -> None:
         axes = figure.subplots()
-        places = range(len(ordered))
+        positions = range(len(ordered))
         shares = [100 * share for _, share in ordered]
-        axes.barh(places, shares, color=BLUE, height=0.6)
-        axes.set_yticks(places, [_cut(names[key]) for key, _ in ordered])
+        axes.barh(positions, shares, color=BLUE, height=0.6)
+        axes.set_yticks(positions, [_cut(names[key]) for key, _ in ordered])
         axes.tick_params(axis="y", length=0, labelcolor=INK)
-        for place, share in zip(places, shares, strict=True):
+        for position, share in zip(positions, shares, strict=True):
             axes.annotate(
-                f"{share:.0f} %", (share, place), (3, 0), textcoords="offset points", va="center"
+                f"{share:.0f} %", (share, position), (3, 0), textcoords="offset points", va="center"
             )
         axes.set_xlim(0, max(*shares, 1) * 1.12)
         axes.set_ylim(-0.6, len(ordered) - 0.4)
@@ -92,7 +93,7 @@ def importance_chart(group: GroupSummary, number: int) -> Markup | None:
 
 
 def parallel_chart(group: GroupSummary, number: int) -> Markup | None:
-    """A line per trial through its settings and its score; none before the first trial."""
+    """A line per trial through its settings and its score; None before the first trial."""
     if not group.tried or not group.parameters:
         return None
     keys = group.parameters
@@ -100,7 +101,7 @@ def parallel_chart(group: GroupSummary, number: int) -> Markup | None:
     longest = min(LONGEST, max(4, 130 // (len(keys) + 1)))
     names = {key: _cut(name, longest) for key, name in short_names(keys).items()}
     axis_of = {key: _scale(group, key) for key in keys}
-    values = [one.value for one in group.tried if one.value is not None]
+    values = [trial.value for trial in group.tried if trial.value is not None]
     scores = scale_of(values, log=False)
 
     def draw(figure: "Figure") -> None:
@@ -108,19 +109,21 @@ def parallel_chart(group: GroupSummary, number: int) -> Markup | None:
         axes.set_axis_off()
         for x, key in enumerate(keys):
             log = " (log)" if axis_of[key].kind == "log" else ""
-            absent = any(key not in one.settings for one in group.tried)
+            absent = any(key not in trial.settings for trial in group.tried)
             _axis(axes, x, f"{names[key]}{log}", axis_of[key], "not set" if absent else "")
-        missing = any(one.value is None for one in group.tried)
+        missing = any(trial.value is None for trial in group.tried)
         shown = scale_of([_shown(value, group) for value in values], log=False)
         _axis(axes, len(keys), score_title(group.metric), shown, "no score" if missing else "")
         # The best are drawn last, above the others.
-        for one in sorted(group.tried, key=lambda one: (one.index == group.chosen, _rank(one))):
+        for trial in sorted(
+            group.tried, key=lambda trial: (trial.index == group.chosen, _rank(trial))
+        ):
             heights = [
-                axis_of[key].place(one.settings[key]) if key in one.settings else NOWHERE
+                axis_of[key].position(trial.settings[key]) if key in trial.settings else NOWHERE
                 for key in keys
             ]
-            heights.append(NOWHERE if one.value is None else scores.place(one.value))
-            axes.plot(range(len(keys) + 1), heights, **_line(one, group, scores))
+            heights.append(NOWHERE if trial.value is None else scores.position(trial.value))
+            axes.plot(range(len(keys) + 1), heights, **_line(trial, group, scores))
         axes.set_xlim(-0.15, len(keys) + 0.35)
         axes.set_ylim(NOWHERE - 0.08, 1.2)
 
@@ -128,14 +131,14 @@ def parallel_chart(group: GroupSummary, number: int) -> Markup | None:
     return svg(draw, f"{number}-parallel", title, min(11, 1.6 * len(keys) + 2), 2.7)
 
 
-def _axis(axes: "Axes", x: int, name: str, scale: Scale, nowhere: str) -> None:
+def _axis(axes: "Axes", x: int, name: str, scale: Scale, below: str) -> None:
     axes.plot([x, x], [0, 1], color=DIM, lw=0.8, zorder=5)
     axes.text(x, 1.09, name, ha="center", va="bottom", weight="bold")
-    ticks = [*scale.ticks, *([(NOWHERE, nowhere)] if nowhere else [])]
-    for place, text in ticks:
+    ticks = [*scale.ticks, *([(NOWHERE, below)] if below else [])]
+    for position, text in ticks:
         axes.annotate(
             _cut(text),
-            (x, place),
+            (x, position),
             (3, 0),
             textcoords="offset points",
             va="center",
@@ -145,25 +148,25 @@ def _axis(axes: "Axes", x: int, name: str, scale: Scale, nowhere: str) -> None:
         )
 
 
-def _rank(one: TrialSummary) -> float:
-    return -math.inf if one.value is None else one.value
+def _rank(trial: TrialSummary) -> float:
+    return -math.inf if trial.value is None else trial.value
 
 
-def _line(one: TrialSummary, group: GroupSummary, scores: Scale) -> dict[str, Any]:
-    if one.value is None:
+def _line(trial: TrialSummary, group: GroupSummary, scores: Scale) -> dict[str, Any]:
+    if trial.value is None:
         return {"color": RED, "lw": 0.8, "ls": (0, (1, 2))}
-    if one.index == group.chosen:
+    if trial.index == group.chosen:
         return {"color": ORANGE, "lw": 2.4, "zorder": 4}
     # Imported here for the reason given in svg.py.
     from matplotlib import colormaps
 
-    colour = colormaps["YlGnBu"](0.3 + 0.7 * scores.place(one.value))
-    dashes = "-" if one.status == "finished" else (0, (4, 2))
+    colour = colormaps["YlGnBu"](0.3 + 0.7 * scores.position(trial.value))
+    dashes = "-" if trial.status == TrialStatus.FINISHED else (0, (4, 2))
     return {"color": colour, "lw": 1.2, "ls": dashes}
 
 
 def slice_chart(group: GroupSummary, number: int) -> Markup | None:
-    """Score against each parameter; none before the first trial."""
+    """Score against each parameter; None before the first trial."""
     keys = group.parameters
     if not group.tried or not keys:
         return None
@@ -178,10 +181,10 @@ def slice_chart(group: GroupSummary, number: int) -> Markup | None:
         for axes, key in zip(panels, keys, strict=False):
             scale = _scale(group, key)
             for kind, mark in MARKS.items():
-                some = [t for t in group.tried if key in t.settings and _kind(t, group) == kind]
-                xs = [scale.place(one.settings[key]) for one in some]
-                ys = [floor if t.value is None else _shown(t.value, group) for t in some]
-                if some:
+                trials = [t for t in group.tried if key in t.settings and _kind(t, group) == kind]
+                xs = [scale.position(trial.settings[key]) for trial in trials]
+                ys = [floor if t.value is None else _shown(t.value, group) for t in trials]
+                if trials:
                     axes.plot(xs, ys, ls="", **mark)
             log = ", log" if scale.kind == "log" else ""
             axes.set_title(f"{_cut(names[key])}{log}")
@@ -193,7 +196,7 @@ def slice_chart(group: GroupSummary, number: int) -> Markup | None:
             axes.set_axis_off()
         for row in grid:
             row[0].set_ylabel(score_title(group.metric))
-            if not any(one.value is not None for one in group.tried):
+            if not any(trial.value is not None for trial in group.tried):
                 row[0].set_yticks([])
 
     title = f"score against each parameter, {group_name(group)}"
@@ -202,22 +205,22 @@ def slice_chart(group: GroupSummary, number: int) -> Markup | None:
 
 def _floor(group: GroupSummary) -> float:
     """Where trials without a score stand: a little below the lowest score."""
-    shown = [_shown(one.value, group) for one in group.tried if one.value is not None]
+    shown = [_shown(trial.value, group) for trial in group.tried if trial.value is not None]
     if not shown:
         return 0.0
     return min(shown) - 0.12 * ((max(shown) - min(shown)) or 1)
 
 
-def _kind(one: TrialSummary, group: GroupSummary) -> str:
-    if one.value is None:
+def _kind(trial: TrialSummary, group: GroupSummary) -> str:
+    if trial.value is None:
         return "no score"
-    if one.index == group.chosen:
+    if trial.index == group.chosen:
         return "chosen"
-    return "finished" if one.status == "finished" else "partial"
+    return "finished" if trial.status == TrialStatus.FINISHED else "partial"
 
 
 def _scale(group: GroupSummary, key: str) -> Scale:
-    return scale_of([one.settings[key] for one in group.tried if key in one.settings])
+    return scale_of([trial.settings[key] for trial in group.tried if key in trial.settings])
 
 
 def _shown(score: float, group: GroupSummary) -> float:

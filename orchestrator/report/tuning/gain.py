@@ -18,13 +18,13 @@ class Change:
     """One tuned arm and model.
 
     Attributes:
-        label, strategy, model: the arm without word of tuning, and the model.
+        label, strategy, model: of the arm (not saying that it is tuned) and the model.
         tasks: task -> headline metric.
-        default: the arm minus ``single_task``, both at the preset's settings; none of
-            ``single_task`` itself and where one of the rows is missing.
+        default: the arm minus ``single_task``, both at the preset's settings; None for
+            ``single_task`` itself and if one of the rows is missing.
         tuned: the same with both tuned.
         gain: the arm tuned minus the arm at the preset's settings.
-        notes: what a reader must know besides.
+        notes: what a reader must know in addition.
     """
 
     label: str
@@ -37,10 +37,14 @@ class Change:
     notes: tuple[str, ...] = ()
 
     def stats(self, task: str | None) -> tuple[Stat | None, Stat | None, Stat | None]:
-        """``default``, ``tuned`` and ``gain`` of a task's headline, or of macro for none."""
-        found = (self.default, self.tuned, self.gain)
+        """``default``, ``tuned`` and ``gain`` of a task's headline, or of macro for None."""
         default, tuned, gain = (
-            None if one is None else one.macro if task is None else one.tasks[task] for one in found
+            None
+            if difference is None
+            else difference.macro
+            if task is None
+            else difference.tasks[task]
+            for difference in (self.default, self.tuned, self.gain)
         )
         return default, tuned, gain
 
@@ -87,10 +91,10 @@ def _lengths(tuned: TableRow, default: TableRow) -> tuple[str, ...]:
     ]
     if passes[0] == passes[1]:
         return ()
-    one, other = (f"{n[0]} to {n[-1]}" if len(n) > 1 else str(n[0]) for n in passes)
+    own, preset = (f"{n[0]} to {n[-1]}" if len(n) > 1 else str(n[0]) for n in passes)
     return (
-        f"passes over the data: {one} tuned, {other} at the preset's settings; the gain is that of "
-        "other settings and of another length of training together",
+        f"passes over the data: {own} tuned, {preset} at the preset's settings; the gain is that "
+        "of other settings and of another length of training together",
     )
 
 

@@ -6,6 +6,9 @@ from orchestrator.report.tuning.gain import Change
 from orchestrator.report.tuning.views import group_name
 from orchestrator.search.summary import GroupSummary, SearchSummary
 from orchestrator.text import count, plain
+from trainables.results.status import TrialStatus
+
+ENDED_BADLY = (TrialStatus.DIVERGED, TrialStatus.FAILED, TrialStatus.UNFINISHED)
 
 READING = (
     "A score is the headline metric on the selection split, which is carved from train: macro, the "
@@ -34,7 +37,7 @@ def header(summary: SearchSummary) -> tuple[tuple[str, str], ...]:
         "" if value is None else f" ({100 * value:.1f} %)"
         for value in (spent.share, spent.share_saved)
     )
-    some = (
+    lines = (
         ("space", summary.space),
         ("search", summary.search),
         ("scheduler", summary.scheduler),
@@ -46,47 +49,47 @@ def header(summary: SearchSummary) -> tuple[tuple[str, str], ...]:
             f"early stopping: {count(spent.saved)}{saved}",
         ),
     )
-    return tuple((name, plain(text)) for name, text in some)
+    return tuple((name, plain(text)) for name, text in lines)
 
 
 def notes(summary: SearchSummary, changes: Iterable[Change] = ()) -> tuple[str, ...]:
     """One line for everything that went other than planned, or that makes a choice say little."""
-    found = []
+    collected = []
     for group in summary.groups:
         lines = (*_ended_badly(group), *_of_choice(group))
-        found += [f"{group_name(group)}: {line}" for line in lines]
-    if any(one.schedule for group in summary.groups for one in group.tried):
-        found.append(
+        collected += [f"{group_name(group)}: {line}" for line in lines]
+    if any(trial.schedule for group in summary.groups for trial in group.tried):
+        collected.append(
             "Settings that changed while a trial was trained are shown as they were at its end; "
             "tuned rows are trained with the whole schedule of the chosen trial."
         )
     if len({len(group.tried) for group in summary.groups}) > 1:
-        found.append("The groups do not have the same number of trials (yet).")
-    found += [f"{one.label}, {one.model}: {line}" for one in changes for line in one.notes]
-    return tuple(plain(line) for line in found)
+        collected.append("The groups do not have the same number of trials (yet).")
+    collected += [f"{c.label}, {c.model}: {line}" for c in changes for line in c.notes]
+    return tuple(plain(line) for line in collected)
 
 
 def _ended_badly(group: GroupSummary) -> list[str]:
     """Trials that diverged, failed or are unfinished; those with the same reason share a line."""
-    seen: dict[tuple[str, str], list[int]] = {}
-    for one in group.tried:
-        if one.status in ("diverged", "failed", "unfinished"):
-            seen.setdefault((one.status, one.reason), []).append(one.index)
+    indices: dict[tuple[str, str], list[int]] = {}
+    for trial in group.tried:
+        if trial.status in ENDED_BADLY:
+            indices.setdefault((trial.status, trial.reason), []).append(trial.index)
     return [
-        f"trial{'s' * (len(indices) > 1)} {', '.join(map(str, indices))} {status}"
+        f"trial{'s' * (len(trials) > 1)} {', '.join(map(str, trials))} {status}"
         f"{f' ({reason})' if reason and reason != status else ''}"
-        for (status, reason), indices in seen.items()
+        for (status, reason), trials in indices.items()
     ]
 
 
 def _of_choice(group: GroupSummary) -> list[str]:
     """What makes the choice of a group's settings say little, or there be none."""
-    values = [one.value for one in group.tried if one.value is not None]
+    values = [trial.value for trial in group.tried if trial.value is not None]
     choice = group.choice
     if not group.tried:
         return ["no trial was started"]
     if choice is None:
-        finished = any(one.status == "finished" for one in group.tried)
+        finished = any(trial.status == TrialStatus.FINISHED for trial in group.tried)
         return ["no settings were chosen" + ("" if finished else ": no trial has finished")]
     if len(group.tried) == 1:
         return ["one trial only, so nothing was compared"]
@@ -94,7 +97,7 @@ def _of_choice(group: GroupSummary) -> list[str]:
         return [f"all {len(values)} scores are equal, so the loss on selection alone decided"]
     lines = []
     if group.tied:
-        others = ", ".join(str(one.index) for one in group.tied)
+        others = ", ".join(str(trial.index) for trial in group.tied)
         lines.append(
             f"trial {choice.index} was chosen for its loss on selection; as good to the last "
             f"digit: {others}"

@@ -94,19 +94,19 @@ def tuning_csv(summary: SearchSummary) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*COLUMNS, *map(csv_text, keys)])
     for group in summary.groups:
-        for one in group.tried:
+        for trial in group.tried:
             writer.writerow(
                 [
                     csv_text(group_name(group)),
-                    one.index,
-                    csv_text(one.key),
-                    one.status,
-                    csv_text(one.reason),
-                    _finite(one.score),
-                    one.examples,
-                    one.full,
-                    one.seconds,
-                    *(_csv_value(one.settings.get(key)) for key in keys),
+                    trial.index,
+                    csv_text(trial.key),
+                    trial.status,
+                    csv_text(trial.reason),
+                    _finite(trial.score),
+                    trial.examples,
+                    trial.full,
+                    trial.seconds,
+                    *(_csv_value(trial.settings.get(key)) for key in keys),
                 ]
             )
     return text.getvalue()
@@ -130,7 +130,7 @@ def tuning_json(summary: SearchSummary, gained: Sequence[Change] = ()) -> str:
         "seed": summary.seed,
         "spent": _spent(summary.spent),
         "arms": {
-            arm: _spent(Spent.of(one for group in groups for one in group.tried))
+            arm: _spent(Spent.of(trial for group in groups for trial in group.tried))
             for arm, groups in summary.arms.items()
         },
         "groups": [_group(group) for group in summary.groups],
@@ -149,7 +149,7 @@ def _group(group: GroupSummary) -> dict[str, Any]:
     return asdict(group) | {
         "spent": _spent(group.spent),
         "best": group.best,
-        "tied": [one.index for one in group.tied],
+        "tied": [trial.index for trial in group.tied],
         "best_so_far": group.best_so_far,
     }
 

@@ -1,4 +1,4 @@
-"""Where a value stands on the axis of its parameter, from 0 to 1."""
+"""The position of a value on the axis of its parameter, from 0 to 1."""
 
 import math
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ class Scale:
     """The axis of one parameter.
 
     Attributes:
-        kind: ``linear``, ``log`` or ``names`` (whatever is no number, each value in a place).
-        low, high: the ends; of ``names`` those of the places.
-        names: the values of ``names`` as texts, in the order of their places.
+        kind: ``linear``, ``log`` or ``names`` (values that are no numbers, at equal distances).
+        low, high: the ends; of ``names`` the first and the last index.
+        names: the values of ``names`` as texts, in order.
         numbers: the distinct values of the other kinds, increasing.
     """
 
@@ -32,7 +32,7 @@ class Scale:
     names: tuple[str, ...] = ()
     numbers: tuple[float, ...] = ()
 
-    def place(self, value: Any) -> float:
+    def position(self, value: Any) -> float:
         """From 0 (low end) to 1 (high end); 0.5 where all values are equal."""
         if self.kind == "names":
             at = float(self.names.index(setting(value)))
@@ -42,7 +42,7 @@ class Scale:
 
     @property
     def ticks(self) -> tuple[tuple[float, str], ...]:
-        """(place, text): every value where they are few, else the ends and the middle."""
+        """(position, text): every value where they are few, else the ends and the middle."""
         if self.kind == "names":
             step = math.ceil(len(self.names) / MOST_TICKS)
             span = max(1, len(self.names) - 1)
@@ -53,7 +53,7 @@ class Scale:
                 if i % step == 0
             )
         if len(self.numbers) < MOST_TICKS and self._apart():
-            return tuple((self.place(value), _short(value)) for value in self.numbers)
+            return tuple((self.position(value), _short(value)) for value in self.numbers)
         middle = (self.low + self.high) / 2
         ends = (self.low, middle, self.high)
         values = [math.exp(end) if self.kind == "log" else end for end in ends]
@@ -61,8 +61,8 @@ class Scale:
 
     def _apart(self) -> bool:
         """Whether the texts of all values have room beside one another."""
-        places = [self.place(value) for value in self.numbers]
-        gaps = [high - low for low, high in pairwise(places)]
+        positions = [self.position(value) for value in self.numbers]
+        gaps = [high - low for low, high in pairwise(positions)]
         return min(gaps, default=1.0) >= 1 / MOST_TICKS
 
 

@@ -10,8 +10,9 @@ from orchestrator.report.tuning.gain import Change
 from orchestrator.report.views import NAMES, Field, Head, View
 from orchestrator.search.summary import STATUSES, GroupSummary, SearchSummary, Spent, TrialSummary
 from orchestrator.text import DASH, count, duration, number, plain, signed
+from trainables.results.status import TrialStatus
 
-ALWAYS = ("finished", "stopped")
+ALWAYS = (TrialStatus.FINISHED, TrialStatus.STOPPED)
 """Statuses that have a column even where no trial has them."""
 
 
@@ -82,7 +83,7 @@ def arms_view(summary: SearchSummary) -> View:
             Field(plain(groups[0].label)),
             Field(", ".join(dict.fromkeys(plain(group.model) for group in groups))),
             Field(str(len(groups))),
-            *_spent_fields(Spent.of(one for g in groups for one in g.tried), shown),
+            *_spent_fields(Spent.of(trial for g in groups for trial in g.tried), shown),
         )
         for groups in summary.arms.values()
     ]
@@ -92,8 +93,8 @@ def arms_view(summary: SearchSummary) -> View:
 
 
 def _statuses(summary: SearchSummary) -> tuple[str, ...]:
-    found = summary.spent.by_status
-    return tuple(name for name in STATUSES if found[name] or name in ALWAYS)
+    trials = summary.spent.by_status
+    return tuple(status for status in STATUSES if trials[status] or status in ALWAYS)
 
 
 def _spent_heads(shown: Sequence[str]) -> tuple[Head, ...]:
@@ -141,11 +142,11 @@ def chosen_view(summary: SearchSummary) -> View:
     return View("Chosen settings", heads, tuple(rows))
 
 
-def scheduled(one: TrialSummary, key: str) -> str:
+def scheduled(trial: TrialSummary, key: str) -> str:
     """A setting of a trial, also where it changed on the way: ``0.0001, from 50 % on 0.00012``."""
-    parts = [(at, values[key]) for at, values in one.schedule if key in values]
+    parts = [(at, values[key]) for at, values in trial.schedule if key in values]
     if len(parts) < 2:
-        return setting(one.settings[key]) if key in one.settings else DASH
+        return setting(trial.settings[key]) if key in trial.settings else DASH
     (_, first), *later = parts
     return ", ".join(
         [setting(first), *(f"from {100 * at:.3g} % on {setting(v)}" for at, v in later)]
@@ -167,16 +168,16 @@ def trials_view(group: GroupSummary) -> View:
     )
     rows = (
         (
-            Field(str(one.index), best=one.index == group.chosen),
-            Field(one.status),
-            Field(plain(one.reason)),
-            Field(DASH if one.value is None else number(one.value, metric_unit(group.metric))),
-            Field(count(one.examples), f"/ {count(one.full)}"),
-            Field(duration(one.seconds)),
-            *parameter_fields(one, keys),
-            Field(plain(one.key)),
+            Field(str(trial.index), best=trial.index == group.chosen),
+            Field(trial.status),
+            Field(plain(trial.reason)),
+            Field(DASH if trial.value is None else number(trial.value, metric_unit(group.metric))),
+            Field(count(trial.examples), f"/ {count(trial.full)}"),
+            Field(duration(trial.seconds)),
+            *parameter_fields(trial, keys),
+            Field(plain(trial.key)),
         )
-        for one in group.tried
+        for trial in group.tried
     )
     return View(group_name(group), heads, tuple(rows))
 
@@ -189,9 +190,9 @@ def parameter_heads(keys: Sequence[str]) -> tuple[Head, ...]:
     )
 
 
-def parameter_fields(one: TrialSummary, keys: Sequence[str]) -> tuple[Field, ...]:
+def parameter_fields(trial: TrialSummary, keys: Sequence[str]) -> tuple[Field, ...]:
     """The settings of a trial; a dash where it has none of the key."""
-    return tuple(Field(setting(one.settings[k]) if k in one.settings else DASH) for k in keys)
+    return tuple(Field(setting(trial.settings[k]) if k in trial.settings else DASH) for k in keys)
 
 
 def changes_view(changes: Sequence[Change]) -> View:
@@ -205,15 +206,15 @@ def changes_view(changes: Sequence[Change]) -> View:
         Head("seeds"),
     )
     rows = []
-    for one in changes:
-        for task in (None, *one.tasks):
-            metric = "macro" if task is None else one.tasks[task]
+    for change in changes:
+        for task in (None, *change.tasks):
+            metric = "macro" if task is None else change.tasks[task]
             of = score_title(metric) if task is None else f"{plain(task)} {score_title(metric)}"
-            stats = one.stats(task)
+            stats = change.stats(task)
             rows.append(
                 (
-                    Field(one.label),
-                    Field(one.model),
+                    Field(change.label),
+                    Field(change.model),
                     Field(of.replace(" %", "")),
                     *(_range(stat, metric_unit(metric)) for stat in stats),
                     Field(_seeds(stats)),
@@ -232,7 +233,7 @@ def _range(stat: Stat | None, unit: str) -> Field:
 
 def _seeds(stats: Sequence[Stat | None]) -> str:
     """Number of paired seeds; where they differ, of each column."""
-    known = [stat.n for stat in stats if stat is not None]
-    if len(set(known)) < 2:
-        return str(known[0] if known else 0)
+    counts = [stat.n for stat in stats if stat is not None]
+    if len(set(counts)) < 2:
+        return str(counts[0] if counts else 0)
     return " / ".join("0" if stat is None else str(stat.n) for stat in stats)

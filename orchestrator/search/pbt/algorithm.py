@@ -1,4 +1,4 @@
-"""Population based training: who copies whom after a part of training, and what changes then.
+"""Exploit and explore: who copies whom after a segment of training, and what changes then.
 
 Jaderberg et al. 2017, "Population Based Training of Neural Networks", algorithm 1, with truncation
 selection to exploit, and perturbing or resampling to explore. What is drawn depends on the search's
@@ -17,23 +17,23 @@ from trainables.errors import ConfigError
 from trainables.seeding import generator
 
 TRUNCATED = 4
-"""One in so many is replaced, by one of as many of the best."""
+"""The worst quarter is replaced by members of the best quarter."""
 
 FACTORS = (0.8, 1.2)
-"""By one of which a setting is perturbed."""
+"""A setting is perturbed by one of these factors."""
 
 RESAMPLED = 0.25
-"""Probability with which it is drawn anew instead."""
+"""Probability that a setting is drawn anew from the space instead."""
 
 
 @dataclass(frozen=True)
 class MemberScore:
-    """A member at the end of a part of training.
+    """A member at the end of a segment of training.
 
     Attributes:
         member: its number.
-        score: headline on ``selection``; none: it diverged or failed.
-        loss: cross-entropy there.
+        score: headline metric on ``selection``. None if it diverged or failed.
+        loss: cross-entropy on ``selection``, averaged over tasks.
     """
 
     member: int
@@ -42,10 +42,10 @@ class MemberScore:
 
 
 def changeable(space: Space, facts: Mapping[str, Any], group: str) -> tuple[str, ...]:
-    """The keys of a space that change on the way; all others a member keeps from its start.
+    """The keys of a space that can change during training; all others a member keeps.
 
-    A parameter that another one's condition asks for stays as it is, so the same settings are
-    there before and after.
+    A parameter that the condition of another one names cannot change, so the same parameters are
+    active before and after.
 
     Args:
         space: what is searched.
@@ -55,9 +55,9 @@ def changeable(space: Space, facts: Mapping[str, Any], group: str) -> tuple[str,
     Raises:
         ConfigError: there are none.
     """
-    asked = {name for parameter in space.parameters.values() for name in parameter.when}
+    conditions = {name for parameter in space.parameters.values() for name in parameter.when}
     able = [f"training.{name}" for name in CHANGEABLE]
-    keys = tuple(key for key in space.keys_for(facts) if key in able and key not in asked)
+    keys = tuple(key for key in space.keys_for(facts) if key in able and key not in conditions)
     if not keys:
         raise ConfigError(
             f"space {space.name}: nothing of it can change while {group} trains, as "
@@ -66,36 +66,36 @@ def changeable(space: Space, facts: Mapping[str, Any], group: str) -> tuple[str,
     return keys
 
 
-def exploit(standings: Sequence[MemberScore], seed: int, generation: int) -> dict[int, int]:
-    """Truncation selection: member -> the one of the best that it is replaced by.
+def exploit(scores: Sequence[MemberScore], seed: int, generation: int) -> dict[int, int]:
+    """Truncation selection: member -> the member of the best quarter that it becomes a copy of.
 
-    The worst quarter is replaced, in which those that diverged or failed come first; they all are
-    replaced, even where they are more than a quarter. Of equal scores the one with the lower loss
-    is better, then the one with the lower number.
+    The worst quarter is replaced. Members that diverged or failed count as the worst and are all
+    replaced, even if they are more than a quarter. Of equal scores the one with the lower loss is
+    better, then the one with the lower number.
 
     Args:
-        standings: all members of a population.
+        scores: of all members of a population.
         seed: of the search.
-        generation: the number of the part that begins.
+        generation: the number of the segment that begins.
 
     Returns:
-        Those that go on as they are, are not in it; it is empty where nobody can be copied.
+        Members that go on as they are are left out; empty if there is nobody to copy.
     """
-    sound = sorted(
-        (one for one in standings if one.score is not None),
-        key=lambda one: (-(one.score or 0.0), one.loss, one.member),
+    ranked = sorted(
+        (score for score in scores if score.score is not None),
+        key=lambda score: (-(score.score or 0.0), score.loss, score.member),
     )
-    if not sound:
+    if not ranked:
         return {}
-    size = max(1, len(standings) // TRUNCATED)
-    best, others = sound[:size], sound[size:]
-    replaced = [one for one in standings if one.score is None]
+    size = max(1, len(scores) // TRUNCATED)
+    best, others = ranked[:size], ranked[size:]
+    replaced = [score for score in scores if score.score is None]
     replaced += others[max(0, len(others) - max(0, size - len(replaced))) :]
-    found = {}
-    for one in sorted(replaced, key=lambda one: one.member):
-        draw = generator(seed, "pbt", generation, one.member, "source")
-        found[one.member] = best[int(draw.integers(len(best)))].member
-    return found
+    sources = {}
+    for member in sorted(score.member for score in replaced):
+        draw = generator(seed, "pbt", generation, member, "source")
+        sources[member] = best[int(draw.integers(len(best)))].member
+    return sources
 
 
 def explore(
@@ -110,14 +110,14 @@ def explore(
 
     Args:
         space: keeps the values in their ranges.
-        keys: of what may change.
-        settings: dotted key -> value, of the one that is copied.
+        keys: that may change.
+        settings: dotted key -> value, of the member that is copied.
         seed, generation, member: see ``exploit``; of the copy.
 
     Returns:
-        Dotted key -> value of what differs from ``settings``.
+        Dotted key -> new value, for the keys whose value differs from ``settings``.
     """
-    found: dict[str, Value] = {}
+    changed: dict[str, Value] = {}
     for key in (key for key in keys if key in settings):
         draw, parameter = generator(seed, "pbt", generation, member, key), space.parameters[key]
         if draw.random() < RESAMPLED:
@@ -125,5 +125,5 @@ def explore(
         else:
             value = parameter.perturbed(settings[key], FACTORS[int(draw.integers(2))])
         if not same(value, settings[key]):
-            found[key] = value
-    return found
+            changed[key] = value
+    return changed

@@ -1,23 +1,33 @@
-"""Which segments of a population are trained next, whoever trains them. Knows nothing of Ray.
+"""Population based training: trains the segments of members, generation by generation.
 
-Generations are synchronous: all members of a group end a part of training before the next one
-begins, so what a search does follows from its seed and records, not from who was faster.
+Generations are synchronous: all members of a group end a segment before the next one begins, so
+what a search does follows from its seed and scores, not from who was faster.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any, ClassVar
+
+from rich.console import Console
 
 from orchestrator.config.search import TuneConfig
+from orchestrator.execution.executor import Decision, Executor, TrialScheduler, each
+from orchestrator.monitor.live_view import LiveView
+from orchestrator.monitor.state import GridProgress
+from orchestrator.planning.pending import leaves_of
 from orchestrator.planning.plan import PlannedTrial
+from orchestrator.planning.resources import TrialResources
 from orchestrator.search.ledger import SegmentStarted
 from orchestrator.search.pbt.algorithm import changeable, exploit, explore
 from orchestrator.search.pbt.state import Population, in_force
 from orchestrator.search.plan import Group, SearchPlan
+from orchestrator.search.study import Study, forecast_of
 from orchestrator.search.suggest import Suggester
 from orchestrator.search.time_budget import TimeBudget
 from trainables.config.schedules import SettingChange
 from trainables.results.record import read_record
+from trainables.results.status import TrialStatus
 from trainables.storage.run_dir import RunDir
 from trainables.trial.cleanup import discard
 
@@ -27,65 +37,98 @@ class PendingSegment:
     """A segment that is to be trained.
 
     Attributes:
-        segment: what the ledger says of it.
+        segment: the decision to train it.
         trial: the trial that trains it.
-        examples: training examples of this part alone, as expected.
-        before: training examples of the segments that it goes on from.
     """
 
     segment: SegmentStarted
     trial: PlannedTrial
-    examples: int
-    before: int
 
 
 class PbtDriver:
-    """Gives what is to be trained, round by round, and decides after each who goes on from whom.
+    """Trains segments round by round, and decides after each round which members go on from whom.
 
-    Every decision is in the ledger before a trial starts that stands on it, and can be made again
-    from the records, so an interrupted search goes on to the same end.
+    A ``SearchEngine``.
 
     Args:
-        state: the search.
+        study: the search so far, a ``Population``.
         plan: makes trials of settings.
-        proposing: gives the settings that members start with.
-        layout: the folder of the trials.
-        ending: whether the search is to end before its time.
-        keep: whether checkpoints stay that nobody needs.
+        suggester: gives the settings that members start with.
+        run_dir: the folder of the trials.
+        time_budget: when it is exhausted, segments end unfinished and no more start.
     """
+
+    study_class: ClassVar[type[Study]] = Population
 
     def __init__(
         self,
-        state: Population,
+        study: Study,
         plan: SearchPlan,
-        proposing: Suggester,
-        layout: RunDir,
-        ending: TimeBudget,
-        *,
-        keep: bool,
+        suggester: Suggester,
+        run_dir: RunDir,
+        time_budget: TimeBudget,
     ) -> None:
-        self._state = state
+        assert isinstance(study, Population), "see ``study_class``"
+        self._study = study
         self._plan = plan
-        self._proposing = proposing
-        self._layout = layout
-        self._ending = ending
-        self._keep = keep
+        self._suggester = suggester
+        self._run_dir = run_dir
+        self._time_budget = time_budget
+        self._keep = plan.experiment.checkpoint.keep
         self._discarded: set[str] = set()
 
-    def more(self) -> bool:
-        """Whether ``rounds`` has anything to give, unless the search's time is up."""
-        return self._proposing.any_new() or any(self._open(name) for name in self._state.groups)
+    @classmethod
+    def check(cls, plan: SearchPlan) -> None:
+        """See ``SearchEngine``; something must be able to change during training."""
+        for group in plan.groups:
+            changeable(plan.experiment.space, group.facts, group.name)
 
-    def _open(self, name: str) -> bool:
-        """Whether a member of a group is to be trained, as far as the records tell."""
-        last = self._state.generations - 1
-        newest = [self._state.line(event)[-1] for event in self._state.trials_of(name)]
-        by_generation = {one.generation for one in newest if one.generation < last}
-        return any(self._is_due(one) for one in newest) or any(
-            self._state.status(one.key) == "finished"
-            for generation in by_generation
-            for one in self._state.segments(name, generation)
+    def more(self) -> bool:
+        """See ``SearchEngine``."""
+        return self._suggester.any_new() or any(map(self._is_open, self._study.groups))
+
+    def _is_open(self, group: str) -> bool:
+        """Whether a member of a group is still to be trained."""
+        last = self._study.generations - 1
+        newest = [self._study.line(event)[-1] for event in self._study.trials_of(group)]
+        generations = {segment.generation for segment in newest if segment.generation < last}
+        return any(map(self._is_pending, newest)) or any(
+            self._study.status(segment.key) is TrialStatus.FINISHED
+            for generation in generations
+            for segment in self._study.segments(group, generation)
         )
+
+    def run(self, executor: Executor, resources: TrialResources, console: Console) -> None:
+        """See ``SearchEngine``."""
+        groups = groups_at_once(
+            self._study.description.tune, len(self._study.groups), resources.slots
+        )
+        with LiveView(GridProgress([], resources.slots), console) as view:
+            forecast = forecast_of(self._study, view)
+            for pending in self.rounds(groups):
+                for segment in (p.segment for p in pending):
+                    slot = segment.group, segment.member, segment.generation
+                    forecast.add(segment.key, slot, segment.examples)
+                forecast.rescale()
+                executor.run(
+                    self._next_trial(pending),
+                    self._run_dir,
+                    view,
+                    resources=resources,
+                    glue_dir=self._plan.glue_dir,
+                    leaves=leaves_of(self._plan.upstream),
+                    scheduler=SegmentScheduler(self, self._time_budget),
+                )
+            forecast.clear()
+
+    def _next_trial(self, pending: list[PendingSegment]) -> Callable[[], PlannedTrial | None]:
+        next_trial = each(segment.trial for segment in pending)
+        return lambda: None if self._time_budget.exhausted else next_trial()
+
+    def kept_checkpoints(self, slots: int) -> int:
+        """See ``SearchEngine``."""
+        tune, groups = self._study.description.tune, len(self._study.groups)
+        return waiting_checkpoints(tune, groups, slots, keep=self._keep)
 
     def rounds(self, at_once: int) -> Iterator[list[PendingSegment]]:
         """What is to be trained, a generation at a time.
@@ -95,96 +138,99 @@ class PbtDriver:
         Args:
             at_once: how many groups are trained side by side (see ``groups_at_once``).
         """
-        while self._proposing.new() is not None:
+        while self._suggester.new() is not None:
             pass
-        groups = iter(self._state.groups.values())
-        while some := list(islice(groups, at_once)):
-            for generation in range(self._state.generations):
-                if self._ending.now:
+        remaining = iter(self._study.groups.values())
+        while groups := list(islice(remaining, at_once)):
+            for generation in range(self._study.generations):
+                if self._time_budget.exhausted:
                     return
-                for group in some:
-                    self._breed(group, generation)
+                for group in groups:
+                    for segment in self.decisions(group, generation):
+                        self._study.add(segment)
                 self.clear()
-                due = self._due(some, generation)
-                if due:
-                    yield due
-                    for one in due:
-                        self.ended(one.trial.key)
-                    if any(self._state.status(one.trial.key) == "unfinished" for one in due):
+                pending = self._pending(groups, generation)
+                if pending:
+                    yield pending
+                    keys = [segment.trial.key for segment in pending]
+                    for key in keys:
+                        self.ended(key)
+                    if any(self._study.status(key) is TrialStatus.UNFINISHED for key in keys):
                         return
 
     def ended(self, key: str) -> None:
-        """A trial has ended, for whatever reason; it may have left a record."""
-        path = self._layout.record(key)
-        self._layout.fetch(path)
+        """A segment has ended, for whatever reason; take its record, if it has left one."""
+        path = self._run_dir.record(key)
+        self._run_dir.fetch(path)
         if path.is_file():
-            self._state.records[key] = read_record(path)
+            self._study.take_record(read_record(path))
             self.clear()
 
     def clear(self) -> None:
-        """Remove the checkpoints from which nobody goes on."""
+        """See ``SearchEngine``."""
         if self._keep:
             return
-        lines = [self._state.line(event) for event in self._state.proposed.values()]
-        waiting = (one for line in lines for one in line if self._is_due(one))
-        needed = {line[-1].key for line in lines} | {one.parent for one in waiting}
-        past = {one.key for line in lines for one in line if one.key in self._state.records}
-        for key in past - needed - self._discarded:
-            discard(self._layout, key)
+        lines = [self._study.line(event) for event in self._study.suggested.values()]
+        pending = (segment for line in lines for segment in line if self._is_pending(segment))
+        needed = {line[-1].key for line in lines} | {segment.parent for segment in pending}
+        ended = {s.key for line in lines for s in line if s.key in self._study.records}
+        for key in ended - needed - self._discarded:
+            discard(self._run_dir, key)
             self._discarded.add(key)
 
-    def _is_due(self, segment: SegmentStarted) -> bool:
-        """Whether it is to be trained: also one that failed, unless its member was replaced."""
-        status = self._state.status(segment.key)
-        if status != "failed":
-            return status == "unfinished"
-        following = self._state.segments(segment.group, segment.generation + 1)
-        return all(one.member != segment.member for one in following)
+    def _is_pending(self, segment: SegmentStarted) -> bool:
+        """Whether it is to be trained; also if it failed, unless its member was replaced."""
+        status = self._study.status(segment.key)
+        if status is not TrialStatus.FAILED:
+            return status is TrialStatus.UNFINISHED
+        following = self._study.segments(segment.group, segment.generation + 1)
+        return all(other.member != segment.member for other in following)
 
-    def _due(self, groups: list[Group], generation: int) -> list[PendingSegment]:
-        found: dict[str, PendingSegment] = {}
+    def _pending(self, groups: list[Group], generation: int) -> list[PendingSegment]:
+        pending: dict[str, PendingSegment] = {}
         for group in groups:
-            for segment in self._state.segments(group.name, generation):
-                if segment.key not in found and self._is_due(segment):
-                    found[segment.key] = self._as_due(segment, group)
-        return list(found.values())
+            for segment in self._study.segments(group.name, generation):
+                if segment.key not in pending and self._is_pending(segment):
+                    trial = self._plan.trial(
+                        group, segment.settings, segment.changes, segment.generation
+                    )
+                    pending[segment.key] = PendingSegment(segment, trial)
+        return list(pending.values())
 
-    def _as_due(self, segment: SegmentStarted, group: Group) -> PendingSegment:
-        trial = self._plan.trial(group, segment.settings, segment.changes, segment.generation)
-        record = None if segment.parent is None else self._state.records.get(segment.parent)
-        before = 0 if record is None else record.examples
-        return PendingSegment(
-            segment, trial, max(1, segment.examples // self._state.generations), before
-        )
+    def decisions(self, group: Group, generation: int) -> list[SegmentStarted]:
+        """Who goes on from whom, for the members that have not been decided on yet.
 
-    def _breed(self, group: Group, generation: int) -> None:
-        """Let the members of a group that have ended a part go on with ``generation``, the next."""
+        It follows from the ledger: from the scores of all members after the generation before.
+        Members that ended badly and have nobody to copy do not go on.
+        """
         if generation == 0:
-            return
-        state, tune = self._state, self._state.description.tune
-        before = {one.member: one for one in state.segments(group.name, generation - 1)}
-        there = {one.member for one in state.segments(group.name, generation)}
-        if before.keys() <= there:
-            return
-        standings = [state.standing(segment) for segment in before.values()]
-        sources = exploit(standings, tune.seed, generation)
-        sound = {one.member for one in standings if one.score is not None}
-        for member in sorted(before.keys() - there):
-            source = sources.get(member, member)
-            if source in sound:
-                state.add(self._continued(group, before[source], member, generation))
+            return []
+        study, seed = self._study, self._study.description.tune.seed
+        before = {s.member: s for s in study.segments(group.name, generation - 1)}
+        decided = {segment.member for segment in study.segments(group.name, generation)}
+        undecided = sorted(before.keys() - decided)
+        if not undecided:
+            return []
+        scores = [study.member_score(segment) for segment in before.values()]
+        sources = exploit(scores, seed, generation)
+        scored = {score.member for score in scores if score.score is not None}
+        return [
+            self._next_segment(group, before[source], member, generation)
+            for member in undecided
+            if (source := sources.get(member, member)) in scored
+        ]
 
-    def _continued(
+    def _next_segment(
         self, group: Group, source: SegmentStarted, member: int, generation: int
     ) -> SegmentStarted:
-        tune, space = self._state.description.tune, self._state.description.space
+        tune, space = self._study.description.tune, self._study.description.space
         changes = source.changes
         if source.member != member:
             keys = changeable(space, group.facts, group.name)
             new = explore(space, keys, in_force(source), tune.seed, generation, member)
             values = {key.removeprefix("training."): value for key, value in new.items()}
             if values:
-                at = generation / tune.generations
+                at = generation / tune.parts
                 changes += (SettingChange.model_validate({"at": at, "training": values}),)
         trial = self._plan.trial(group, source.settings, changes, generation)
         return SegmentStarted(
@@ -200,6 +246,27 @@ class PbtDriver:
         )
 
 
+class SegmentScheduler(TrialScheduler):
+    """Lets every segment end, unless the time budget is exhausted.
+
+    Args:
+        driver: takes the records of the segments.
+        time_budget: when it is exhausted, segments end unfinished.
+    """
+
+    def __init__(self, driver: PbtDriver, time_budget: TimeBudget) -> None:
+        self._driver = driver
+        self._time_budget = time_budget
+
+    def on_trial_result(self, trial: PlannedTrial, result: Mapping[str, Any]) -> Decision:
+        """See ``TrialScheduler``."""
+        return "stop" if self._time_budget.exhausted else "continue"
+
+    def on_trial_complete(self, trial: PlannedTrial) -> None:
+        """See ``TrialScheduler``."""
+        self._driver.ended(trial.key)
+
+
 def groups_at_once(tune: TuneConfig, groups: int, slots: int) -> int:
     """How many groups are trained side by side, so that a machine is busy and its disk not full.
 
@@ -212,7 +279,7 @@ def groups_at_once(tune: TuneConfig, groups: int, slots: int) -> int:
 
 
 def waiting_checkpoints(tune: TuneConfig, groups: int, slots: int, *, keep: bool) -> int:
-    """The most checkpoints that there are at a time of segments that have ended."""
+    """The most checkpoints of segments that have ended, at a time; all of them with ``keep``."""
     if keep:
-        return groups * tune.trials * (tune.generations - 1)
+        return groups * tune.trials * (tune.parts - 1)
     return groups_at_once(tune, groups, slots) * tune.trials + slots

@@ -1,23 +1,25 @@
 """Where a search by population based training stands.
 
-A trial of it is a member of its group's population. Its training is a line of segments, one for
-each generation; the segment may go on from another member's, whose settings it then has.
+A trial that was suggested is a member of its group's population. It is trained in segments, one for
+each generation; a segment may go on from another member's, and then has that member's settings.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from orchestrator.monitor.forecast import Slot
 from orchestrator.search.best_trial import Incumbent
 from orchestrator.search.ledger import Event, Ledger, SegmentStarted, TrialSuggested
 from orchestrator.search.pbt.algorithm import MemberScore
-from orchestrator.search.study import REASONS, Description, SearchState, final_loss, final_score
+from orchestrator.search.study import REASONS, Description, Study
 from orchestrator.search.summary import SOUND, TrialSummary
 from search_spaces.searchers import Observation
 from trainables.results.record import TrialRecord
+from trainables.results.status import TrialStatus
 
 
-class Population(SearchState):
-    """A search in which the members of a group are trained part by part; see ``SearchState``."""
+class Population(Study):
+    """A search in which the members of a group are trained segment by segment; see ``Study``."""
 
     def __init__(
         self, description: Description, ledger: Ledger, records: Mapping[str, TrialRecord]
@@ -26,17 +28,17 @@ class Population(SearchState):
         self._trained_by: dict[str, str] = {}
         super().__init__(description, ledger, records)
 
-    def _take(self, event: Event) -> None:
+    def take(self, event: Event) -> None:
+        """See ``Study``."""
         if isinstance(event, SegmentStarted):
-            if event.group not in self.groups:
-                raise self._foreign(f"names the group {event.group}, which this search has not")
+            self._check_group(event.group)
             trials = self.trials_of(event.group)
             start = trials[event.member].key if event.member < len(trials) else ""
             if len(self._lines.get(start, ())) != event.generation:
                 raise self._foreign(f"goes on with trial {event.member} of {event.group} too early")
             self._extend(start, event)
             return
-        super()._take(event)
+        super().take(event)
         if isinstance(event, TrialSuggested):
             first = SegmentStarted(
                 group=event.group,
@@ -56,42 +58,51 @@ class Population(SearchState):
         # Members with the same settings all the way share their segments, which are trained once.
         self._trained_by.setdefault(segment.key, start)
 
+    def trial_keys(self) -> Iterable[str]:
+        """See ``Study``; every segment is a trial."""
+        return self._trained_by.keys()
+
+    def slots(self) -> list[Slot]:
+        """See ``Study``."""
+        segments = (segment for line in self._lines.values() for segment in line)
+        return [(segment.group, segment.member, segment.generation) for segment in segments]
+
     @property
     def generations(self) -> int:
-        """How many parts training has."""
-        return self.description.tune.generations
+        """Number of segments of a whole training."""
+        return self.description.tune.parts
 
     def line(self, event: TrialSuggested) -> list[SegmentStarted]:
         """The segments of a member so far, the first one first."""
         return self._lines[event.key]
 
     def segments(self, group: str, generation: int) -> list[SegmentStarted]:
-        """Those of a generation that are known, in the order of the members."""
+        """The segments of a generation so far, in the order of the members."""
         lines = map(self.line, self.trials_of(group))
         return [line[generation] for line in lines if len(line) > generation]
 
-    def standing(self, segment: SegmentStarted) -> MemberScore:
-        """A member at the end of a segment, which has a record."""
-        record = self.records[segment.key]
-        if record.status != "finished":
+    def member_score(self, segment: SegmentStarted) -> MemberScore:
+        """The score of a member after a segment that has ended."""
+        end = self.ended[segment.key]
+        if end.score is None or end.loss is None:
             return MemberScore(segment.member, None)
-        return MemberScore(segment.member, final_score(record), final_loss(record))
+        return MemberScore(segment.member, end.score, end.loss)
 
     @property
     def failed(self) -> tuple[TrialRecord, ...]:
-        """Of the members that failed and have not been replaced."""
+        """Records of the members that failed and have not been replaced."""
         keys = dict.fromkeys(line[-1].key for line in self._lines.values())
-        return tuple(self.records[key] for key in keys if self.status(key) == "failed")
+        return tuple(self.records[key] for key in keys if self.status(key) is TrialStatus.FAILED)
 
-    def observed(self, group: str) -> list[Observation]:
-        """Nothing: what a member scored it owes to all settings that it had, not to its last."""
+    def observations(self, group: str) -> list[Observation]:
+        """None: a member owes its score to all settings that it had, not to its last ones."""
         return []
 
-    def tried(self, event: TrialSuggested) -> TrialSummary:
+    def trial_summary(self, event: TrialSuggested) -> TrialSummary:
         """A member, for the report: with the settings of its newest segment."""
         line = self.line(event)
         newest = line[-1]
-        spent, seconds, done = 0, 0.0, 0
+        spent, seconds, trained = 0, 0.0, 0
         rungs: list[tuple[int, float]] = []
         for segment in line:
             record = self.records.get(segment.key)
@@ -100,28 +111,31 @@ class Population(SearchState):
             if self._trained_by[segment.key] == event.key:
                 spent += record.examples - record.inherited
                 seconds += record.train_seconds - record.inherited_seconds
-            if record.status == "finished":
-                done = segment.generation + 1
-                rungs.append((spent, final_score(record)))
-        left = round(newest.examples * (self.generations - done) / self.generations)
+            score = self.member_score(segment).score
+            if score is not None:
+                trained = segment.generation + 1
+                rungs.append((spent, score))
+        missing = round(newest.examples * (self.generations - trained) / self.generations)
         return TrialSummary(
             index=event.number,
             key=newest.key,
             settings=in_force(newest),
             status=self._member_status(newest),
             reason=self._reason(line),
-            score=self._worth(newest),
+            score=self._newest_score(newest),
             examples=spent,
-            full=max(spent + left, 1),
+            full=max(spent + missing, 1),
             seconds=seconds,
             rungs=tuple(rungs),
             schedule=schedule(newest),
         )
 
-    def _member_status(self, newest: SegmentStarted) -> str:
+    def _member_status(self, newest: SegmentStarted) -> TrialStatus:
         status = self.status(newest.key)
         whole = newest.generation == self.generations - 1
-        return "unfinished" if status == "finished" and not whole else status
+        if status is TrialStatus.FINISHED and not whole:
+            return TrialStatus.UNFINISHED
+        return status
 
     def _reason(self, line: list[SegmentStarted]) -> str:
         status, record = self._member_status(line[-1]), self.records.get(line[-1].key)
@@ -133,14 +147,14 @@ class Population(SearchState):
                 reason += f"; a copy of {segment.source} after part {segment.generation}{why}"
         return reason
 
-    def _worth(self, newest: SegmentStarted) -> float | None:
-        """The score that was measured last of the weights that a member has."""
+    def _newest_score(self, newest: SegmentStarted) -> float | None:
+        """The last score of the weights that a member has. None if there is no score."""
         keys = (newest.key, newest.parent) if newest.key not in self.records else (newest.key,)
         scores = (self.score(key) for key in keys if key is not None)
         return next((score for score in scores if score is not None), None)
 
-    def _measured(self, event: TrialSuggested) -> SegmentStarted | None:
-        """The newest segment of a member with a score; none: it has none, or ended badly."""
+    def _scored_segment(self, event: TrialSuggested) -> SegmentStarted | None:
+        """The newest segment of a member with a score. None if it has none, or ended badly."""
         line = self.line(event)
         if self.status(line[-1].key) not in SOUND:
             return None
@@ -148,20 +162,21 @@ class Population(SearchState):
         return finished[-1] if finished else None
 
     def _best(self, group: str) -> int | None:
-        """The best of the members that came furthest, by the score after as many parts."""
-        trials = self.trials_of(group)
-        rivals = [found for event in trials if (found := self._measured(event)) is not None]
-        furthest = max((segment.generation for segment in rivals), default=0)
-        standings = [self.standing(one) for one in rivals if one.generation == furthest]
-        best = min(
-            standings, key=lambda one: (-(one.score or 0.0), one.loss, one.member), default=None
-        )
+        """The best of the members that came furthest, by the score after the same segment."""
+        segments = [
+            segment
+            for event in self.trials_of(group)
+            if (segment := self._scored_segment(event)) is not None
+        ]
+        furthest = max((segment.generation for segment in segments), default=0)
+        members = [self.member_score(s) for s in segments if s.generation == furthest]
+        best = min(members, key=lambda m: (-(m.score or 0.0), m.loss, m.member), default=None)
         return None if best is None else best.member
 
-    def _choice(self, event: TrialSuggested) -> Incumbent:
-        found = self._measured(event)
-        assert found is not None, "it was chosen for its score"
-        return Incumbent(found.settings, found.changes)
+    def _incumbent(self, event: TrialSuggested) -> Incumbent:
+        segment = self._scored_segment(event)
+        assert segment is not None, "it was chosen for its score"
+        return Incumbent(segment.settings, segment.changes)
 
 
 def in_force(segment: SegmentStarted) -> dict[str, Any]:

@@ -178,7 +178,12 @@ def fresh_wandb() -> Iterator[None]:
 def test_wandb_offline_has_the_trials_curves(
     command: Command, small: list[str], tmp_path: Path, fresh_wandb: None
 ) -> None:
-    track = ["tracking=[wandb]", "wandb.project=mine", "wandb.entity=us", "training.epochs=2"]
+    track = [
+        "tracking.trackers=[wandb]",
+        "tracking.wandb.project=mine",
+        "tracking.wandb.entity=us",
+        "training.epochs=2",
+    ]
     ended = command("train", "single_task", "task=sentiment", *small, *track, "--run-dir", "run")
     assert (ended.code, ended.err) == (0, "")
     [record] = read_records(RunDir(tmp_path / "run")).values()
@@ -220,9 +225,9 @@ def test_wandb_without_a_usable_key(
     monkeypatch.setenv("WANDB_API_KEY", key)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    ended = command("train", "single_task", "task=sentiment", *small, "tracking=[wandb]")
+    ended = command("train", "single_task", "task=sentiment", *small, "tracking.trackers=[wandb]")
     assert (ended.code, ended.err) == (0, "")
     [line] = [line for line in ended.out.splitlines() if line.startswith("warning:")]
-    assert line.startswith(f"warning: tracking=[wandb]: {reason}")
+    assert line.startswith(f"warning: tracking.trackers=[wandb]: {reason}")
     assert line.endswith("or set WANDB_MODE=offline; goes on without it")
     assert not list(tmp_path.rglob("*.wandb"))

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from orchestrator.config.search import TuneConfig, load_tuned_experiment
 from orchestrator.run_dir.lock import held
 from tests.helpers.command import Command
-from tests.helpers.without_ray import WithoutRay, overrides, space_file
+from tests.helpers.local_search import overrides, space_file, trained
 from tests.orchestrator.config.test_experiment import another, at, leaves
 from trainables.errors import ConfigError
 
@@ -20,14 +20,14 @@ Refused = Callable[..., str]
 
 
 @pytest.fixture
-def refused(command: Command, searches: WithoutRay) -> Refused:
+def refused(command: Command, tmp_path: Path) -> Refused:
     """Calls ``tune``, which refuses what it is given; gives the one line that it says."""
 
     def call(space: str, *overrides: str) -> str:
         ended = command("tune", "--local", "demo", space, *overrides)
         assert ended.code == 2
         assert ended.err.count("\n") == 1
-        assert not searches.started
+        assert not (tmp_path / "runs").exists()
         return ended.err
 
     return call
@@ -45,9 +45,11 @@ VALUES = {
 
 @pytest.mark.parametrize(("key", "kind"), leaves(TuneConfig, "tune."))
 def test_every_key_of_a_search_can_be_overridden(key: str, kind: Any) -> None:
-    before = at(load_tuned_experiment("demo", "quick", []).model_dump(mode="json"), key)
+    _, schedulers = TuneConfig.only_with.get(key.removeprefix("tune."), ("", ("asha",)))
+    scheduler = f"tune.scheduler={schedulers[0]}"
+    before = at(load_tuned_experiment("demo", "quick", [scheduler]).model_dump(mode="json"), key)
     value = VALUES.get(key) or another(key, kind, before)
-    changed = load_tuned_experiment("demo", "quick", [f"{key}={value}"])
+    changed = load_tuned_experiment("demo", "quick", [scheduler, f"{key}={value}"])
     assert at(changed.model_dump(mode="json"), key) != before
 
 
@@ -81,7 +83,6 @@ def test_bad_input_is_one_line_before_anything_is_trained(
     arguments: list[str],
     message: str,
     command: Command,
-    searches: WithoutRay,
     tiny_bert: Path,
     tmp_path: Path,
 ) -> None:
@@ -90,12 +91,11 @@ def test_bad_input_is_one_line_before_anything_is_trained(
     assert ended.code == 2, ended
     assert ended.err.startswith(f"error: {message}"), ended.err
     assert ended.err.count("\n") == 1
-    assert not searches.started
     assert not (tmp_path / "runs").exists()
 
 
 def test_a_space_that_fits_no_arm_is_one_line(
-    command: Command, searches: WithoutRay, tiny_bert: Path, tmp_path: Path
+    command: Command, tiny_bert: Path, tmp_path: Path
 ) -> None:
     space = space_file(tmp_path, arm__sampling__exponent="{uniform: [0.0, 1.0]}")
     ended = command("tune", "--local", "demo", space, *overrides(tiny_bert, *FEW))
@@ -171,11 +171,11 @@ def test_a_condition_may_name_an_arm_model_or_task_that_is_not_of_this_experimen
 
 
 def test_a_run_directory_is_of_one_command(
-    command: Command, searches: WithoutRay, tiny_bert: Path, tmp_path: Path
+    command: Command, tiny_bert: Path, tmp_path: Path
 ) -> None:
     settings = overrides(tiny_bert, *FEW)
     assert command("tune", "--local", "demo", "quick", *settings, "--run-dir", "run").code == 0
-    trained = len(searches.started)
+    before = trained(tmp_path / "run")
     untuned = [text for text in settings if not text.startswith("tune.")]
     ended = command("run", "demo", *untuned, "--run-dir", "run")
     assert ended.code == 2
@@ -194,11 +194,11 @@ def test_a_run_directory_is_of_one_command(
         busy = command("tune", "--local", "demo", "quick", *settings, "--run-dir", "run")
     assert busy.code == 2
     assert "another command" in busy.err or "in use" in busy.err, busy.err
-    assert len(searches.started) == trained
+    assert trained(tmp_path / "run") == before
     # Nothing of that has harmed it, and it is reported as a search.
     told = command("report", "run")
     assert told.code == 0
-    assert "Incumbent settings" in told.out
+    assert "Chosen settings" in told.out
     assert "single_task" in told.out
 
     plain = tmp_path / "plain"
@@ -224,22 +224,21 @@ def test_a_preset_may_say_how_it_is_tuned_but_not_in_which_space(tmp_path: Path)
 
 
 def test_a_plan_shows_groups_and_runs_nothing(
-    command: Command, searches: WithoutRay, tiny_bert: Path, tmp_path: Path
+    command: Command, tiny_bert: Path, tmp_path: Path
 ) -> None:
     ended = command("tune", "--local", "demo", "quick", *overrides(tiny_bert), "--plan")
     assert ended.code == 0
     for word in ("single_task tiny sentiment", "shared_encoder tiny", "macro", "learning_rate"):
         assert word in ended.out
-    assert not searches.started
     assert not (tmp_path / "runs").exists()
 
 
 def test_a_damaged_description_is_one_line_that_helps(
-    command: Command, searches: WithoutRay, tiny_bert: Path, tmp_path: Path
+    command: Command, tiny_bert: Path, tmp_path: Path
 ) -> None:
     line = ("tune", "--local", "demo", "quick", *overrides(tiny_bert, *FEW), "--run-dir", "run")
     assert command(*line).code == 0
-    trained = len(searches.started)
+    before = trained(tmp_path / "run")
     search = tmp_path / "run" / "search" / "search.json"
     search.write_bytes(search.read_bytes()[:-40])
     for arguments in (line, ("report", "run")):
@@ -249,11 +248,11 @@ def test_a_damaged_description_is_one_line_that_helps(
     search.unlink()
     assert command(*line).code == 0
     assert command("report", "run").code == 0
-    assert len(searches.started) == trained
+    assert trained(tmp_path / "run") == before
 
 
 def test_data_that_have_changed_since_are_one_line(
-    command: Command, searches: WithoutRay, tiny_bert: Path, tmp_path: Path
+    command: Command, tiny_bert: Path, tmp_path: Path
 ) -> None:
     data = tmp_path / "data.csv"
     rows = [

@@ -11,8 +11,6 @@ from rich.console import Console
 from orchestrator.commands import watch
 from orchestrator.commands.watch import follow
 from orchestrator.monitor import run_reader
-from orchestrator.monitor.live_view import LiveView
-from orchestrator.monitor.state import GridProgress
 from orchestrator.run_dir.lock import GUARD, LOCK
 from tests.helpers.run_folders import RunFolder
 from trainables.atomic import read_whole
@@ -30,7 +28,7 @@ DAMAGES = {
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(watch, "POLL_SECONDS", 0.02)
     monkeypatch.setattr(watch, "RENEWED_WITHIN", 0.1)
 
 
@@ -83,15 +81,14 @@ def test_what_the_storage_does_not_give_once_is_read_again(
 
     for module in (run_reader, record):
         monkeypatch.setattr(module, "read_whole", stale)
-    view = LiveView(GridProgress([]), Console(file=io.StringIO()))
-    looking = watch.Watch(folder.layout.root)
-    looking.look(view)
-    assert looking.remark(lives=True) == f"damaged: {path}: Stale file handle"
-    looking.look(view)
-    assert looking.remark(lives=True) == ""
-    counts = view.progress.counts()
+    following = watch.Watch(folder.layout.root, Console(file=io.StringIO()))
+    following.poll()
+    assert following.status_line(is_running=True) == f"damaged: {path}: Stale file handle"
+    following.poll()
+    assert following.status_line(is_running=True) == ""
+    counts = following.view.progress.counts()
     assert [counts[state] for state in (TrialStatus.FINISHED, TrialStatus.FAILED)] == [1, 1]
-    looking.look(view)
+    following.poll()
     assert reads.count(path) == 2
 
 

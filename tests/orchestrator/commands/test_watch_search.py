@@ -11,7 +11,7 @@ from orchestrator.commands import watch
 from orchestrator.commands.watch import follow
 from orchestrator.search.ledger import Ledger, ScoreReported, SegmentStarted
 from orchestrator.search.study import Description
-from tests.helpers.fake_search import SPACE, group, proposed
+from tests.helpers.fake_search import SPACE, group, suggested
 from tests.helpers.run_folders import RunFolder
 from trainables.results.record import checksum
 from trainables.storage.run_dir import RunDir
@@ -20,7 +20,7 @@ from trainables.trial.progress import write_progress
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(watch, "POLL_SECONDS", 0.02)
 
 
 class Search:
@@ -61,7 +61,7 @@ def words(rung: int) -> dict[str, object]:
 def test_trials_that_were_proposed_and_those_to_come_are_counted_by_group(tmp_path: Path) -> None:
     search = Search(tmp_path / "run", trials=3)
     for name, number in (("a", 0), ("b", 0), ("a", 1)):
-        search.ledger.append(proposed(name, number))
+        search.ledger.append(suggested(name, number))
     search.stopped("a0")
     write_progress(search.layout.progress("a1"), words(800))
     text = search.shown()
@@ -74,13 +74,13 @@ def test_trials_that_were_proposed_and_those_to_come_are_counted_by_group(tmp_pa
 
 def test_no_more_than_asked_for_of_all_groups_are_to_come(tmp_path: Path) -> None:
     search = Search(tmp_path / "run", trials=3, max_trials=4)
-    search.ledger.append(proposed("a", 0))
+    search.ledger.append(suggested("a", 0))
     assert "0 of 4 done" in search.shown()
 
 
 def test_a_line_that_is_not_whole_yet_waits_and_a_damaged_one_is_named(tmp_path: Path) -> None:
     search = Search(tmp_path / "run", trials=2)
-    search.ledger.append(proposed("a", 0))
+    search.ledger.append(suggested("a", 0))
     search.stopped("a0")
     lines = search.layout.ledger.read_bytes().splitlines(keepends=True)
     search.layout.ledger.write_bytes(lines[0] + lines[1][:20])
@@ -98,7 +98,7 @@ def test_the_ledger_is_followed_line_by_line_until_the_comparison_has_ended(tmp_
     def fetch() -> None:
         look = next(looks)
         if look == 2:
-            search.ledger.append(proposed("a", 0))
+            search.ledger.append(suggested("a", 0))
             write_progress(search.layout.progress("a0"), words(50))
         if look == 4:
             search.stopped("a0")
@@ -121,7 +121,7 @@ def test_the_ledger_is_followed_line_by_line_until_the_comparison_has_ended(tmp_
 
 def test_the_parts_of_a_population_are_counted_one_by_one(tmp_path: Path) -> None:
     search = Search(tmp_path / "run", trials=4, scheduler="pbt", generations=2)
-    search.ledger.append(proposed("a", 0))
+    search.ledger.append(suggested("a", 0))
     assert "0 of 16 done" in search.shown()
     search.ledger.append(
         SegmentStarted(

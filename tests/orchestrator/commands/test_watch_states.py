@@ -11,8 +11,6 @@ from rich.console import Console
 
 from orchestrator.commands import watch
 from orchestrator.commands.watch import follow
-from orchestrator.monitor.live_view import LiveView
-from orchestrator.monitor.state import GridProgress
 from orchestrator.run_dir.lock import held
 from tests.helpers.run_folders import RunFolder, aged, word
 from trainables.errors import RunDirectoryError
@@ -21,7 +19,7 @@ from trainables.trial.progress import write_progress
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(watch, "POLL_SECONDS", 0.02)
     monkeypatch.setattr(watch, "RENEWED_WITHIN", 0.3)
 
 
@@ -210,14 +208,14 @@ def test_trials_of_a_command_that_died_do_not_run_under_the_next_one(folder: Run
     folder.says(0, age=10)
     folder.says(1, age=10)
     aged(folder.layout.plan, 20)
-    view = LiveView(GridProgress([]), Console(file=io.StringIO()))
-    looking = watch.Watch(folder.layout.root)
-    looking.look(view)
-    assert len(view.progress.running()) == 2
+    following = watch.Watch(folder.layout.root, Console(file=io.StringIO()))
+    following.poll()
+    progress = following.view.progress
+    assert len(progress.running()) == 2
     folder.plan()
     folder.says(1)
-    looking.look(view)
-    assert [one.expected.title[-6:] for one in view.progress.running()] == ["seed 2"]
+    following.poll()
+    assert [trial.expected.title[-6:] for trial in progress.running()] == ["seed 2"]
 
 
 def test_trials_that_nobody_expects_are_no_silence(folder: RunFolder) -> None:

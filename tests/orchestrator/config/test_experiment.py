@@ -14,6 +14,7 @@ from orchestrator.config.experiment import (
     load_single_trial,
 )
 from search_spaces.presets import preset_names
+from search_spaces.setting_keys import settings
 from trainables.config.arms import NaiveConcatArm, SharedEncoderArm, SingleTaskArm
 from trainables.errors import ConfigError
 
@@ -36,8 +37,8 @@ SPECIAL = {
     "selection.fraction": "0.2",
     "resources.cpu": "3",
     "resources.gpu": "0.5",
-    "tracking": "[wandb]",
-    "mlflow.tracking_uri": "http://127.0.0.1:5000",
+    "tracking.trackers": "[wandb]",
+    "tracking.mlflow.tracking_uri": "http://127.0.0.1:5000",
 }
 """Values for keys whose type alone does not tell a good one."""
 
@@ -48,9 +49,17 @@ def leaves(section: type[BaseModel], prefix: str = "") -> list[tuple[str, Any]]:
     for name, field in section.model_fields.items():
         key = prefix + name
         kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel) and key != "define":
-            found += leaves(kind, key + ".")
-        elif key != "define":
+        union = get_args(kind) if get_origin(kind) is UnionType else (kind,)
+        sections = [k for k in union if isinstance(k, type) and issubclass(k, BaseModel)]
+        if key == "define":
+            continue
+        if sections and type(None) not in union:
+            inner: dict[str, Any] = {}
+            for part in sections:
+                for name, kind in leaves(part, key + "."):
+                    inner[name] = inner[name] | kind if name in inner else kind
+            found += inner.items()
+        else:
             found.append((key, kind))
     return found
 
@@ -119,12 +128,14 @@ def arm_leaves() -> list[tuple[str, str, Any]]:
 
 @pytest.mark.parametrize(("strategy", "key", "kind"), arm_leaves())
 def test_every_key_of_an_arm_can_be_overridden(strategy: str, key: str, kind: Any) -> None:
-    methods = ", sampling: {batch: joint}, weighting: {name: fixed}"
-    settings = methods if strategy == "shared_encoder" else ""
-    arm = f"define.arms.mine={{strategy: {strategy}{settings}}}"
-    before = at(load_experiment("demo", [arm]).model_dump(mode="json"), key)
+    methods = ", sampling: {batch: joint}" if strategy == "shared_encoder" else ""
+    arm = [f"define.arms.mine={{strategy: {strategy}{methods}}}"]
+    setting = settings().get(key.replace("define.arms.mine", "arm"))
+    for choice, (value, *_) in setting.choices.items() if setting is not None else ():
+        arm.append(f"{choice.replace('arm', 'define.arms.mine')}={value}")
+    before = at(load_experiment("demo", arm).model_dump(mode="json"), key)
     value = another(key, kind, before)
-    after = at(load_experiment("demo", [arm, f"{key}={value}"]).model_dump(mode="json"), key)
+    after = at(load_experiment("demo", [*arm, f"{key}={value}"]).model_dump(mode="json"), key)
     assert after != before
 
 
@@ -175,7 +186,8 @@ BAD = [
     ),
     (
         ["define.arms.single_task.label_space=union"],
-        "define.arms.single_task.label_space: unknown key",
+        "define.arms.single_task.label_space: is not used with strategy=single_task, only with "
+        "strategy=naive_concat",
     ),
     (["define.tasks.x={text: [a]}"], "define.tasks.x: give at least one source"),
     (["define.tasks.x.text=[a,b,c]"], "define.tasks.x.text: needs at most 2, has 3"),
@@ -186,15 +198,26 @@ BAD = [
     ),
     (["resources.gpu=-1"], "resources.gpu: input should be greater than or equal to 0"),
     (["selection.enabled=never", "training.keep=best"], "selection.enabled=never: training.keep"),
+    (
+        ["selection.enabled=never", "selection.fraction=0.2"],
+        "selection.fraction: is not used with selection.enabled=never, only with "
+        "selection.enabled=auto or always",
+    ),
     (["name=../x"], "name: string should match pattern"),
     (
-        ["tracking=[wandbb]"],
-        "tracking.0: input should be 'wandb', 'tensorboard' or 'mlflow', not 'wandbb'",
+        ["tracking.trackers=[wandbb]"],
+        "tracking.trackers.0: input should be 'wandb', 'tensorboard' or 'mlflow', not 'wandbb'",
     ),
-    (["tracking=[wandb,wandb]"], "tracking: wandb is there twice"),
-    (["mlflow.tracking_uri=file:///tmp/runs"], "mlflow.tracking_uri: MLflow keeps no"),
+    (["tracking.trackers=[wandb,wandb]"], "tracking.trackers: wandb is there twice"),
+    (
+        ["tracking.mlflow.tracking_uri=file:///tmp/runs"],
+        "tracking.mlflow.tracking_uri: MLflow keeps no",
+    ),
     *(
-        ([f"mlflow.tracking_uri={uri}"], "mlflow.tracking_uri: has a user, password or token")
+        (
+            [f"tracking.mlflow.tracking_uri={uri}"],
+            "tracking.mlflow.tracking_uri: has a user, password or token",
+        )
         for uri in (
             "http://me:hidden@127.0.0.1",
             "https://dapi0123456789@host",
@@ -213,7 +236,8 @@ BAD = [
     ),
     (
         ["define.arms.shared_encoder.weighting={weights: {sentiment: 2}}"],
-        "define.arms.shared_encoder: weighting.weights are not used by weighting.name=equal",
+        "define.arms.shared_encoder.weighting.weights: is not used with name=equal, only with "
+        "name=fixed",
     ),
     (["training.warmup=1.5"], "training.warmup: input should be less than 1"),
     (["training.warmup=5 minutes"], "training.warmup: "),

@@ -30,7 +30,7 @@ def continued(
     settings = (
         "arms=[single_task]",
         "training.epochs=20",
-        "tracking=[wandb,tensorboard,mlflow]",
+        "tracking.trackers=[wandb,tensorboard,mlflow]",
     )
     grid = Grid(tmp_path_factory.mktemp("tracked"), tiny_bert, settings)
     with pytest.MonkeyPatch.context() as patch:
@@ -125,25 +125,37 @@ def test_the_printed_command_finds_every_offline_run(continued: tuple[Grid, Ende
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        (["tracking=[tensorboard]"], "the package tensorboard is not installed; `make install-"),
         (
-            ["tracking=[mlflow]", "mlflow.tracking_uri=http://127.0.0.1:9"],
+            ["tracking.trackers=[tensorboard]"],
+            "the package tensorboard is not installed; `make install-",
+        ),
+        (
+            ["tracking.trackers=[mlflow]", "tracking.mlflow.tracking_uri=http://127.0.0.1:9"],
             "http://127.0.0.1:9: no answer (Connection refused); start the server",
         ),
         (
-            ["tracking=[mlflow]", "mlflow.tracking_uri=http://127.0.0.1:PORT"],
+            ["tracking.trackers=[mlflow]", "tracking.mlflow.tracking_uri=http://127.0.0.1:PORT"],
             "http://127.0.0.1:PORT: no answer (nonnumeric port: 'PORT'); start the server",
         ),
         (
-            ["tracking=[mlflow]", "mlflow.tracking_uri=mssql+absent://127.0.0.1/runs"],
+            [
+                "tracking.trackers=[mlflow]",
+                "tracking.mlflow.tracking_uri=mssql+absent://127.0.0.1/runs",
+            ],
             "mssql+absent://127.0.0.1/runs: no address of a database",
         ),
         (
-            ["tracking=[mlflow]", f"mlflow.tracking_uri=sqlite:///{__file__}/runs.db"],
+            [
+                "tracking.trackers=[mlflow]",
+                f"tracking.mlflow.tracking_uri=sqlite:///{__file__}/runs.db",
+            ],
             f"sqlite:///{__file__}/runs.db: {__file__} is no folder that can be written to",
         ),
         (
-            ["tracking=[mlflow]", "mlflow.tracking_uri=postgresql+asyncpg://127.0.0.1/runs"],
+            [
+                "tracking.trackers=[mlflow]",
+                "tracking.mlflow.tracking_uri=postgresql+asyncpg://127.0.0.1/runs",
+            ],
             "postgresql+asyncpg://127.0.0.1/runs: its driver is missing (",
         ),
     ],
@@ -162,7 +174,7 @@ def test_what_is_missing_is_one_warning(
     ending = command("plan", *small_grid(tiny_bert, *settings))
     assert (ending.code, ending.err) == (0, "")
     [line] = [line for line in ending.out.splitlines() if line.startswith("warning: ")]
-    assert line.startswith(f"warning: tracking=[{settings[0][10:-1]}]: {reason}")
+    assert line.startswith(f"warning: {settings[0]}: {reason}")
     assert line.endswith("; goes on without it")
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from orchestrator.config.experiment import load_experiment
 from orchestrator.execution import tune_executor
 from orchestrator.execution.tune_executor import TuneCallback
-from orchestrator.execution.tune_hooks import why
+from orchestrator.execution.tune_hooks import failure_reason
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.monitor.state import Expected, GridProgress
 from orchestrator.planning.plan import PlannedTrial
@@ -91,8 +91,8 @@ def test_why_a_process_died_is_told_in_a_line_and_nothing_is_unpickled(
 ) -> None:
     if told is not None:
         (tmp_path / "error.txt").write_text(told)
-    assert why(Given(str(tmp_path / "error.txt"), {})) == reason
-    assert why(Given(None, {})) == "its process died"
+    assert failure_reason(Given(str(tmp_path / "error.txt"), {})) == reason
+    assert failure_reason(Given(None, {})) == "its process died"
 
 
 def test_the_record_of_a_dead_trial_waits_for_storage_that_is_away(
@@ -111,7 +111,7 @@ def test_the_record_of_a_dead_trial_waits_for_storage_that_is_away(
         follow.on_trial_error(0, [], Given(None, {"cell": {"key": planned.key}}))
         follow.on_step_begin(0, [])
         with pytest.raises(OSError, match="run"):
-            follow.write_waiting()
+            follow.write_pending_records()
         (tmp_path / "run").unlink()
         (tmp_path / "run").mkdir()
         follow.on_step_begin(0, [])

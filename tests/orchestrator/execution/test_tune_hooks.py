@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from orchestrator.config.runtime import RayConfig
-from orchestrator.execution.tune_hooks import Scheduler, process_of, reuses
+from orchestrator.execution.tune_hooks import Scheduler, reuses_processes, trainable_name
 
 
 @pytest.mark.parametrize(
@@ -22,8 +22,10 @@ from orchestrator.execution.tune_hooks import Scheduler, process_of, reuses
 )
 def test_trials_share_processes_where_nobody_looks(settings: dict[str, Any], shared: bool) -> None:
     ray = RayConfig(**settings)
-    assert reuses(ray) is shared
-    assert process_of("naive_concat", ray) == ("TrialTrainable" if shared else "NaiveConcatTrial")
+    assert reuses_processes(ray) is shared
+    assert trainable_name("naive_concat", ray) == (
+        "TrialTrainable" if shared else "NaiveConcatTrial"
+    )
 
 
 def test_a_trial_is_started_in_the_class_of_its_cell() -> None:

@@ -212,11 +212,11 @@ class Beside(io.StringIO):
     "tell",
     [
         lambda view: view.restart("k0", "its process died"),
-        lambda view: view.note("k0", "not saved"),
-        lambda view: view.remark("damaged"),
+        lambda view: view.update("k0", {"note": "not saved"}),
+        lambda view: view.status_line("damaged"),
         lambda view: view.finish("k0", TrialStatus.FAILED, "out of memory"),
     ],
-    ids=["restart", "note", "remark", "finish"],
+    ids=["restart", "note", "status line", "finish"],
 )
 def test_nobody_waits_for_a_lock_while_a_line_is_written(
     tell: Callable[[LiveView], None],
@@ -239,11 +239,11 @@ def test_what_was_noted_before_a_view_is_shown_is_told_in_it() -> None:
     view = LiveView(planned(3), Console(file=file, width=100), now=Clock())
     for key in ("k0", "k1"):
         view.start(key)
-        view.note(key, f"not saved {key}")
-    view.note("k1", "")
+        view.update(key, {"note": f"not saved {key}"})
+    view.update("k1", {"note": ""})
     assert file.getvalue() == ""
     with view:
-        view.note("k0", "not saved k0")
+        view.update("k0", {"note": "not saved k0"})
     assert file.getvalue().splitlines()[:-1] == ["trial 0: not saved k0"]
 
 
@@ -301,11 +301,11 @@ def test_a_group_is_counted_with_its_latest_scores() -> None:
     assert (b.headlines, b.share) == ([], 0.5)
 
 
-def test_a_remark_stays_in_view_and_is_one_line_of_a_log() -> None:
+def test_a_status_line_stays_in_view_and_is_one_line_of_a_log() -> None:
     file = io.StringIO()
     with LiveView(planned(1), Console(file=file, width=300), now=Clock()) as view:
         for text in ("silent", "silent", "", "silent"):
-            view.remark(text)
+            view.status_line(text)
         console = Console(file=io.StringIO(), width=80, record=True)
         console.print(view)
     assert "silent" in console.export_text()

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
-from orchestrator.report.charts import FRAME, learning_charts
+from orchestrator.report.curve_charts import LineStyle, draw_shares, learning_charts
 from orchestrator.report.markup import latex, markdown
 from orchestrator.report.render import table_html
 from orchestrator.report.table import Table, comparison
@@ -100,15 +102,28 @@ def test_two_curves_never_share_a_name() -> None:
 
 
 def test_the_axis_of_shares_is_logarithmic() -> None:
-    (chart,) = learning_charts(table_of(TUNED | ADAPTED, CORRECT).learning)
-    left, right_ = FRAME["left"], FRAME["right"]
-    middle = (left + right_) / 2
-    assert chart.x_ticks == ((left, "1 %"), (middle, "10 %"), (right_, "100 %"))
-    tuned, adapted = chart.lines
-    assert [x for x, _ in tuned.points] == [left, middle, right_]
-    assert [x for x, _ in adapted.points] == [middle, right_]
-    assert tuned.points[0][1] == FRAME["bottom"]
-    assert tuned.style != adapted.style
+    curves = table_of(TUNED | ADAPTED, CORRECT).learning
+    key = learning_charts(curves).key
+    axes = Figure().subplots()
+    draw_shares(axes, curves, key)
+    assert axes.get_xscale() == "log"
+    ticks = [
+        (tick, label.get_text())
+        for tick, label in zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
+    ]
+    assert ticks == [(0.01, "1 %"), (0.1, "10 %"), (1.0, "100 %")]
+    tuned, adapted = axes.get_lines()
+    assert np.asarray(tuned.get_xdata()).tolist() == [0.01, 0.1, 1.0]
+    assert np.asarray(adapted.get_xdata()).tolist() == [0.1, 1.0]
+    assert np.asarray(tuned.get_ydata()).tolist() == approx([0.55, 0.65, 0.85])
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["55.00", "85.00"]
+    assert tuned.get_color() != adapted.get_color()
+    assert key["tuned"] != key["adapted"]
+
+
+def test_eighteen_arms_have_lines_of_their_own() -> None:
+    assert len({LineStyle.of(index) for index in range(18)}) == 18
+    assert LineStyle.of(18) == LineStyle.of(0)
 
 
 def test_every_format_has_the_curves() -> None:
@@ -119,4 +134,6 @@ def test_every_format_has_the_curves() -> None:
     assert r"adapted & tiny & sst2 acc \% & -- & 75.00$\pm$7.07" in latex(table)
     page = table_html(table)
     assert "<h2>Headline metric by share of the training data</h2>" in page
-    assert page.count("<polyline") == 2 * 2, "a key and a line for each"
+    assert page.count('<span class="key">') == 2
+    assert page.count("<svg ") == 1
+    assert 'aria-label="sst2 acc %, tiny: tuned 55.00, 65.00, 85.00; adapted 75.00, 85.00"' in page

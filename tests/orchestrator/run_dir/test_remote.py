@@ -21,7 +21,7 @@ from tests.helpers.plans import plan_of
 from tests.helpers.run_folders import finished_grid
 from trainables.results.record import read_record
 from trainables.storage.object_store import Store
-from trainables.storage.remote_run_dir import copy_of
+from trainables.storage.remote_run_dir import local_copy
 from trainables.storage.run_dir import RunDir
 from trainables.trial.cleanup import discard
 
@@ -62,8 +62,8 @@ def test_only_what_a_command_reads_is_fetched_and_nothing_else_stays_here(
         here = {str(p.relative_to(layout.root)) for p in layout.root.rglob("*") if p.is_file()}
         records = {f"records/{key}.json" for key in keys(there)}
         assert here == {"config.yaml", "plan.json", "environment.json"} | records
-        assert layout.has(layout.weights(key)) is True
-        assert layout.has(layout.teacher_logits(key)) is False
+        assert layout.exists_remotely(layout.weights(key)) is True
+        assert layout.exists_remotely(layout.teacher_logits(key)) is False
         assert layout.newest_checkpoint(key) == "step-00000001"
         assert layout.newest_checkpoint("0" * 12) == ""
         # A trial ends elsewhere; another is no more.
@@ -133,9 +133,9 @@ def test_a_report_that_may_not_be_written_there_is_shown_all_the_same(
     monkeypatch.setattr(Store, "upload", refuse)
     outcome = report(url)
     assert outcome.warnings == (
-        f"the reports are in {copy_of(url, 'reader')} alone: {url}: ACCESS_DENIED",
+        f"the reports are in {local_copy(url, 'reader')} alone: {url}: ACCESS_DENIED",
     )
-    assert (copy_of(url, "reader") / "table.md").is_file()
+    assert (local_copy(url, "reader") / "table.md").is_file()
 
 
 def test_a_trial_in_this_process(
@@ -209,7 +209,7 @@ def test_what_cannot_be_used_is_one_line_within_seconds(
 def test_a_store_that_goes_away_meanwhile_is_waited_for(
     there: RunDir, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.run_dir.remote.RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("trainables.storage.retry.FIRST_PAUSE", 0.01)
     real, left = Store.files, [OSError(112, "away")] * 3
 
     def files(store: Store, folder: str = "") -> dict:
@@ -222,7 +222,7 @@ def test_a_store_that_goes_away_meanwhile_is_waited_for(
         layout.refresh()
         assert not left
         assert isinstance(layout, RemoteRunDir)
-        layout.patience = 0.0
+        layout.storage_timeout = 0.0
         left.append(OSError(112, "away"))
         with pytest.raises(OSError, match="away"):
             layout.refresh()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.local_search import LocalSearches, compared, ledger_lines, reported
 from tests.helpers.ray_grid import Grid, assert_nothing_left, ended, until, workers
-from tests.helpers.without_ray import WithoutRay, compared, decided, reported
 from trainables.storage.run_dir import RunDir
 
 pytestmark = pytest.mark.ray
@@ -35,7 +35,7 @@ def grid(tiny_bert: Path, tmp_path: Path) -> Iterator[Grid]:
 
 
 def test_a_killed_search_goes_on_to_the_choice_of_one_that_was_not(
-    grid: Grid, searches: WithoutRay, tmp_path: Path
+    grid: Grid, searches: LocalSearches, tmp_path: Path
 ) -> None:
     search = _Search(grid.folder, grid.encoder)
     ledger = search.layout.ledger
@@ -69,7 +69,7 @@ def test_a_killed_search_goes_on_to_the_choice_of_one_that_was_not(
     whole = tmp_path / "whole"
     space = grid.command[2]
     searches.tune(whole, space, grid.overrides())
-    assert decided(grid.layout.root) == decided(whole)
+    assert ledger_lines(grid.layout.root) == ledger_lines(whole)
     assert reported(grid.layout.root) == reported(whole)
     assert compared(grid.layout.root) == compared(whole)
     statuses = {row["status"] for row in reported(whole)}

@@ -8,18 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.search.ledger import Ledger, ScoreReported
-from orchestrator.search.study import SearchState
+from orchestrator.search.ledger import Ledger, ScoreReported, TrialEnded
+from orchestrator.search.study import Study
 from tests.faults.test_storage import fill
 from tests.helpers.damage import flip
-from tests.helpers.fake_search import MadeUp, group, proposed
+from tests.helpers.fake_search import MadeUp, group, suggested
 from trainables.errors import RunDirectoryError
 
 EVENTS = [
-    proposed("a", 0),
+    suggested("a", 0),
     ScoreReported(key="a0", examples=104, score=0.5, loss=0.7, seconds=1.5, decision="continue"),
-    proposed("a", 1),
+    suggested("a", 1),
 ]
+ENDED = TrialEnded(key="a0", status="finished", score=0.6, loss=0.5)
 
 
 @pytest.fixture
@@ -35,7 +36,8 @@ def append(ledger: Ledger, events: list) -> None:
 
 
 def test_events_are_read_as_they_were_written(ledger: Ledger) -> None:
-    assert Ledger(ledger.path).read() == EVENTS
+    ledger.append(ENDED)
+    assert Ledger(ledger.path).read() == [*EVENTS, ENDED]
     assert Ledger(ledger.path.with_name("missing")).read() == []
 
 
@@ -86,20 +88,21 @@ def test_a_number_that_is_not_what_was_written_is_damage(ledger: Ledger) -> None
 @pytest.mark.parametrize(
     ("events", "finding"),
     [
-        ([proposed("b", 0)], "names the group b, which this search has not"),
-        ([EVENTS[1]], "measures the trial a0, which it has not proposed"),
-        ([proposed("a", 1)], "proposes trial 1 of a out of order"),
-        ([EVENTS[0], EVENTS[0]], "proposes trial 0 of a out of order"),
+        ([suggested("b", 0)], "names the group b, which this search has not"),
+        ([ENDED], "ends trial a0, which was never suggested"),
+        ([EVENTS[1]], "reports on trial a0, which was never suggested"),
+        ([suggested("a", 1)], "suggests trial 1 of a out of order"),
+        ([EVENTS[0], EVENTS[0]], "suggests trial 0 of a out of order"),
     ],
 )
 def test_the_ledger_of_another_search_is_one_clear_error(
     events: list, finding: str, tmp_path: Path
 ) -> None:
-    description = MadeUp(tmp_path / "other", group("a")).state.description
+    description = MadeUp(tmp_path / "other", group("a")).study.description
     ledger = Ledger(tmp_path / "ledger.jsonl")
     append(ledger, events)
     with pytest.raises(RunDirectoryError) as caught:
-        SearchState(description, ledger, {})
+        Study(description, ledger, {})
     assert str(caught.value) == f"{ledger.path}: {finding}; choose another directory with --run-dir"
 
 
@@ -117,11 +120,11 @@ def test_no_half_line_stays_where_writing_fails(
         if not cut_off:
             patch.setattr(os, "ftruncate", fail)
         with pytest.raises(OSError, match="Input/output error") as caught:
-            ledger.append(proposed("a", 2))
+            ledger.append(suggested("a", 2))
     assert caught.value.filename == str(ledger.path)
     assert (ledger.path.read_bytes() == before) == cut_off
-    ledger.append(proposed("a", 2))
-    assert ledger.read() == [*EVENTS, proposed("a", 2)]
+    ledger.append(suggested("a", 2))
+    assert ledger.read() == [*EVENTS, suggested("a", 2)]
 
 
 def test_a_line_waits_for_storage_that_is_away(
@@ -141,8 +144,8 @@ def test_a_line_waits_for_storage_that_is_away(
             away.rename(ledger.path)
 
     monkeypatch.setattr("time.sleep", sleep)
-    patient.append(proposed("a", 2))
-    assert ledger.read() == [*EVENTS, proposed("a", 2)]
+    patient.append(suggested("a", 2))
+    assert ledger.read() == [*EVENTS, suggested("a", 2)]
 
 
 @pytest.fixture
@@ -160,7 +163,7 @@ def test_a_full_disk_takes_whole_lines_or_none(small_disk: Path) -> None:
         ledger = Ledger(small_disk / "ledger.jsonl")
         ballast = fill(small_disk)
         os.truncate(ballast, ballast.stat().st_size - 8192)
-        events = [proposed("a", number) for number in range(100)]
+        events = [suggested("a", number) for number in range(100)]
         with pytest.raises(OSError, match="No space left on device") as caught:
             append(ledger, events)
         assert caught.value.filename == str(ledger.path)

@@ -9,7 +9,7 @@ from orchestrator.run_dir.directory import read_plan
 from orchestrator.search import study
 from orchestrator.search.time_budget import TimeBudget
 from tests.helpers.command import Command
-from tests.helpers.without_ray import WithoutRay, overrides, reported, space_file
+from tests.helpers.local_search import LocalSearches, overrides, reported, space_file, trained
 from trainables.errors import ConfigError, TrialError
 from trainables.results.record import read_records
 from trainables.storage.run_dir import RunDir
@@ -20,7 +20,7 @@ RATES = "{choice: [1.0e-4, 1.0e-3, 1.0e-2]}"
 
 
 def test_tuned_rows_have_the_chosen_settings_of_their_groups(
-    searches: WithoutRay, tiny_bert: Path, tmp_path: Path
+    searches: LocalSearches, tiny_bert: Path, tmp_path: Path
 ) -> None:
     space = space_file(tmp_path, training__learning_rate=RATES, training__epochs="{choice: [1, 2]}")
     settings = overrides(tiny_bert, "seeds=[1,2]", "tune.trials=3", "tune.scheduler=none")
@@ -47,7 +47,7 @@ def test_tuned_rows_have_the_chosen_settings_of_their_groups(
 
 
 def test_tuned_rows_are_not_reported_as_of_a_choice_that_they_were_not_trained_with(
-    searches: WithoutRay, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    searches: LocalSearches, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Each trial of the grid is better than the one before.
     monkeypatch.setattr(study, "final_score", lambda record: record.config.training.learning_rate)
@@ -68,8 +68,8 @@ def test_tuned_rows_are_not_reported_as_of_a_choice_that_they_were_not_trained_w
     assert last.notes == ()
 
 
-def test_students_and_second_phases_are_searched_on_forerunners_that_are_trained_once(
-    searches: WithoutRay, tiny_bert: Path, tmp_path: Path
+def test_students_and_second_phases_are_searched_on_upstream_trials_that_are_trained_once(
+    searches: LocalSearches, tiny_bert: Path, tmp_path: Path
 ) -> None:
     space = space_file(tmp_path, training__learning_rate=RATES)
     arms = (STUDENT, SECOND, "arms=[student,second]", "tune.search=grid")
@@ -97,7 +97,7 @@ def test_students_and_second_phases_are_searched_on_forerunners_that_are_trained
 
 
 def test_what_a_command_left_that_was_killed_at_its_very_end_is_removed(
-    searches: WithoutRay, tiny_bert: Path, tmp_path: Path
+    searches: LocalSearches, tiny_bert: Path, tmp_path: Path
 ) -> None:
     arms = (STUDENT, "arms=[student]", "tune.trials=1", "tune.refit=false")
     settings = overrides(tiny_bert, *arms)
@@ -114,15 +114,15 @@ def test_what_a_command_left_that_was_killed_at_its_very_end_is_removed(
 
 
 def test_the_time_of_a_search_begins_when_the_trials_that_it_needs_have_ended(
-    searches: WithoutRay, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    searches: LocalSearches, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before: list[int] = []
     begin = TimeBudget.begin
 
-    def begins(ending: TimeBudget) -> None:
-        assert not ending.now
-        begin(ending)
-        assert ending.now
+    def begins(budget: TimeBudget) -> None:
+        assert not budget.exhausted
+        begin(budget)
+        assert budget.exhausted
         before.append(len(searches.started))
 
     monkeypatch.setattr(TimeBudget, "begin", begins)
@@ -132,7 +132,7 @@ def test_the_time_of_a_search_begins_when_the_trials_that_it_needs_have_ended(
 
 
 def test_a_setting_of_the_model_cannot_be_searched_where_trials_need_others(
-    searches: WithoutRay, tiny_bert: Path, tmp_path: Path
+    searches: LocalSearches, tiny_bert: Path, tmp_path: Path
 ) -> None:
     space = space_file(tmp_path, model__dropout="{choice: [0.0, 0.1]}")
     arms = (STUDENT, "arms=[single_task,student]")
@@ -145,25 +145,26 @@ def test_a_setting_of_the_model_cannot_be_searched_where_trials_need_others(
     assert not searches.started
 
 
-def test_a_forerunner_that_fails_ends_the_search_with_its_reason(
-    command: Command, searches: WithoutRay, tiny_bert: Path
+def test_an_upstream_trial_that_fails_ends_the_search_with_its_reason(
+    command: Command, tiny_bert: Path, tmp_path: Path
 ) -> None:
     more = (STUDENT, "arms=[student]", "tasks=[sentiment]", "training.learning_rate=1e30")
+    settings = overrides(tiny_bert, *more)
     for _ in range(2):
-        ended = command(
-            "tune", "--local", "demo", "quick", *overrides(tiny_bert, *more), "--run-dir", "run"
-        )
+        ended = command("tune", "--local", "demo", "quick", *settings, "--run-dir", "run")
         assert ended.code == 1
         assert ended.err.startswith(
             "error: single_task tiny sentiment seed 1: trials of the search"
         )
         assert "it diverged: the training loss became" in ended.err
         assert ended.err.count("\n") == 1
-    assert len(searches.started) == 1
+        records = trained(tmp_path / "run")
+        assert len(records) == 1
+    assert trained(tmp_path / "run") == records
 
 
 def test_a_search_whose_time_is_up_gives_the_best_so_far_and_goes_on_later(
-    searches: WithoutRay, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    searches: LocalSearches, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     space = space_file(tmp_path, training__learning_rate=RATES)
     more = ("tasks=[sentiment]", "arms=[single_task]", "tune.search=grid", "tune.scheduler=none")
@@ -172,13 +173,13 @@ def test_a_search_whose_time_is_up_gives_the_best_so_far_and_goes_on_later(
     whole = reported(tmp_path / "whole")
     asked = [0]
 
-    def up(ending: TimeBudget) -> bool:
+    def up(budget: TimeBudget) -> bool:
         asked[0] += 1
         # Steps of the second trial.
         return asked[0] > 22
 
     with monkeypatch.context() as patch:
-        patch.setattr(TimeBudget, "now", property(up))
+        patch.setattr(TimeBudget, "exhausted", property(up))
         outcome = searches.tune(tmp_path / "run", space, [*settings, "tune.max_hours=1"])
     assert [row["status"] for row in reported(tmp_path / "run")] == ["finished", "unfinished"]
     assert outcome.compared is not None
@@ -190,7 +191,7 @@ def test_a_search_whose_time_is_up_gives_the_best_so_far_and_goes_on_later(
 
 
 def test_without_a_single_score_there_is_nothing_to_choose(
-    searches: WithoutRay, tiny_bert: Path, tmp_path: Path
+    searches: LocalSearches, tiny_bert: Path, tmp_path: Path
 ) -> None:
     more = ("tasks=[sentiment]", "arms=[single_task]", "tune.max_hours=1e-9")
     with pytest.raises(TrialError, match="none of its trials has a score yet"):

@@ -9,7 +9,7 @@ import pytest
 from orchestrator.config.search import TuneConfig
 from orchestrator.search.ledger import ScoreReported
 from orchestrator.search.rungs import rungs
-from tests.helpers.fake_search import BUDGET, MadeUp, group
+from tests.helpers.fake_search import BUDGET, MadeUp, group, trial
 
 SCHEDULERS = ("asha", "hyperband", "median", "none")
 
@@ -74,24 +74,23 @@ def test_a_rung_counts_at_the_first_step_that_reaches_it(
     # 1,016 examples: rungs at 64 and 254, where a power of the reduction would say 256.
     search = MadeUp(tmp_path, group(budget=1016, rungs=(64, 254)))
     for number, score in enumerate((0.5, 0.4)):
-        search.propose("a", number)
+        search.suggest("a", number)
         result = {
             "rungs": [[64, 0.5, 0.5], [examples, score, 0.5]],
             "step": 1,
             "total_steps": 9,
             "examples_per_second": 1.0,
         }
-        trial = type("Trial", (), {"config": {"cell": {"key": f"a{number}"}}})
-        stopped = search.scheduler.on_trial_result(None, trial, result) == "STOP"
+        stopped = search.scheduler.on_trial_result(trial(f"a{number}"), result) == "stop"
         assert stopped == (number == 1), batch
 
 
 def test_trials_at_the_same_rung_came_equally_far(tmp_path: Path) -> None:
     search = MadeUp(tmp_path, group(budget=1016, rungs=(64, 254)))
     for number, (seen, score) in enumerate(((254, 0.6), (256, 0.5))):
-        search.propose("a", number)
+        search.suggest("a", number)
         for examples, decision in ((64, "continue"), (seen, "stop")):
-            search.state.add(
+            search.study.add(
                 ScoreReported.model_validate(
                     {
                         "key": f"a{number}",
@@ -103,8 +102,8 @@ def test_trials_at_the_same_rung_came_equally_far(tmp_path: Path) -> None:
                     }
                 )
             )
-    assert search.state.summary().groups[0].chosen == 0
-    one, other = search.state.observed("a")
+    assert search.study.summary().groups[0].chosen == 0
+    one, other = search.study.observations("a")
     assert (one.rungs, other.rungs) == ([(1, 0.6), (2, 0.6)], [(1, 0.5), (2, 0.5)])
 
 
@@ -142,9 +141,9 @@ def test_none_stops_nothing(tmp_path: Path) -> None:
 def test_a_trial_that_has_seen_everything_is_not_stopped(tmp_path: Path) -> None:
     search = MadeUp(tmp_path)
     search.train("a", 0, (0.9, 0.9))
-    search.propose("a", 1)
-    assert search.measure("a1", (0.1,), step=100) == "CONTINUE"
-    assert search.state.status("a1") == "unfinished"
+    search.suggest("a", 1)
+    assert search.report("a1", (0.1,), step=100) == "continue"
+    assert search.study.status("a1") == "unfinished"
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
@@ -188,15 +187,15 @@ def _run(search: MadeUp, tables: dict[str, list[float]], random: Random, slots: 
         while waiting and len(running) < slots:
             key = waiting.pop(0)
             running[key] = 0
-            search.propose(key[0], int(key[1:]))
+            search.suggest(key[0], int(key[1:]))
         key = random.choice(list(running))
         running[key] += 1
-        known = search.state.measured.get(key, [])
-        if len(known) >= running[key]:
+        reports = search.study.reports.get(key, [])
+        if len(reports) >= running[key]:
             # Before the interruption.
-            stopped = known[running[key] - 1].decision == "stop"
+            stopped = reports[running[key] - 1].decision == "stop"
         else:
-            stopped = search.measure(key, tables[key][: running[key]]) == "STOP"
+            stopped = search.report(key, tables[key][: running[key]]) == "stop"
         if stopped or running[key] == len(tables[key]):
             del running[key]
 
@@ -222,11 +221,9 @@ def test_numpys_generator_is_left_as_it_was(tmp_path: Path) -> None:
     ],
 )
 def test_rungs(tune: dict, expected: tuple[int, ...]) -> None:
-    experiment = type("Experiment", (), {"tune": TuneConfig.model_validate(tune)})
-    assert rungs(experiment, BUDGET) == expected  # type: ignore[arg-type]
+    assert rungs(TuneConfig.model_validate(tune), BUDGET) == expected
 
 
 def test_rungs_of_the_smallest_budgets_are_examples_that_there_are() -> None:
-    experiment = type("Experiment", (), {"tune": TuneConfig()})
-    assert rungs(experiment, 1) == (1,)  # type: ignore[arg-type]
-    assert rungs(experiment, 10) == (1, 2)  # type: ignore[arg-type]
+    assert rungs(TuneConfig(), 1) == (1,)
+    assert rungs(TuneConfig(), 10) == (1, 2)

@@ -6,11 +6,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.helpers.without_ray import (
+from tests.helpers.local_search import (
     Killed,
-    WithoutRay,
+    LocalSearches,
     compared,
-    decided,
+    ledger_lines,
     overrides,
     reported,
     space_file,
@@ -31,7 +31,7 @@ def rates(folder: Path) -> str:
 
 
 def test_a_search_that_is_killed_again_and_again_decides_and_ends_as_one_that_is_not(
-    searches: WithoutRay, tiny_bert: Path, tmp_path: Path
+    searches: LocalSearches, tiny_bert: Path, tmp_path: Path
 ) -> None:
     space = rates(tmp_path)
     settings = overrides(tiny_bert, "tasks=[sentiment]", "tune.trials=4", *HALVING)
@@ -51,8 +51,8 @@ def test_a_search_that_is_killed_again_and_again_decides_and_ends_as_one_that_is
             with ledger.open("ab") as file:
                 file.write(b'{"event": "measured", "key": "7')
     assert deaths > steps / 40
-    assert decided(killed) == decided(whole)
-    assert {line["decision"] for line in decided(whole) if "decision" in line} == {
+    assert ledger_lines(killed) == ledger_lines(whole)
+    assert {line["decision"] for line in ledger_lines(whole) if "decision" in line} == {
         "continue",
         "stop",
     }
@@ -66,7 +66,7 @@ def test_a_search_that_is_killed_again_and_again_decides_and_ends_as_one_that_is
 
 
 def test_nothing_of_validation_is_in_a_search_and_its_labels_change_nothing(
-    searches: WithoutRay, tiny_bert: Path, tmp_path: Path
+    searches: LocalSearches, tiny_bert: Path, tmp_path: Path
 ) -> None:
     words = ["good", "bad", "dull", "red", "old", "small"]
     texts = [f"the {a} {b} film" for a in words for b in words]
@@ -95,7 +95,7 @@ def test_nothing_of_validation_is_in_a_search_and_its_labels_change_nothing(
     right, wrong = (_without_keys(reported(folder)) for folder in folders)
     assert right == wrong
     assert {row["status"] for row in right} == {"finished", "stopped"}
-    assert _without_keys(decided(folders[0])) == _without_keys(decided(folders[1]))
+    assert _without_keys(ledger_lines(folders[0])) == _without_keys(ledger_lines(folders[1]))
     keys = [{row["key"] for row in reported(folder)} for folder in folders]
     assert not keys[0] & keys[1], "the data differ"
     layout = RunDir(folders[0] / "search")
@@ -112,17 +112,17 @@ def _without_keys(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def test_more_trials_later_are_those_that_were_there_from_the_start(
-    searches: WithoutRay, tiny_bert: Path, tmp_path: Path
+    searches: LocalSearches, tiny_bert: Path, tmp_path: Path
 ) -> None:
     space = rates(tmp_path)
     settings = overrides(tiny_bert, "arms=[single_task]", "tune.refit=false", *HALVING)
     searches.tune(tmp_path / "at once", space, [*settings, "tune.trials=5"])
     searches.tune(tmp_path / "later", space, [*settings, "tune.trials=2"])
-    known = decided(tmp_path / "later")
+    known = ledger_lines(tmp_path / "later")
     before = len(searches.started)
     searches.tune(tmp_path / "later", space, [*settings, "tune.trials=5"])
     assert len(searches.started) - before == 6
-    assert decided(tmp_path / "later")[: len(known)] == known
+    assert ledger_lines(tmp_path / "later")[: len(known)] == known
     assert reported(tmp_path / "later") == reported(tmp_path / "at once")
     # Fewer again: what is known is kept, and nothing is trained.
     before = len(searches.started)
@@ -132,7 +132,7 @@ def test_more_trials_later_are_those_that_were_there_from_the_start(
 
 
 def test_trials_that_diverge_or_fail_are_told_of_and_never_chosen(
-    searches: WithoutRay, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    searches: LocalSearches, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     space = space_file(tmp_path, training__learning_rate="{choice: [1.0e+30, 1.0e-3, 2.0e-3]}")
     settings = overrides(tiny_bert, "tasks=[sentiment]", "arms=[single_task]", "tune.search=grid")

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.search import study
-from orchestrator.search.warm_start import earlier_of, read_earlier
+from orchestrator.search.warm_start import read_warm_start, warm_start_of
 from tests.helpers.command import Command
-from tests.helpers.without_ray import WithoutRay, overrides, reported, space_file
+from tests.helpers.local_search import LocalSearches, overrides, reported, space_file
 from trainables.errors import ConfigError
 from trainables.storage.run_dir import RunDir
 
@@ -24,28 +24,28 @@ def settings(tiny_bert: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_search_goes_on_as_it_began_whatever_becomes_of_the_earlier_one(
-    searches: WithoutRay, settings: list[str], tmp_path: Path
+    searches: LocalSearches, settings: list[str], tmp_path: Path
 ) -> None:
     space = space_file(tmp_path, training__learning_rate="{choice: [1.0e-4, 1.0e-3, 1.0e-2]}")
     before, run = tmp_path / "before", tmp_path / "run"
     grid = [*settings, "tune.search=grid"]
     searches.tune(before, space, [*grid, "tune.trials=2"])
-    known = read_earlier(str(before))
+    first = read_warm_start(str(before))
     warm = [*settings, f"tune.warm_start={before}"]
     searches.tune(run, space, [*warm, "tune.trials=1"])
     assert [float(row[RATE]) for row in reported(run)] == [1e-3]
     searches.tune(before, space, [*grid, "tune.trials=3"])
-    assert read_earlier(str(before)) != known
-    assert earlier_of(RunDir(run / "search"), str(before)) == known
+    assert read_warm_start(str(before)) != first
+    assert warm_start_of(RunDir(run / "search"), str(before)) == first
     shutil.rmtree(before)
     searches.tune(run, space, [*warm, "tune.trials=3"])
-    first, *others = reported(run)
-    assert float(first[RATE]) == 1e-3
+    best, *others = reported(run)
+    assert float(best[RATE]) == 1e-3
     assert len(others) == 2
 
 
 def test_an_earlier_search_may_lie_behind_a_url(
-    searches: WithoutRay, command: Command, settings: list[str], tmp_path: Path
+    searches: LocalSearches, command: Command, settings: list[str], tmp_path: Path
 ) -> None:
     line = ("tune", "--local", "demo", "quick", *settings, "tune.trials=1")
     assert command(*line, "--run-dir", "before").code == 0
@@ -54,18 +54,18 @@ def test_an_earlier_search_may_lie_behind_a_url(
     assert ended.code == 0, ended
     one, other = reported(tmp_path / "before"), reported(tmp_path / "run")
     assert one[0][RATE] == other[0][RATE]
-    assert earlier_of(RunDir(tmp_path / "run" / "search"), url) == read_earlier(url)
+    assert warm_start_of(RunDir(tmp_path / "run" / "search"), url) == read_warm_start(url)
 
 
 @pytest.mark.parametrize("name", ["search.json", "ledger.jsonl"])
 def test_nobody_is_told_to_delete_a_file_of_the_earlier_search(
-    name: str, searches: WithoutRay, settings: list[str], tmp_path: Path
+    name: str, searches: LocalSearches, settings: list[str], tmp_path: Path
 ) -> None:
     searches.tune(tmp_path / "before", "quick", [*settings, "tune.trials=1"])
     path = tmp_path / "before" / "search" / name
     path.write_bytes(path.read_bytes().replace(b"0", b"1"))
     with pytest.raises(ConfigError) as caught:
-        read_earlier(str(tmp_path / "before"))
+        read_warm_start(str(tmp_path / "before"))
     where, told = str(caught.value).split(f"{path}: ")
     assert where == f"tune.warm_start={tmp_path / 'before'}: "
     assert not {"delete", "--run-dir"} & set(told.split())
@@ -73,7 +73,7 @@ def test_nobody_is_told_to_delete_a_file_of_the_earlier_search(
 
 
 def test_damage_to_what_a_search_began_with_is_one_line(
-    searches: WithoutRay, command: Command, settings: list[str], tmp_path: Path
+    searches: LocalSearches, command: Command, settings: list[str], tmp_path: Path
 ) -> None:
     line = ("tune", "--local", "demo", "quick", *settings, "tune.trials=1")
     assert command(*line, "--run-dir", "before").code == 0

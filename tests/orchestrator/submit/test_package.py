@@ -93,9 +93,9 @@ def test_a_url_with_keys_is_not_sent(overrides: tuple[str, ...], run_dir: str | 
         (["data.glue_dir=glue"], None, "data.glue_dir=glue: the cluster does not have"),
         (["data.cache_dir=cache"], None, "data.cache_dir=cache: the cluster does not have"),
         (
-            ["mlflow.tracking_uri=sqlite:///mlflow.db"],
+            ["tracking.mlflow.tracking_uri=sqlite:///mlflow.db"],
             None,
-            "mlflow.tracking_uri=sqlite:///mlflow.db: the cluster does not have",
+            "tracking.mlflow.tracking_uri=sqlite:///mlflow.db: the cluster does not have",
         ),
         (["models=[.]"], None, r"define.models...encoder=.: the cluster does not have"),
         (
@@ -122,11 +122,14 @@ def test_an_earlier_search_is_one_of_the_cluster() -> None:
 def test_places_that_the_cluster_can_reach_are_sent() -> None:
     places = (
         "data.cache_dir=/tmp/cache",
-        "mlflow.tracking_uri=sqlite:////shared/mlflow.db",
+        "tracking.mlflow.tracking_uri=sqlite:////shared/mlflow.db",
         "tune.warm_start=s3://bucket/x",
     )
     assert request(*places, space="quick").arguments[3:6] == places
-    for place in ("mlflow.tracking_uri=http://host:5000", "tune.warm_start=/shared/runs/x"):
+    for place in (
+        "tracking.mlflow.tracking_uri=http://host:5000",
+        "tune.warm_start=/shared/runs/x",
+    ):
         assert place in request(place, space="quick").arguments
 
 

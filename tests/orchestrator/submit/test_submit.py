@@ -176,11 +176,11 @@ def test_results_are_waited_for_as_long_as_a_log_is(
                 raise LOST
             return super().log(submission_id)
 
-    monkeypatch.setattr(following, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(following, "FIRST_PAUSE", 0.01)
     assert submit(Away([[WHOLE]])) == 0
     assert submit.said[1:3] == [f"{LOST}; trying again", "connected again"]
     assert (submit.folder / "fetched" / MANIFEST).exists()
-    monkeypatch.setattr(following, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(following, "LOST_SECONDS", 0.05)
     never = Away([[WHOLE]])
     never.failures = 10**6
     with pytest.raises(ClusterLostError, match="it is away"):

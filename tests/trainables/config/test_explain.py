@@ -27,8 +27,26 @@ ARM = {"strategy": "shared_encoder"}
         ),
         (
             {"define": {"arms": {"a": {**ARM, "sampling": {"name": "x"}}}}},
-            "define.arms.a.sampling.name: input should be 'interleave', 'proportional', 'power', "
-            "'annealed', 'uniform' or 'round_robin', not 'x'",
+            "define.arms.a.sampling.name: x is unknown; there are interleave, proportional, "
+            "annealed, uniform, round_robin, power",
+        ),
+        (
+            {"define": {"arms": {"a": {**ARM, "sampling": {"name": "uniforn"}}}}},
+            "define.arms.a.sampling.name: uniforn is unknown; did you mean uniform?",
+        ),
+        (
+            {"define": {"arms": {"a": {**ARM, "weighting": {"name": "equal", "temperature": 9}}}}},
+            "define.arms.a.weighting.temperature: is not used with name=equal, only with name=dwa",
+        ),
+        (
+            {"define": {"arms": {"a": {**ARM, "weighting": {"learning_rate": 1}}}}},
+            "define.arms.a.weighting.learning_rate: is not used with name=equal, only with "
+            "name=uncertainty, famo or gradnorm",
+        ),
+        (
+            {"define": {"arms": {"a": {"strategy": "naive_concat", "mask_other_tasks": False}}}},
+            "define.arms.a.mask_other_tasks: is not used with label_space=shared, only with "
+            "label_space=union",
         ),
         (
             {"define": {"arms": {"single_task": {"strategy": "single_task", "labl": "x"}}}},

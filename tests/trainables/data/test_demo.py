@@ -109,7 +109,7 @@ def test_generating_leaves_the_global_random_states_alone() -> None:
 @by_kind
 def test_counting_words_cannot_know_the_label_of_a_kind(build) -> None:
     """Within each kind, no word's mean count depends on the label."""
-    size, draw = 3000, Draw(f"test {build.__name__}", everything=True)
+    size, draw = 3000, Draw(f"test {build.__name__}", held_out=True)
     texts = [" ".join(build(draw, bool(label))) for label in (0, 1) for _ in range(size)]
     vectorizer = CountVectorizer(token_pattern=r"\w+|[^\w\s]")
     counts = vectorizer.fit(texts).transform(texts).toarray()  # (examples, words)
@@ -123,7 +123,7 @@ def test_counting_words_cannot_know_the_label_of_a_kind(build) -> None:
 
 @pytest.mark.parametrize("build", list(paraphrase.KINDS), ids=lambda build: build.__name__)
 def test_overlap_cannot_know_the_label_of_a_pair(build) -> None:
-    draw = Draw(f"overlap {build.__name__}", everything=True)
+    draw = Draw(f"overlap {build.__name__}", held_out=True)
 
     def overlap(label: bool) -> float:
         first, second = (

@@ -223,7 +223,7 @@ def test_of_processes_that_ask_at_once_the_living_read_whole_tokens_whoever_is_k
     assert built.value == 3
     # Nor is anything left of what the dead had begun.
     assert len(folders(tmp_path)) == 3
-    assert all(token_cache.is_whole(folder) for folder in folders(tmp_path))
+    assert all(token_cache.is_intact(folder) for folder in folders(tmp_path))
 
 
 def _flip(path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from tests.trainables.models.test_classifier import TEXTS, batch_of
-from trainables.config.arms import AdapterConfig
+from trainables.config.methods import AdapterConfig
 from trainables.config.trial import ModelConfig
 from trainables.models.adapter import add_adapter
 from trainables.models.classifier import Classifier

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainables.config.arms import HeadConfig
+from trainables.config.methods import HeadConfig
 from trainables.config.trial import ModelConfig
 from trainables.data.splits import fingerprint
 from trainables.data.task import Split, TaskData

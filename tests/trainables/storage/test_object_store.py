@@ -29,7 +29,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 
 def test_objects_come_back_as_they_were_written(store: Store, tmp_path: Path) -> None:
     assert store.files() == {}
-    assert store.seen("a/b.txt") is None
+    assert store.info("a/b.txt") is None
     store.write("a/b.txt", b"one")
     large = bytes(range(256)) * (40 << 10)
     (tmp_path / "large").write_bytes(large)
@@ -43,7 +43,7 @@ def test_objects_come_back_as_they_were_written(store: Store, tmp_path: Path) ->
     assert store.files("a/c").keys() == {"a/c/large"}
     assert store.folders("a") == {"b.txt", "c"}
     assert store.read("a/b.txt") == b"two!"
-    assert store.seen("a/c/large") == listed["a/c/large"]
+    assert store.info("a/c/large") == listed["a/c/large"]
     target = tmp_path / "new" / "folder" / "copy"
     store.download("a/c/large", target, listed["a/c/large"])
     assert target.read_bytes() == large

@@ -18,7 +18,7 @@ from trainables.config.trial import Runtime, TrialConfig
 from trainables.results.record import read_record
 from trainables.storage import remote_run_dir
 from trainables.storage.object_store import Store
-from trainables.storage.remote_run_dir import TrialRemoteRunDir, at_hand, layout_of
+from trainables.storage.remote_run_dir import StoreTransfer, on_this_machine, transfer_of
 from trainables.storage.run_dir import RunDir
 from trainables.training.checkpoint import verify
 from trainables.trial import trial
@@ -108,7 +108,7 @@ def test_a_record_comes_after_all_that_it_refers_to(
     assert steps_of(there, key) == []
     assert read_record(RunDir(there).record(key)).status == "finished"
     # What nobody on this machine needs any more is gone from it, but for locks, which are empty.
-    here = Path(at_hand(leaving).output_dir)
+    here = Path(on_this_machine(leaving).output_dir)
     assert {p.name for p in here.rglob("*") if p.is_file() and p.stat().st_size} == {
         f"{key}.parquet",
         f"{key}.safetensors",
@@ -189,8 +189,8 @@ def test_a_store_that_is_away_is_waited_for(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("trainables.storage.waiting.FIRST_PAUSE", 0.01)
-    monkeypatch.setattr("trainables.storage.waiting.WORD_SECONDS", 0.01)
+    monkeypatch.setattr("trainables.storage.retry.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("trainables.storage.waiting.NOTE_SECONDS", 0.01)
     one = Trial(config, runtime(tmp_path, checkpoint_every=0.0))
     notes: set[str] = set()
     begun = False
@@ -236,10 +236,10 @@ def test_several_trials_of_a_machine_fetch_weights_once(
     needing = config.model_copy(
         update={"start_from": config.key, "teachers": {"acceptability": (config.key,)}}
     )
-    nodes = [at_hand(runtime(tmp_path, f"node-{number % 2}")) for number in range(8)]
+    nodes = [on_this_machine(runtime(tmp_path, f"node-{number % 2}")) for number in range(8)]
 
     def pull(node: Runtime) -> None:
-        layout_of(needing, node).pull()
+        transfer_of(needing, node).pull()
 
     threads = [threading.Thread(target=pull, args=(node,)) for node in nodes]
     for thread in threads:
@@ -281,10 +281,10 @@ def test_trials_that_go_on_from_one_segment_fetch_its_checkpoints_once(
     journal.lines.clear()
 
     def pull(config: TrialConfig) -> None:
-        layout = layout_of(config, at_hand(runtime(tmp_path, "two")))
-        layout.pull()
+        node = on_this_machine(runtime(tmp_path, "two"))
+        transfer_of(config, node).pull()
         for step in steps:
-            verify(layout.checkpoints(first.key) / step, first.key)
+            verify(RunDir(node.output_dir).checkpoints(first.key) / step, first.key)
 
     with ThreadPoolExecutor() as pool:
         list(pool.map(pull, later))
@@ -296,15 +296,16 @@ def test_trials_that_go_on_from_one_segment_fetch_its_checkpoints_once(
 def test_what_nobody_has_touched_for_a_day_is_removed_from_a_machine(
     config: TrialConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    layout = layout_of(config, at_hand(runtime(tmp_path)))
-    assert isinstance(layout, TrialRemoteRunDir)
-    old, new = layout.weights("a" * 12), layout.checkpoints("b" * 12) / "step-00000001"
+    transfer = transfer_of(config, on_this_machine(runtime(tmp_path)))
+    assert isinstance(transfer, StoreTransfer)
+    paths = transfer.paths
+    old, new = paths.weights("a" * 12), paths.checkpoints("b" * 12) / "step-00000001"
     old.parent.mkdir()
     old.write_bytes(b"")
     monkeypatch.setattr(remote_run_dir, "OLD_SECONDS", 0.0)
-    layout.pull()
+    transfer.pull()
     assert not old.exists()
     monkeypatch.setattr(remote_run_dir, "OLD_SECONDS", 3600.0)
     new.mkdir(parents=True)
-    layout.pull()
+    transfer.pull()
     assert new.exists()

@@ -12,8 +12,9 @@ from safetensors import SafetensorError
 from tests.helpers.trials import assert_same, finished, runtime, trial_config
 from trainables.errors import StorageError
 from trainables.results.record import read_record
-from trainables.storage import waiting
-from trainables.storage.run_dir import RunDir
+from trainables.storage import retry, waiting
+from trainables.storage.remote_run_dir import TrialTransfer
+from trainables.storage.run_dir import RunDir, RunPaths
 from trainables.storage.waiting import Storage
 from trainables.trial import trial
 from trainables.trial.trial import Trial
@@ -22,8 +23,13 @@ from trainables.tune.trainable import TrialTrainable
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "FIRST_PAUSE", 0.02)
-    monkeypatch.setattr(waiting, "WORD_SECONDS", 0.01)
+    monkeypatch.setattr(retry, "FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(waiting, "NOTE_SECONDS", 0.01)
+
+
+def storage_at(root: Path, timeout: float) -> Storage:
+    """A run directory that is a folder."""
+    return Storage(RunPaths(root), TrialTransfer(), timeout)
 
 
 def full(number: int = errno.ENOSPC) -> OSError:
@@ -47,7 +53,7 @@ def test_what_passes_is_waited_for_and_nothing_is_lost(error: Exception, tmp_pat
             raise failures.pop()
         kept.append("content")
 
-    said = list(Storage(RunDir(tmp_path / "run"), 60).keep("content", write))
+    said = list(storage_at(tmp_path / "run", 60).write_with_retry("content", write))
     assert kept == ["content"]
     assert len(said) >= 2
     assert all(line.startswith("waiting for storage: ") for line in said)
@@ -59,16 +65,16 @@ def test_what_does_not_pass_is_raised_at_once(error: Exception, tmp_path: Path) 
         raise error
 
     with pytest.raises(type(error)):
-        list(Storage(RunDir(tmp_path), 60).keep("content", write))
+        list(storage_at(tmp_path, 60).write_with_retry("content", write))
 
 
 def test_patience_ends_with_one_line_that_says_what_to_do(tmp_path: Path) -> None:
     root = tmp_path / "run"
     with pytest.raises(StorageError) as caught:
-        list(Storage(RunDir(root), 0.1).keep("its record", lambda: None))
+        list(storage_at(root, 0.1).write_with_retry("its record", lambda: None))
     message = str(caught.value)
     assert message.startswith(f"{root}: its record cannot be kept, waited 0.1 s for it (")
-    assert "checkpoint.patience" in message
+    assert "checkpoint.storage_timeout" in message
     assert "\n" not in message
 
 
@@ -76,14 +82,18 @@ def test_an_empty_mount_point_is_not_the_run_directory(tmp_path: Path) -> None:
     layout = RunDir(tmp_path / "run")
     layout.root.mkdir()
     layout.config.write_text("name: mine\n")
-    store = Storage(layout, 0.0)
+    store = storage_at(layout.root, 0.0)
     store.check()
     shutil.move(layout.root, tmp_path / "elsewhere")
     layout.root.mkdir()
     with pytest.raises(StorageError):
         store.check()
     with pytest.raises(StorageError):
-        list(store.keep("content", lambda: pytest.fail("was written beneath the mount point")))
+        list(
+            store.write_with_retry(
+                "content", lambda: pytest.fail("was written beneath the mount point")
+            )
+        )
 
 
 @pytest.mark.parametrize("gone", ["away", "an empty mount point"])

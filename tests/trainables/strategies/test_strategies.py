@@ -8,8 +8,9 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
+from tests.helpers.methods import method
 from tests.helpers.trials import ARMS
-from trainables.config.arms import ArmConfig, SamplingConfig
+from trainables.config.arms import ArmConfig
 from trainables.config.trial import TrainingConfig
 from trainables.data.tokens import TokenSplit
 from trainables.results.metrics import pooled, scores
@@ -137,7 +138,7 @@ def test_each_epochs_examples_are_shared_out_as_the_sampler_says(sampling: dict)
         for number, step in enumerate(islice(trained.steps(0), TRAINING.epochs * 18)):
             for part in step.parts:
                 seen[number // 18, part.task] += len(part)
-    sampler = make_sampler(SamplingConfig.model_validate(sampling))
+    sampler = make_sampler(method("sampling", **sampling))
     for epoch, counts in enumerate(seen):
         expected = sampler.shares(sizes, epoch / (TRAINING.epochs - 1))
         draws = seeds * (18 if sampling["batch"] == "one_task" else 144)

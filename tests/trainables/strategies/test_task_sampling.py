@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainables.config.arms import SamplingConfig
+from tests.helpers.methods import method
 from trainables.seeding import generator
 from trainables.strategies.task_sampling import (
     SAMPLERS,
@@ -20,7 +20,8 @@ BATCHES = -(-EXAMPLES // 32)
 
 
 def sampler(name: str, exponent: float = 0.5) -> Sampler:
-    return make_sampler(SamplingConfig.model_validate({"name": name, "exponent": exponent}))
+    settings = {"exponent": exponent} if name == "power" else {}
+    return make_sampler(method("sampling", name=name, **settings))
 
 
 def schedule(name: str, seed: int = 41, progress: float = 0.0) -> np.ndarray:

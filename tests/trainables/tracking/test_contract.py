@@ -46,7 +46,7 @@ def config(tiny_bert: Path) -> TrialConfig:
 def whole(config: TrialConfig, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     """The folder and outcome of a trial that nothing disturbed."""
     folder = tmp_path_factory.mktemp("whole")
-    ended = finished(config, folder, tracking=NAMES)
+    ended = finished(config, folder, tracking={"trackers": NAMES})
     assert ended[1].progress()["note"] == ""
     wandb.teardown()
     return folder / "run", ended
@@ -59,7 +59,7 @@ def continued(config: TrialConfig, tmp_path_factory: pytest.TempPathFactory) -> 
     Its checkpoint is of the first epoch, so the second one is trained twice.
     """
     folder = tmp_path_factory.mktemp("continued")
-    settings = runtime(folder, tracking=NAMES, checkpoint_every=1e-9)
+    settings = runtime(folder, tracking={"trackers": NAMES}, checkpoint_every=1e-9)
     first = Trial(config, settings)
     for _ in first.run():
         assert first.loop is not None
@@ -69,7 +69,7 @@ def continued(config: TrialConfig, tmp_path_factory: pytest.TempPathFactory) -> 
         if epochs == 2:
             break
     deadline = time.monotonic() + 60
-    while not all(tracker._queue.empty() for tracker in first._tracking._trackers):
+    while not all(tracker._queue.empty() for tracker in first._trackers._trackers):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     # W&B's service ends as it would with the process.
@@ -90,7 +90,7 @@ def badly_ended(
 ) -> dict[str, tuple[Path, str]]:
     """Trials that did not finish: status -> run directory and key."""
     folder = tmp_path_factory.mktemp("ended")
-    settings = runtime(folder, tracking=NAMES)
+    settings = runtime(folder, tracking={"trackers": NAMES})
     bad = trial_config("single_task", folder / "there is no encoder", tasks=("sentiment",))
     trial = Trial(bad, settings)
     with pytest.raises(InputError) as error:
@@ -216,7 +216,7 @@ def test_a_backend_that_cannot_be_used_costs_no_trial(
         place = {"csv": "curves", "tensorboard": "tensorboard", "mlflow": "mlflow.db"}[name]
         (root / place).write_text("not what is expected here")
     tracking = [] if name == "csv" else [name]
-    record, trial = finished(small, tmp_path, tracking=tracking)
+    record, trial = finished(small, tmp_path, tracking={"trackers": tracking})
     assert record.status == "finished"
     note = trial.progress()["note"]
     assert note.count("was dropped, the trial goes on: ") == len(tracking)
@@ -257,7 +257,7 @@ def test_one_that_fails_is_dropped_with_one_note_without_secrets(
     moment: str, small: TrialConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken(monkeypatch, moment)
-    record, trial = finished(small, tmp_path, tracking=["wandb"])
+    record, trial = finished(small, tmp_path, tracking={"trackers": ["wandb"]})
     assert record.status == "finished"
     assert trial.progress()["note"] == (
         "wandb was dropped, the trial goes on: OSError: [Errno 28] No space left for ***"
@@ -270,16 +270,16 @@ def test_one_that_hangs_is_waited_for_once_and_taken_again_when_it_answers(
 ) -> None:
     broken(monkeypatch, f"hang in {moment}")
     before = set(threading.enumerate())
-    _, first = finished(small, tmp_path / "1", tracking=["wandb"])
+    _, first = finished(small, tmp_path / "1", tracking={"trackers": ["wandb"]})
     assert "no answer within 0 s" in first.progress()["note"]
     monkeypatch.setattr(registry, "FINISH_SECONDS", 1000.0)
     # This one would wait, were it not dropped at once.
-    _, second = finished(small, tmp_path / "2", tracking=["wandb"])
+    _, second = finished(small, tmp_path / "2", tracking={"trackers": ["wandb"]})
     assert "has not answered since an earlier trial" in second.progress()["note"]
     Broken.hang.set()
     for thread in set(threading.enumerate()) - before:
         thread.join(10)
-    _, third = finished(small, tmp_path / "3", tracking=["wandb"])
+    _, third = finished(small, tmp_path / "3", tracking={"trackers": ["wandb"]})
     assert third.progress()["note"] == ""
 
 
@@ -289,15 +289,17 @@ def test_one_that_does_not_keep_up_is_dropped(
     broken(monkeypatch, "hang in log")
     monkeypatch.setattr("trainables.tracking.background.LONGEST_QUEUE", 1)
     config = trial_config("single_task", Path(small.model.encoder), epochs=4)
-    _, trial = finished(config, tmp_path, tracking=["wandb"])
+    _, trial = finished(config, tmp_path, tracking={"trackers": ["wandb"]})
     assert "1 epochs wait for it" in trial.progress()["note"]
     Broken.hang.set()
 
 
 def test_none_makes_a_run_directory_anew(small: TrialConfig, tmp_path: Path) -> None:
-    gone = runtime(tmp_path, tracking=NAMES).model_copy(update={"output_dir": f"{tmp_path}/gone"})
+    gone = runtime(tmp_path, tracking={"trackers": NAMES}).model_copy(
+        update={"output_dir": f"{tmp_path}/gone"}
+    )
     trackers = [registry.track(name, small, gone) for name in NAMES]
-    registry.end(trackers, "failed")
+    registry.finish(trackers, "failed")
     assert all("gone" in tracker.problem for tracker in trackers)
     assert not (tmp_path / "gone").exists()
 
@@ -306,8 +308,8 @@ def test_trials_of_one_process_share_wandbs_service(small: TrialConfig, tmp_path
     def services() -> list[int]:
         return [child.pid for child in psutil.Process().children() if "wandb-core" in child.name()]
 
-    finished(small, tmp_path / "1", tracking=["wandb"])
+    finished(small, tmp_path / "1", tracking={"trackers": ["wandb"]})
     before = services()
-    finished(small, tmp_path / "2", tracking=["wandb"])
+    finished(small, tmp_path / "2", tracking={"trackers": ["wandb"]})
     assert len(before) == 1
     assert services() == before

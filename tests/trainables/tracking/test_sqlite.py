@@ -22,10 +22,10 @@ from trainables.tracking.mlflow import _Store
 
 def write(key):
     store = _Store(Runtime(output_dir=sys.argv[1]))
-    with store.alone():
+    with store.lock():
         run = store.run(key, key, {})
     for step in range(int(sys.argv[2])):
-        with store.alone():
+        with store.lock():
             store.client.log_batch(run, metrics=[Metric("x", 1.0, 1, step)])
 
 # Forked when all is imported, so that they do write at the same time.

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from trainables.config.arms import DistillationConfig
+from trainables.config.methods import DistillationConfig
 from trainables.training.distillation import gold_weight, soft_targets
 
 

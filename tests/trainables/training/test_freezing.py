@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.trials import finished, trial_config, weights
-from trainables.config.arms import FreezingConfig
+from trainables.config.methods import GradualFreezing, PlainFreezing
 from trainables.config.trial import ModelConfig
 from trainables.models.classifier import Classifier
 from trainables.models.encoder import load_encoder
@@ -26,7 +26,7 @@ def trained(model: Classifier) -> set[str]:
 
 def test_layers_unfreeze_from_the_last_to_the_first(tiny_bert: Path) -> None:
     model = Classifier(load_encoder(ModelConfig(encoder=str(tiny_bert)), 41), {"t": 2}, 41)
-    freezing = Freezing(model, FreezingConfig(name="gradual", until=0.5), 12)
+    freezing = Freezing(model, GradualFreezing(until=0.5), 12)
     seen = []
     for step in range(12):
         freezing.apply(step)
@@ -43,7 +43,7 @@ def test_it_follows_from_the_step_alone(step: int, tiny_bert: Path) -> None:
         Classifier(load_encoder(ModelConfig(encoder=str(tiny_bert)), 41), {"t": 2}, 41)
         for _ in range(2)
     )
-    config = FreezingConfig(name="gradual", until=1.0)
+    config = GradualFreezing(until=1.0)
     through = Freezing(one, config, 12)
     for number in range(step + 1):
         through.apply(number)
@@ -53,7 +53,7 @@ def test_it_follows_from_the_step_alone(step: int, tiny_bert: Path) -> None:
 
 def test_a_frozen_encoder_stays_what_it_was(tiny_bert: Path, tmp_path: Path) -> None:
     base = trial_config("single_task", tiny_bert)
-    arm = base.arm.model_copy(update={"freezing": FreezingConfig(name="all")})
+    arm = base.arm.model_copy(update={"freezing": PlainFreezing(name="all")})
     record, trial = finished(base.model_copy(update={"arm": arm}), tmp_path)
     before = load_encoder(base.model, base.seed).state_dict()
     after = weights(trial)

@@ -9,33 +9,38 @@ import torch
 from tests.helpers import trials
 from tests.helpers.tiny_models import build
 from trainables.config.trial import TrialConfig
-from trainables.training.gpu_memory import CONTEXT, Alive, Footprint, footprint
+from trainables.training.gpu_memory import (
+    CONTEXT,
+    GpuMemoryEstimate,
+    LiveMemory,
+    estimate_gpu_memory,
+)
 
 
-def counted(encoder: Path, arm: str = "single_task", **settings: Any) -> Footprint:
+def counted(encoder: Path, arm: str = "single_task", **settings: Any) -> GpuMemoryEstimate:
     config = trials.trial_config(arm, encoder, **settings)
-    return footprint(config, dict.fromkeys(config.tasks, 2))
+    return estimate_gpu_memory(config, dict.fromkeys(config.tasks, 2))
 
 
-def with_arm(encoder: Path, arm: dict[str, Any], tasks: int = 3) -> Footprint:
+def with_arm(encoder: Path, arm: dict[str, Any], tasks: int = 3) -> GpuMemoryEstimate:
     """Of a shared encoder with these settings."""
     config = trials.trial_config("shared_encoder", encoder, tasks=tuple(trials.TASKS)[:tasks])
     values = config.model_dump() | {"arm": {"strategy": "shared_encoder"} | arm}
-    return footprint(TrialConfig.model_validate(values), dict.fromkeys(config.tasks, 2))
+    return estimate_gpu_memory(TrialConfig.model_validate(values), dict.fromkeys(config.tasks, 2))
 
 
 def test_storages_are_counted_once_and_while_they_live() -> None:
-    with Alive() as alive:
+    with LiveMemory() as memory:
         one = torch.zeros(1000)
         view = one[10:].reshape(2, -1)
         other = view + 1
-        assert alive.now == alive.peak == 4096 + 4096
+        assert memory.now == memory.peak == 4096 + 4096
         del one
-        assert alive.now == 8192
+        assert memory.now == 8192
         del view
-        assert alive.now == 4096
+        assert memory.now == 4096
         other.add_(1)
-        assert (alive.now, alive.peak) == (4096, 8192)
+        assert (memory.now, memory.peak) == (4096, 8192)
 
 
 @pytest.mark.parametrize("family", ["roberta", "distilbert", "mpnet", "deberta-v2"])
@@ -101,6 +106,6 @@ def torch_encoder(folder: Path) -> torch.nn.Module:
 
 def test_one_classifier_has_all_classes(tiny_bert: Path) -> None:
     config = trials.trial_config("naive_concat", tiny_bert, precision="fp32")
-    few, many = (footprint(config, dict.fromkeys(config.tasks, n)) for n in (2, 5000))
+    few, many = (estimate_gpu_memory(config, dict.fromkeys(config.tasks, n)) for n in (2, 5000))
     # 32 weights and a bias for each of 15,000 classes, against 6.
     assert many.weights - few.weights == pytest.approx(33 * 4 * 14_994, abs=1024)

@@ -184,9 +184,9 @@ def test_each_doubling_makes_micro_batches_smaller_down_to_one_example(
 ) -> None:
     cut = Accumulation(parts, batch_size)
     size = min(size, batch_size)
-    while (before := cut.micro(size)) > 1:
+    while (before := cut.micro_batch_size(size)) > 1:
         cut.double(step=7)
-        assert 1 <= cut.micro(size) < before
+        assert 1 <= cut.micro_batch_size(size) < before
     assert all(step == 7 for step, _ in cut.changes)
     assert len(cut.changes) <= 1
 

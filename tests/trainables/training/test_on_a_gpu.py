@@ -16,7 +16,7 @@ from trainables.config.trial import TrialConfig
 from trainables.results.record import read_record
 from trainables.storage.run_dir import RunDir
 from trainables.training import device
-from trainables.training.gpu_memory import CONTEXT, footprint
+from trainables.training.gpu_memory import CONTEXT, estimate_gpu_memory
 from trainables.training.memory import release_memory
 
 pytestmark = [
@@ -57,7 +57,7 @@ def test_no_more_is_allocated_than_is_counted(
     before = torch.cuda.memory_allocated()
     finished(config, tmp_path, device="cuda")
     taken = torch.cuda.max_memory_allocated() - before
-    counted = footprint(config, dict.fromkeys(config.tasks, 2))
+    counted = estimate_gpu_memory(config, dict.fromkeys(config.tasks, 2))
     assert taken <= counted.total - CONTEXT
 
 
@@ -92,7 +92,7 @@ def test_a_batch_that_does_not_fit_is_halved(
     # The share is then of what the allocator gives alone.
     monkeypatch.setattr(device, "CONTEXT", 0)
     config = config_of(encoder, "single_task", precision="fp32", batch_size=32)
-    counted = footprint(config, dict.fromkeys(config.tasks, 2))
+    counted = estimate_gpu_memory(config, dict.fromkeys(config.tasks, 2))
     total = torch.cuda.get_device_properties(0).total_memory
     # Room for weights, states and about half of a batch's activations.
     room = counted.weights + counted.states + counted.training // 2

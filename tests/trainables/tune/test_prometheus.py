@@ -1,4 +1,4 @@
-"""What a trial tells Ray's metrics endpoint; what arrives there: orchestrator/test_dashboard.py."""
+"""Gauges that a trial sets; test_dashboard.py checks what Ray exports."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Show the demo corpora: ``python -m trainables.data.demo``."""
+"""Prints samples and statistics of the demo corpora: ``python -m trainables.data.demo``."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from trainables.data.demo.baselines import bag_of_words, majority
 
 
 def main() -> None:
-    """Print sizes, class shares, rows and what counting words achieves."""
+    """Print sizes, class shares, sample rows and the scores of word counts."""
     for corpus in CORPORA:
         splits = generate(corpus)
         print(f"{corpus}")

@@ -1,9 +1,9 @@
-"""Sentences that are grammatical English, and sentences that break one rule of it.
+"""Demo corpus ``acceptability``: grammatical sentences, and ones that break one rule.
 
-Each function makes one phenomenon, good or bad. Its bad sentences hold the same words in another
-order, or words whose frequencies are the same among good and bad ones and whose combination alone
-is wrong (singular with plural, say). So the two classes have the same expected count of every
-word, and the best logistic regression on word counts has no use for any of them. The phenomena are
+Each function generates one phenomenon, good or bad. Its bad sentences have the same words in a
+different order, or words that are equally frequent in good and bad sentences and only wrong in
+combination (singular with plural, say). So both classes have the same expected count of every word,
+and logistic regression on word counts cannot tell them apart. The phenomena are
 those that the linguistics literature behind CoLA draws on (Warstadt et al. 2019, "Neural Network
 Acceptability Judgments"); the sentences are the project's own.
 """
@@ -32,11 +32,11 @@ from trainables.data.demo.lexicon import (
 from trainables.data.task import Split
 
 SHARE = 0.67
-"""Of acceptable sentences (CoLA: 0.70)."""
+"""Share of acceptable sentences (CoLA: 0.70)."""
 
 
 def generate() -> dict[str, Split]:
-    """Both splits; 0 unacceptable, 1 acceptable."""
+    """Generate both splits; 0 unacceptable, 1 acceptable."""
     return make_splits("acceptability", PHENOMENA, SHARE)
 
 
@@ -47,9 +47,9 @@ def _person(draw: Draw) -> str:
 def _predicate(draw: Draw, plural: bool) -> str:
     """A finite predicate in the present tense."""
     verb = draw.word(INTRANSITIVE)
-    return draw.one(
+    return draw.choice(
         (
-            f"{verb.base if plural else verb.third} {draw.one(TIMES)}",
+            f"{verb.base if plural else verb.third} {draw.choice(TIMES)}",
             f"{'are' if plural else 'is'} {draw.word(ADJECTIVES)}",
             f"{'have' if plural else 'has'} {verb.participle}",
         )
@@ -78,7 +78,9 @@ def _agreement_across(draw: Draw, good: bool) -> tuple[str, ...]:
 def _determiner(draw: Draw, good: bool) -> tuple[str, ...]:
     """The pilot examined these lamps / these lamp."""
     plural = draw.coin()
-    determiner = draw.one(("these", "those", "several") if plural else ("this", "every", "another"))
+    determiner = draw.choice(
+        ("these", "those", "several") if plural else ("this", "every", "another")
+    )
     adjective = "old" if draw.coin() else ""
     thing = draw.word(THINGS)[plural == good]
     return (sentence("the", _person(draw), draw.word(HANDLING).past, determiner, adjective, thing),)
@@ -103,7 +105,7 @@ def _reflexive(draw: Draw, good: bool) -> tuple[str, ...]:
     """The queen that the boys met blamed herself / themselves."""
     right, wrong = draw.words(range(3), 2)
     subject = f"the {_antecedent(draw, right)}"
-    form = draw.one(("plain", "relative", "embedded"))
+    form = draw.choice(("plain", "relative", "embedded"))
     if form == "relative":
         subject += f" that the {_antecedent(draw, wrong)} {draw.word(TRANSITIVE).past}"
     if form == "embedded":
@@ -125,14 +127,19 @@ def _verb_form(draw: Draw, good: bool) -> tuple[str, ...]:
 
 def _word_order(draw: Draw, good: bool) -> tuple[str, ...]:
     """The old baker took the lamp / old the baker took ... / The old baker the lamp took."""
-    adjective, place = draw.word(ADJECTIVES), f"{draw.word(NEAR)} the {draw.word(PLACES).singular}"
-    subject = f"the {adjective} {_person(draw)}" if draw.coin() else f"the {_person(draw)} {place}"
+    adjective, modifier = (
+        draw.word(ADJECTIVES),
+        f"{draw.word(NEAR)} the {draw.word(PLACES).singular}",
+    )
+    subject = (
+        f"the {adjective} {_person(draw)}" if draw.coin() else f"the {_person(draw)} {modifier}"
+    )
     words = subject.split()
     swaps = [(0, 1), (1, 2), (len(words), len(words) + 1)]
     words += [draw.word(HANDLING).past, "the", draw.word(THINGS).singular]
     swaps += [(len(words) - 2, len(words) - 1)]
     if not good:
-        i, j = draw.one(swaps)
+        i, j = draw.choice(swaps)
         words[i], words[j] = words[j], words[i]
     return (sentence(*words),)
 
@@ -142,7 +149,7 @@ def _transitivity(draw: Draw, good: bool) -> tuple[str, ...]:
     transitive = draw.coin()
     verb = draw.word(HANDLING if transitive else INTRANSITIVE)
     thing = f"the {draw.word(THINGS).singular}" if transitive == good else ""
-    return (sentence("the", _person(draw), verb.past, thing, draw.one(TIMES)),)
+    return (sentence("the", _person(draw), verb.past, thing, draw.choice(TIMES)),)
 
 
 def _infinitive(draw: Draw, good: bool) -> tuple[str, ...]:
@@ -167,7 +174,7 @@ def _complement(draw: Draw, good: bool) -> tuple[str, ...]:
 def _inversion(draw: Draw, good: bool) -> tuple[str, ...]:
     """What will the nurse take? / What the nurse will take?; the other way round if embedded."""
     first, second = draw.words(PEOPLE, 2)
-    modal = draw.one(("will", "can", "should", "must"))
+    modal = draw.choice(("will", "can", "should", "must"))
     verb = draw.word(HANDLING).base
     inverted = f"what {modal} the {first.singular} {verb}"
     straight = f"what the {first.singular} {modal} {verb}"
@@ -189,17 +196,17 @@ def _island(draw: Draw, good: bool) -> tuple[str, ...]:
     """Who will the nurse meet before the pilot can sleep? / sleep before the pilot can meet?"""
     first, second = (f"the {noun.singular}" for noun in draw.words(PEOPLE, 2))
     verb, idle = draw.word(TRANSITIVE).base, draw.word(INTRANSITIVE).base
-    form = draw.one(("adjunct", "coordination", "subject"))
+    form = draw.choice(("adjunct", "coordination", "subject"))
     if form == "adjunct":
-        link = draw.one(("before", "because", "although", "after"))
-        here, there = (verb, idle) if good else (idle, verb)
-        question = f"who will {first} {here} {link} {second} can {there}"
+        link = draw.choice(("before", "because", "although", "after"))
+        main, embedded = (verb, idle) if good else (idle, verb)
+        question = f"who will {first} {main} {link} {second} can {embedded}"
     elif form == "coordination":
         tail = f"and {second} {verb}" if good else f"{verb} and {second}"
         question = f"who did {first} {tail}"
     else:
         tail = f"{first} {verb}" if good else f"{verb} {first}"
-        question = f"who did the {draw.one(('story', 'joke', 'film'))} about {tail}"
+        question = f"who did the {draw.choice(('story', 'joke', 'film'))} about {tail}"
     return (sentence(question, end="?"),)
 
 
@@ -208,7 +215,7 @@ def _polarity(draw: Draw, good: bool) -> tuple[str, ...]:
     first, second = draw.words(PEOPLE, 2)
     outer, inner = ("no", "the") if good else ("the", "no")
     relative = f"that {inner} {second.singular} {draw.word(TRANSITIVE).past}"
-    predicate = draw.one(
+    predicate = draw.choice(
         (
             f"has ever {draw.word(INTRANSITIVE).participle}",
             f"{draw.word(HANDLING).past} any {draw.word(THINGS).plural}",
@@ -225,7 +232,7 @@ def _case(draw: Draw, good: bool) -> tuple[str, ...]:
     first, second = draw.words(_PRONOUNS, 2)
     matrix = f"the {_person(draw)} {draw.word(THAT_VERBS)} that"
     clause = (first[not good], draw.word(TRANSITIVE).past, second[good])
-    return (sentence(matrix if draw.coin() else "", *clause, draw.one(TIMES)),)
+    return (sentence(matrix if draw.coin() else "", *clause, draw.choice(TIMES)),)
 
 
 def _comparison(draw: Draw, good: bool) -> tuple[str, ...]:

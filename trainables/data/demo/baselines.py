@@ -1,4 +1,4 @@
-"""What counting words achieves on a corpus: the floor that its labels are made to withstand."""
+"""Word-count baselines of a corpus: majority class and bag of words."""
 
 from dataclasses import dataclass
 
@@ -23,21 +23,21 @@ class Score:
 
 
 def majority(splits: dict[str, Split]) -> Score:
-    """The training split's most frequent class, always."""
+    """Score of always predicting the training split's most frequent class."""
     labels = splits["validation"].labels
     guess = np.full_like(labels, np.bincount(splits["train"].labels).argmax())
     return Score(float(accuracy_score(labels, guess)), float(matthews_corrcoef(labels, guess)))
 
 
 def bag_of_words(splits: dict[str, Split], longest: int = 1) -> Score:
-    """Logistic regression (L2, C = 1) on counts of lower-cased word n-grams.
+    """Score of logistic regression (L2, C = 1) on counts of lower-cased word n-grams.
 
-    A pair is described by the counts in each sentence, in both, in only one of them, and by how
-    many n-grams are shared, differ, and their Jaccard overlap.
+    The features of a pair are the counts in each sentence, in both and in only one of them, the
+    number of shared and of differing n-grams, and their Jaccard overlap.
 
     Args:
         splits: ``train`` and ``validation``.
-        longest: n-grams of 1 to this many words.
+        longest: most words in an n-gram.
     """
     vectorizer = CountVectorizer(ngram_range=(1, longest), token_pattern=r"\w+|[^\w\s]")
     train, validation = splits["train"], splits["validation"]
@@ -52,7 +52,7 @@ def bag_of_words(splits: dict[str, Split], longest: int = 1) -> Score:
 
 
 def _features(vectorizer: CountVectorizer, split: Split) -> csr_matrix:
-    """Shape ``(examples, features)``."""
+    """The features of a split, shape ``(examples, features)``."""
     counts = [vectorizer.transform(texts) for texts in zip(*split.texts, strict=True)]
     if len(counts) == 1:
         return csr_matrix(counts[0])

@@ -1,4 +1,4 @@
-"""How a demo corpus is put together: reproducible draws, finished sentences, two splits."""
+"""Shared machinery of the demo corpora: reproducible draws, sentences and splits."""
 
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -14,39 +14,41 @@ VALIDATION_SIZE = 400
 
 T = TypeVar("T")
 Build = Callable[["Draw", bool], tuple[str, ...]]
-"""Makes the texts of one example of the asked label (True: class 1)."""
+"""Generates the texts of one example with the given label (True for class 1)."""
 
 
 class Draw:
-    """Random choices made of ``random.Random.random`` alone.
+    """Random choices that use ``random.Random.random`` alone.
 
     That stream is the same in every version of Python, whatever PYTHONHASHSEED is.
 
     Args:
-        seed: name of the stream.
-        everything: whether the words held out for validation may be drawn.
+        seed: the seed, any text.
+        held_out: whether to draw the words held out for validation too.
     """
 
-    def __init__(self, seed: str, everything: bool) -> None:
+    def __init__(self, seed: str, held_out: bool) -> None:
         self._random = random.Random(seed)
-        self._everything = everything
+        self._held_out = held_out
 
-    def one(self, options: Sequence[T]) -> T:
-        """Any of ``options``, all equally likely."""
+    def choice(self, options: Sequence[T]) -> T:
+        """One of ``options``, all equally likely."""
         return options[int(self._random.random() * len(options))]
 
     def word(self, words: Sequence[T]) -> T:
-        """Any of ``words``; where words are held out, none of their last sixth."""
-        return self.one(words if self._everything else words[: len(words) - len(words) // HELD_OUT])
+        """One of ``words``; without ``held_out`` none of their last sixth."""
+        return self.choice(
+            words if self._held_out else words[: len(words) - len(words) // HELD_OUT]
+        )
 
     def words(self, words: Sequence[T], count: int) -> list[T]:
-        """``count`` different words."""
-        found: list[T] = []
-        while len(found) < count:
+        """``count`` different words of ``words``, in the order drawn."""
+        drawn: list[T] = []
+        while len(drawn) < count:
             word = self.word(words)
-            if word not in found:
-                found.append(word)
-        return found
+            if word not in drawn:
+                drawn.append(word)
+        return drawn
 
     def coin(self) -> bool:
         """True half of the time."""
@@ -59,35 +61,35 @@ class Draw:
 
 
 def sentence(*words: str, end: str = ".") -> str:
-    """Words as one sentence: single spaces, a capital, an end; empty words are left out."""
+    """Join words to a sentence with a capital and ``end``; empty words are left out."""
     text = " ".join(word for word in words if word).replace(" ,", ",")
     return text[0].upper() + text[1:] + end
 
 
 def make_splits(name: str, kinds: Mapping[Build, int], share: float) -> dict[str, Split]:
-    """Both splits of a corpus.
+    """Generate both splits of a corpus.
 
-    Each kind of example has its part of a split (in proportion to its weight) and, within it, the
-    same share of class 1: what a text is about says nothing about its label. Texts differ, also
-    between the splits, when case and the order inside a pair are left aside.
+    Each kind of example has a part of a split in proportion to its weight and, within it, the same
+    share of class 1, so the kind says nothing about the label. No text occurs twice, not even in
+    the other split, with another case or with the sentences of a pair swapped.
 
     Args:
-        name: the corpus, which seeds its stream.
-        kinds: builder -> weight.
-        share: of class 1.
+        name: name of the corpus, which seeds the random choices.
+        kinds: function that generates an example -> weight.
+        share: share of class 1.
     """
-    seen: set[tuple[str, ...]] = set()
+    used: set[tuple[str, ...]] = set()
     splits = {}
     for split, size in (("train", TRAIN_SIZE), ("validation", VALIDATION_SIZE)):
-        draw = Draw(f"{name} {split}", everything=split == "validation")
+        draw = Draw(f"{name} {split}", held_out=split == "validation")
         texts, labels = [], []
         for build, label in draw.shuffled(_plan(kinds, share, size)):
             while True:
                 example = build(draw, label)
                 key = tuple(sorted(text.lower() for text in example))
-                if key not in seen:
+                if key not in used:
                     break
-            seen.add(key)
+            used.add(key)
             texts.append(example)
             labels.append(int(label))
         splits[split] = Split(texts, np.array(labels, dtype=np.int64))
@@ -95,7 +97,7 @@ def make_splits(name: str, kinds: Mapping[Build, int], share: float) -> dict[str
 
 
 def _plan(kinds: Mapping[Build, int], share: float, size: int) -> list[tuple[Build, bool]]:
-    """Builder and label of every example of a split.
+    """The generating function and label of every example of a split.
 
     Rounding is cumulative over the kinds, so that the split's size and class share are met.
     """

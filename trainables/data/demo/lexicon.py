@@ -1,13 +1,13 @@
 """The words of the demo corpora.
 
-Every list is ordered; the last sixth of each (``HELD_OUT``) is used in validation alone, so that a
-model which only remembers words is found out.
+Every list is ordered; the last sixth of each (``HELD_OUT``) is used in validation only, to expose
+models that merely memorise words.
 """
 
 from typing import NamedTuple
 
 HELD_OUT = 6
-"""One word in so many is kept for validation."""
+"""One word in this many is held out for validation."""
 
 
 class Noun(NamedTuple):

@@ -1,10 +1,10 @@
-"""Pairs of sentences that mean the same, and pairs that only look as if they did.
+"""Demo corpus ``paraphrase``: pairs of sentences with the same meaning, and similar pairs without.
 
-Each function makes one kind of pair, equivalent or not, with the same expected count of every
-word, of words that both sentences hold and of words that one holds alone: who did what to whom
-tells the classes apart, or which words stand together, never how much the sentences overlap.
-Real corpora lack that (Zhang et al. 2019, "PAWS: Paraphrase Adversaries from Word Scrambling");
-the sentences are the project's own.
+Each function generates one kind of pair, equivalent or not, with the same expected count of every
+word, of words in both sentences and of words in only one. So the classes differ in who did what to
+whom or in which words combine, never in how much the sentences overlap, unlike in real corpora
+(Zhang et al. 2019, "PAWS: Paraphrase Adversaries from Word Scrambling"). The sentences are the
+project's own.
 """
 
 from collections.abc import Sequence
@@ -34,11 +34,11 @@ from trainables.data.demo.lexicon import (
 from trainables.data.task import Split
 
 SHARE = 0.65
-"""Of equivalent pairs (MRPC: 0.67)."""
+"""Share of equivalent pairs (MRPC: 0.67)."""
 
 
 def generate() -> dict[str, Split]:
-    """Both splits; 0 not_equivalent, 1 equivalent."""
+    """Generate both splits; 0 not_equivalent, 1 equivalent."""
     return make_splits("paraphrase", KINDS, SHARE)
 
 
@@ -49,8 +49,8 @@ def _two(draw: Draw, same: bool, synonyms: Sequence[tuple[str, str]]) -> list[st
     """
     if same:
         return draw.shuffled(draw.word(synonyms))
-    here, there = draw.words(synonyms, 2)
-    return draw.shuffled((here[0], there[1]))
+    first, second = draw.words(synonyms, 2)
+    return draw.shuffled((first[0], second[1]))
 
 
 def _people(draw: Draw) -> tuple[str, str]:
@@ -204,17 +204,17 @@ def _negation(draw: Draw, same: bool) -> tuple[str, ...]:
     """The nurse was not rich although the pilot was sad / The nurse was rich although ... not."""
     people = _people(draw)
     pairs = draw.words(OPPOSITE_ADJECTIVES, 2)
-    left, right = (f"{who} was" for who in people)
-    first, second = (draw.one(draw.one(pair)) for pair in pairs)
-    link = draw.one(("although", "because", "while"))
+    subject, other = (f"{who} was" for who in people)
+    first, second = (draw.choice(draw.choice(pair)) for pair in pairs)
+    link = draw.choice(("although", "because", "while"))
     moved = (
-        (f"{left} not {first}", f"{right} {second}")
+        (f"{subject} not {first}", f"{other} {second}")
         if same
-        else (f"{left} {first}", f"{right} not {second}")
+        else (f"{subject} {first}", f"{other} not {second}")
     )
     return _pair(
         draw,
-        f"{left} not {first} {link} {right} {second}",
+        f"{subject} not {first} {link} {other} {second}",
         f"{link} {moved[1]} , {moved[0]}",
     )
 

@@ -1,8 +1,8 @@
-"""Judgements of films, in the manner of one-line reviews.
+"""Demo corpus ``sentiment``: judgements of films in the manner of one-line reviews.
 
-Most texts wear their judgement openly; the rest deny, weaken, contrast or revoke the words that
-they use, so that counting good and bad words goes some way and no further (the case that Socher et
-al. 2013, "Recursive Deep Models for Semantic Compositionality", is about).
+Most texts judge openly; the rest negate, weaken, contrast or revoke the words that they use, so
+that counting good and bad words helps only so far (the subject of Socher et al. 2013, "Recursive
+Deep Models for Semantic Compositionality").
 """
 
 from trainables.data.demo.grammar import Draw, make_splits
@@ -13,7 +13,7 @@ SHARE = 0.5
 
 
 def generate() -> dict[str, Split]:
-    """Both splits; 0 negative, 1 positive."""
+    """Generate both splits; 0 negative, 1 positive."""
     return make_splits("sentiment", KINDS, SHARE)
 
 
@@ -34,7 +34,7 @@ def _plain(draw: Draw, good: bool) -> tuple[str, ...]:
     quality = f"{draw.word(DEGREES)} {_quality(draw, good)}"
     film, aspect = draw.word(FILMS), _aspect(draw)
     return (
-        draw.one(
+        draw.choice(
             (
                 f"{_article(quality)}, {_quality(draw, good)} {film}",
                 f"the {aspect} of this {film} is {quality}",
@@ -49,7 +49,7 @@ def _denied(draw: Draw, good: bool) -> tuple[str, ...]:
     """the plot is never dull"""
     other, film, aspect = _quality(draw, not good), draw.word(FILMS), _aspect(draw)
     return (
-        draw.one(
+        draw.choice(
             (
                 f"the {aspect} of this {film} is not {other} at all",
                 f"there is nothing {other} about the {aspect} of this {film}",
@@ -67,7 +67,7 @@ def _contrast(draw: Draw, good: bool) -> tuple[str, ...]:
     verdict, other = _quality(draw, good), _quality(draw, not good)
     film, aspect = draw.word(FILMS), _aspect(draw)
     return (
-        draw.one(
+        draw.choice(
             (
                 f"although the {aspect} is {other}, this {film} as a whole is {verdict}",
                 f"this {film} as a whole is {verdict}, although the {aspect} is {other}",
@@ -85,7 +85,7 @@ def _litotes(draw: Draw, good: bool) -> tuple[str, ...]:
     same, other = _quality(draw, good), _quality(draw, not good)
     film, aspect = draw.word(FILMS), _aspect(draw)
     return (
-        draw.one(
+        draw.choice(
             (
                 f"the {aspect} of this {film} is never less than {same}",
                 f"the {aspect} could hardly be more {same}",

@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor
-from torchjd.aggregation import GradDrop
+from torchjd import aggregation as torchjd_aggregation
 
 from trainables.training.aggregation.base import Row, RowAggregation
 
@@ -10,13 +10,13 @@ PIECE = 2**20
 """Coordinates that are combined at once, which bounds the memory besides the rows."""
 
 
-class SignDropout(RowAggregation):
+class GradDrop(RowAggregation):
     """Each coordinate keeps one sign, drawn by how much of the rows has it.
 
     Chen et al. 2020, "Just Pick a Sign: Optimizing Deep Multitask Models with Gradient Sign
-    Dropout", Algorithm 1, lines 10 to 15, on the shared parameters' gradients; divided by the
-    number of tasks, as the other methods' results have the scale of a mean. It works on each
-    coordinate alone, so piece by piece.
+    Dropout" (https://arxiv.org/abs/2010.06808), Algorithm 1, lines 10 to 15, on the shared
+    parameters' gradients; divided by the number of tasks, as the other methods' results have the
+    scale of a mean. It works on each coordinate alone, so piece by piece.
     """
 
     def result(self, rows: list[Row]) -> list[Tensor | None]:
@@ -28,16 +28,16 @@ class SignDropout(RowAggregation):
 
     @staticmethod
     def _of_parameter(gradients: list[Tensor | None], shares: list[float]) -> Tensor | None:
-        there = [
+        present = [
             (gradient.flatten(), share)
             for gradient, share in zip(gradients, shares, strict=True)
             if gradient is not None
         ]
-        if not there:
+        if not present:
             return None
-        first, _ = there[0]
+        first, _ = present[0]
         for start in range(0, len(first), PIECE):
             piece = slice(start, start + PIECE)
-            matrix = torch.stack([flat[piece] / share for flat, share in there])
-            first[piece] = GradDrop()(matrix) / len(gradients)
+            matrix = torch.stack([flat[piece] / share for flat, share in present])
+            first[piece] = torchjd_aggregation.GradDrop()(matrix) / len(gradients)
         return first.view_as(next(gradient for gradient in gradients if gradient is not None))

@@ -9,7 +9,7 @@ from trainables.training.aggregation.base import Row, RowAggregation, weighted_s
 
 
 class ByGramian(RowAggregation):
-    """A sum of the rows, weighted by what a method makes of their Gramian.
+    """A sum of the rows, weighted by a function of their Gramian.
 
     The Gramian (tasks x tasks) is added up parameter by parameter in double precision and scaled
     to mean diagonal 1, since no method's weights depend on the scale. Where it is 0 or not finite
@@ -41,11 +41,11 @@ class ByGramian(RowAggregation):
 def gramian(rows: list[Row]) -> Tensor:
     """Inner products of the rows, float64 of shape ``(rows, rows)``, on the CPU."""
     products = torch.zeros(len(rows), len(rows), dtype=torch.float64)
-    for i, one in enumerate(rows):
+    for i, row in enumerate(rows):
         for j, other in enumerate(rows[: i + 1]):
             terms = [
                 torch.dot(a.flatten(), b.flatten())
-                for a, b in zip(one.gradients, other.gradients, strict=True)
+                for a, b in zip(row.gradients, other.gradients, strict=True)
                 if a is not None and b is not None
             ]
             if terms:

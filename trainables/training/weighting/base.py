@@ -2,19 +2,23 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 
-from trainables.config.arms import WeightingConfig
+from trainables.config.base import Settings
+from trainables.config.methods import GradNormWeighting, LearnedWeighting
 from trainables.strategies.base import TrainTask
 
 TINY = 1e-8
 """Least loss by which anything is divided."""
 
+Config = TypeVar("Config", bound=Settings)
+LearnedConfig = TypeVar("LearnedConfig", bound=LearnedWeighting | GradNormWeighting)
 
-class Weighting(ABC):
+
+class Weighting(ABC, Generic[Config]):
     """How much each task's loss counts in a step.
 
     A step's loss is the sum over its examples of their losses, each times its task's weight, over
@@ -22,6 +26,7 @@ class Weighting(ABC):
     and ``end_epoch`` alone, so a step's gradients can be computed again.
 
     Attributes:
+        config: the method's settings.
         losses_first: the weights depend on the losses of the step that they are for; they are
             computed before, in a forward pass of their own.
         norms: ``update`` needs gradient norms.
@@ -30,7 +35,7 @@ class Weighting(ABC):
     losses_first = False
     norms = False
 
-    def __init__(self, config: WeightingConfig, tasks: list[TrainTask], seed: int) -> None:
+    def __init__(self, config: Config, tasks: list[TrainTask], seed: int) -> None:
         self.config = config
         self.tasks = tasks
         self.seed = seed
@@ -71,13 +76,13 @@ class Weighting(ABC):
         return
 
 
-class Learned(Weighting):
+class Learned(Weighting[LearnedConfig]):
     """A weighting with one number per task that Adam moves at a rate of its own."""
 
     start = 0.0
     decay = 0.0
 
-    def __init__(self, config: WeightingConfig, tasks: list[TrainTask], seed: int) -> None:
+    def __init__(self, config: LearnedConfig, tasks: list[TrainTask], seed: int) -> None:
         super().__init__(config, tasks, seed)
         self._numbers = [
             torch.nn.Parameter(torch.tensor(self.start, dtype=torch.float64)) for _ in tasks

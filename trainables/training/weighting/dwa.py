@@ -6,15 +6,26 @@ from typing import Any
 import numpy as np
 from scipy.special import softmax
 
+from trainables.config.methods import DwaWeighting
 from trainables.training.weighting.base import TINY, Weighting
 
 
-class DWA(Weighting):
+class DWA(Weighting[DwaWeighting]):
     """``w = K softmax(r / T)``, r the ratio of a task's mean losses in the last two epochs.
 
-    Liu, Johns and Davison 2019, "End-to-End Multi-Task Learning with Attention", equation 7, with
-    K tasks and T = 2: a task whose loss falls slowly counts more. Until two epochs are over, and
-    while a task was in no step of one of them, r is 1.
+    Liu, Johns and Davison 2019, "End-to-End Multi-Task Learning with Attention"
+    (https://arxiv.org/abs/1803.10704), equation 7, with K tasks and T = 2: a task whose loss falls
+    slowly counts more. Until two epochs are over, and while a task was in no step of one of them, r
+    is 1.
+
+    >>> from trainables.strategies.base import TrainTask
+    >>> tasks = [TrainTask("a", 2, range(100)), TrainTask("b", 2, range(300))]
+    >>> dwa = DWA(DwaWeighting(temperature=0.5), tasks, 0)
+    >>> for losses in ([1.0, 1.0], [1.0, 0.5]):  # The loss of "b" falls.
+    ...     dwa.update(np.array(losses), np.ones(2), lambda: np.ones(2))
+    ...     dwa.end_epoch()
+    >>> dwa.weights(2, np.ones(2)).round(2)
+    array([1.46, 0.54])
     """
 
     def __init__(self, *args: Any) -> None:

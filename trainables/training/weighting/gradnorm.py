@@ -4,21 +4,22 @@ from collections.abc import Callable
 
 import numpy as np
 
+from trainables.config.methods import GradNormWeighting
 from trainables.training.weighting.base import Learned
 
 LEAST = 1e-3
 """Least weight; the paper leaves open what becomes of one that reaches 0."""
 
 
-class GradNorm(Learned):
+class GradNorm(Learned[GradNormWeighting]):
     """Weights under which every task trains at a similar rate.
 
     Chen et al. 2018, "GradNorm: Gradient Normalization for Adaptive Loss Balancing in Deep
-    Multitask Networks", Algorithm 1: with ``G = w |gradient of L|`` in the last shared layer and
-    the relative inverse training rate ``r = (L / L(0)) / mean``, the weights descend on
-    ``sum |G - mean(G) r ** alpha|``, the target taken as constant, and are scaled to mean 1. For
-    L(0) stands the theoretical ``log C`` of C classes, as section 3.2 advises where first losses
-    depend on chance. The last shared layer is here the encoder's last layer.
+    Multitask Networks" (https://arxiv.org/abs/1711.02257), Algorithm 1: with ``G = w |gradient of
+    L|`` in the last shared layer and the relative inverse training rate ``r = (L / L(0)) / mean``,
+    the weights descend on ``sum |G - mean(G) r ** alpha|``, the target taken as constant, and are
+    scaled to mean 1. For L(0) stands the theoretical ``log C`` of C classes, as section 3.2 advises
+    where first losses depend on chance. The last shared layer is here the encoder's last layer.
     """
 
     norms = True

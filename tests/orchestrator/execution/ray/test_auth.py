@@ -11,7 +11,7 @@ from orchestrator.execution.ray.auth import (
     default_token_path,
     secure_token,
     session_folder,
-    token_place,
+    token_location,
 )
 from trainables.errors import ResourceError
 
@@ -114,7 +114,7 @@ def test_a_named_file_is_used_and_a_missing_one_is_not_made(
     path.chmod(0o640)
     secure_token()
     assert mode(path) == 0o600
-    assert token_place() == str(path)
+    assert token_location() == str(path)
     assert not default_token_path().exists()
 
 
@@ -124,7 +124,7 @@ def test_a_token_in_the_environment_needs_no_file_and_is_never_shown(
     monkeypatch.setenv("RAY_AUTH_TOKEN", "b" * 64)
     secure_token()
     assert not list(home.iterdir())
-    assert token_place() == "the environment variable RAY_AUTH_TOKEN"
+    assert token_location() == "the environment variable RAY_AUTH_TOKEN"
 
 
 def test_the_folder_of_sessions_is_closed_to_others(tmp_path: Path) -> None:

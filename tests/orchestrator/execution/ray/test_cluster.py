@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 from ray.cluster_utils import Cluster
-from ray.tune.execution import class_cache
 
 from orchestrator.config.experiment import load_experiment
 from orchestrator.execution.ray.cluster import connected, runtime_environment
+from orchestrator.execution.ray.private_api import PROPAGATED_VARIABLES
 from tests.conftest import PROJECT
 from tests.helpers.ray_grid import Grid, ended
 from trainables.errors import ResourceError
@@ -222,4 +222,4 @@ def test_secrets_do_not_travel_to_a_cluster(monkeypatch: pytest.MonkeyPatch) -> 
     for name in names:
         monkeypatch.setenv(name, "planted secret")
     assert "planted secret" not in str(runtime_environment())
-    assert not names & class_cache.ENV_VARS_TO_PROPAGATE
+    assert not names & PROPAGATED_VARIABLES

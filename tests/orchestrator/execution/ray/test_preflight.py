@@ -20,10 +20,10 @@ from tests.helpers.object_store import NewBucket
 from tests.helpers.plans import plan_of
 from trainables.errors import DataError, EncoderError, InputError, RunDirectoryError
 from trainables.storage import node_probe
-from trainables.storage.node_probe import ProbeRequest, look
+from trainables.storage.node_probe import ProbeRequest, probe
 from trainables.storage.run_dir import RunDir
 
-Look = Callable[[ProbeRequest, str], dict[str, str]]
+Probe = Callable[[ProbeRequest, str], dict[str, str]]
 
 
 @pytest.fixture
@@ -49,50 +49,50 @@ def trials(tiny_bert: Path, tmp_path: Path) -> list[PlannedTrial]:
     return list(plan_of(preset, overrides)[1].trials)
 
 
-def nodes(*there: Look) -> Any:
+def nodes(*there: Probe) -> Any:
     """Stands for a cluster whose nodes answer so."""
 
-    def ask(call: Look, wanted: ProbeRequest) -> Mapping[str, dict[str, str]]:
+    def ask(call: Probe, wanted: ProbeRequest) -> Mapping[str, dict[str, str]]:
         return {f"node-{n} (10.0.0.{n})": each(wanted, str(n)) for n, each in enumerate(there)}
 
     return ask
 
 
-def moved(path: Path, aside: Path) -> Look:
+def moved(path: Path, aside: Path) -> Probe:
     """A node that has not got ``path``."""
 
     def answer(wanted: ProbeRequest, node: str) -> dict[str, str]:
         path.rename(aside)
         try:
-            return look(wanted, node)
+            return probe(wanted, node)
         finally:
             aside.rename(path)
 
     return answer
 
 
-def elsewhere(folder: Path) -> Look:
+def elsewhere(folder: Path) -> Probe:
     """A node that has a folder of its own under the run directory's name."""
 
     def answer(wanted: ProbeRequest, node: str) -> dict[str, str]:
         folder.mkdir(exist_ok=True)
-        found = look(replace(wanted, place=str(folder)), node)
-        return {wanted.place if p == str(folder) else p: what for p, what in found.items()}
+        found = probe(replace(wanted, run_dir=str(folder)), node)
+        return {wanted.run_dir if p == str(folder) else p: what for p, what in found.items()}
 
     return answer
 
 
 def blind(wanted: ProbeRequest, node: str) -> dict[str, str]:
     """A node that sees what is written here; what it writes is lost."""
-    answer = look(wanted, node)
-    (Path(wanted.place) / answer["written"]).unlink()
+    answer = probe(wanted, node)
+    (Path(wanted.run_dir) / answer["written"]).unlink()
     return answer
 
 
 def test_nodes_that_see_all_of_it_are_not_talked_about(
     layout: RunDir, trials: list[PlannedTrial]
 ) -> None:
-    check_nodes(nodes(look, look), layout, trials, None)
+    check_nodes(nodes(probe, probe), layout, trials, None)
     assert list(layout.root.iterdir()) == []
 
 
@@ -101,7 +101,7 @@ def test_a_node_that_lacks_something_is_named(
 ) -> None:
     monkeypatch.setattr("orchestrator.execution.ray.preflight.SEEN_SECONDS", 0.1)
     aside, run, encoder = tmp_path / "aside", layout.root, tmp_path / "encoder"
-    cases: list[tuple[Look, type[InputError], str]] = [
+    cases: list[tuple[Probe, type[InputError], str]] = [
         (moved(run, aside), RunDirectoryError, f"{run}: node node-1 (10.0.0.1) has no such folder"),
         (elsewhere(tmp_path / "own"), RunDirectoryError, "has another folder of that name; put it"),
         (blind, RunDirectoryError, "what node node-1 (10.0.0.1) writes there is not seen here"),
@@ -110,7 +110,7 @@ def test_a_node_that_lacks_something_is_named(
     ]
     for answer, kind, told in cases:
         with pytest.raises(kind) as refused:
-            check_nodes(nodes(look, answer), layout, trials, None)
+            check_nodes(nodes(probe, answer), layout, trials, None)
         assert told in str(refused.value)
         assert list(run.iterdir()) == [], "what was written for the question stays"
 
@@ -120,7 +120,7 @@ def test_other_data_on_a_node_are_told(
 ) -> None:
     def shorter(wanted: ProbeRequest, node: str) -> dict[str, str]:
         os.truncate(tmp_path / "dev.csv", 10)
-        return look(wanted, node)
+        return probe(wanted, node)
 
     with pytest.raises(DataError, match=r"dev\.csv: node node-0 .* has other files there than"):
         check_nodes(nodes(shorter), layout, trials, None)
@@ -131,13 +131,13 @@ def test_a_node_that_cannot_reach_an_object_store_is_named(
 ) -> None:
     layout = RunDir(tmp_path)
     layout.url = s3()
-    check_nodes(nodes(look), layout, [], None)
+    check_nodes(nodes(probe), layout, [], None)
     assert node_probe.Store(layout.url).files() == {}
 
     def away(wanted: ProbeRequest, node: str) -> dict[str, str]:
         away = "s3://bucket/x?endpoint_override=127.0.0.1:9&scheme=http"
-        found = look(replace(wanted, place=away), node)
-        return {wanted.place if path == away else path: what for path, what in found.items()}
+        found = probe(replace(wanted, run_dir=away), node)
+        return {wanted.run_dir if path == away else path: what for path, what in found.items()}
 
     with pytest.raises(RunDirectoryError, match=r"node node-0 .* cannot use it \(.*NETWORK_CONN"):
         check_nodes(nodes(away), layout, [], None)
@@ -156,10 +156,10 @@ def test_a_node_without_the_package_for_an_object_store_is_named(
     def bare(wanted: ProbeRequest, node: str) -> dict[str, str]:
         with monkeypatch.context() as patch:
             patch.setattr("fsspec.core.url_to_fs", lacking)
-            return look(wanted, node)
+            return probe(wanted, node)
 
     with pytest.raises(RunDirectoryError, match=r"node node-1 .* cannot use it \(.*Install x to"):
-        check_nodes(nodes(look, bare), layout, [], None)
+        check_nodes(nodes(probe, bare), layout, [], None)
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,7 @@ def sleeper() -> subprocess.Popen:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watchdog, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(watchdog, "CHECK_SECONDS", 0.05)
     monkeypatch.setattr(watchdog, "SILENCE_SECONDS", 0.3)
 
 
@@ -100,7 +100,7 @@ def test_a_block_that_cannot_be_left_ends_with_the_process() -> None:
         "import signal, subprocess, time\n"
         "from orchestrator.execution.ray import watchdog\n"
         "from tests.orchestrator.execution.ray.test_watchdog import Node\n"
-        "watchdog.LOOK_SECONDS, watchdog.LEAVING_SECONDS = 0.05, 0.5\n"
+        "watchdog.CHECK_SECONDS, watchdog.LEAVING_SECONDS = 0.05, 0.5\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         "with watchdog.watched(Node({'raylet': subprocess.Popen(['false'])})):\n"
         "    time.sleep(60)\n"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from orchestrator.report.rows import TableRow, cell_groups
+from orchestrator.report.rows import TableRow, table_rows
 from orchestrator.report.tuning.gain import Change, changes
 from orchestrator.report.tuning.notes import notes
 from orchestrator.report.tuning.page import tuning_html
@@ -65,7 +65,7 @@ def final(**correct: tuple[int, ...]) -> tuple[TableRow, ...]:
         for seed, n in enumerate(scores, 41):
             plan.append(trial(arm, ["sst2"], seed=seed, tuned=bool(tuned)))
             found.append(record(plan[-1], {"sst2": right(n, 10)}))
-    return cell_groups(plan, by_key(*found), "validation")
+    return table_rows(plan, by_key(*found), "validation")
 
 
 FINAL = {
@@ -193,7 +193,7 @@ def test_a_gain_that_has_to_do_with_longer_training_is_said() -> None:
         return trial("single_task", ["sst2"], seed=seed, tuned=tuned, training={"epochs": epochs})
 
     def told(*plan: Trial) -> tuple[str, ...]:
-        [one] = changes(cell_groups(plan, by_key(*map(record, plan)), "validation"))
+        [one] = changes(table_rows(plan, by_key(*map(record, plan)), "validation"))
         return notes(search(), [one])
 
     assert told(row(3), row(3, tuned=True)) == ()
@@ -269,13 +269,13 @@ def test_unequal_budgets_are_said() -> None:
 def test_axes_are_logarithmic_where_values_span_more_than_a_factor_20(values, kind) -> None:
     scale = scale_of(values)
     assert scale.kind == kind
-    assert all(0 <= scale.place(value) <= 1 for value in values)
-    assert all(0 <= place <= 1 for place, _ in scale.ticks)
+    assert all(0 <= scale.position(value) <= 1 for value in values)
+    assert all(0 <= position <= 1 for position, _ in scale.ticks)
 
 
 def test_places_on_an_axis() -> None:
-    assert scale_of([1e-5, 1e-4, 1e-3]).place(1e-4) == approx(0.5)
-    assert scale_of([3.0, 3.0]).place(3.0) == 0.5
+    assert scale_of([1e-5, 1e-4, 1e-3]).position(1e-4) == approx(0.5)
+    assert scale_of([3.0, 3.0]).position(3.0) == 0.5
     assert scale_of([16, 32, 64]).ticks == ((0.0, "16"), (approx(1 / 3), "32"), (1.0, "64"))
     assert scale_of([2e-5, 8e-4]).ticks[0] == (0.0, "2e-5")
     many = scale_of([f"name{i:02}" for i in range(40)])

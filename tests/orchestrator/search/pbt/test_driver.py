@@ -17,19 +17,19 @@ from rich.console import Console
 from orchestrator.config.search import load_tuned_experiment
 from orchestrator.planning.pending import failed
 from orchestrator.report.tuning.views import chosen_view, scheduled
-from orchestrator.search.engine import search_groups
-from orchestrator.search.ledger import Ledger, SegmentStarted
+from orchestrator.search.engine import check_search, open_study, read_search, search_groups
+from orchestrator.search.ledger import Ledger, SegmentStarted, TrialEnded
 from orchestrator.search.pbt.driver import PbtDriver, groups_at_once, waiting_checkpoints
 from orchestrator.search.pbt.state import Population, in_force
 from orchestrator.search.plan import SearchPlan
-from orchestrator.search.stored import describe_search, read_search, state_of
-from orchestrator.search.study import final_score
-from orchestrator.search.suggest import Suggester, check_proposals
+from orchestrator.search.study import describe_search, final_score
+from orchestrator.search.suggest import Suggester
 from orchestrator.search.summary import GroupSummary, SearchSummary, Spent
 from orchestrator.search.time_budget import TimeBudget
-from orchestrator.search.warm_start import read_earlier
+from orchestrator.search.warm_start import read_warm_start
 from search_spaces.distributions import Choice, LogUniform, Uniform
 from search_spaces.space import Space
+from tests.helpers.check_decisions import check_decisions
 from tests.helpers.ray_grid import Grid, ended, session_processes, until
 from tests.helpers.trials import runtime
 from trainables.errors import ConfigError, DivergedError
@@ -54,16 +54,16 @@ class Killed(BaseException):
     """Stands for SIGKILL: nothing after it is done."""
 
 
-class Ended(TimeBudget):
-    """Over when it is told so."""
+class Budget(TimeBudget):
+    """Exhausted when a test says so."""
 
     def __init__(self) -> None:
         super().__init__(None)
-        self.over = False
+        self.is_exhausted = False
 
     @property
-    def now(self) -> bool:
-        return self.over
+    def exhausted(self) -> bool:
+        return self.is_exhausted
 
 
 def settings_of(encoder: Path) -> tuple[str, ...]:
@@ -87,8 +87,8 @@ def plan_of(encoder: Path, *overrides: str, space: Space = SPACE) -> SearchPlan:
 def start(
     plan: SearchPlan,
     folder: Path,
-    ending: TimeBudget,
-    earlier: dict[str, GroupSummary] | None = None,
+    budget: TimeBudget,
+    warm_start: dict[str, GroupSummary] | None = None,
 ) -> tuple[Population, PbtDriver]:
     """A search as the command makes it, from nothing or from what there is."""
     layout = layout_of(folder)
@@ -96,32 +96,33 @@ def start(
     ledger = Ledger(layout.ledger)
     ledger.mend()
     description = describe_search(layout, plan.experiment, plan.groups)
-    state = state_of(description, ledger, read_records(layout))
-    assert isinstance(state, Population)
-    proposing = Suggester(state, plan, earlier or {}, lambda: ending.now)
-    return state, PbtDriver(state, plan, proposing, layout, ending, keep=False)
+    study = open_study(description, ledger, read_records(layout))
+    assert isinstance(study, Population)
+    study.catch_up()
+    suggester = Suggester(study, plan, warm_start or {}, budget)
+    return study, PbtDriver(study, plan, suggester, layout, budget)
 
 
 def search(
     plan: SearchPlan,
     folder: Path,
     train: Callable[[Trial], None] | None = None,
-    ending: TimeBudget | None = None,
-    earlier: dict[str, GroupSummary] | None = None,
+    budget: TimeBudget | None = None,
+    warm_start: dict[str, GroupSummary] | None = None,
 ) -> Population:
     """Run what is left; ``train`` is what becomes of a trial."""
-    ending = ending or Ended()
-    state, evolution = start(plan, folder, ending, earlier)
-    if evolution.more():
-        for due in evolution.rounds(len(plan.groups)):
-            for one in due:
-                if ending.now:
+    budget = budget or Budget()
+    study, driver = start(plan, folder, budget, warm_start)
+    if driver.more():
+        for pending in driver.rounds(len(plan.groups)):
+            for segment in pending:
+                if budget.exhausted:
                     break
                 where = runtime(folder, output_dir=str(layout_of(folder).root))
-                trial = Trial(one.trial.config, where)
+                trial = Trial(segment.trial.config, where)
                 (train or whole)(trial)
-                evolution.ended(one.trial.key)
-    return state
+                driver.ended(segment.trial.key)
+    return study
 
 
 def whole(trial: Trial) -> None:
@@ -143,7 +144,7 @@ def timeless(summary: SearchSummary) -> SearchSummary:
 
 
 def segments(state: Population) -> list[SegmentStarted]:
-    return [one for event in state.proposed.values() for one in state.line(event)]
+    return [one for event in state.suggested.values() for one in state.line(event)]
 
 
 @pytest.fixture(scope="module")
@@ -221,10 +222,10 @@ def test_the_comparison_trains_the_whole_schedule_with_every_seed(
     searched: tuple[SearchPlan, Path, Population], tiny_bert: Path
 ) -> None:
     _, _, state = searched
-    [(name, best)] = state.chosen().items()
+    [(name, best)] = state.incumbents().items()
     [group] = state.summary().groups
     copy = next(one for one in group.tried if one.schedule)
-    line = next(state.line(e) for e in state.proposed.values() if e.number == copy.index)
+    line = next(state.line(e) for e in state.suggested.values() if e.number == copy.index)
     plan = plan_of(tiny_bert, "seeds=[41,42]")
     for chosen in (best, replace(best, settings=line[-1].settings, changes=line[-1].changes)):
         tuned = [t.config for t in plan.refit({name: chosen}).trials if t.config.tuned]
@@ -272,12 +273,13 @@ def test_a_killed_search_goes_on_to_the_same_choice(
     ledger.write_bytes(ledger.read_bytes() + b'{"event": "contin')
     again = search(plan, tmp_path)
     assert timeless(again.summary()) == timeless(searched[2].summary())
-    assert again.chosen() == searched[2].chosen()
+    assert again.incumbents() == searched[2].incumbents()
     whole_ledger = layout_of(searched[1]).ledger
     assert ledger.read_bytes() == whole_ledger.read_bytes()
+    check_decisions(layout_of(tmp_path).root, plan)
     read = read_search(layout_of(tmp_path))
     assert read.summary() == again.summary()
-    assert not start(plan, tmp_path, Ended())[1].more()
+    assert not start(plan, tmp_path, Budget())[1].more()
 
 
 @pytest.mark.ray
@@ -310,31 +312,35 @@ def test_with_ray_a_killed_command_goes_on_to_the_choice_made_without(
         grid.end()
     assert result.code == 0, result.err
     state = read_search(layout)
-    assert state.chosen() == without.chosen()
+    assert state.incumbents() == without.incumbents()
     assert timeless(state.summary()) == timeless(without.summary())
-    assert layout.ledger.read_bytes() == layout_of(tmp_path / "without").ledger.read_bytes()
+    # Members of a generation end in any order.
+    ledgers = [Ledger(path.ledger).read() for path in (layout, layout_of(tmp_path / "without"))]
+    decisions = [[e for e in events if not isinstance(e, TrialEnded)] for events in ledgers]
+    assert decisions[0] == decisions[1]
+    check_decisions(layout.root, plan_of(tiny_bert, small))
     assert not list(layout.root.glob("checkpoints/*/*"))
 
 
 def test_a_search_whose_time_is_up_has_a_best_so_far_and_goes_on(
     searched: tuple[SearchPlan, Path, Population], tiny_bert: Path, tmp_path: Path
 ) -> None:
-    ending = Ended()
+    budget = Budget()
     trained = 0
 
     def until(trial: Trial) -> None:
         nonlocal trained
         whole(trial)
         trained += 1
-        ending.over = trained == MEMBERS + 2
+        budget.is_exhausted = trained == MEMBERS + 2
 
     plan = plan_of(tiny_bert)
-    state = search(plan, tmp_path, until, ending)
+    state = search(plan, tmp_path, until, budget)
     [group] = state.summary().groups
     assert {one.status for one in group.tried} == {"unfinished"}
     assert group.chosen in (0, 1)
     assert all(one.score is not None for one in group.tried)
-    [best] = state.chosen().values()
+    [best] = state.incumbents().values()
     assert group.choice is not None
     newest = next(s for s in segments(state) if s.key == group.choice.key)
     assert (best.settings, best.changes) == (newest.settings, newest.changes)
@@ -367,8 +373,8 @@ def test_where_all_diverged_the_search_ends(tiny_bert: Path, tmp_path: Path) -> 
     plan = plan_of(tiny_bert, space=space)
     state = search(plan, tmp_path)
     assert [one.status for one in state.summary().groups[0].tried] == ["diverged"] * MEMBERS
-    assert state.chosen() == {}
-    assert not start(plan, tmp_path, Ended())[1].more()
+    assert state.incumbents() == {}
+    assert not start(plan, tmp_path, Budget())[1].more()
 
 
 @pytest.mark.parametrize("generation", [0, PARTS - 1])
@@ -397,7 +403,7 @@ def test_a_member_that_failed_is_replaced_or_tried_again(
         assert group.tried[0].status == "finished"
         assert "where it failed" in group.tried[0].reason
         assert victim not in {one.parent for one in segments(state)}
-        assert not start(plan, tmp_path, Ended())[1].more()
+        assert not start(plan, tmp_path, Budget())[1].more()
     else:
         assert [record.key for record in state.failed] == [victim]
         assert group.tried[0].status == "failed"
@@ -411,7 +417,7 @@ def test_checkpoints_that_a_killed_command_left_at_its_very_end_are_removed(
     plan, folder, state = searched
     shutil.copytree(folder / "search", tmp_path / "search")
     layout = layout_of(tmp_path)
-    left = layout.checkpoints(next(iter(state.proposed)))
+    left = layout.checkpoints(next(iter(state.suggested)))
     left.mkdir(parents=True)
     # Nothing is left to be trained, so no cluster is asked for.
     search_groups(plan, layout, {}, None, Console(file=io.StringIO()))  # type: ignore[arg-type]
@@ -420,22 +426,22 @@ def test_checkpoints_that_a_killed_command_left_at_its_very_end_are_removed(
 
 def test_members_may_be_added_later(tiny_bert: Path, tmp_path: Path) -> None:
     before = search(plan_of(tiny_bert, "tune.trials=4"), tmp_path)
-    lines = [before.line(event) for event in before.proposed.values()]
+    lines = [before.line(event) for event in before.suggested.values()]
     state = search(plan_of(tiny_bert), tmp_path)
-    assert [state.line(event) for event in state.proposed.values()][:4] == lines
+    assert [state.line(event) for event in state.suggested.values()][:4] == lines
     assert [one.status for one in state.summary().groups[0].tried] == ["finished"] * MEMBERS
 
 
 def test_an_earlier_search_gives_the_first_member(
     searched: tuple[SearchPlan, Path, Population], tiny_bert: Path, tmp_path: Path
 ) -> None:
-    earlier = read_earlier(str(searched[1]))
-    [group] = earlier.values()
+    warm_start = read_warm_start(str(searched[1]))
+    [group] = warm_start.values()
     assert group.choice is not None
     plan = plan_of(tiny_bert, "tune.seed=5")
-    state, evolution = start(plan, tmp_path, Ended(), earlier)
-    next(evolution.rounds(1))
-    assert next(iter(state.proposed.values())).settings == group.choice.settings
+    state, driver = start(plan, tmp_path, Budget(), warm_start)
+    next(driver.rounds(1))
+    assert next(iter(state.suggested.values())).settings == group.choice.settings
 
 
 @pytest.mark.parametrize(
@@ -452,7 +458,7 @@ def test_what_cannot_be_searched_so_is_one_line(
     overrides: Sequence[str], space: Space, told: str, tiny_bert: Path
 ) -> None:
     with pytest.raises(ConfigError, match=told) as refused:
-        check_proposals(plan_of(tiny_bert, *overrides, space=space))
+        check_search(plan_of(tiny_bert, *overrides, space=space))
     assert "\n" not in str(refused.value)
 
 

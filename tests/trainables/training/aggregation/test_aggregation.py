@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torchjd.aggregation import IMTLG, MGDA, Aggregator, AlignedMTL, ConFIG, GradDrop
 
-from trainables.config.arms import AggregationConfig
+from tests.helpers.methods import method
 from trainables.training.aggregation import GRAMIAN, make_aggregation
 from trainables.training.aggregation.dual_cone import NonNegativeLeastSquares
-from trainables.training.aggregation.nash_mtl import NashMTLWeighting
+from trainables.training.aggregation.nash_mtl import NashMTL
 
 NAMES = [*GRAMIAN, "graddrop"]
 SHARES = [0.5, 0.3, 0.2, 0.7, 0.1]
@@ -25,7 +25,7 @@ def aggregate(name: str, matrix: Tensor, step: int = 0, **settings: float) -> Te
     """
     parameters = [nn.Parameter(torch.zeros(2, 2)), nn.Parameter(torch.zeros(matrix.shape[1] - 4))]
     unreached = nn.Parameter(torch.zeros(1))
-    config = AggregationConfig.model_validate({"name": name, **settings})
+    config = method("aggregation", name=name, **settings)
     made = make_aggregation(config, [*parameters, unreached], max(2, len(matrix)), seed=41)
     rows = []
     for row, share in zip(matrix, SHARES, strict=False):
@@ -51,7 +51,7 @@ def test_a_single_row_stays_as_it_is(name: str) -> None:
 @pytest.mark.parametrize("name", ["sum", *NAMES])
 def test_with_one_task_gradients_are_left_to_the_backward_passes(name: str) -> None:
     parameter = nn.Parameter(torch.zeros(3))
-    made = make_aggregation(AggregationConfig.model_validate({"name": name}), [parameter], 1, 41)
+    made = make_aggregation(method("aggregation", name=name), [parameter], 1, 41)
     parameter.grad = gradient = torch.ones(3)
     made.combine(made.take(1.0), 0)
     assert parameter.grad is gradient
@@ -169,7 +169,7 @@ def test_nash_mtl_solves_the_bargaining_equation(seed: int, tasks: int) -> None:
     rng = np.random.default_rng(seed)
     rows = rng.standard_normal((tasks, tasks + 2)) * 10.0 ** rng.integers(-4, 4, (tasks, 1))
     products = torch.from_numpy(rows @ rows.T)
-    found = NashMTLWeighting()(products) * tasks / products.trace().sqrt()
+    found = NashMTL()(products) * tasks / products.trace().sqrt()
     assert (found > 0).all()
     torch.testing.assert_close(
         found * (products @ found), torch.ones(tasks, dtype=torch.float64), rtol=0, atol=1e-3

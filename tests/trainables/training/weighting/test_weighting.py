@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchjd import scalarization
 
-from trainables.config.arms import WeightingConfig
+from tests.helpers.methods import method
 from trainables.data.tokens import TokenSplit
 from trainables.strategies.base import TrainTask
 from trainables.training.weighting import WEIGHTINGS, Weighting, make_weighting
@@ -30,7 +30,7 @@ TASKS = [task(f"task{i}", size) for i, size in enumerate(SIZES)]
 def weighting(name: str, tasks: list[TrainTask] | None = None, **settings: Any) -> Weighting:
     given = {"fixed": {"weights": {"task0": 0.5, "task2": 2.0}}, "by_size": {"power": -0.5}}
     values = {"name": name, **given.get(name, {}), **settings}
-    return make_weighting(WeightingConfig.model_validate(values), tasks or TASKS, seed=41)
+    return make_weighting(method("weighting", **values), tasks or TASKS, seed=41)
 
 
 def run(method: Weighting, steps: np.ndarray, order: list[int] | None = None) -> np.ndarray:
@@ -194,6 +194,6 @@ def test_random_weights_differ_by_step_and_seed_but_not_by_run() -> None:
     steps = some_steps()
     one = run(weighting("random"), steps)
     np.testing.assert_array_equal(one, run(weighting("random"), steps))
-    other = make_weighting(WeightingConfig(name="random"), TASKS, seed=42)
+    other = make_weighting(method("weighting", name="random"), TASKS, seed=42)
     assert (one[0] != one[1]).all()
     assert (one != run(other, steps)).all()

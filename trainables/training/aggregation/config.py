@@ -1,17 +1,20 @@
-"""Conflict-free gradients."""
+"""ConFIG: conflict-free gradients."""
 
 import torch
 from torch import Tensor
 
 
-class ConFIGWeighting:
+class ConFIG:
     """The direction that has the same angle to every row.
 
     Liu, Chu and Thuerey 2024, "ConFIG: Towards Conflict-free Training of Physics Informed Neural
-    Networks", equation 2, as weights of the rows: with the rows' lengths n and cosines C, the
-    direction is ``pinv(units) 1 = units' pinv(C) 1``, scaled to the sum of the rows' projections
-    onto it; divided by the number of tasks, as the other methods' results have the scale of a
-    mean. torchjd's needs the whole matrix and its pseudoinverse.
+    Networks" (https://arxiv.org/abs/2408.11104), equation 2, as weights of the rows: with the rows'
+    lengths n and cosines C, the direction is ``pinv(units) 1 = units' pinv(C) 1``, scaled to the
+    sum of the rows' projections onto it; divided by the number of tasks, as the other methods'
+    results have the scale of a mean. torchjd's needs the whole matrix and its pseudoinverse.
+
+    >>> ConFIG()(torch.eye(2, dtype=torch.float64))
+    tensor([0.5000, 0.5000], dtype=torch.float64)
     """
 
     def __call__(self, gramian: Tensor) -> Tensor:

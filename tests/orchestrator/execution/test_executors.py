@@ -1,0 +1,221 @@
+"""Both executors give the same numbers and take the same decisions, bit for bit."""
+
+import csv
+import io
+import json
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+import torch
+from rich.console import Console
+
+from orchestrator.commands.experiment import Experiment
+from orchestrator.commands.tune import TunedExperiment
+from orchestrator.execution.executor import Decision, TrialScheduler, each
+from orchestrator.execution.local_executor import LocalExecutor
+from orchestrator.monitor.live_view import LiveView
+from orchestrator.monitor.state import Expected, GridProgress
+from orchestrator.planning.grid import Config
+from orchestrator.planning.plan import PlannedTrial
+from orchestrator.planning.resources import TrialResources
+from tests.helpers.ray_grid import Grid, assert_nothing_left, ended, measured_all
+from tests.helpers.trials import trial_config
+from trainables.results.record import read_records
+from trainables.storage.run_dir import RunDir
+
+STUDENT = "define.arms.student={strategy: shared_encoder, distillation: {teachers: single_task}}"
+TINY = (
+    "limits={max_train_examples: 64, max_validation_examples: 16}",
+    "training.epochs=2",
+    "training.batch_size=8",
+    "checkpoint.every=0",
+)
+
+
+def local(config: Config) -> LocalExecutor:
+    """An executor of this process that notices processes that it starts."""
+
+    def before_step(trial: PlannedTrial) -> None:
+        assert not [p for p in psutil.Process().children(recursive=True) if "ray" in p.name()]
+
+    return LocalExecutor(config, before_step=before_step)
+
+
+def assert_same_trials(ours: RunDir, theirs: RunDir) -> None:
+    """Records and predictions are equal but for times and machine."""
+    records = measured_all(read_records(ours))
+    assert records == measured_all(read_records(theirs))
+    assert {record["status"] for record in records.values()} <= {"finished"}
+    for key in records:
+        frames = (pd.read_parquet(layout.predictions(key)) for layout in (ours, theirs))
+        pd.testing.assert_frame_equal(*frames, check_exact=True)
+
+
+def table(layout: RunDir) -> list[dict[str, Any]]:
+    """Rows of the comparison table but for the time that trials took."""
+    rows = json.loads(layout.table("json").read_text(encoding="utf-8"))["rows"]
+    for row in rows:
+        row["cells"].pop("train_seconds", None)
+    return rows
+
+
+def run_with_ray(grid: Grid) -> None:
+    process = grid.start()
+    run = ended(process)
+    assert run.code == 0, run
+    assert_nothing_left(process.pid)
+
+
+@pytest.mark.ray
+def test_a_grid_of_all_strategies_with_a_teacher_is_the_same_through_both(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
+    grid = Grid(
+        tmp_path,
+        tiny_bert,
+        (STUDENT, "arms=[single_task,naive_concat,shared_encoder,student]", *TINY),
+    )
+    here = RunDir(tmp_path / "here")
+    cache = f"data.cache_dir={tmp_path / 'cache'}"
+    experiment = Experiment.load("demo", [*grid.overrides(), cache])
+    outcome = experiment.run(here.root, console=quiet(), executor=local)
+    assert outcome.trained == len(experiment.plan().trials) == 5
+    run_with_ray(grid)
+    assert_same_trials(here, grid.layout)
+    assert table(here) == table(grid.layout)
+
+
+@pytest.mark.ray
+def test_a_search_takes_the_same_decisions_through_both(tiny_bert: Path, tmp_path: Path) -> None:
+    search = ("arms=[shared_encoder]", "resources.max_concurrent=1")
+    tune = ("tune={trials: 4, search: optuna, reduction: 2, grace: 0.4}",)
+    grid = Grid(tmp_path, tiny_bert, (*TINY, *search, *tune), command=("tune", "demo", "quick"))
+    here = RunDir(tmp_path / "here")
+    cache = f"data.cache_dir={tmp_path / 'cache'}"
+    experiment = TunedExperiment.load("demo", "quick", [*grid.overrides(), cache])
+    experiment.run(here.root, console=quiet(), executor=local)
+    run_with_ray(grid)
+    assert decisions(here) == decisions(grid.layout)
+    assert tried(here) == tried(grid.layout)
+    assert table(here) == table(grid.layout)
+    assert_same_trials(here, grid.layout)
+    assert_same_trials(RunDir(here.root / "search"), RunDir(grid.layout.root / "search"))
+
+
+def decisions(layout: RunDir) -> list[dict[str, Any]]:
+    """The lines of a search's ledger but for what a clock says."""
+    lines = RunDir(layout.root / "search").ledger.read_text(encoding="utf-8").splitlines()
+    clocked = ("seconds", "sha256")
+    return [{k: v for k, v in json.loads(line).items() if k not in clocked} for line in lines]
+
+
+def tried(layout: RunDir) -> list[dict[str, str]]:
+    """The trials of a search, as its report lists them, but for their time."""
+    with layout.tuning("csv").open(encoding="utf-8") as file:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+
+
+def quiet() -> Console:
+    return Console(file=io.StringIO(), width=200)
+
+
+class Following(TrialScheduler):
+    """Notes what it is told, and stops one trial at its first result."""
+
+    def __init__(self, stopped: str = "") -> None:
+        self.stopped = stopped
+        self.events: list[tuple[str, str]] = []
+
+    def on_trial_add(self, trial: PlannedTrial) -> None:
+        self.events.append(("add", trial.key))
+
+    def on_trial_result(self, trial: PlannedTrial, result: Mapping[str, Any]) -> Decision:
+        self.events.append(("result", trial.key))
+        return "stop" if trial.key == self.stopped else "continue"
+
+    def on_trial_complete(self, trial: PlannedTrial) -> None:
+        self.events.append(("complete", trial.key))
+
+
+def run_here(
+    folder: Path,
+    trials: list[PlannedTrial],
+    at_once: int = 1,
+    scheduler: TrialScheduler | None = None,
+) -> RunDir:
+    """Run trials in this process, a step at a time."""
+    layout = RunDir(folder)
+    folder.mkdir(exist_ok=True)
+    config = Experiment.load("demo", ["checkpoint.every=0"]).config
+    expected = [Expected(trial.key, trial.config.title, "tiny", 40) for trial in trials]
+    with LiveView(GridProgress(expected), quiet()) as view:
+        LocalExecutor(config, slice_seconds=0.0, release=lambda: None).run(
+            each(trials),
+            layout,
+            view,
+            resources=TrialResources(1, 0.0, at_once),
+            glue_dir=None,
+            leaves={},
+            scheduler=scheduler,
+        )
+    return layout
+
+
+def seeds(encoder: Path, *numbers: int, **training: Any) -> list[PlannedTrial]:
+    return [
+        PlannedTrial(trial_config("shared_encoder", encoder, seed=n, epochs=1, **training), 40, 1.0)
+        for n in numbers
+    ]
+
+
+def test_trials_that_take_turns_have_the_numbers_of_trials_alone(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
+    trials = seeds(tiny_bert, 1, 2, 3)
+    scheduler = Following()
+    together = run_here(tmp_path / "together", trials, at_once=3, scheduler=scheduler)
+    first = [key for kind, key in scheduler.events if kind == "result"][:3]
+    assert first == [trial.key for trial in trials], "they take turns"
+    assert_same_trials(together, run_here(tmp_path / "alone", trials))
+
+
+def test_a_stopped_trial_leaves_no_record_and_the_others_theirs(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
+    first, second = seeds(tiny_bert, 1, 2)
+    scheduler = Following(stopped=first.key)
+    layout = run_here(tmp_path / "run", [first, second], scheduler=scheduler)
+    assert read_records(layout).keys() == {second.key}
+    assert scheduler.events[:4] == [
+        ("add", first.key),
+        ("result", first.key),
+        ("complete", first.key),
+        ("add", second.key),
+    ]
+    assert scheduler.events[-1] == ("complete", second.key)
+
+
+def test_a_trial_that_fails_leaves_a_record_and_the_next_one_runs(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
+    [diverging] = seeds(tiny_bert, 1, learning_rate=1e30)
+    [sound] = seeds(tiny_bert, 2)
+    scheduler = Following()
+    layout = run_here(tmp_path / "run", [diverging, sound], scheduler=scheduler)
+    statuses = {key: record.status for key, record in read_records(layout).items()}
+    assert statuses == {diverging.key: "diverged", sound.key: "finished"}
+    completed = [key for kind, key in scheduler.events if kind == "complete"]
+    assert completed == [diverging.key, sound.key]
+
+
+def test_the_random_state_of_the_caller_is_left_as_it_was(tiny_bert: Path, tmp_path: Path) -> None:
+    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    run_here(tmp_path / "run", seeds(tiny_bert, 1))
+    after = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    assert after == before

@@ -1,0 +1,57 @@
+"""Trial keys stay as they are, and what earlier versions wrote of a trial is read as it was."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.config.experiment import load_experiment
+from orchestrator.planning.plan import make_plan
+from search_spaces.presets import preset_names
+from trainables.config.trial import TrialConfig
+
+STORED = json.loads((Path(__file__).parents[2] / "fixtures" / "trial_keys.json").read_text())
+"""Keys of version fc1fbc3, of every preset's trials on the demo corpora with MiniLM, and of
+configurations that use every method and setting, as that version wrote them to ``plan.json``:
+``base`` with ``changes`` laid over it. ``ignored_settings`` are those with settings that their
+methods do not use."""
+
+
+def stored(entries: str) -> list[Any]:
+    return [pytest.param(entry, id=entry["title"]) for entry in STORED[entries]]
+
+
+@pytest.mark.parametrize("preset", STORED["presets"])
+def test_the_trials_of_every_preset_keep_their_keys(preset: str) -> None:
+    plan = make_plan(load_experiment(preset, ["data.source=demo", "models=[minilm-l6]"]))
+    keys = {trial.config.title: trial.key for trial in plan.trials}
+    assert keys == STORED["presets"][preset]
+
+
+def test_every_preset_of_that_version_is_here() -> None:
+    assert set(STORED["presets"]) <= set(preset_names())
+
+
+@pytest.mark.parametrize("entry", stored("configs") + stored("ignored_settings"))
+def test_a_stored_configuration_keeps_its_key(entry: dict[str, Any]) -> None:
+    config = TrialConfig.model_validate(STORED["base"] | entry["changes"])
+    assert config.key == entry["key"]
+    # Also as it is written now.
+    assert TrialConfig.model_validate_json(config.model_dump_json()) == config
+    assert TrialConfig.model_validate(config.model_dump(mode="json")).key == entry["key"]
+
+
+@pytest.mark.parametrize("entry", stored("configs"))
+def test_a_method_has_its_own_settings_alone(entry: dict[str, Any]) -> None:
+    config = TrialConfig.model_validate(STORED["base"] | entry["changes"])
+    assert not config.ignored
+    weighting = config.model_dump(mode="json")["arm"].get("weighting", {})
+    assert ("temperature" in weighting) == (weighting.get("name") == "dwa")
+
+
+def test_a_setting_that_a_method_does_not_use_is_part_of_the_key_alone() -> None:
+    for entry in STORED["ignored_settings"]:
+        config = TrialConfig.model_validate(STORED["base"] | entry["changes"])
+        assert config.ignored
+        assert config.model_copy(update={"ignored": {}}).key != config.key
