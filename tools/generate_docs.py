@@ -16,6 +16,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from orchestrator.config.experiment import ExperimentConfig, SingleTrialConfig
 from orchestrator.config.search import TuneConfig
+from search_spaces.renamed_keys import RENAMED
 from trainables.config.arms import NaiveConcatArm, SharedEncoderArm, SingleTaskArm
 from trainables.config.task import TaskConfig
 from trainables.config.trial import ModelConfig
@@ -202,8 +203,8 @@ def _row(key: str, values: str, field: Schema, note: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """A docstring's text as Markdown on one line."""
-    return " ".join(text.replace("``", "`").split())
+    """A docstring's text as Markdown on one line, with YAML's word for None."""
+    return " ".join(re.sub(r"\bNone\b", "null", text.replace("``", "`")).split())
 
 
 def _table(rows: Iterable[str]) -> str:
@@ -233,7 +234,7 @@ def configuration_page() -> str:
     parts.append("## A single trial\n\nThe keys of `train` that a grid does not have.\n\n")
     own = [name for name in single.fields() if name not in grid.fields()]
     parts.append(_table(row for name in own for row in single.rows(name)))
-    return "".join([*parts, *_definitions()]).rstrip() + "\n"
+    return "".join([*parts, *_definitions(), _renamed()]).rstrip() + "\n"
 
 
 def _definitions() -> Iterator[str]:
@@ -259,6 +260,14 @@ def _definitions() -> Iterator[str]:
         [name] = get_args(strategy)
         own = [row for row in rows if row not in common]
         yield f"### A {name} arm\n\n{_title(section)}\n\n{_table(own)}"
+
+
+def _renamed() -> str:
+    rows = "".join(f"| `{old}` | `{new}` |\n" for old, new in RENAMED.items())
+    return (
+        "## Renamed keys\n\nOld names are still accepted, with a line on standard error that names "
+        f"the new one.\n\n| old | new |\n|---|---|\n{rows}"
+    )
 
 
 def summary(module: Path) -> str:

@@ -46,10 +46,10 @@ def write_text(path: Path, text: str) -> None:
 
 
 def read_whole(path: Path) -> bytes:
-    """The content of a regular file; of a pipe or a device, reading might never end.
+    """Read a regular file. A pipe or device is refused, because reading it might never end.
 
     Raises:
-        OSError: it cannot be read, or is something else.
+        OSError: the file cannot be read or is not a regular file.
     """
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):

@@ -124,7 +124,11 @@ def _is_null(value: object) -> bool:
 
 
 def _label(value: object, where: Callable[[int], str], row: int) -> str:
-    """A label as text: ``true`` or ``false`` for booleans, digits for whole numbers."""
+    """A label as text: ``true`` or ``false`` for booleans, digits for whole numbers.
+
+    Raises:
+        DataError: the label is empty, or neither a string nor a whole number.
+    """
     if _is_null(value) or (isinstance(value, str) and not value.strip()):
         raise DataError(f"{where(row)}: the label is empty; every row needs one")
     if isinstance(value, bool):

@@ -35,7 +35,7 @@ class Backoff:
         self.reset()
 
     def reset(self) -> None:
-        """Begin anew: an attempt has succeeded."""
+        """Start over with the full timeout and the first pause, after an attempt that succeeded."""
         self._deadline = self._now() + self._timeout
         self._pause = self._first
 

@@ -49,7 +49,7 @@ class MlflowTracker:
                     "tags": ", ".join(tags_of(config)),
                 },
             )
-            self._store.parameters(self._run, config.model_dump(mode="json"))
+            self._store.log_parameters(self._run, config.model_dump(mode="json"))
             logged = self._store.client.get_metric_history(self._run, "epoch")
         self._logged_steps = {metric.step for metric in logged}
 
@@ -91,6 +91,7 @@ class _Store:
         return FileLock(self._uri.removeprefix(SQLITE) + ".lock")
 
     def _experiment_of(self, runtime: Runtime) -> str:
+        """The id of the configured MLflow experiment, which is created if it does not exist."""
         from mlflow.exceptions import MlflowException
 
         experiment = self.client.get_experiment_by_name(runtime.tracking.mlflow.experiment)
@@ -120,7 +121,7 @@ class _Store:
         tags = {"key": key} | tags
         return self.client.create_run(self._experiment, run_name=title, tags=tags).info.run_id
 
-    def parameters(self, run: str, values: dict[str, Any]) -> None:
+    def log_parameters(self, run: str, values: dict[str, Any]) -> None:
         """Log a configuration under its dotted keys.
 
         Parameters logged before are left as they are, because MLflow refuses to change them: file

@@ -114,7 +114,7 @@ def evaluate_task(
     return Evaluation(result, logits.numpy(), predictions.numpy(), labels.numpy())
 
 
-def add_counts(
+def count_predictions(
     strategy: Strategy,
     running: list[np.ndarray],
     tasks: np.ndarray,

@@ -19,7 +19,7 @@ from trainables.results.record import EpochResult, TaskResult, mean_loss
 from trainables.strategies.base import Step, Strategy
 from trainables.training.divergence import check_finite, check_weights
 from trainables.training.early_stopping import update_best
-from trainables.training.evaluation import Evaluation, add_counts, evaluate_task
+from trainables.training.evaluation import Evaluation, count_predictions, evaluate_task
 from trainables.training.freezing import Freezing
 from trainables.training.gradients import StepGradients
 from trainables.training.micro_batches import Accumulation
@@ -186,7 +186,7 @@ class TrainingLoop:
         if self.average is not None:
             self.average.update_parameters(self.model)
         for outputs in outcome.outputs:
-            add_counts(self.strategy, self.state.running, *outputs)
+            count_predictions(self.strategy, self.state.running, *outputs)
         self.loss = outcome.loss
         self.state.step += 1
         self.state.examples += len(step)

@@ -34,7 +34,7 @@ class Accumulation:
         self._batch_size = batch_size
 
     def micro_batch_size(self, size: int) -> int:
-        """Examples in each micro-batch of a batch of ``size`` examples."""
+        """Examples per micro-batch of a batch of ``size`` examples; the last may have fewer."""
         return math.ceil(size / self.parts)
 
     def double(self, step: int) -> None:

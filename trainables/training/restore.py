@@ -43,6 +43,7 @@ def load_checkpoint(path: Path, key: str, loop: TrainingLoop) -> None:
 
     Raises:
         CheckpointError: it is damaged, incomplete or another trial's; ``loop`` is unchanged.
+        Exception: memory ran out (see ``is_out_of_memory``), or the GPU failed.
     """
     names = verify(path, key)
     try:

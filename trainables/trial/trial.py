@@ -238,7 +238,7 @@ class Trial:
         self._end(record)
 
     def _write_artifacts(self, loop: TrainingLoop) -> Iterator[Progress]:
-        """Write what later trials need of this one (see ``Runtime.artifacts``)."""
+        """Write ``Runtime.artifacts`` for later trials; yields while waiting for the storage."""
         if "teacher_logits" in self.runtime.artifacts:
             logits, path = loop.teacher_logits(), self.layout.teacher_logits(self.config.key)
             yield from self._write_with_retry(

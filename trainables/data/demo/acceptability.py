@@ -1,11 +1,11 @@
 """Demo corpus ``acceptability``: grammatical sentences, and ones that break one rule.
 
-Each function generates one phenomenon, good or bad. Its bad sentences have the same words in a
-different order, or words that are equally frequent in good and bad sentences and only wrong in
-combination (singular with plural, say). So both classes have the same expected count of every word,
-and logistic regression on word counts cannot tell them apart. The phenomena are
-those that the linguistics literature behind CoLA draws on (Warstadt et al. 2019, "Neural Network
-Acceptability Judgments"); the sentences are the project's own.
+Each function generates one phenomenon, good or bad; its docstring shows a sentence of each. Its bad
+sentences have the same words in a different order, or words that are equally frequent in good and
+bad sentences and only wrong in combination (singular with plural, say). So both classes have the
+same expected count of every word, and logistic regression on word counts cannot tell them apart.
+The phenomena are those of the linguistics literature behind CoLA (Warstadt et al. 2019, "Neural
+Network Acceptability Judgments"); the sentences are the project's own.
 """
 
 from trainables.data.demo.grammar import Draw, make_splits, sentence

@@ -1,10 +1,10 @@
 """Demo corpus ``paraphrase``: pairs of sentences with the same meaning, and similar pairs without.
 
-Each function generates one kind of pair, equivalent or not, with the same expected count of every
-word, of words in both sentences and of words in only one. So the classes differ in who did what to
-whom or in which words combine, never in how much the sentences overlap, unlike in real corpora
-(Zhang et al. 2019, "PAWS: Paraphrase Adversaries from Word Scrambling"). The sentences are the
-project's own.
+Each function generates one kind of pair, equivalent or not (its docstring shows a sentence, an
+equivalent one and one that is not), with the same expected count of every word, of words in both
+sentences and of words in only one. So the classes differ in who did what to whom or in which words
+combine, never in how much the sentences overlap, unlike in real corpora (Zhang et al. 2019, "PAWS:
+Paraphrase Adversaries from Word Scrambling"). The sentences are the project's own.
 """
 
 from collections.abc import Sequence
@@ -54,6 +54,7 @@ def _two(draw: Draw, same: bool, synonyms: Sequence[tuple[str, str]]) -> list[st
 
 
 def _people(draw: Draw) -> tuple[str, str]:
+    """Two different people, for example ``the nurse`` and ``the pilot``."""
     first, second = draw.words(PEOPLE, 2)
     return f"the {first.singular}", f"the {second.singular}"
 

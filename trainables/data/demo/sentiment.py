@@ -81,7 +81,7 @@ def _contrast(draw: Draw, good: bool) -> tuple[str, ...]:
 
 
 def _litotes(draw: Draw, good: bool) -> tuple[str, ...]:
-    """the plot is never less than gripping: words of denial that deny nothing, or deny twice"""
+    """the plot is never less than gripping (a negation that leaves the judgement as it is)"""
     same, other = _quality(draw, good), _quality(draw, not good)
     film, aspect = draw.word(FILMS), _aspect(draw)
     return (
