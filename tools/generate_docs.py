@@ -38,6 +38,11 @@ keys, and `section.key=value` changes one of them. `null` means "not set". An un
 type or an impossible combination is one line that names the key, exit code 2, before anything is
 trained.
 
+Where an override chooses another method, such as `define.arms.ARM.weighting.name=equal`, settings
+that only the method of the preset has are dropped; one that the chosen method does not have, and
+that the override itself gives, is refused with a line that names the methods that have it. Old
+names of keys are accepted with a warning that gives the new name.
+
 """
 
 
@@ -135,10 +140,8 @@ class Reference:
 
     def _value(self, option: Schema) -> str:
         option = self._resolved(option)
-        if "enum" in option:
-            return ", ".join(f"`{value}`" for value in option["enum"])
-        if "const" in option:
-            return f"`{option['const']}`"
+        if "enum" in option or "const" in option:
+            return ", ".join(f"`{value}`" for value in option.get("enum") or [option["const"]])
         if "anyOf" in option:
             return self._values([self._resolved(inner) for inner in option["anyOf"]])
         kind = option.get("type")

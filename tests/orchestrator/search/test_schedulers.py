@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import numpy as np
 import pytest
@@ -154,7 +153,7 @@ def test_after_any_interruption_the_decisions_are_those_of_the_run_without_one(
 ) -> None:
     # What takes nearly all the time of so many ledgers.
     monkeypatch.setattr("os.fsync", lambda file: None)
-    rungs = (100, 200, 400, 800)
+    reduction, rungs = 2.0, (100, 200, 400, 800)
     for case in range(8):
         random = Random(f"{scheduler} {slots} {case}")
         groups = (group("a", rungs), group("b", rungs))
@@ -163,9 +162,8 @@ def test_after_any_interruption_the_decisions_are_those_of_the_run_without_one(
             for g in groups
             for n in range(10)
         }
-        settings: dict[str, Any] = {"scheduler": scheduler}
-        if scheduler in ("asha", "hyperband"):
-            settings["reduction"] = 2.0
+        halving = scheduler in ("asha", "hyperband")
+        settings = {"scheduler": scheduler} | ({"reduction": reduction} if halving else {})
         whole = MadeUp(tmp_path / f"{case}", *groups, **settings)
         _run(whole, tables, Random(case), slots)
         lines = whole.layout.ledger.read_bytes().splitlines(keepends=True)
