@@ -36,7 +36,7 @@ from orchestrator.execution.stages import expected_of
 from orchestrator.execution.tune_executor import TuneExecutor
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.monitor.state import GridProgress
-from orchestrator.planning.pending import leaves_of
+from orchestrator.planning.pending import artifacts_of
 from orchestrator.planning.plan import largest, make_plan
 from orchestrator.planning.resources import Node
 from orchestrator.run_dir.directory import describe, taken
@@ -154,7 +154,7 @@ def measure(trials: int, gpus: int, median: float, layout: RunDir) -> list[str]:
                     view,
                     resources=resources,
                     glue_dir=plan.glue_dir,
-                    leaves=leaves_of(plan.trials),
+                    artifacts=artifacts_of(plan.trials),
                 )
             took, cpu = time.time() - ready, time.process_time() - cpu
         reporting = time.perf_counter()

@@ -31,7 +31,7 @@ SPREAD = 0.5
 
 
 class StubTrial(tune.Trainable):
-    """Takes the place of ``TrialTrainable``; ``config["cell"]`` is the same.
+    """Takes the place of ``TrialTrainable``; ``config["trial_spec"]`` is the same.
 
     Its duration is drawn from a lognormal distribution, seeded by its key.
     """
@@ -39,15 +39,15 @@ class StubTrial(tune.Trainable):
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
         """What Tune reserves for a trial."""
-        return tune.PlacementGroupFactory([config["cell"]["resources"]])
+        return tune.PlacementGroupFactory([config["trial_spec"]["resources"]])
 
     def setup(self, config: dict[str, Any]) -> None:
         """Called once per actor."""
         self._began = time.time()
-        cell = config["cell"]
-        self._trial = TrialConfig.model_validate(cell["trial"])
-        self._layout = RunDir(cell["runtime"]["output_dir"])
-        self._key = cell["key"]
+        spec = config["trial_spec"]
+        self._trial = TrialConfig.model_validate(spec["trial"])
+        self._layout = RunDir(spec["runtime"]["output_dir"])
+        self._key = spec["key"]
         self._seconds = duration(self._key, float(os.environ[MEDIAN]))
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
