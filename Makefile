@@ -44,9 +44,10 @@ report: install ## print the demo's table again from its records
 	$(BIN)/python -m orchestrator report runs/demo
 
 # Exit code 5 of pytest: nothing was selected of one of the two parts.
-test: install-dev install-trackers ## run the tests, two at once and then those that must be alone (ARGS="-k name" selects)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not ray and not serial" $(ARGS) || test $$? -eq 5
-	$(BIN)/python -m pytest -m "ray or serial" $(ARGS) || test $$? -eq 5
+# Three workers on two cores: one of them runs all tests with Ray, which mostly wait.
+test: install-dev install-trackers ## run the tests, three at once and then those that must be alone (ARGS="-k name" selects)
+	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder -m "not serial" $(ARGS) || test $$? -eq 5
+	$(BIN)/python -m pytest -m serial $(ARGS) || test $$? -eq 5
 
 soak: install-dev install-trackers ## run the fault tests at full size and print what was measured (30 minutes)
 	$(BIN)/python -m pytest tests/faults --soak -v -s --durations=0 $(ARGS)

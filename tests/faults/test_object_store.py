@@ -11,13 +11,11 @@ from orchestrator.commands.report import report
 from orchestrator.report.render import table_json
 from orchestrator.run_dir.lock import LOCK
 from tests.helpers.object_store import NewBucket, fetch_all
-from tests.helpers.ray_grid import Grid, assert_nothing_left, ended, signal_all, until, workers
+from tests.helpers.ray_grid import Grid, assert_nothing_left, ended, until
 from tests.helpers.undisturbed import Undisturbed
 from trainables.results.record import read_records
 from trainables.storage.object_store import Store
 from trainables.storage.run_dir import RunDir
-
-pytestmark = pytest.mark.ray
 
 
 @pytest.fixture
@@ -36,26 +34,25 @@ def test_a_killed_grid_goes_on_from_an_empty_machine(
     def midway() -> bool:
         """A trial has ended, and another one that has not has a whole checkpoint.
 
-        Trials stand still from before one looks, and if so until the kill: none of them can end.
+        The process stands still from before one looks, and if so until the kill: no trial can end.
         """
-        trials = workers(process.pid)
-        signal_all(trials, signal.SIGSTOP)
+        process.send_signal(signal.SIGSTOP)
         names = store.files()
         ended_ones = {Path(name).stem for name in names if name.startswith("records/")}
         saved = {name.split("/")[1] for name in names if name.endswith("/manifest.json")}
         if ended_ones and saved - ended_ones:
             return True
-        signal_all(trials, signal.SIGCONT)
+        process.send_signal(signal.SIGCONT)
         return False
 
-    process = stored.start(cache=tmp_path / "one")
+    process = stored.start("--local", cache=tmp_path / "one")
     until(midway, process)
     stored.end()
     ended(process)
     assert_nothing_left(process.pid)
     before = {Path(name).stem for name in store.files("records")}
     # Another machine: nothing of the first one's disk.
-    run = ended(stored.start(cache=tmp_path / "two"))
+    run = ended(stored.start("--local", cache=tmp_path / "two"))
     assert run.code == 0, run
     assert run.err == ""
     assert f"run directory: {stored.url}" in run.out

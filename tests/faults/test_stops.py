@@ -3,9 +3,8 @@
 import os
 import re
 import signal
-import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -31,6 +30,9 @@ from trainables.results.record import TrialRecord, read_records
 
 pytestmark = pytest.mark.ray
 
+AGENTS_GIVE_UP_SOON = {"RAY_gcs_rpc_server_reconnect_timeout_s": "5"}
+"""Else Ray's agents try for a minute to tell its GCS, dead as well, that their raylet has died."""
+
 
 @dataclass
 class Story:
@@ -43,10 +45,17 @@ class Story:
     driverless: float = 0.0
     seconds: float = 0.0
 
-    def run(self, name: str, when: Callable[[int], object], stop: Callable[[int], None]) -> int:
+    def run(
+        self,
+        name: str,
+        when: Callable[[int], object],
+        stop: Callable[[int], None],
+        *options: str,
+        environment: Mapping[str, str] | None = None,
+    ) -> int:
         """One run of the command until ``when``, where ``stop`` ends it; both get its pid."""
         began = time.monotonic()
-        process: subprocess.Popen[str] = self.grid.start()
+        process = self.grid.start(*options, environment=environment)
         until(lambda: when(process.pid), process)
         stop(process.pid)
         self.runs[name] = ended(process)
@@ -90,7 +99,10 @@ def story(grid: Grid, size: Size) -> Story:
     assert_nothing_left(pid)
 
     driver = story.run(
-        "driver killed", lambda _: grid.checkpointed(), lambda pid: os.kill(pid, signal.SIGKILL)
+        "driver killed",
+        lambda _: grid.checkpointed(),
+        lambda pid: os.kill(pid, signal.SIGKILL),
+        environment=AGENTS_GIVE_UP_SOON,
     )
     began = time.monotonic()
     while workers(driver) and time.monotonic() < began + 30:
@@ -101,9 +113,8 @@ def story(grid: Grid, size: Size) -> Story:
         assert_nothing_left(pid)
     for key, damage in zip(sorted(grid.finished()), RECORD_DAMAGES.values(), strict=False):
         damage(grid.layout.record(key))
-    pid = story.run("finished", lambda _: True, lambda pid: None)
+    pid = story.run("finished", lambda _: True, lambda pid: None, "--local")
     assert_nothing_left(pid)
-    # Ray's agents first tell its GCS, dead as well, for a minute that their raylet has died.
     assert_nothing_left(driver, seconds=90)
     return story
 

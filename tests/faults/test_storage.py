@@ -13,9 +13,7 @@ from tests.faults.conftest import Figure, Figures, Size
 from tests.helpers.ray_grid import Grid, assert_nothing_left, ended, until
 from tests.helpers.undisturbed import Undisturbed
 
-pytestmark = pytest.mark.ray
-
-AWAY_SECONDS = 4.0
+AWAY_SECONDS = 3.0
 """How long the run directory is gone or full."""
 
 
@@ -41,6 +39,7 @@ def fill(disk: Path) -> Path:
     return ballast
 
 
+@pytest.mark.ray
 def test_a_directory_that_vanishes_and_returns_is_waited_for_and_not_made_anew(
     grid: Grid, size: Size, undisturbed: Undisturbed, figures: Figures, quiet: float | None
 ) -> None:
@@ -70,7 +69,7 @@ def test_a_directory_that_vanishes_and_returns_is_waited_for_and_not_made_anew(
 def test_a_full_disk_is_waited_for_and_then_ends_the_run_with_a_line_that_names_it(
     grid: Grid, small_disk: Path, undisturbed: Undisturbed, figures: Figures
 ) -> None:
-    process = grid.start("checkpoint.storage_timeout=2")
+    process = grid.start("checkpoint.storage_timeout=2", "--local")
     until(grid.checkpointed, process)
     ballast = fill(small_disk)
     run = ended(process)
@@ -81,7 +80,7 @@ def test_a_full_disk_is_waited_for_and_then_ends_the_run_with_a_line_that_names_
     assert_nothing_left(process.pid)
     ballast.unlink()
 
-    process = grid.start("checkpoint.storage_timeout=120")
+    process = grid.start("checkpoint.storage_timeout=120", "--local")
     until(grid.training, process)
     ballast = fill(small_disk)
     time.sleep(AWAY_SECONDS)

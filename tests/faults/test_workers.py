@@ -69,7 +69,7 @@ def story(grid: Grid, size: Size) -> Story:
         records,
         losses,
         seconds,
-        ended(grid.start(), seconds=300),
+        ended(grid.start("--local"), seconds=300),
     )
 
 

@@ -242,6 +242,19 @@ def test_plan_writes_nothing(command: Command, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("setting", ["ray.dashboard=true", "ray.address=head:6379"])
+def test_a_local_run_refuses_settings_of_a_ray_that_it_does_not_start(
+    setting: str, command: Command, tiny_bert: Path, tmp_path: Path
+) -> None:
+    ended = command("run", "--local", *small_grid(tiny_bert, setting))
+    key = setting.partition("=")[0]
+    assert (ended.code, ended.err) == (
+        2,
+        f"error: {key}: a local run starts no Ray; leave it out, or leave out --local\n",
+    )
+    assert not (tmp_path / "runs").exists()
+
+
 def test_an_interrupted_run_says_how_to_go_on(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

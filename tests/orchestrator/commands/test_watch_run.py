@@ -13,8 +13,6 @@ import pytest
 from tests.conftest import PROJECT
 from tests.helpers.ray_grid import Grid, until
 
-pytestmark = pytest.mark.ray
-
 
 @pytest.fixture
 def grid(tmp_path: Path, tiny_bert: Path) -> Iterator[Grid]:
@@ -34,7 +32,7 @@ def watcher(grid: Grid, *options: str) -> subprocess.Popen[str]:
 
 
 def test_a_run_is_watched_and_seen_to_die(grid: Grid) -> None:
-    run = grid.start()
+    run = grid.start("--local")
     until(grid.training, run)
     followed, interrupted = watcher(grid), watcher(grid)
     once = watcher(grid, "--once")

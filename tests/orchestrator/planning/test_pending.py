@@ -8,10 +8,16 @@ from pathlib import Path
 import pytest
 
 from orchestrator.config.experiment import load_experiment
-from orchestrator.planning.pending import clear_leaves, failed, leaves_of, unfinished, what_it_lacks
+from orchestrator.planning.pending import (
+    artifacts_of,
+    clear_artifacts,
+    failed,
+    missing_upstream,
+    unfinished,
+)
 from orchestrator.planning.plan import PlannedTrial, make_plan
-from tests.helpers.command import small_grid
-from tests.helpers.ray_grid import Grid, ended
+from tests.helpers.command import Command, small_grid
+from tests.helpers.ray_grid import Grid
 from tests.helpers.undisturbed import begin
 from tests.orchestrator.planning.test_dependencies import DEFINED
 from trainables.results.record import TrialRecord, read_records
@@ -42,7 +48,7 @@ def leave(layout: RunDir, key: str, path: Callable[[str], Path]) -> None:
 
 
 def test_what_each_trial_must_leave(trials: list[PlannedTrial]) -> None:
-    leaves = leaves_of(trials)
+    leaves = artifacts_of(trials)
     assert {leaves[t.key] for t in by_arm(trials, "single_task")} == {("teacher_logits",)}
     assert {leaves[t.key] for t in by_arm(trials, "shared_encoder")} == {("weights",)}
     assert len(leaves) == 3
@@ -67,12 +73,12 @@ def test_who_needs_a_trial_that_failed_says_why_it_cannot_start(
 ) -> None:
     student = by_arm(trials, "bam")[0]
     teachers = by_arm(trials, "single_task")
-    assert what_it_lacks(student, ended_as(teachers, "finished")) is None
-    reason = what_it_lacks(student, ended_as(teachers, "diverged"))
+    assert missing_upstream(student, ended_as(teachers, "finished")) is None
+    reason = missing_upstream(student, ended_as(teachers, "diverged"))
     assert re.fullmatch(
         r"it needs single_task tiny \w+ seed 1 \(\w{12}\), which diverged: broken", reason or ""
     )
-    assert "which has no record" in (what_it_lacks(student, {}) or "")
+    assert "which has no record" in (missing_upstream(student, {}) or "")
 
 
 def test_what_no_trial_needs_any_more_is_removed(
@@ -84,24 +90,24 @@ def test_what_no_trial_needs_any_more_is_removed(
     [start] = by_arm(trials, "shared_encoder")
     leave(layout, start.key, layout.weights)
     students = by_arm(trials, "bam")
-    clear_leaves(layout, trials, ended_as(students, "finished") | ended_as([start], "finished"))
+    clear_artifacts(layout, trials, ended_as(students, "finished") | ended_as([start], "finished"))
     assert not any(layout.teacher_logits(t.key).exists() for t in by_arm(trials, "single_task"))
     assert layout.weights(start.key).exists(), "two trials that start from it have not ended"
-    clear_leaves(layout, trials, ended_as(trials, "finished"))
+    clear_artifacts(layout, trials, ended_as(trials, "finished"))
     assert not layout.weights(start.key).exists()
 
 
-@pytest.mark.ray
 def test_stages_run_in_order_and_a_failure_reaches_only_those_that_need_it(
-    tiny_bert: Path, tmp_path: Path
+    tiny_bert: Path, tmp_path: Path, command: Command
 ) -> None:
     grid = Grid(tmp_path, tiny_bert, SETTINGS)
+    run_command = ["run", "demo", *grid.overrides(), "--run-dir", str(grid.layout.root), "--local"]
     trials = begin(grid)
     teacher = by_arm(trials, "single_task")[0]
     # A folder is where its predictions on train should go.
     obstacle = grid.layout.teacher_logits(teacher.key)
     (obstacle / "in-the-way").mkdir(parents=True)
-    run = ended(grid.start())
+    run = command(*run_command)
     assert run.code == 1, run
     records = read_records(grid.layout)
     status = {record.title: record.status for record in records.values()}
@@ -117,7 +123,7 @@ def test_stages_run_in_order_and_a_failure_reaches_only_those_that_need_it(
     assert began.index(("started", "tuned")) > began.index(("finished", "shared_encoder"))
 
     shutil.rmtree(obstacle)
-    again = ended(grid.start())
+    again = command(*run_command)
     assert again.code == 0, again
     titles = re.findall(r"^started (.*)$", again.out, re.M)
     # The other teacher's predictions were kept for the student.
