@@ -1,11 +1,13 @@
 """Run directories that commit fc1fbc3 made are read, and gone on with, as that commit would."""
 
+import json
 import re
 import shutil
 import tarfile
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from huggingface_hub import constants
 
@@ -87,6 +89,30 @@ def test_a_grid_goes_on_from_its_checkpoint(run_directory: RunDir, command: Comm
     assert_same_epochs(student, expected)
 
 
+@in_run_directory("search")
+def test_a_search_goes_on_and_takes_more_trials(run_directory: RunDir, command: Command) -> None:
+    search = RunDir(run_directory.root / "search")
+    before = [contents(run_directory.records), contents(search.records)]
+    command_line = ["search.yaml", "space.yaml", "tune.trials=6", "--run-dir", "search", "--local"]
+    result = command("tune", *command_line)
+    assert result.code == 0, result.err
+    after = [contents(run_directory.records), contents(search.records)]
+    assert [len(changed(*records)) for records in zip(before, after, strict=True)] == [7, 1]
+    assert_same_ledger(search, "search", kept=21)
+    assert_same_metrics(run_directory, "search")
+
+
+@in_run_directory("pbt")
+def test_a_pbt_search_goes_on_from_its_checkpoints(run_directory: RunDir, command: Command) -> None:
+    search = RunDir(run_directory.root / "search")
+    before = contents(search.records)
+    result = command("tune", "pbt.yaml", "space.yaml", "--run-dir", "pbt", "--local")
+    assert result.code == 0, result.err
+    assert len(changed(before, contents(search.records))) == 6
+    assert_same_ledger(search, "pbt", kept=8)
+    assert_same_metrics(run_directory, "pbt")
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     """Relative path -> content of every file of a folder."""
     files = (path for path in folder.rglob("*") if path.is_file())
@@ -117,3 +143,27 @@ def assert_same_epochs(record: TrialRecord, expected: TrialRecord) -> None:
         assert (ours.step, ours.examples) == (theirs.step, theirs.examples)
         assert ours.learning_rate == theirs.learning_rate
         assert ours.train_loss == pytest.approx(theirs.train_loss, rel=1e-3)
+
+
+def assert_same_ledger(search: RunDir, name: str, kept: int) -> None:
+    """The first ``kept`` lines are untouched, the others decide what fc1fbc3 decided."""
+    with tarfile.open(FIXTURES / f"{name}.tar.xz") as archive:
+        file = archive.extractfile(f"{name}/search/ledger.jsonl")
+        assert file is not None
+        before = file.read()
+    assert before.count(b"\n") == kept
+    assert search.ledger.read_bytes().startswith(before)
+    assert decisions(search.ledger) == decisions(CONTINUED / name / "ledger.jsonl")
+
+
+def decisions(ledger: Path) -> list[dict[str, Any]]:
+    """The lines of a ledger, without what another machine measures otherwise."""
+    measured = ("score", "loss", "seconds", "sha256")
+    lines = [json.loads(line) for line in ledger.read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k not in measured} for line in lines]
+
+
+def assert_same_metrics(run_directory: RunDir, name: str) -> None:
+    """All metrics of the comparison are those of fc1fbc3."""
+    ours, theirs = pd.read_csv(run_directory.results), pd.read_csv(CONTINUED / name / "results.csv")
+    pd.testing.assert_frame_equal(ours, theirs, rtol=1e-6)

@@ -1,4 +1,4 @@
-"""Write files so that they are either complete or absent."""
+"""Files that are either whole or absent."""
 
 import errno
 import os
@@ -14,9 +14,8 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` that takes its place if the block succeeds.
 
     The content is flushed to the disk before the rename, and the rename before the return, so a
-    crash at any moment leaves the old file, the new one or none, but never a part of one. If the
-    folder of ``path`` is missing it is created, but not its parents: a run directory that vanishes
-    must not be created again.
+    crash at any moment leaves the old file, the new one or none: never a part of one. The folder of
+    ``path`` is made, one level of it: a run directory that vanishes is never made again from below.
     """
     path.parent.mkdir(exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
@@ -34,7 +33,7 @@ def replacing(path: Path) -> Iterator[Path]:
         with suppress(OSError):
             temporary.unlink()
         if isinstance(error, OSError) and error.filename is None:
-            # The error of a full disk comes from a write, which names no file.
+            # That a disk is full is told while writing, where the system knows no name.
             error.filename = str(path)
         raise
     sync_folder(path.parent)

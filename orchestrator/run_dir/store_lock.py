@@ -30,23 +30,23 @@ CONFLICT_SECONDS, PAUSE_SECONDS = 5.0, 0.2
 """How long a store may say that another write is under way (S3's 409), and the first pause then."""
 
 
-def versioned_object(store: Store, name: str) -> VersionedObject:
-    """The object ``name`` of ``store``, by conditional writes where the store has them."""
-    if store.scheme in OBJECT_STORES:
-        # Imported here for start-up time: only run directories in object stores need it.
-        from trainables.storage.conditional_writes import conditional_object
-
-        conditional = conditional_object(store, name)
-        if conditional is not None:
-            return conditional
-    return SettledObject(store, name)
-
-
 def lock_of(store: Store) -> Lock:
     """The lock of a run directory that is given as a URL; ``file://`` names a folder after all."""
     if store.scheme == "file":
         return FolderLock(Path(store.base), store.url)
-    return StoreLock(store, versioned_object(store, LOCK))
+    return StoreLock(store, lock_object(store))
+
+
+def lock_object(store: Store) -> VersionedObject:
+    """The lock of a store, by conditional writes where the store has them."""
+    if store.scheme in OBJECT_STORES:
+        # Imported here for start-up time: only run directories in object stores need it.
+        from trainables.storage.conditional_writes import conditional_object
+
+        conditional = conditional_object(store, LOCK)
+        if conditional is not None:
+            return conditional
+    return SettledObject(store, LOCK)
 
 
 class StoreLock(Lock):
