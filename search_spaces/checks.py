@@ -1,12 +1,13 @@
 """A space's parts, from YAML to parameters, and what can be wrong with them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from search_spaces.distributions import DISTRIBUTIONS, Choice, IntUniform, Parameter, Value
 from search_spaces.setting_keys import (
     GROUP_FACTS,
+    Setting,
     find_setting,
     nearest_key,
     searchable,
@@ -67,7 +68,11 @@ def check_values(key: str, parameter: Parameter) -> None:
     """Raises ConfigError: the setting refuses a value that can be drawn."""
     setting = find_setting(key)
     assert setting is not None
-    for value in parameter.examples():
+    _check_accepted(setting, parameter.examples())
+
+
+def _check_accepted(setting: Setting, values: Iterable[Value]) -> None:
+    for value in values:
         reason = setting.refusal(value)
         if reason is not None:
             raise ConfigError(f"the setting cannot be {shortened(value)}: {reason}")
@@ -93,7 +98,4 @@ def check_condition(
         setting = find_setting(key)
         if setting is None:
             raise ConfigError(f"unknown key{nearest_key(key, [*GROUP_FACTS, *settings()])}")
-        for value in wanted:
-            reason = setting.refusal(value)
-            if reason is not None:
-                raise ConfigError(f"the setting cannot be {shortened(value)}: {reason}")
+        _check_accepted(setting, wanted)

@@ -77,7 +77,7 @@ def check_yaml(text: str) -> None:
         ValueError: it goes beyond the limits, or an alias stands for what holds it.
         YAMLError: it is no YAML.
     """
-    sizes: dict[str, int] = {}
+    sizes: dict[str | None, int] = {}
     branches: list[tuple[str | None, int]] = []
     total = 0
     for event in yaml.parse(text, Loader=_LOADER):
@@ -90,12 +90,10 @@ def check_yaml(text: str) -> None:
             total += 1
         elif isinstance(event, yaml.ScalarEvent):
             total += 1
-            if event.anchor is not None:
-                sizes[event.anchor] = 1
+            sizes[event.anchor] = 1
         elif isinstance(event, yaml.CollectionEndEvent):
             anchor, before = branches.pop()
-            if anchor is not None:
-                sizes[anchor] = total - before
+            sizes[anchor] = total - before
         if len(branches) > MAX_DEPTH:
             raise ValueError(f"values lie more than {MAX_DEPTH} deep in one another")
         if total > MAX_VALUES:

@@ -14,6 +14,7 @@ import typer
 import yaml
 
 from orchestrator.cli.app import app
+from orchestrator.commands.report import Outcome
 from orchestrator.config.experiment import load_experiment, load_single_trial
 from orchestrator.config.search import load_tuned_experiment
 from tests.conftest import PROJECT
@@ -174,6 +175,21 @@ def test_every_key_of_the_tables_changes_the_configuration(page: str) -> None:
         arm = key.replace("define.arms.NAME", "define.arms.shared_encoder_joint")
         changed = load_experiment("demo", [f"{arm}={value}"])
         assert changed != before, key
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/experiments.md"])
+def test_the_python_examples_fit_the_api(page: str) -> None:
+    """Their statements up to the first run are executed; the methods after it exist."""
+    text = (PROJECT / page).read_text("utf-8")
+    [block] = re.findall(r"^```python\n(from orchestrator.*?)^```", text, re.DOTALL | re.MULTILINE)
+    before, _, after = block.partition("outcome = ")
+    names: dict[str, Any] = {}
+    exec(before, names)
+    assert names["experiment"].plan().trials
+    for method in re.findall(r"experiment\.(\w+)\(", after):
+        assert callable(getattr(names["experiment"], method))
+    for field in re.findall(r"outcome\.(\w+)", after):
+        assert field in Outcome.__annotations__
 
 
 def test_the_citation_has_what_its_format_asks_for() -> None:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from orchestrator.config.experiment import ExperimentConfig, SingleTrialConfig
 from orchestrator.config.search import TuneConfig
+from search_spaces.renamed_keys import RENAMED
 from trainables.config.arms import NaiveConcatArm, SharedEncoderArm, SingleTaskArm
 from trainables.config.task import TaskConfig
 from trainables.config.trial import ModelConfig
@@ -36,6 +37,11 @@ A preset sets these keys in YAML; on the command line each is overridden as `key
 keys, and `section.key=value` changes one of them. `null` means "not set". An unknown key, a wrong
 type or an impossible combination is one line that names the key, exit code 2, before anything is
 trained.
+
+Where an override chooses another method, such as `define.arms.ARM.weighting.name=equal`, settings
+that only the method of the preset has are dropped; one that the chosen method does not have, and
+that the override itself gives, is refused with a line that names the methods that have it. Old
+names of keys are accepted with a warning that gives the new name.
 
 """
 
@@ -134,10 +140,8 @@ class Reference:
 
     def _value(self, option: Schema) -> str:
         option = self._resolved(option)
-        if "enum" in option:
-            return ", ".join(f"`{value}`" for value in option["enum"])
-        if "const" in option:
-            return f"`{option['const']}`"
+        if "enum" in option or "const" in option:
+            return ", ".join(f"`{value}`" for value in option.get("enum") or [option["const"]])
         if "anyOf" in option:
             return self._values([self._resolved(inner) for inner in option["anyOf"]])
         kind = option.get("type")
@@ -202,8 +206,8 @@ def _row(key: str, values: str, field: Schema, note: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """A docstring's text as Markdown on one line."""
-    return " ".join(text.replace("``", "`").split())
+    """A docstring's text as Markdown on one line, with YAML's word for None."""
+    return " ".join(re.sub(r"\bNone\b", "null", text.replace("``", "`")).split())
 
 
 def _table(rows: Iterable[str]) -> str:
@@ -233,7 +237,7 @@ def configuration_page() -> str:
     parts.append("## A single trial\n\nThe keys of `train` that a grid does not have.\n\n")
     own = [name for name in single.fields() if name not in grid.fields()]
     parts.append(_table(row for name in own for row in single.rows(name)))
-    return "".join([*parts, *_definitions()]).rstrip() + "\n"
+    return "".join([*parts, *_definitions(), _renamed()]).rstrip() + "\n"
 
 
 def _definitions() -> Iterator[str]:
@@ -259,6 +263,14 @@ def _definitions() -> Iterator[str]:
         [name] = get_args(strategy)
         own = [row for row in rows if row not in common]
         yield f"### A {name} arm\n\n{_title(section)}\n\n{_table(own)}"
+
+
+def _renamed() -> str:
+    rows = "".join(f"| `{old}` | `{new}` |\n" for old, new in RENAMED.items())
+    return (
+        "## Renamed keys\n\nOld names are still accepted, with a line on standard error that names "
+        f"the new one.\n\n| old | new |\n|---|---|\n{rows}"
+    )
 
 
 def summary(module: Path) -> str:

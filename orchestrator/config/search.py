@@ -26,7 +26,7 @@ class TuneConfig(Settings):
         default=16, description="trials of each group; a later command may ask for more"
     )
     search: Literal["random", "sobol", "optuna", "grid"] = Field(
-        default="random", description="which settings are tried (see docs/spaces.md)"
+        default="random", description="how settings are chosen (see docs/spaces.md)"
     )
     scheduler: Literal["asha", "hyperband", "median", "pbt", "none"] = Field(
         default="asha", description="how trials are stopped early (see docs/tuning.md)"

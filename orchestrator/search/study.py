@@ -7,7 +7,9 @@ nothing of Ray.
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import field_validator
 
 from orchestrator.config.search import TuneConfig, TunedExperimentConfig
 from orchestrator.monitor.forecast import SearchedGroup, SearchForecast, Slot
@@ -26,7 +28,7 @@ from orchestrator.search.rungs import reached
 from orchestrator.search.summary import GroupSummary, SearchSummary, TrialSummary
 from search_spaces.searchers import Observation, importances
 from search_spaces.space import Space
-from trainables.config.base import Settings
+from trainables.config.base import Settings, used_settings
 from trainables.errors import ConfigError, RunDirectoryError
 from trainables.results.record import (
     TrialRecord,
@@ -52,6 +54,12 @@ class Description(Settings):
     space: Space
     tune: TuneConfig
     groups: tuple[Group, ...]
+
+    @field_validator("tune", mode="before")
+    @classmethod
+    def _without_unused(cls, values: Any) -> Any:
+        """Earlier versions accepted settings that the scheduler does not use."""
+        return used_settings(TuneConfig, values) if isinstance(values, dict) else values
 
 
 class Study:

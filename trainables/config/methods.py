@@ -88,11 +88,12 @@ class DwaWeighting(Settings):
 
     name: Literal["dwa"] = Field(default="dwa", description=_WEIGHTING)
     temperature: PositiveFloat = Field(
-        default=2.0, description="of the softmax over the tasks' rates; higher is more even"
+        default=2.0,
+        description="temperature of the softmax over the tasks' rates; higher is more even",
     )
 
 
-_LEARNING_RATE = "of the weights themselves, which Adam learns beside the model"
+_LEARNING_RATE = "rate at which Adam learns the weights, beside the model"
 
 
 class LearnedWeighting(Settings):
@@ -107,7 +108,7 @@ class GradNormWeighting(Settings):
 
     name: Literal["gradnorm"] = Field(default="gradnorm", description=_WEIGHTING)
     alpha: NonNegativeFloat = Field(
-        default=1.5, description="how strongly tasks are pulled to equal training rates; 0: not"
+        default=1.5, description="strength of the pull to equal training rates; 0: none"
     )
     learning_rate: PositiveFloat = Field(default=0.025, description=_LEARNING_RATE)
 

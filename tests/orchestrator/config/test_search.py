@@ -20,7 +20,7 @@ def decided(scheduler: str, **settings: Any) -> tuple[Any, ...]:
     """When trials are measured, and the times that their scheduler is given."""
     overrides = [f"tune.{key}={value}" for key, value in settings.items()]
     experiment = load_tuned_experiment("demo", "quick", [f"tune.scheduler={scheduler}", *overrides])
-    measured = rungs(experiment, 10_000)
+    measured = rungs(experiment.tune, 10_000)
     return measured, [time_of(experiment.tune, n + 1) for n in range(len(measured))]
 
 

@@ -162,7 +162,8 @@ def test_after_any_interruption_the_decisions_are_those_of_the_run_without_one(
             for g in groups
             for n in range(10)
         }
-        settings = {"scheduler": scheduler, "reduction": reduction}
+        halving = scheduler in ("asha", "hyperband")
+        settings = {"scheduler": scheduler} | ({"reduction": reduction} if halving else {})
         whole = MadeUp(tmp_path / f"{case}", *groups, **settings)
         _run(whole, tables, Random(case), slots)
         lines = whole.layout.ledger.read_bytes().splitlines(keepends=True)

@@ -96,10 +96,26 @@ def test_an_empty_mount_point_is_not_the_run_directory(tmp_path: Path) -> None:
         )
 
 
-@pytest.mark.parametrize("gone", ["away", "an empty mount point"])
+def vanish(root: Path, aside: Path, *, mount_point: bool) -> None:
+    """Take a run directory away; an unmounted one leaves its empty mount point."""
+    root.rename(aside)
+    if mount_point:
+        root.mkdir()
+
+
+def come_back(root: Path, aside: Path, *, mount_point: bool) -> None:
+    """Bring it back; nothing was written in its place meanwhile."""
+    if mount_point:
+        assert not list(root.iterdir()), "was written beneath the mount point"
+        root.rmdir()
+    assert not root.exists()
+    aside.rename(root)
+
+
+@pytest.mark.parametrize("mount_point", [False, True])
 @pytest.mark.parametrize("at", ["start", "a step", "the end"])
 def test_a_trial_waits_for_its_run_directory_and_loses_nothing(
-    gone: str, at: str, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mount_point: bool, at: str, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The directory is away at the given time, and back after the trial has waited a little."""
     monkeypatch.setattr("trainables.trial.progress.PROGRESS_SECONDS", 0.0)
@@ -110,32 +126,20 @@ def test_a_trial_waits_for_its_run_directory_and_loses_nothing(
     layout.config.write_text("name: mine\n")
     one = Trial(config, values)
 
-    def vanish() -> None:
-        layout.root.rename(aside)
-        if gone != "away":
-            layout.root.mkdir()
-
-    def come_back() -> None:
-        if gone != "away":
-            assert not list(layout.root.iterdir()), "was written beneath the mount point"
-            layout.root.rmdir()
-        assert not layout.root.exists()
-        aside.rename(layout.root)
-
     when = {"start": -1, "a step": 4, "the end": whole[0].steps}[at]
     waited = 0
     if when < 0:
-        vanish()
+        vanish(layout.root, aside, mount_point=mount_point)
     for progress in one.run():
         if progress["note"].startswith("waiting for storage: "):
             waited += 1
             if waited == 3:
-                come_back()
+                come_back(layout.root, aside, mount_point=mount_point)
         elif progress["step"] == when and not aside.exists():
-            vanish()
+            vanish(layout.root, aside, mount_point=mount_point)
         elif progress["step"] == when + 2 and aside.exists() and at == "a step":
             assert "cannot be written" in progress["note"] or "is gone" in progress["note"]
-            come_back()
+            come_back(layout.root, aside, mount_point=mount_point)
     record = read_record(layout.record(config.key))
     assert (record.checkpoints_failed > 0) == (at == "a step")
     assert (waited >= 3) == (at != "a step")
