@@ -74,10 +74,12 @@ def test_watch_shows_the_same_state(run_directory: RunDir, command: Command) -> 
     assert contents(run_directory.root) == before
 
 
+@pytest.mark.filterwarnings("default::trainables.errors.RenamedKeyWarning")
 @in_run_directory("grid")
 def test_a_grid_goes_on_from_its_checkpoint(run_directory: RunDir, command: Command) -> None:
     before = contents(run_directory.records)
     result = command("run", "grid.yaml", "--run-dir", "grid", "--local")
+    assert "checkpoint.patience is now called checkpoint.storage_timeout" in result.err
     assert result.code == 1, result.err
     after = contents(run_directory.records)
     # The failed trial is tried again, and its teachers have diverged for good.
@@ -97,7 +99,7 @@ def test_a_search_goes_on_and_takes_more_trials(run_directory: RunDir, command: 
     result = command("tune", *command_line)
     assert result.code == 0, result.err
     after = [contents(run_directory.records), contents(search.records)]
-    assert [len(changed(*records)) for records in zip(before, after, strict=True)] == [7, 1]
+    assert [len(changed(*records)) for records in zip(before, after, strict=True)] == [5, 1]
     assert_same_ledger(search, "search", kept=21)
     assert_same_metrics(run_directory, "search")
 
@@ -157,10 +159,17 @@ def assert_same_ledger(search: RunDir, name: str, kept: int) -> None:
 
 
 def decisions(ledger: Path) -> list[dict[str, Any]]:
-    """The lines of a ledger, without what another machine measures otherwise."""
-    measured = ("score", "loss", "seconds", "sha256")
+    """The suggestions and decisions of a ledger, without what another machine measures otherwise.
+
+    Ledgers of fc1fbc3 say neither how trials ended nor whether a report was their last.
+    """
+    other = ("line", "trained", "score", "loss", "seconds", "sha256")
     lines = [json.loads(line) for line in ledger.read_text().splitlines()]
-    return [{k: v for k, v in line.items() if k not in measured} for line in lines]
+    return [
+        {k: v for k, v in line.items() if k not in other}
+        for line in lines
+        if line["event"] != "ended"
+    ]
 
 
 def assert_same_metrics(run_directory: RunDir, name: str) -> None:

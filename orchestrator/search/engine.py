@@ -4,7 +4,7 @@ An engine is a way to search. Which one a scheduler needs stands in ``ENGINES``;
 the engines asks for the kind of a search.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -192,8 +192,9 @@ def _open(plan: SearchPlan, run_dir: RunDir, records: Mapping[str, TrialRecord])
     )
     ledger.mend()
     # The old description is compared before the new one is written.
-    groups = {group.name: group for group in plan.groups}
-    if run_dir.search.exists() and _groups_of(run_dir) != groups:
+    if run_dir.search.exists() and _by_name(read_description(run_dir).groups) != _by_name(
+        plan.groups
+    ):
         raise _changed(run_dir)
     description = describe_search(run_dir, plan.experiment, plan.groups)
     study = open_study(description, ledger, records)
@@ -203,8 +204,9 @@ def _open(plan: SearchPlan, run_dir: RunDir, records: Mapping[str, TrialRecord])
     return study
 
 
-def _groups_of(run_dir: RunDir) -> dict[str, Group]:
-    return {group.name: group for group in read_description(run_dir).groups}
+def _by_name(groups: Iterable[Group]) -> dict[str, Group]:
+    """Name -> group without its facts, which repeat the configuration in this version's form."""
+    return {group.name: group.model_copy(update={"facts": {}}) for group in groups}
 
 
 def _same_trials(study: Study, plan: SearchPlan) -> bool:
