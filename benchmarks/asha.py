@@ -1,12 +1,11 @@
-"""ASHA against full random search, at the same trials: what it spends, and what it finds.
+"""ASHA and full random search over the same trials: examples used, and scores of the choices.
 
     python -m benchmarks.asha data.glue_dir=DIR
 
 Two searches of the same groups with the same seed try the same settings: one trains every trial to
-its end, the other lets ASHA stop them. The best settings of each are then trained with every seed
-and measured on validation. Printed is, for each group, the share of the full search's examples that
-ASHA spent, and the score of its choice beside the full search's, as mean and standard error over
-the seeds.
+its end, the other lets ASHA stop trials early. The best settings of each are then trained with
+every seed and evaluated on validation. For each group, prints the share of the full search's
+examples that ASHA used, and the scores of both choices as mean and standard error over the seeds.
 """
 
 import argparse
@@ -36,7 +35,7 @@ SETTINGS = (
 
 @dataclass(frozen=True)
 class Score:
-    """A choice on validation, as fractions.
+    """Validation score of the chosen settings, a fraction.
 
     Attributes:
         mean: over seeds.
@@ -54,13 +53,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--run-dir", type=Path, default=Path("runs/benchmark-asha"))
     parser.add_argument("--preset", default="full")
     parser.add_argument("--space", default="small")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     outcomes = {
         scheduler: TunedExperiment.load(
-            given.preset,
-            given.space,
-            [*SETTINGS, *given.settings, f"tune.scheduler={scheduler}"],
-        ).run(given.run_dir / scheduler, console=Console(stderr=True, width=120))
+            options.preset,
+            options.space,
+            [*SETTINGS, *options.settings, f"tune.scheduler={scheduler}"],
+        ).run(options.run_dir / scheduler, console=Console(stderr=True, width=120))
         for scheduler in ("none", "asha")
     }
     print("\n".join(table(outcomes["none"], outcomes["asha"])))
@@ -74,15 +73,16 @@ def table(full: TuningOutcome, asha: TuningOutcome) -> list[str]:
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     pairs = zip(full.summary.groups, asha.summary.groups, strict=True)
-    for one, other in pairs:
-        before, after = score(full.rows, one), score(asha.rows, other)
-        error = max(before.error, after.error)
+    for group, stopped in pairs:
+        full_score, asha_score = score(full.rows, group), score(asha.rows, stopped)
+        error = max(full_score.error, asha_score.error)
         lines.append(
-            f"| {one.arm} {one.task or ''} | {len(one.tried)} | {one.spent.examples:,} "
-            f"| {100 * other.spent.examples / one.spent.examples:.1f} % "
-            f"| {chosen_score(one):.3f} | {chosen_score(other):.3f} "
-            f"| {before.mean:.3f} ± {before.error:.3f} | {after.mean:.3f} ± {after.error:.3f} "
-            f"| {after.mean - before.mean:+.3f} | {error:.3f} |"
+            f"| {group.arm} {group.task or ''} | {len(group.tried)} | {group.spent.examples:,} "
+            f"| {100 * stopped.spent.examples / group.spent.examples:.1f} % "
+            f"| {chosen_score(group):.3f} | {chosen_score(stopped):.3f} "
+            f"| {full_score.mean:.3f} ± {full_score.error:.3f} "
+            f"| {asha_score.mean:.3f} ± {asha_score.error:.3f} "
+            f"| {asha_score.mean - full_score.mean:+.3f} | {error:.3f} |"
         )
     spent = asha.summary.spent.examples / full.summary.spent.examples
     lines += ["", f"ASHA spent {100 * spent:.1f} % of the examples of the full search."]
@@ -90,7 +90,7 @@ def table(full: TuningOutcome, asha: TuningOutcome) -> list[str]:
 
 
 def chosen_score(group: GroupSummary) -> float:
-    """Score on selection of the settings that were taken."""
+    """Score on the selection split of the chosen settings of a group."""
     choice = group.choice
     assert choice is not None
     assert choice.score is not None
@@ -98,7 +98,7 @@ def chosen_score(group: GroupSummary) -> float:
 
 
 def score(rows: Sequence[TableRow], group: GroupSummary) -> Score:
-    """What the choice of a group is worth on validation."""
+    """Score on the validation split of the chosen settings of a group."""
     [row] = [r for r in rows if r.tuned and (r.arm, r.model) == (group.arm, group.model)]
     stat = row.macro() if group.task is None else row.headline(group.task)
     assert stat is not None

@@ -1,12 +1,12 @@
-"""How well the memory that ``resources.gpu=auto`` counts agrees with what training takes.
+"""The memory that ``resources.gpu=auto`` counts, against the memory that training allocates.
 
     python -m benchmarks.counted_memory data.glue_dir=DIR
 
-A multi-task trial takes a few steps on the CPU, with every example of a batch as long as it may be,
-while PyTorch's profiler notes each allocation. Its peak stands beside the peak that is counted
-without training (``trainables/training/gpu_memory.py``), for MiniLM-L6 and for an encoder of the
-shape of BERT base (12 layers, 768 wide) with random weights. What a GPU takes besides is no part of
-either.
+A multi-task trial takes a few steps on the CPU, with every example of a batch of maximal length,
+while PyTorch's profiler records each allocation. Its peak is compared with the peak that is
+counted without training (``trainables/training/gpu_memory.py``), for MiniLM-L6 and for an encoder
+of the shape of BERT base (12 layers, 768 wide) with random weights. A GPU's own overhead is in
+neither.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from trainables.training.gpu_memory import estimate_gpu_memory
 from trainables.training.loop import TrainingLoop
 
 LIMIT = "limits.max_train_examples=500"
-"""Texts that are read and not trained on are no part of what is compared."""
+"""Texts that are read but not trained on are not compared."""
 
 
 def filled(step: Step, length: int) -> Step:
@@ -43,7 +43,7 @@ def filled(step: Step, length: int) -> Step:
 
 
 def allocated(loop: TrainingLoop, steps: int) -> int:
-    """Bytes at the peak of so many optimiser steps: weights, and all that the allocator gave."""
+    """Peak bytes of so many optimiser steps: weights, and all that the allocator gave."""
     step = filled(next(loop.strategy.steps(0)), loop.config.model.max_length)
     with (
         patch.object(loop.strategy, "steps", lambda start: itertools.repeat(step)),
@@ -66,12 +66,12 @@ def weights(model: torch.nn.Module) -> int:
 
 
 def compare(name: str, steps: int, overrides: list[str]) -> tuple[str, float, float]:
-    """An encoder's name, and MB that are counted and that are allocated."""
+    """An encoder's name, the MB that are counted, and the MB that are allocated."""
     with Subject(steps, overrides) as subject:
         loop = subject.loop(Variant(name, {"strategy": "shared_encoder"}))
         classes = {task.name: task.classes for task in loop.strategy.tasks}
         count = estimate_gpu_memory(loop.config, classes)
-        # Nothing is evaluated in what is measured.
+        # The measurement evaluates nothing.
         counted = count.weights + count.states + count.training
         return name, counted / 1e6, allocated(loop, steps) / 1e6
 
@@ -83,16 +83,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--width", type=int, default=768)
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("overrides", nargs="*", help="settings of a trial: data.glue_dir=DIR")
-    given = parser.parse_args(arguments)
-    overrides = [LIMIT, "training.precision=fp32", "device=cpu", *given.overrides]
-    rows = [compare("minilm-l6", given.steps, overrides)]
+    options = parser.parse_args(arguments)
+    overrides = [LIMIT, "training.precision=fp32", "device=cpu", *options.overrides]
+    rows = [compare("minilm-l6", options.steps, overrides)]
     print(f"minilm-l6: {rows[0][2]:.0f} MB", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="one-model-or-many-") as folder:
-        write_encoder(Path(folder), given.layers, given.width)
-        shape = f"{given.layers} layers, {given.width} wide"
+        write_encoder(Path(folder), options.layers, options.width)
+        shape = f"{options.layers} layers, {options.width} wide"
         model = f"define.models.measured={{encoder: {folder}, weights: random}}"
-        rows.append(compare(shape, given.steps, [*overrides, model, "model=measured"]))
-    print(f"batches of {BATCH_SIZE}, {given.steps} steps, float32\n")
+        rows.append(compare(shape, options.steps, [*overrides, model, "model=measured"]))
+    print(f"batches of {BATCH_SIZE}, {options.steps} steps, float32\n")
     print(
         "| encoder | counted, MB | allocated, MB | counted / allocated |\n| :-- | --: | --: | --: |"
     )

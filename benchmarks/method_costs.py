@@ -1,13 +1,13 @@
-"""What each method costs per optimiser step, against equal weighting (or the default of its kind).
+"""Time of an optimiser step with each method, relative to the default of its kind.
 
     python -m benchmarks.method_costs data.glue_dir=DIR
 
-All variants of a group are trained in one process, in turn: in each round every one takes a few
-steps, in an order drawn anew, so that whatever else the machine does disturbs all alike. Variants
-with the same sampling take each step on the same examples. A round gives the ratio of a variant's
-time to the first one's; printed are the median over the rounds and the middle half of them. A step
-is all of it: batch, forward, backward, method, optimiser. On a CPU the time is that of the
-process on one thread, which other processes disturb least; on a GPU it is the clock's.
+All variants of a group are trained in one process, in turn: in each round every variant takes a
+few steps, in a new random order, so that other load on the machine affects all alike. Variants
+with the same sampling take each step on the same examples. Each round gives the ratio of a
+variant's time to the first one's; the median over the rounds and the middle half are printed. A
+step is complete: batch, forward, backward, method, optimiser. On a CPU it is the process time on
+one thread, which other processes affect least; on a GPU the wall-clock time.
 """
 
 import argparse
@@ -28,7 +28,7 @@ WARM_UP = 2
 
 @dataclass(frozen=True)
 class Cost:
-    """What a variant's steps took.
+    """Time of a variant's steps.
 
     Attributes:
         name: the variant's.
@@ -46,8 +46,8 @@ def measure(group: Group, subject: Subject, rounds: int, steps: int) -> list[Cos
 
     Args:
         group: the variants, the plain one first.
-        subject: what is trained; made for ``total_steps`` or more.
-        rounds: how often each has its turn.
+        subject: the trial; made for ``total_steps`` or more.
+        rounds: number of turns of each variant.
         steps: optimiser steps of a usual turn.
     """
     steps *= group.longer
@@ -97,15 +97,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--steps", type=int, default=2, help="of each variant in a round")
     parser.add_argument("overrides", nargs="*", help="settings of a trial: data.glue_dir=DIR")
-    given = parser.parse_args(arguments)
-    for name in [given.only] if given.only else groups():
+    options = parser.parse_args(arguments)
+    for name in [options.only] if options.only else groups():
         group = groups()[name]
-        steps = total_steps(group, given.rounds, given.steps)
-        with Subject(steps, ["threads=1", *given.overrides]) as subject:
-            costs = measure(group, subject, given.rounds, given.steps)
+        steps = total_steps(group, options.rounds, options.steps)
+        with Subject(steps, ["threads=1", *options.overrides]) as subject:
+            costs = measure(group, subject, options.rounds, options.steps)
+        turn = options.steps * group.longer
         print(
-            f"{subject.model}, batches of {BATCH_SIZE} from {subject.data}, {given.rounds} rounds "
-            f"of {given.steps * group.longer} steps; {subject.machine}\n\n"
+            f"{subject.model}, batches of {BATCH_SIZE} from {subject.data}, "
+            f"{options.rounds} rounds of {turn} steps; {subject.machine}\n\n"
             f"{table(group.title, costs)}\n",
             flush=True,
         )

@@ -1,11 +1,11 @@
-"""What methods need of memory with a base-size encoder, against a plain sum of the losses.
+"""Peak memory of training a base-size encoder with each method, against a plain sum of losses.
 
     python -m benchmarks.method_memory data.glue_dir=DIR
 
 Each variant trains a few steps in a process of its own, whose peak resident memory is read at its
-end: weights, gradients, optimiser state, activations, libraries and data. The encoder has the shape
-of BERT base (12 layers, 768 wide, 110 M parameters) with random weights, since what it has learned
-takes no room.
+end: weights, gradients, optimiser state, activations, libraries and data. The encoder has the
+shape of BERT base (12 layers, 768 wide, 110 M parameters) with random weights, which take the same
+memory as trained ones.
 """
 
 import argparse
@@ -21,11 +21,11 @@ from benchmarks.variants import Variant, groups
 MEASURED = ("aggregation", "training")
 """Groups that hold more or less in memory; loss weightings hold a number per task."""
 LIMIT = "limits.max_train_examples=2000"
-"""What is read but not trained on would be counted too."""
+"""Examples that are read but not trained on would be counted too."""
 
 
 def variants() -> dict[str, Variant]:
-    """What is measured, by name, the plain trial first."""
+    """The variants by name, the plain trial first."""
     return {v.name: v for name in MEASURED for v in groups()[name].variants}
 
 
@@ -69,21 +69,21 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--only", metavar="VARIANT", help="a row of the table alone")
     parser.add_argument("--one", metavar="VARIANT", help=argparse.SUPPRESS)
     parser.add_argument("overrides", nargs="*", help="settings of a trial: data.glue_dir=DIR")
-    given = parser.parse_args(arguments)
-    if given.one:
-        train(given.one, given.steps, given.overrides)
+    options = parser.parse_args(arguments)
+    if options.one:
+        train(options.one, options.steps, options.overrides)
         return
     with tempfile.TemporaryDirectory(prefix="one-model-or-many-") as folder:
-        write_encoder(Path(folder), given.layers, given.width)
+        write_encoder(Path(folder), options.layers, options.width)
         model = f"define.models.measured={{encoder: {folder}, weights: random}}"
-        overrides = [LIMIT, "threads=1", *given.overrides, model, "model=measured"]
+        overrides = [LIMIT, "threads=1", *options.overrides, model, "model=measured"]
         peaks = {}
-        for name in [given.only] if given.only else variants():
-            peaks[name] = peak(name, given.steps, overrides)
+        for name in [options.only] if options.only else variants():
+            peaks[name] = peak(name, options.steps, overrides)
             print(f"{name}: {peaks[name]:.0f} MiB", file=sys.stderr)
     print(
-        f"{given.layers} layers, {given.width} wide, batches of {BATCH_SIZE}, "
-        f"{given.steps} steps\n\n{table(peaks)}"
+        f"{options.layers} layers, {options.width} wide, batches of {BATCH_SIZE}, "
+        f"{options.steps} steps\n\n{table(peaks)}"
     )
 
 

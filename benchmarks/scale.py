@@ -1,15 +1,15 @@
-"""What the driver costs when a grid is large: thousands of trials on many GPUs, all simulated.
+"""The driver's cost for a large grid: thousands of trials on many GPUs, all simulated.
 
     python -m benchmarks.scale [--trials 2000] [--gpus 64] [--median 60]
 
-Ray is told that this machine has so many GPUs, and the project's own runner schedules a real plan
-over them; only what a trial computes is left out (``benchmarks/stub.py``): it waits for some
-seconds and speaks once a second as a real one does. Real trials take minutes to hours, so here
-trials start and end more often than on a cluster; with much shorter ones, processes are free again
-before all of them have started. Printed are, as Markdown: the share of the time in which the slots
-were busy from when the last one had its first trial to when no trial was left to start, the time
-between a trial's end and the next one's start in the same slot, and the driver's memory and CPU
-time. The live view is drawn as on a terminal.
+Ray is told that this machine has so many GPUs, and the project's Ray Tune executor schedules a
+real plan over them. Trials compute nothing (``benchmarks/stub.py``): each waits for some seconds
+and reports once a second as a real one does. Real trials take minutes to hours, so here trials
+start and end more often than on a cluster; if they were much shorter, processes would be free
+again before all of them have started. Prints, as Markdown: the share of time in which the slots
+were busy, from the first trial of the last slot to the start of the last trial; the time between a
+trial's end and the next one's start in the same slot; and the driver's memory and CPU time. The
+live view is drawn as on a terminal.
 """
 
 import argparse
@@ -36,7 +36,7 @@ from orchestrator.execution.stages import expected_of
 from orchestrator.execution.tune_executor import TuneExecutor
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.monitor.state import GridProgress
-from orchestrator.planning.pending import leaves_of
+from orchestrator.planning.pending import artifacts_of
 from orchestrator.planning.plan import largest, make_plan
 from orchestrator.planning.resources import Node
 from orchestrator.run_dir.directory import describe, taken
@@ -49,7 +49,7 @@ PER_SEED = 5
 
 @dataclass
 class Samples:
-    """The driver's memory while it runs: trials that have ended, and MB."""
+    """The driver's memory while it runs: numbers of ended trials, and MB at the same times."""
 
     ended: list[int] = field(default_factory=list)
     megabytes: list[float] = field(default_factory=list)
@@ -65,12 +65,12 @@ class Samples:
 
 @dataclass(frozen=True)
 class Slots:
-    """What the slots did.
+    """Use of the slots.
 
     Attributes:
         first: Unix seconds of the first start of a trial.
-        full: when the last slot had its first trial.
-        last: the last start of a trial; from then on slots have nothing to do.
+        full: of the first start in the slot that was filled last.
+        last: of the last start of a trial; after that slots have nothing to do.
         busy: share of the slots' time between ``full`` and ``last`` in which a trial ran.
         gaps: seconds between a trial's end and the next one's start in the same slot.
     """
@@ -83,7 +83,7 @@ class Slots:
 
 
 def slots(lines: Sequence[str]) -> Slots:
-    """What the lines of ``stub.slots_file`` come to.
+    """The use of the slots, from the lines of ``stub.slots_file``.
 
     Raises:
         ValueError: no slot had a second trial.
@@ -92,33 +92,33 @@ def slots(lines: Sequence[str]) -> Slots:
     for line in map(json.loads, lines):
         runs.setdefault(line["slot"], []).append((line["began"], line["ended"]))
     gaps: list[float] = []
-    for one in runs.values():
-        one.sort()
-        gaps += [after[0] - before[1] for before, after in pairwise(one)]
+    for spans in runs.values():
+        spans.sort()
+        gaps += [after[0] - before[1] for before, after in pairwise(spans)]
     if not gaps:
         raise ValueError("give more trials than GPUs: no slot had a second one")
-    full = max(one[0][0] for one in runs.values())
-    last = max(began for one in runs.values() for began, _ in one)
-    spans = [
+    first = min(spans[0][0] for spans in runs.values())
+    full = max(spans[0][0] for spans in runs.values())
+    last = max(began for spans in runs.values() for began, _ in spans)
+    busy = sum(
         max(0.0, min(ended, last) - max(began, full))
-        for one in runs.values()
-        for began, ended in one
-    ]
-    first = min(one[0][0] for one in runs.values())
-    return Slots(first, full, last, sum(spans) / (len(runs) * (last - full)), np.array(gaps))
+        for spans in runs.values()
+        for began, ended in spans
+    )
+    return Slots(first, full, last, busy / (len(runs) * (last - full)), np.array(gaps))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the simulation and print what it cost."""
+    """Run the simulation and print its costs."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--trials", type=int, default=2000)
     parser.add_argument("--gpus", type=int, default=64)
     parser.add_argument("--median", type=float, default=60.0, help="seconds of a trial")
-    parser.add_argument("--run-dir", type=Path, help="kept there, which must be new")
-    given = parser.parse_args(arguments)
+    parser.add_argument("--run-dir", type=Path, help="a new folder, which is kept")
+    options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        root = given.run_dir or Path(folder) / "run"
-        print("\n".join(measure(given.trials, given.gpus, given.median, RunDir(root))))
+        root = options.run_dir or Path(folder) / "run"
+        print("\n".join(measure(options.trials, options.gpus, options.median, RunDir(root))))
 
 
 def measure(trials: int, gpus: int, median: float, layout: RunDir) -> list[str]:
@@ -154,26 +154,26 @@ def measure(trials: int, gpus: int, median: float, layout: RunDir) -> list[str]:
                     view,
                     resources=resources,
                     glue_dir=plan.glue_dir,
-                    leaves=leaves_of(plan.trials),
+                    artifacts=artifacts_of(plan.trials),
                 )
             took, cpu = time.time() - ready, time.process_time() - cpu
         reporting = time.perf_counter()
         report(layout.root)
         reporting = time.perf_counter() - reporting
     assert len(read_records(layout)) == len(plan.trials)
-    found = slots(stub.slots_file(layout.root).read_text(encoding="utf-8").splitlines())
+    usage = slots(stub.slots_file(layout.root).read_text(encoding="utf-8").splitlines())
     seconds = [stub.duration(trial.key, median) for trial in plan.trials]
     rows = {
         "trials, simulated GPUs": f"{len(plan.trials):,}, {gpus}",
         "seconds of a trial: median, longest": f"{np.median(seconds):.1f}, {max(seconds):.1f}",
         "planning": f"{planned:.1f} s",
         "from a running Ray to the first trial, to a trial in every slot": (
-            f"{found.first - ready:.1f} s, {found.full - ready:.1f} s"
+            f"{usage.first - ready:.1f} s, {usage.full - ready:.1f} s"
         ),
         "all trials": f"{took:.0f} s",
-        "slots busy, from all filled to the last start": f"{100 * found.busy:.1f} %",
+        "slots busy, from all filled to the last start": f"{100 * usage.busy:.1f} %",
         "from a trial's end to the next start: median, 95th percentile": (
-            f"{1000 * np.median(found.gaps):.0f} ms, {1000 * np.quantile(found.gaps, 0.95):.0f} ms"
+            f"{1000 * np.median(usage.gaps):.0f} ms, {1000 * np.quantile(usage.gaps, 0.95):.0f} ms"
         ),
         "driver's CPU time per trial": f"{1000 * cpu / len(plan.trials):.0f} ms",
         "driver's share of a core": f"{100 * cpu / took:.0f} %",
@@ -186,7 +186,7 @@ def measure(trials: int, gpus: int, median: float, layout: RunDir) -> list[str]:
 
 @contextmanager
 def _sampled(progress: GridProgress, samples: Samples) -> Iterator[None]:
-    """Note this process's memory twice a second while the block runs."""
+    """Record this process's memory twice a second while the block runs."""
     ended = threading.Event()
     process = psutil.Process()
 

@@ -1,4 +1,4 @@
-"""A trial that trains nothing: it waits, speaks and leaves a record as a real one does.
+"""A trial that trains nothing: it waits, reports progress and writes a record as a real one does.
 
 It imports neither torch nor transformers, so that many of its processes fit on one machine.
 """
@@ -15,38 +15,39 @@ from ray import tune
 
 from trainables.config.trial import TrialConfig
 from trainables.results.record import TrialRecord, write_record
+from trainables.results.status import TrialStatus
 from trainables.seeding import derive_seed
 from trainables.storage.run_dir import RunDir
 from trainables.trial.progress import write_progress
 
 SLICE_SECONDS = 1.0
-"""As ``trainables/tune/trainable.py`` has it."""
+"""As in ``trainables/tune/trainable.py``."""
 
 MEDIAN = "STUB_MEDIAN_SECONDS"
-"""The variable that says how long half of the trials take at least."""
+"""Environment variable for the median of a trial's seconds."""
 
 SPREAD = 0.5
 """Standard deviation of the logarithm of a trial's seconds."""
 
 
 class StubTrial(tune.Trainable):
-    """Takes the place of ``TrialTrainable``; ``config["cell"]`` is the same.
+    """Takes the place of ``TrialTrainable``; ``config["trial_spec"]`` is the same.
 
-    How long it takes is drawn by its key from a lognormal distribution.
+    Its duration is drawn from a lognormal distribution, seeded by its key.
     """
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
         """What Tune reserves for a trial."""
-        return tune.PlacementGroupFactory([config["cell"]["resources"]])
+        return tune.PlacementGroupFactory([config["trial_spec"]["resources"]])
 
     def setup(self, config: dict[str, Any]) -> None:
         """Called once per actor."""
         self._began = time.time()
-        cell = config["cell"]
-        self._trial = TrialConfig.model_validate(cell["trial"])
-        self._layout = RunDir(cell["runtime"]["output_dir"])
-        self._key = cell["key"]
+        spec = config["trial_spec"]
+        self._trial = TrialConfig.model_validate(spec["trial"])
+        self._layout = RunDir(spec["runtime"]["output_dir"])
+        self._key = spec["key"]
         self._seconds = duration(self._key, float(os.environ[MEDIAN]))
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -55,19 +56,19 @@ class StubTrial(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Wait for a slice; the last one leaves the record."""
-        left = self._began + self._seconds - time.time()
-        time.sleep(max(0.0, min(SLICE_SECONDS, left)))
+        """Wait for a slice; the last one writes the record."""
+        remaining = self._began + self._seconds - time.time()
+        time.sleep(max(0.0, min(SLICE_SECONDS, remaining)))
         share = min(1.0, (time.time() - self._began) / self._seconds)
-        said = self._said(share)
+        progress = self._progress(share)
         if share < 1.0:
-            write_progress(self._layout.progress(self._key), said)
-            return {**said, "done": False}
+            write_progress(self._layout.progress(self._key), progress)
+            return {**progress, "done": False}
         write_record(self._layout, self._record())
         self._log()
-        return {**said, "done": True, "status": "finished", "error": ""}
+        return {**progress, "done": True, "status": TrialStatus.FINISHED, "error": ""}
 
-    def _said(self, share: float) -> dict[str, Any]:
+    def _progress(self, share: float) -> dict[str, Any]:
         epochs = self._trial.training.epochs
         examples = round(share * 1000)
         return {
@@ -92,7 +93,7 @@ class StubTrial(tune.Trainable):
             {
                 "key": self._key,
                 "title": self._trial.title,
-                "status": "finished",
+                "status": TrialStatus.FINISHED,
                 "config": self._trial.model_dump(),
                 "labels": dict.fromkeys(self._trial.tasks, ("no", "yes")),
                 "results": {"validation": result},
@@ -104,7 +105,7 @@ class StubTrial(tune.Trainable):
     def _log(self) -> None:
         line = {"slot": os.getpid(), "key": self._key, "began": self._began, "ended": time.time()}
         with slots_file(self._layout.root).open("a", encoding="utf-8") as file:
-            # One write of a short line, which files that are appended to take whole.
+            # One write of a short line, which is atomic for a file opened for appending.
             file.write(json.dumps(line) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""What is measured: training loops of variants of one trial, on real data where there is some."""
+"""The subject of measurements: training loops of variants of one trial."""
 
 import os
 import tempfile
@@ -29,24 +29,24 @@ CORES = len(os.sched_getaffinity(0))
 
 
 class Subject:
-    """One multi-task trial, of which ``loop`` makes variants.
+    """One multi-task trial; ``loop`` makes its variants.
 
     Attributes:
         model: the encoder's name.
-        data: where the examples come from.
-        device: what it is trained on.
+        data: the source of the examples.
+        device: that it is trained on.
         threads: CPU threads.
 
     Args:
-        steps: optimiser steps that will be taken of each variant at most.
+        steps: most optimiser steps of each variant.
         overrides: settings of a single trial, as on the command line. Without a folder of GLUE
-            (``data.glue_dir`` or ``GLUE_DIR``) the corpora are those that the project generates:
-            nothing is fetched for a measurement.
+            (``data.glue_dir`` or ``GLUE_DIR``) the project's generated corpora are used: nothing
+            is downloaded for a measurement.
     """
 
     def __init__(self, steps: int, overrides: list[str]) -> None:
         arm = "shared_encoder"
-        # One epoch that is longer than what is measured, so that none is evaluated.
+        # One epoch that is longer than the measurement, so that nothing is evaluated.
         settings = ["training.epochs=1", f"training.batch_size={BATCH_SIZE}", *overrides]
         single = load_single_trial(arm, settings)
         folder = glue_folder(single.data.glue_dir)
@@ -83,10 +83,12 @@ class Subject:
 
     @property
     def machine(self) -> str:
-        """What it is measured on, in words."""
-        found = describe_environment()
-        on = ", ".join(found["gpus"]) if self.device.type == "cuda" else found["cpu"]
-        return f"{on}, {self.threads} of {found['cores']} cores, torch {found['packages']['torch']}"
+        """The hardware that it is measured on, for humans."""
+        environment = describe_environment()
+        cores, version = environment["cores"], environment["packages"]["torch"]
+        on_gpu = self.device.type == "cuda"
+        name = ", ".join(environment["gpus"]) if on_gpu else environment["cpu"]
+        return f"{name}, {self.threads} of {cores} cores, torch {version}"
 
     def loop(self, variant: Variant) -> TrainingLoop:
         """A training loop of a variant, ready to run."""
@@ -95,10 +97,10 @@ class Subject:
         if variant.pair_heads is not None:
             pairs = [name for name, task in self._plain.tasks.items() if len(task.text) == 2]
             arm["task_heads"] = dict.fromkeys(pairs, variant.pair_heads)
-        if variant.taught:
+        if variant.distilled:
             arm["distillation"] = {"teachers": "teacher"}
             teachers = dict.fromkeys(self._plain.tasks, ("teacher",))
-            self._teach("teacher")
+            self._write_teacher_logits("teacher")
         changes = {
             "arm": arm,
             "training": plain["training"] | variant.training,
@@ -107,8 +109,8 @@ class Subject:
         config = TrialConfig.model_validate(plain | changes)
         return build_training_loop(config, self._runtime, self._tasks, self.device, self._precision)
 
-    def _teach(self, key: str) -> None:
-        """Leave the predictions of a teacher; what they are costs nothing."""
+    def _write_teacher_logits(self, key: str) -> None:
+        """Write random predictions of a teacher; their values do not change the cost."""
         path = RunDir(self._folder.name).teacher_logits(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         rng = np.random.default_rng(0)
@@ -120,10 +122,10 @@ class Subject:
 
 
 def write_encoder(folder: Path, layers: int, width: int) -> None:
-    """A BERT without weights; its tokenizer is the embedded encoder's, which has BERT's words.
+    """Write a BERT without weights, with the tokenizer of the embedded encoder (BERT's vocabulary).
 
     Args:
-        folder: is made; gets ``config.json`` and the tokenizer.
+        folder: is created for ``config.json`` and the tokenizer.
         layers: 12 for BERT base.
         width: of the hidden states, 768 for BERT base; a head has 64.
     """

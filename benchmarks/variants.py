@@ -19,18 +19,18 @@ class Variant:
     """A trial that differs from the plain one in one thing.
 
     Attributes:
-        name: the setting, as it stands in a table.
-        arm: the arm.
-        training: what differs in `training`.
+        name: the setting, for the table.
+        arm: of the trial.
+        training: changed settings of ``training``.
         pair_heads: settings of the heads of tasks with two texts.
-        taught: whether a teacher's predictions are learned from.
+        distilled: whether it learns from a teacher's predictions.
     """
 
     name: str
     arm: dict[str, Any]
     training: dict[str, Any] = field(default_factory=dict)
     pair_heads: dict[str, Any] | None = None
-    taught: bool = False
+    distilled: bool = False
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,10 @@ class Group:
     """Variants that are measured side by side, in turn, against the first of them.
 
     Attributes:
-        title: what they are.
+        title: heading of their table.
         variants: the plain one first.
-        longer: how many times the usual number of steps a turn has; more where variants do not
-            train on the same examples, whose lengths must average out.
+        longer: factor on the usual number of steps of a turn; above 1 where variants do not train
+            on the same examples, whose lengths must average out.
     """
 
     title: str
@@ -56,7 +56,7 @@ def names(section: type[Settings], key: str = "name") -> tuple[str, ...]:
 
 
 def groups() -> dict[str, Group]:
-    """All that is measured, by a short name."""
+    """All groups, by a short name."""
     return {
         "weighting": Group("Loss weighting", _of_arm("weighting", tuple(variants("weighting")))),
         "aggregation": Group(
@@ -74,13 +74,13 @@ def _of_arm(key: str, kinds: tuple[str, ...]) -> tuple[Variant, ...]:
 
 def _sampling() -> list[Variant]:
     """Ways of drawing tasks with a batch of one task each, then the other kinds of batch."""
-    one, *others = names(variants("sampling")["interleave"], "batch")
-    settings = [{"name": kind, "batch": one} for kind in variants("sampling")]
+    default, *others = names(variants("sampling")["interleave"], "batch")
+    settings = [{"name": kind, "batch": default} for kind in variants("sampling")]
     settings += [{"batch": batch} for batch in others]
     return [
         Variant(
             f"sampling.name={setting['name']}"
-            if setting["batch"] == one
+            if setting["batch"] == default
             else f"sampling.batch={setting['batch']}",
             {"strategy": "shared_encoder", "sampling": setting},
         )
@@ -110,5 +110,5 @@ def _training() -> list[Variant]:
             Variant(f"freezing.name={kind}", {**JOINT, "freezing": {"name": kind}})
             for kind in frozen
         ),
-        Variant("distillation={teachers: ARM}", JOINT, taught=True),
+        Variant("distillation={teachers: ARM}", JOINT, distilled=True),
     ]

@@ -69,6 +69,7 @@ IMPORTS_INSIDE_FUNCTIONS = {
     "orchestrator.report.svg": (LATE, "matplotlib.figure", "matplotlib.style"),
     "orchestrator.report.tuning.charts": (LATE, "matplotlib"),
     "orchestrator.run_dir.environment": (LATE, "torch"),
+    "orchestrator.run_dir.store_lock": (LATE, "trainables.storage.conditional_writes"),
     "orchestrator.search.trial_search": (RAY, "orchestrator.search.schedulers"),
     "search_spaces.searchers.importance": (LATE, "optuna"),
     "search_spaces.searchers.optuna_study": (
@@ -86,7 +87,6 @@ IMPORTS_INSIDE_FUNCTIONS = {
     "trainables.models.hub": (LATE, "huggingface_hub"),
     "trainables.models.quiet": (LATE, "huggingface_hub.utils", "transformers.utils"),
     "trainables.storage.object_store": (LATE, "fsspec.core"),
-    "trainables.storage.versioned_object": (LATE, "trainables.storage.conditional_writes"),
     "trainables.tracking.mlflow": (
         OPTIONAL,
         "mlflow",

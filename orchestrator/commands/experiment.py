@@ -12,7 +12,7 @@ from orchestrator.commands.session import MakeExecutor, open_session, preview_re
 from orchestrator.config.experiment import ExperimentConfig, load_experiment
 from orchestrator.execution.stages import run_stages
 from orchestrator.execution.tracking import publish_report
-from orchestrator.planning.pending import clear_leaves, unfinished
+from orchestrator.planning.pending import clear_artifacts, unfinished
 from orchestrator.planning.plan import Plan, make_plan
 from orchestrator.planning.resources import TrialResources
 from orchestrator.run_dir.directory import describe
@@ -120,7 +120,7 @@ class Experiment:
                 if waiting:
                     run_stages(waiting, plan, layout, session.executor, resources, session.console)
             if not self.config.checkpoint.keep:
-                clear_leaves(layout, plan.trials, read_records(layout, {}))
+                clear_artifacts(layout, plan.trials, read_records(layout, {}))
             outcome = report(layout)
             publish_report(session.config, layout, session.console)
             return replace(outcome, trained=len(waiting))

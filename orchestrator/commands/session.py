@@ -19,6 +19,7 @@ from orchestrator.planning.resources import TrialResources, feasible, this_machi
 from orchestrator.run_dir.directory import taken
 from orchestrator.run_dir.remote import opened
 from trainables.data.token_cache import check_cache_dir
+from trainables.errors import ConfigError
 from trainables.results.record import TrialRecord
 from trainables.storage.run_dir import RunDir
 
@@ -86,6 +87,8 @@ def open_session(
         InputError: raised by ``check``; or the run directory or this machine's token cache cannot
             be used.
     """
+    if local and isinstance(config, ExperimentConfig):
+        _check_local(config)
     if isinstance(config, SingleTrialConfig) or local or config.ray.address is None:
         check_cache_dir(config.data.cache_dir)
     with (
@@ -105,6 +108,15 @@ def open_session(
 
             chosen = stack.enter_context(TuneExecutor(usable, console, run_dir.where))
         yield Session(usable, run_dir, records, chosen, console)
+
+
+def _check_local(experiment: ExperimentConfig) -> None:
+    """Raises ConfigError: a setting asks for what a local run does not have."""
+    for key in ("address", "dashboard"):
+        if getattr(experiment.ray, key):
+            raise ConfigError(
+                f"ray.{key}: a local run starts no Ray; leave it out, or leave out --local"
+            )
 
 
 def preview_resources(

@@ -17,7 +17,7 @@ from orchestrator.execution.local_executor import LocalExecutor
 from orchestrator.execution.stages import expected_of
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.monitor.state import GridProgress
-from orchestrator.planning.dependencies import forerunners
+from orchestrator.planning.dependencies import upstream_arms
 from orchestrator.planning.grid import Grid
 from orchestrator.planning.plan import Plan, check_model, plan_trial
 from orchestrator.run_dir.directory import warn
@@ -108,7 +108,7 @@ def train(
                 view,
                 resources=resources,
                 glue_dir=plan.glue_dir,
-                leaves={},
+                artifacts={},
             )
         _raise_error(printer.trial)
         if printer.trial is not None and (note := printer.trial.progress()["note"]):
@@ -142,9 +142,9 @@ def single_trial(arm: str, single: SingleTrialConfig) -> Plan:
         single = single.model_copy(update={"tasks": single.tasks[:1]})
     elif single.task is not None:
         raise ConfigError(f"task={single.task}: {arm} trains on several tasks; use tasks=[...]")
-    for key, forerunner in forerunners(single.define.arms[arm]):
+    for key, upstream in upstream_arms(single.define.arms[arm]):
         raise ConfigError(
-            f"define.arms.{arm}.{key}={forerunner}: needs other trials before its own; use run"
+            f"define.arms.{arm}.{key}={upstream}: needs other trials before its own; use run"
         )
     encoder = check_model(single, "model", single.model)
     grid = Grid(single)

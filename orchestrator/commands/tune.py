@@ -11,7 +11,7 @@ from orchestrator.commands.tune_report import TuningOutcome, report_tuning
 from orchestrator.config.search import TunedExperimentConfig, load_tuned_experiment
 from orchestrator.execution.stages import run_stages
 from orchestrator.execution.tracking import publish_report
-from orchestrator.planning.pending import clear_leaves, unfinished
+from orchestrator.planning.pending import clear_artifacts, unfinished
 from orchestrator.planning.plan import Plan
 from orchestrator.planning.resources import TrialResources
 from orchestrator.run_dir.directory import describe, read_plan, write_config
@@ -186,7 +186,7 @@ def _compare(plan: Plan, session: Session[TunedExperimentConfig]) -> int:
             console.print(f"comparison: {len(waiting)} trials", markup=False)
             run_stages(waiting, plan, run_dir, session.executor, resources, console)
     if not experiment.checkpoint.keep:
-        clear_leaves(run_dir, plan.trials, read_records(run_dir, {}))
+        clear_artifacts(run_dir, plan.trials, read_records(run_dir, {}))
     return len(waiting)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, Protocol
 
 from orchestrator.monitor.live_view import LiveView
-from orchestrator.planning.pending import Leaves
+from orchestrator.planning.pending import Artifacts
 from orchestrator.planning.plan import PlannedTrial
 from orchestrator.planning.resources import GpuNeed, TrialResources
 from trainables.storage.run_dir import RunDir
@@ -65,7 +65,7 @@ class Executor(Protocol):
         *,
         resources: TrialResources,
         glue_dir: str | None,
-        leaves: Leaves,
+        artifacts: Artifacts,
         scheduler: TrialScheduler | None = None,
     ) -> None:
         """Run trials until ``next_trial`` gives None and all that have started have ended.
@@ -78,7 +78,7 @@ class Executor(Protocol):
             view: shown the progress; must be entered.
             resources: what each trial gets, and how many run at once.
             glue_dir: the GLUE folder, if any.
-            leaves: what each trial must leave for those that need it.
+            artifacts: what each trial must leave for those that need it.
             scheduler: decides which trials end early; None: no trial does.
 
         Raises:

@@ -15,7 +15,7 @@ from orchestrator.execution.signals import interrupt, signals
 from orchestrator.execution.trial_runtime import trial_runtime
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.planning.grid import Config
-from orchestrator.planning.pending import Leaves
+from orchestrator.planning.pending import Artifacts
 from orchestrator.planning.plan import PlannedTrial
 from orchestrator.planning.resources import (
     GpuNeed,
@@ -111,7 +111,7 @@ class LocalExecutor:
         *,
         resources: TrialResources,
         glue_dir: str | None,
-        leaves: Leaves,
+        artifacts: Artifacts,
         scheduler: TrialScheduler | None = None,
     ) -> None:
         """See ``Executor``."""
@@ -130,7 +130,7 @@ class LocalExecutor:
                 run_dir,
                 resources,
                 glue_dir=glue_dir,
-                artifacts=leaves.get(trial.key, ()),
+                artifacts=artifacts.get(trial.key, ()),
             )
             slices = TrialSlices(trial.config, runtime, self._slice_seconds, self._release)
             running.append(_Running(trial, slices, RandomState()))

@@ -6,7 +6,7 @@ from orchestrator.execution.executor import Executor, each
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.monitor.state import Expected, GridProgress
 from orchestrator.planning.dependencies import stages
-from orchestrator.planning.pending import failed, leaves_of, what_it_lacks
+from orchestrator.planning.pending import artifacts_of, failed, missing_upstream
 from orchestrator.planning.plan import Plan, PlannedTrial
 from orchestrator.planning.resources import TrialResources
 from trainables.results.record import read_records, write_record
@@ -38,7 +38,7 @@ def run_stages(
             records = read_records(run_dir, {})
             ready = []
             for trial in stage:
-                reason = what_it_lacks(trial, records)
+                reason = missing_upstream(trial, records)
                 if reason is None:
                     ready.append(trial)
                     continue
@@ -52,7 +52,7 @@ def run_stages(
                     view,
                     resources=resources,
                     glue_dir=plan.glue_dir,
-                    leaves=leaves_of(plan.trials),
+                    artifacts=artifacts_of(plan.trials),
                 )
 
 

@@ -47,6 +47,6 @@ def trial_runtime(
             "checkpoint_every": config.checkpoint.every,
             # The checkpoint to resume from may be one of the trial's own.
             "keep_checkpoints": config.checkpoint.keep or resume_from is not None,
-            "patience": config.checkpoint.storage_timeout,
+            "storage_timeout": config.checkpoint.storage_timeout,
         }
     )

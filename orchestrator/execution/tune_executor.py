@@ -22,16 +22,16 @@ from orchestrator.execution.ray.preflight import check_nodes
 from orchestrator.execution.signals import Stop, signals
 from orchestrator.execution.trial_runtime import trial_runtime
 from orchestrator.execution.tune_hooks import (
-    Scheduler,
     SchedulerAdapter,
     TrialQueue,
     failure_reason,
+    key_of,
     killed_for_memory,
     reuses_processes,
     trainable_name,
 )
 from orchestrator.monitor.live_view import LiveView
-from orchestrator.planning.pending import Leaves, failed
+from orchestrator.planning.pending import Artifacts, failed
 from orchestrator.planning.plan import PlannedTrial
 from orchestrator.planning.resources import GpuNeed, Node, TrialResources, feasible
 from trainables.atomic import write_text
@@ -115,101 +115,76 @@ class TuneExecutor:
         *,
         resources: TrialResources,
         glue_dir: str | None,
-        leaves: Leaves,
+        artifacts: Artifacts,
         scheduler: TrialScheduler | None = None,
     ) -> None:
         """See ``Executor``; Ray must be connected."""
         scheduler = scheduler or TrialScheduler()
         started: dict[str, PlannedTrial] = {}
-        cell = cells(self._experiment, run_dir, resources, glue_dir, leaves)
-        process = {} if self._trainable is None else {"process": self._trainable.__name__}
+        spec = self._specs(run_dir, resources, glue_dir, artifacts)
 
-        def next_cell() -> dict[str, Any] | None:
+        def next_config() -> dict[str, Any] | None:
             trial = next_trial()
             if trial is None:
                 return None
             started[trial.key] = trial
-            return {"cell": cell(trial) | process}
+            return {"trial_spec": spec(trial)}
 
+        register()
         if self._trainable is not None:
             tune.register_trainable(self._trainable.__name__, self._trainable)
-        fit(
-            TuneCallback(view, started, run_dir, scheduler),
-            self._experiment,
-            resources,
-            search_alg=TrialQueue(next_cell),
-            scheduler=SchedulerAdapter(scheduler, started),
-        )
-
-
-def cells(
-    experiment: ExperimentConfig,
-    layout: RunDir,
-    resources: TrialResources,
-    glue_dir: str | None,
-    leaves: Leaves,
-) -> Callable[[PlannedTrial], dict[str, Any]]:
-    """Makes the configuration of a trial's ``TrialTrainable``."""
-    runtime = trial_runtime(experiment, layout, resources, glue_dir=glue_dir)
-    content = runtime.model_dump(mode="json")
-    bundle = {"CPU": float(resources.cpu)} | ({"GPU": resources.gpu} if resources.gpu else {})
-    if resources.memory is not None:
-        bundle["memory"] = float(int(resources.memory * GB))
-
-    def cell(trial: PlannedTrial) -> dict[str, Any]:
-        return {
-            "key": trial.key,
-            "trial": trial.config.model_dump(mode="json"),
-            "runtime": content | {"artifacts": leaves.get(trial.key, ())},
-            "resources": bundle,
-            "process": trainable_name(trial.config.arm.strategy, experiment.ray),
-        }
-
-    return cell
-
-
-def fit(
-    callback: "TuneCallback",
-    experiment: ExperimentConfig,
-    resources: TrialResources,
-    *,
-    search_alg: TrialQueue,
-    scheduler: Scheduler | None = None,
-    **options: Any,
-) -> None:
-    """Run trials with a ``Tuner``; ``options`` are those of ``tune.TuneConfig``.
-
-    Raises:
-        KeyboardInterrupt: Ctrl-C or SIGTERM; finished records are kept.
-    """
-    register()
-    with _storage() as storage:
-        tuner = tune.Tuner(
-            TrialTrainable,
-            tune_config=tune.TuneConfig(
-                search_alg=search_alg,
-                num_samples=2**31,
-                reuse_actors=reuses_processes(experiment.ray),
-                scheduler=scheduler or Scheduler(),
-                max_concurrent_trials=resources.slots,
-                trial_name_creator=lambda trial: trial.config["cell"]["key"],
-                trial_dirname_creator=lambda trial: trial.config["cell"]["key"],
-                **options,
-            ),
-            run_config=tune.RunConfig(
-                name="trials",
-                storage_path=storage,
-                verbose=0,
-                callbacks=[callback],
-                failure_config=tune.FailureConfig(max_failures=experiment.retries),
-                checkpoint_config=tune.CheckpointConfig(
-                    checkpoint_frequency=0, checkpoint_at_end=False
+        callback = TuneCallback(view, started, run_dir, scheduler)
+        with _storage() as storage:
+            tuner = tune.Tuner(
+                TrialTrainable,
+                tune_config=tune.TuneConfig(
+                    search_alg=TrialQueue(next_config),
+                    num_samples=2**31,
+                    reuse_actors=reuses_processes(self._experiment.ray),
+                    scheduler=SchedulerAdapter(scheduler, started, callback.defer),
+                    max_concurrent_trials=resources.slots,
+                    trial_name_creator=key_of,
+                    trial_dirname_creator=key_of,
                 ),
-            ),
-        )
-        with signals(callback.stop):
-            tuner.fit()
-    callback.write_pending_records()
+                run_config=tune.RunConfig(
+                    name="trials",
+                    storage_path=storage,
+                    verbose=0,
+                    callbacks=[callback],
+                    failure_config=tune.FailureConfig(max_failures=self._experiment.retries),
+                    checkpoint_config=tune.CheckpointConfig(
+                        checkpoint_frequency=0, checkpoint_at_end=False
+                    ),
+                ),
+            )
+            with signals(callback.stop):
+                tuner.fit()
+        callback.raise_deferred()
+        callback.write_pending_records()
+
+    def _specs(
+        self, run_dir: RunDir, resources: TrialResources, glue_dir: str | None, artifacts: Artifacts
+    ) -> Callable[[PlannedTrial], dict[str, Any]]:
+        """Makes the specification of a trial that its ``TrialTrainable`` gets."""
+        runtime = trial_runtime(self._experiment, run_dir, resources, glue_dir=glue_dir)
+        content = runtime.model_dump(mode="json")
+        bundle = {"CPU": float(resources.cpu)} | ({"GPU": resources.gpu} if resources.gpu else {})
+        if resources.memory is not None:
+            bundle["memory"] = float(int(resources.memory * GB))
+
+        def spec(trial: PlannedTrial) -> dict[str, Any]:
+            strategy = trial.config.arm.strategy
+            return {
+                "key": trial.key,
+                "trial": trial.config.model_dump(mode="json"),
+                "runtime": content | {"artifacts": artifacts.get(trial.key, ())},
+                "resources": bundle,
+                "process": self._trainable.__name__
+                if self._trainable is not None
+                else trainable_name(strategy, self._experiment.ray),
+            }
+
+        return spec
 
 
 @contextmanager
@@ -247,6 +222,7 @@ class TuneCallback(tune.Callback):
         self._scheduler = scheduler or TrialScheduler()
         self._checkpoint_at_failure: dict[str, str | None] = {}
         self._unwritten: list[TrialRecord] = []
+        self._deferred: Exception | None = None
         self._last_attempt = 0.0
         self._evaluating: dict[str, float] = {}
         self._last_check = time.monotonic()
@@ -258,6 +234,7 @@ class TuneCallback(tune.Callback):
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """See ``tune.Callback``; called several times a second."""
         self.stop.check()
+        self.raise_deferred()
         if self._unwritten and time.monotonic() - self._last_attempt >= RETRY_SECONDS:
             self._try_to_write()
         if time.monotonic() - self._last_check >= QUIET_SECONDS / 2:
@@ -300,13 +277,13 @@ class TuneCallback(tune.Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """See ``tune.Callback``."""
-        self._view.start(trial.config["cell"]["key"])
+        self._view.start(key_of(trial))
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         """See ``tune.Callback``."""
-        key = trial.config["cell"]["key"]
+        key = key_of(trial)
         self._view.update(key, result)
         if "status" in result:
             self._view.finish(key, TrialStatus(result["status"]), result["error"])
@@ -320,7 +297,7 @@ class TuneCallback(tune.Callback):
 
         After one that was killed for memory, the trial cuts its batches into smaller parts.
         """
-        key = trial.config["cell"]["key"]
+        key = key_of(trial)
         if killed_for_memory(trial):
             with suppress(OSError):
                 kills, path = read_kills(self._layout, key) + 1, self._layout.memory_kills(key)
@@ -331,11 +308,23 @@ class TuneCallback(tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """See ``tune.Callback``; the trial has ended or was stopped."""
-        self._complete(trial.config["cell"]["key"])
+        self._complete(key_of(trial))
 
     def _complete(self, key: str) -> None:
-        self._layout.fetch(self._layout.record(key))
-        self._scheduler.on_trial_complete(self._trials[key])
+        try:
+            self._layout.fetch(self._layout.record(key))
+            self._scheduler.on_trial_complete(self._trials[key])
+        except Exception as error:
+            self.defer(error)
+
+    def defer(self, error: Exception) -> None:
+        """Keep an error that ends the run; raised now, Tune would take it for a trial's."""
+        self._deferred = self._deferred or error
+
+    def raise_deferred(self) -> None:
+        """Raise the error that ``defer`` has kept, if there is one."""
+        if self._deferred is not None:
+            raise self._deferred
 
     def _newest(self, key: str) -> str | None:
         """Name of a trial's newest checkpoint; None if it has none."""
@@ -348,7 +337,7 @@ class TuneCallback(tune.Callback):
         """The trial's process died more often than ``retries`` allows."""
         if self.stop.asked:
             return
-        key = trial.config["cell"]["key"]
+        key = key_of(trial)
         reason = failure_reason(trial)
         self._unwritten.append(failed(self._trials[key], reason))
         self._try_to_write()

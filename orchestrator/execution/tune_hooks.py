@@ -63,47 +63,54 @@ def trainable_name(strategy: str, ray: RayConfig) -> str:
     return trainable_of(strategy, reuse=reuses_processes(ray))
 
 
-class Scheduler(FIFOScheduler):
-    """Starts trials in their order, each in the class that its cell names as ``process``.
-
-    A ``Tuner`` has one class for all, but Tune looks a trial's class up by the trial's own
-    ``trainable_name`` when it starts an actor for it.
-    """
-
-    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        """See Tune's ``TrialScheduler``; called once per trial, before it starts."""
-        trial.trainable_name = trial.config["cell"]["process"]
+def key_of(trial: Any) -> str:
+    """The key of the planned trial that one of Tune's trials runs."""
+    return trial.config["trial_spec"]["key"]
 
 
-class SchedulerAdapter(Scheduler):
+class SchedulerAdapter(FIFOScheduler):
     """A ``TrialScheduler`` as one of Tune's; ``TuneCallback`` tells it of trials that have ended.
+
+    Trials start in their order, each in the class that its specification names as ``process``: a
+    ``Tuner`` has one class for all, but Tune looks up ``trainable_name`` when it starts an actor.
 
     Args:
         scheduler: decides.
         trials: key -> every trial that has started.
+        on_error: gets an error of the scheduler, which Tune would take for the trial's.
     """
 
-    def __init__(self, scheduler: TrialScheduler, trials: Mapping[str, PlannedTrial]) -> None:
+    def __init__(
+        self,
+        scheduler: TrialScheduler,
+        trials: Mapping[str, PlannedTrial],
+        on_error: Callable[[Exception], None],
+    ) -> None:
         super().__init__()
         self._scheduler = scheduler
         self._trials = trials
+        self._on_error = on_error
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles it and reads nothing of it.
         return {}
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        """See ``TrialScheduler``."""
-        super().on_trial_add(tune_controller, trial)
+        """See Tune's ``TrialScheduler``; called once per trial, before it starts."""
+        trial.trainable_name = trial.config["trial_spec"]["process"]
         self._scheduler.on_trial_add(self._planned(trial))
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """See ``TrialScheduler``."""
-        decision = self._scheduler.on_trial_result(self._planned(trial), result)
+        """See Tune's ``TrialScheduler``."""
+        try:
+            decision = self._scheduler.on_trial_result(self._planned(trial), result)
+        except Exception as error:
+            self._on_error(error)
+            return self.CONTINUE
         return self.STOP if decision == "stop" else self.CONTINUE
 
     def _planned(self, trial: Any) -> PlannedTrial:
-        return self._trials[trial.config["cell"]["key"]]
+        return self._trials[key_of(trial)]
 
 
 class TrialQueue(Searcher):
@@ -112,12 +119,12 @@ class TrialQueue(Searcher):
     Of a list in its search space, Tune would make a copy for each trial.
 
     Args:
-        next_cell: gives ``{"cell": ...}``.
+        next_config: returns ``{"trial_spec": ...}``; None: there are no more.
     """
 
-    def __init__(self, next_cell: Callable[[], dict[str, Any] | None]) -> None:
+    def __init__(self, next_config: Callable[[], dict[str, Any] | None]) -> None:
         super().__init__()
-        self._next_cell = next_cell
+        self._next_config = next_config
 
     def set_search_properties(self, *properties: Any, **spec: Any) -> bool:
         """Tune's own metric, mode and space are not used."""
@@ -125,7 +132,7 @@ class TrialQueue(Searcher):
 
     def suggest(self, trial_id: str) -> Any:
         """The next trial's configuration."""
-        return self._next_cell() or self.FINISHED
+        return self._next_config() or self.FINISHED
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """Nothing to learn: schedulers and records know how trials end."""

@@ -85,9 +85,10 @@ class SearchForecast:
         group, _, segment = slot
         self._taken.add(slot)
         past: list[Slot] = []
-        if segment:
-            # A group is trained generation by generation: an earlier segment comes no more.
-            past = [s for s in self._placeholders if s[0] == group and s[2] < segment]
+        if segment > 1:
+            # A group goes on generation by generation: a segment of an earlier one, whose member
+            # had nothing to go on from, comes no more.
+            past = [s for s in self._placeholders if s[0] == group and 0 < s[2] < segment]
         replaced = [s for s in (slot, *past) if s in self._placeholders]
         keys = [self._placeholders.pop(s).key for s in replaced]
         self._expect([self._expected(key, slot, examples)], keys)

@@ -25,7 +25,7 @@ class LiveView:
     """Shows a grid from ``with`` to the end of its block; is informed of all that its trials do.
 
     On a terminal it redraws itself; elsewhere (CI, a file) it prints a line when a trial starts or
-    ends and a summary about every ``every`` seconds, without escape codes, besides snapshots where
+    ends and a summary about every ``every`` seconds, without escape codes; also snapshots where
     they are asked for (``orchestrator/monitor/log_snapshot.py``). Any thread may call it.
     A pickled copy keeps the numbers and shows nothing, unless it is entered itself.
 

@@ -26,7 +26,7 @@ _STYLES = re.compile(r"(\x1b\[[0-9;]*m)")
 
 
 def snapshot_interval() -> float | None:
-    """Seconds between two snapshots in this process's log; None if there shall be none."""
+    """Seconds between two snapshots in this process's log; None for no snapshots."""
     with suppress(ValueError):
         return max(1.0, float(os.environ.get(SECONDS, "")))
     return None

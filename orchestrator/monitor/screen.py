@@ -48,7 +48,7 @@ def render(
     groups, running = progress.groups(), progress.running()
     for_groups = for_trials = LOG_ROWS
     if options.is_terminal:
-        # Besides the bar and the lines: a heading for each table, and how many rows are left out.
+        # Below the bar and the lines: a heading for each table, and how many rows are hidden.
         room = options.size.height - 1 - sum(1 + len(line) // options.max_width for line in lines)
         for_groups = max(1, min(len(groups), max(room // 2, room - len(running) - 4) - 2))
         for_trials = max(1, room - for_groups - 4)

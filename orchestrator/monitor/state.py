@@ -378,7 +378,7 @@ class GridProgress:
 
         Trials are laid onto the slots as a scheduler would: each takes its examples over the mean
         speed of its model's trials, or of all trials where its model has not run yet, and a
-        waiting one takes the mean overhead of the finished ones besides.
+        waiting one also takes the mean overhead of the finished ones.
         """
         rates = self._rates()
         if not self._examples_left:

@@ -26,7 +26,7 @@ class Planned(Protocol):
 T = TypeVar("T", bound=Planned)
 
 
-def with_forerunners(experiment: ExperimentConfig) -> list[str]:
+def with_upstream_arms(experiment: ExperimentConfig) -> list[str]:
     """The arms of the grid, each after those whose trials its own need.
 
     Raises:
@@ -39,18 +39,18 @@ def with_forerunners(experiment: ExperimentConfig) -> list[str]:
         if name in path:
             circle = " needs ".join([*path[path.index(name) :], name])
             raise ConfigError(f"define.arms.{name}: {circle}; end the circle")
-        for key, forerunner in forerunners(experiment.define.arms[name]):
+        for key, upstream in upstream_arms(experiment.define.arms[name]):
             where = f"define.arms.{name}.{key}"
-            if forerunner not in experiment.define.arms:
+            if upstream not in experiment.define.arms:
                 arms = sorted(experiment.define.arms)
-                raise ConfigError(f"{where}={forerunner}: unknown arm{nearest(forerunner, arms)}")
-            if experiment.define.arms[forerunner].strategy == "naive_concat":
+                raise ConfigError(f"{where}={upstream}: unknown arm{nearest(upstream, arms)}")
+            if experiment.define.arms[upstream].strategy == "naive_concat":
                 raise ConfigError(
-                    f"{where}={forerunner}: a naive_concat arm has no classifier of a task's own; "
+                    f"{where}={upstream}: a naive_concat arm has no classifier of a task's own; "
                     "name a single_task or shared_encoder arm"
                 )
-            _check_pair(experiment, name, key, forerunner)
-            add(forerunner, (*path, name))
+            _check_pair(experiment, name, key, upstream)
+            add(upstream, (*path, name))
         if name not in ordered:
             ordered.append(name)
 
@@ -59,10 +59,10 @@ def with_forerunners(experiment: ExperimentConfig) -> list[str]:
     return ordered
 
 
-def _check_pair(experiment: ExperimentConfig, name: str, key: str, forerunner: str) -> None:
-    """Whether the trials of ``forerunner`` have what those of arm ``name`` need."""
-    arm, before = experiment.define.arms[name], experiment.define.arms[forerunner]
-    where = f"define.arms.{name}.{key}={forerunner}"
+def _check_pair(experiment: ExperimentConfig, name: str, key: str, upstream: str) -> None:
+    """Whether the trials of ``upstream`` have what those of arm ``name`` need."""
+    arm, before = experiment.define.arms[name], experiment.define.arms[upstream]
+    where = f"define.arms.{name}.{key}={upstream}"
     lacking = set(arm.tasks or experiment.tasks) - set(before.tasks or experiment.tasks)
     if key == "start_from":
         if lacking and before.strategy == "single_task":
@@ -76,7 +76,7 @@ def _check_pair(experiment: ExperimentConfig, name: str, key: str, forerunner: s
         )
 
 
-def forerunners(arm: ArmConfig) -> list[tuple[str, str]]:
+def upstream_arms(arm: ArmConfig) -> list[tuple[str, str]]:
     """The arms whose trials must have finished before those of ``arm`` start, with their keys."""
     needed = []
     if not isinstance(arm, NaiveConcatArm) and arm.distillation is not None:

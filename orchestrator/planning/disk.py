@@ -7,7 +7,7 @@ from pathlib import Path
 
 from orchestrator.config.experiment import ExperimentConfig
 from orchestrator.planning.grid import Config
-from orchestrator.planning.pending import leaves_of
+from orchestrator.planning.pending import artifacts_of
 from orchestrator.planning.plan import Plan, PlannedTrial
 from orchestrator.text import size
 from trainables.config.trial import TrialConfig
@@ -64,7 +64,9 @@ def disk_use(
     if config.save_models if isinstance(config, ExperimentConfig) else config.save_model:
         after += sum(BYTES_PER_TOKENIZER + _weights(t.config, plan) for t in trials)
     stay = waiting * max((_checkpoint(t.config, plan) for t in trials), default=0)
-    artifacts = sum(_artifacts(plan, key, names) for key, names in leaves_of(plan.trials).items())
+    artifacts = sum(
+        _artifacts(plan, key, names) for key, names in artifacts_of(plan.trials).items()
+    )
     if config.checkpoint.keep:
         after += KEPT * sum(single.values()) + artifacts + stay
         return DiskUse(after + sum(largest), after)

@@ -10,11 +10,11 @@ from trainables.results.status import TrialStatus
 from trainables.storage.run_dir import RunDir
 from trainables.trial.artifacts import has_artifacts
 
-Leaves = Mapping[str, tuple[str, ...]]
+Artifacts = Mapping[str, tuple[str, ...]]
 """Key of a trial -> the artifacts that others need of it (see ``Runtime.artifacts``)."""
 
 
-def leaves_of(trials: Iterable[PlannedTrial]) -> dict[str, tuple[str, ...]]:
+def artifacts_of(trials: Iterable[PlannedTrial]) -> dict[str, tuple[str, ...]]:
     """The artifacts that the trials of a plan need of each other."""
     needed: dict[str, set[str]] = {}
     for config in (trial.config for trial in trials):
@@ -34,7 +34,7 @@ def unfinished(
     one of those needs.
     """
     trials = list(trials)
-    by_key, leaves = {trial.key: trial for trial in trials}, leaves_of(trials)
+    by_key, artifacts = {trial.key: trial for trial in trials}, artifacts_of(trials)
     waiting = {t.key for t in trials if not has_ended(records.get(t.key))}
     new = set(waiting)
     while new:
@@ -42,7 +42,7 @@ def unfinished(
         new = {
             key
             for key in needed
-            if records[key].status == "finished" and not has_artifacts(layout, key, leaves[key])
+            if records[key].status == "finished" and not has_artifacts(layout, key, artifacts[key])
         }
         waiting |= new
     return [trial for trial in trials if trial.key in waiting]
@@ -53,7 +53,7 @@ def has_ended(record: TrialRecord | None) -> bool:
     return record is not None and record.status != "failed"
 
 
-def what_it_lacks(trial: PlannedTrial, records: Mapping[str, TrialRecord]) -> str | None:
+def missing_upstream(trial: PlannedTrial, records: Mapping[str, TrialRecord]) -> str | None:
     """Why a trial cannot start after the trials that it needs were run; None if it can."""
     for key in sorted(trial.config.needs):
         record = records.get(key)
@@ -76,16 +76,16 @@ def failed(trial: PlannedTrial, reason: str) -> TrialRecord:
     )
 
 
-def clear_leaves(
+def clear_artifacts(
     layout: RunDir, trials: Iterable[PlannedTrial], records: Mapping[str, TrialRecord]
 ) -> None:
     """Remove the artifacts that no trial will need any more."""
     trials = list(trials)
     still = {key for t in trials if not has_ended(records.get(t.key)) for key in t.config.needs}
-    remove_leaves(layout, leaves_of(trials).keys() - still)
+    remove_artifacts(layout, artifacts_of(trials).keys() - still)
 
 
-def remove_leaves(layout: RunDir, keys: Iterable[str]) -> None:
+def remove_artifacts(layout: RunDir, keys: Iterable[str]) -> None:
     """Remove the artifacts of these trials."""
     for key in keys:
         for path in (layout.teacher_logits(key), layout.weights(key)):

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from orchestrator.config.experiment import ExperimentConfig
-from orchestrator.planning.dependencies import with_forerunners
+from orchestrator.planning.dependencies import with_upstream_arms
 from orchestrator.planning.grid import Config, Grid
 from orchestrator.planning.resources import GpuNeed, TrialResources
 from trainables.config.trial import TrialConfig
@@ -82,7 +82,7 @@ def make_plan(experiment: ExperimentConfig) -> Plan:
     encoders = {name: check_model(experiment, "models", name) for name in experiment.models}
     trials = [
         plan_trial(config, grid.tasks_of(arm), encoders[model])
-        for arm in with_forerunners(experiment)
+        for arm in with_upstream_arms(experiment)
         for model in experiment.models
         for seed in experiment.seeds
         for config in grid.trials_of(arm, model, seed)

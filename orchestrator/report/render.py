@@ -29,8 +29,8 @@ def write_tables(layout: RunDir, table: Table) -> None:
 def table_json(table: Table) -> str:
     """Everything in the table, as JSON with a ``schema_version``.
 
-    Where no row was tuned, rows do not say so; where nothing but ``single_task`` is subtracted,
-    differences do not name it.
+    ``tuned`` is left out if no row was tuned, and ``reference`` if all differences are to
+    ``single_task``.
     """
     content = asdict(table)
     if not table.tuned:
@@ -118,4 +118,4 @@ FORMATS = {
     "html": table_html,
     "tex": latex,
 }
-"""Ending of the table's file -> what makes it."""
+"""Ending of the table's file -> function that makes its content."""

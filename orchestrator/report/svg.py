@@ -1,4 +1,4 @@
-"""Matplotlib figures as SVG inside a page: the same figure is the same bytes, text stays text."""
+"""Matplotlib figures as SVG inside a page: equal figures give equal bytes, text stays text."""
 
 import io
 import re
@@ -55,12 +55,12 @@ def svg(
     *,
     themed: bool = False,
 ) -> Markup:
-    """What ``draw`` puts on a figure, as an ``<svg>`` element.
+    """A figure as an ``<svg>`` element.
 
     Args:
         draw: draws on the empty figure; texts need no escaping and are never read as formulas.
-        name: distinguishes the element's inner ids from those of other figures of the page.
-        title: what it shows, for those who hear the page.
+        name: unique on the page; keeps the ids inside the element unique too.
+        title: text alternative, for screen readers.
         width, height: in inches; text is 7.5 points.
         themed: whether the colours of ``THEME`` follow the page's, light or dark.
     """

@@ -1,6 +1,6 @@
 """The comparison table as pure values: what every format shows and nothing else.
 
-Records in, ``Table`` out. Columns are defined in ``columns.py`` beside this file, rows and seeds
+Records in, ``Table`` out. Columns are defined in ``columns.py``, rows and seeds
 in ``rows.py``, the verdict in ``verdict.py``.
 """
 
@@ -72,7 +72,7 @@ class Table:
         tasks: what is known of every task's data.
         columns: the measured columns, in order.
         rows: the baseline first where known, then the plan's arms and models in its order; an arm
-            that was tuned has a row for that besides.
+            that was tuned has another row for that.
         notes: footnotes, in the order of their numbers.
         differences: rows minus ``single_task`` of the same model, tuned minus tuned, paired by
             seed.

@@ -69,7 +69,7 @@ def superscript(notes: Sequence[int]) -> str:
 
 
 def print_view(console: Console, view: View, narrow: View) -> None:
-    """Print a view on one line a row, or where that is too wide ``narrow``, cut into blocks."""
+    """Print a view, one line per row; if that is too wide, print ``narrow`` cut into blocks."""
     one_line = _grid(view, range(2, len(view.heads)), stacked=False)
     if _width(console, one_line) <= console.width:
         console.print(one_line)
@@ -79,7 +79,7 @@ def print_view(console: Console, view: View, narrow: View) -> None:
 
 
 def _blocks(console: Console, view: View) -> list[list[int]]:
-    """Cut the numeric columns into runs that fit beside the names, widest possible first."""
+    """Cut the numeric columns into blocks that fit next to the names, each as wide as possible."""
     blocks: list[list[int]] = [[]]
     for index in range(2, len(view.heads)):
         candidate = [*blocks[-1], index]

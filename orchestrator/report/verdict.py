@@ -1,4 +1,4 @@
-"""Differences to ``single_task``, paired by seed, and what they say in plain words.
+"""Differences to ``single_task``, paired by seed, and the verdict on them in sentences.
 
 A few seeds prove little: the words say which way the numbers point, how far apart the seeds are and
 how many there are, and claim no significance.
@@ -61,7 +61,7 @@ def difference(row: TableRow, reference: TableRow) -> Difference:
 
 
 def verdict(rows: Sequence[TableRow]) -> tuple[str, ...]:
-    """A few sentences per model: where the best multi-task arm stands on the macro average."""
+    """A few sentences per model: the best multi-task arm against ``single_task``, by macro."""
     models = dict.fromkeys(row.model for row in rows)
     return tuple(plain(_of_model(rows, model)) for model in models)
 
@@ -105,7 +105,7 @@ def _of_model(rows: Sequence[TableRow], model: str) -> str:
 
 
 def _per_task(best: TableRow, reference: TableRow) -> list[str]:
-    """The tasks that lose: a mean over tasks may hide them."""
+    """The tasks on which the best arm is worse: a mean over tasks may hide them."""
     if len(best.tasks) == 1:
         return []
     behind = []
@@ -118,7 +118,7 @@ def _per_task(best: TableRow, reference: TableRow) -> list[str]:
 
 
 def _left_out(others: Sequence[TableRow], reference: TableRow, gap: Stat) -> list[str]:
-    """The arms of which trials are missing, perhaps because they went badly."""
+    """The arms that lack paired seeds, perhaps because their trials went badly."""
     fewer = []
     for row in others:
         own = _minus(row.macro(), reference.macro())
@@ -128,7 +128,7 @@ def _left_out(others: Sequence[TableRow], reference: TableRow, gap: Stat) -> lis
 
 
 def _at_default(own: Sequence[TableRow], model: str, tuned: Stat | None) -> list[str]:
-    """How the answer at the preset's settings differs from the tuned one, where that is known."""
+    """The answer at the preset's settings and how it differs from the tuned one, if known."""
     reference = reference_of(own, model, tuned=False)
     others = [g for g in own if g.strategy != REFERENCE and not g.tuned]
     if reference is None or reference.tuned or not others:
@@ -144,7 +144,7 @@ def _at_default(own: Sequence[TableRow], model: str, tuned: Stat | None) -> list
 
 
 def _sign(gap: Stat) -> int:
-    """Of a difference as it is written: -1, 0 or 1."""
+    """Sign of a difference as it is displayed: -1, 0 or 1."""
     points = float(signed(gap.mean, "percent"))
     return (points > 0) - (points < 0)
 
@@ -156,7 +156,7 @@ def _compared(default: int, tuned: int) -> str:
 
 
 def _name(reference: TableRow, tuned: bool) -> str:
-    """The reference as a sentence about tuned, or about untuned rows names it."""
+    """Name of the reference in a sentence about tuned or about other rows."""
     if tuned and not reference.tuned:
         return f"{reference.name} at the preset's settings"
     return reference.name

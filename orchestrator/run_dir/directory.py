@@ -1,4 +1,4 @@
-"""A run directory: taken for one experiment or one ``train`` command, refused for any other."""
+"""Prepares a run directory for one configuration and refuses any other."""
 
 import json
 import os
@@ -35,21 +35,21 @@ PLAN_SCHEMA = 1
 def taken(
     layout: RunDir, config: Config, plan: Plan | None, console: Console
 ) -> Iterator[dict[str, TrialRecord]]:
-    """Hold the run directory for this configuration; gives the records that are there.
+    """Lock the run directory for this configuration; yields the records that it holds.
 
-    What a crash left in it is cleared away, what is damaged is moved aside.
+    Files that a crash left are removed, and damaged ones are moved aside.
 
     Args:
-        layout: the run directory, which is made where it is missing.
+        layout: the run directory, which is created if it is missing.
         config: the experiment or single trial.
-        plan: its trials; none: they are not known yet, and may be others than last time.
-        console: told what was damaged, a line each.
+        plan: its trials; None if they are not known yet, and may be others than last time.
+        console: prints one line for each damaged file.
 
     Raises:
         RunDirectoryError: it is in use, belongs to another configuration or cannot be written.
     """
     _writable(layout)
-    # Before the lock, too: a folder that is no run directory gets no file from here.
+    # Checked before the lock is taken, so that a folder of other files stays as it is.
     _ours(layout, config)
     with held(layout.root):
         for line in take(layout, config, plan):
@@ -62,11 +62,11 @@ def taken(
 def sound_records(layout: RunDir, console: Console, *, keep: bool) -> dict[str, TrialRecord]:
     """The records of a run directory whose lock is held by the caller.
 
-    What a crash left in it is cleared away, what is damaged is moved aside.
+    Files that a crash left are removed, and damaged ones are moved aside.
 
     Args:
         layout: the run directory.
-        console: told what was damaged, a line each.
+        console: prints one line for each damaged file.
         keep: whether the checkpoints of trials that have ended stay.
     """
     damaged: dict[Path, RunDirectoryError] = {}
@@ -80,15 +80,15 @@ def sound_records(layout: RunDir, console: Console, *, keep: bool) -> dict[str, 
 
 
 def warn(console: Console, line: str) -> None:
-    """Print what is not as it should be, as one line."""
+    """Print a warning as one line."""
     console.print(f"warning: {plain(line)}", markup=False, highlight=False, soft_wrap=True)
 
 
 def take(layout: RunDir, config: Config, plan: Plan | None) -> list[str]:
-    """Make the run directory, or check that it is this configuration's.
+    """Create the run directory, or check that it was made with this configuration.
 
     Returns:
-        What was damaged, a line each; it is moved aside, and ``describe`` makes it anew.
+        A line for each damaged file; it is moved aside, and ``describe`` writes it anew.
 
     Raises:
         RunDirectoryError: it belongs to another configuration or cannot be written.
@@ -98,10 +98,10 @@ def take(layout: RunDir, config: Config, plan: Plan | None) -> list[str]:
     if not layout.plan.exists():
         return []
     try:
-        there = {trial.key for trial in read_plan(layout)}
+        planned = {trial.key for trial in read_plan(layout)}
     except RunDirectoryError:
         return [f"{layout.plan}: damaged; moved to {_set_aside(layout, layout.plan)}, made anew"]
-    if plan is not None and there != {trial.key for trial in plan.trials}:
+    if plan is not None and planned != {trial.key for trial in plan.trials}:
         raise RunDirectoryError(
             f"{layout.root}: its trials are not this plan's although the configuration is the "
             "same: the data, an encoder's folder or the code has changed since; "
@@ -127,7 +127,7 @@ def describe(
 
 
 def write_config(layout: RunDir, config: Config) -> None:
-    """Write the resolved config, which makes the directory this configuration's."""
+    """Write the resolved config, by which the directory is known to belong to it."""
     write_text(layout.config, OmegaConf.to_yaml(config.model_dump(mode="json")))
     layout.publish(layout.config)
 
@@ -168,9 +168,9 @@ def _same_configuration(layout: RunDir, config: Config) -> None:
             f"{layout.config}: damaged, or of another command ({reason}); "
             "choose another directory with --run-dir"
         ) from error
-    there = before.model_dump(mode="json", exclude=config.runtime_keys())
-    here = config.model_dump(mode="json", exclude=config.runtime_keys())
-    for key, old, new in _differences(there, here):
+    old_values = before.model_dump(mode="json", exclude=config.runtime_keys())
+    new_values = config.model_dump(mode="json", exclude=config.runtime_keys())
+    for key, old, new in _differences(old_values, new_values):
         raise RunDirectoryError(
             f"{layout.root}: was made with {key}={shortened(old)}, this is {key}={shortened(new)}; "
             "choose another directory with --run-dir"
@@ -178,7 +178,7 @@ def _same_configuration(layout: RunDir, config: Config) -> None:
 
 
 def _set_aside(layout: RunDir, path: Path) -> Path:
-    """Move a damaged file where nothing reads it; nothing that lies there is replaced."""
+    """Move a damaged file to where nothing reads it, under a name that is free there."""
     layout.damaged.mkdir(exist_ok=True)
     number = 0
     target = layout.damaged / path.name

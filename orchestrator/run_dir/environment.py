@@ -1,4 +1,4 @@
-"""On what a run was made: packages, hardware, commit."""
+"""Describes the environment of a run: packages, hardware, commit."""
 
 import os
 import platform
@@ -7,6 +7,11 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+import orchestrator
+
+PROJECT = Path(orchestrator.__file__).resolve().parents[1]
+"""The folder of the project's code."""
 
 PACKAGES = (
     "ray",
@@ -28,13 +33,13 @@ PACKAGES = (
 
 
 def describe_environment() -> dict[str, Any]:
-    """Plain values; nothing secret: no environment variables, no user name."""
+    """Versions and hardware as JSON values; no environment variables and no user name."""
     import torch
 
     return {
         "python": sys.version.split()[0],
         "platform": platform.platform(),
-        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "packages": {name: number for name in PACKAGES if (number := _version(name))},
         "cpu": _cpu_model(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
@@ -45,21 +50,20 @@ def describe_environment() -> dict[str, Any]:
 
 
 def git_commit() -> str | None:
-    """The project's commit, with ``+changes`` where the tree differs; none: not known."""
-    folder = Path(__file__).resolve().parents[1]
-    if not (folder / ".git").exists():
-        # On a cluster, to which ``submit`` has sent a checkout.
+    """The project's commit, with ``+changes`` if files differ from it; None if unknown."""
+    if not (PROJECT / ".git").exists():
+        # On a cluster, to which ``submit`` has sent the code.
         return os.environ.get("ONE_OR_MANY_COMMIT") or None
     try:
-        commit = _git(folder, "rev-parse", "HEAD")
-        return commit + ("+changes" if _git(folder, "status", "--porcelain") else "")
+        commit = _git("rev-parse", "HEAD")
+        return commit + ("+changes" if _git("status", "--porcelain") else "")
     except (OSError, subprocess.SubprocessError):
         return None
 
 
-def _git(folder: Path, *arguments: str) -> str:
+def _git(*arguments: str) -> str:
     done = subprocess.run(
-        ["git", "-C", str(folder), *arguments],
+        ["git", "-C", str(PROJECT), *arguments],
         capture_output=True,
         text=True,
         timeout=10,

@@ -16,14 +16,14 @@ from pydantic import ValidationError
 from orchestrator.run_dir.lock import LOCK, FolderLock, Lock
 from orchestrator.run_dir.lock_owner import LockOwner
 from trainables.errors import RunDirectoryError
-from trainables.storage.object_store import Store
+from trainables.storage.object_store import OBJECT_STORES, Store
 from trainables.storage.retry import Backoff
 from trainables.storage.versioned_object import (
     ObjectChangedError,
+    SettledObject,
     StoredObject,
     Version,
     VersionedObject,
-    versioned_object,
 )
 
 CONFLICT_SECONDS, PAUSE_SECONDS = 5.0, 0.2
@@ -34,7 +34,19 @@ def lock_of(store: Store) -> Lock:
     """The lock of a run directory that is given as a URL; ``file://`` names a folder after all."""
     if store.scheme == "file":
         return FolderLock(Path(store.base), store.url)
-    return StoreLock(store, versioned_object(store, LOCK))
+    return StoreLock(store, lock_object(store))
+
+
+def lock_object(store: Store) -> VersionedObject:
+    """The lock of a store, by conditional writes where the store has them."""
+    if store.scheme in OBJECT_STORES:
+        # Imported here for start-up time: only run directories in object stores need it.
+        from trainables.storage.conditional_writes import conditional_object
+
+        conditional = conditional_object(store, LOCK)
+        if conditional is not None:
+            return conditional
+    return SettledObject(store, LOCK)
 
 
 class StoreLock(Lock):

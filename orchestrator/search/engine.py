@@ -14,7 +14,7 @@ from orchestrator.config.search import TuneConfig
 from orchestrator.execution.executor import Executor
 from orchestrator.execution.stages import run_stages
 from orchestrator.planning.disk import check_room, disk_use
-from orchestrator.planning.pending import leaves_of, remove_leaves, unfinished
+from orchestrator.planning.pending import artifacts_of, remove_artifacts, unfinished
 from orchestrator.planning.plan import PlannedTrial, largest
 from orchestrator.planning.resources import TrialResources
 from orchestrator.run_dir.directory import sound_records
@@ -275,5 +275,5 @@ def _clear(plan: SearchPlan, engine: SearchEngine, run_dir: RunDir) -> None:
     if plan.experiment.checkpoint.keep:
         return
     one_per_group = [plan.trial(group, {}) for group in plan.groups]
-    remove_leaves(run_dir, leaves_of((*plan.upstream, *one_per_group)))
+    remove_artifacts(run_dir, artifacts_of((*plan.upstream, *one_per_group)))
     engine.clear()

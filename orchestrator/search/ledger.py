@@ -9,7 +9,6 @@ was decided is replayed, never decided anew.
 import errno
 import json
 import os
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -22,9 +21,8 @@ from trainables.config.base import Settings
 from trainables.config.schedules import SettingChange
 from trainables.errors import RunDirectoryError
 from trainables.results.record import checksum
-
-RETRY_SECONDS = 2.0
-"""Between two attempts to write a line while the storage is away or full."""
+from trainables.results.status import TrialStatus
+from trainables.storage.retry import Backoff, retry
 
 
 class TrialSuggested(Settings):
@@ -87,7 +85,7 @@ class TrialEnded(Settings):
 
     event: Literal["ended"] = "ended"
     key: str
-    status: Literal["finished", "diverged", "failed"]
+    status: TrialStatus
     score: FiniteFloat | None
     loss: FiniteFloat | None
 
@@ -128,15 +126,15 @@ class Ledger:
 
     Args:
         path: the file, which need not be there.
-        patience: seconds that a line waits for storage that is away or full.
+        storage_timeout: seconds that a line waits for storage that is away or full.
         sent: hands the file over where it must be elsewhere too; raises ``OSError``.
     """
 
     def __init__(
-        self, path: Path, patience: float = 0.0, sent: Callable[[], None] | None = None
+        self, path: Path, storage_timeout: float = 0.0, sent: Callable[[], None] | None = None
     ) -> None:
         self.path = path
-        self._patience = patience
+        self._storage_timeout = storage_timeout
         self._sent = sent
         self._whole: int | None = None
         self._lines: int | None = None
@@ -182,22 +180,20 @@ class Ledger:
         Raises:
             OSError: the storage stays away or full.
         """
-        deadline = time.monotonic() + self._patience
-        while True:
-            try:
-                if self._lines is None:
-                    self._lines = self._count()
-                content = event.model_dump(mode="json") | {"line": self._lines + 1}
-                content["sha256"] = checksum(content)
-                self._write((json.dumps(content) + "\n").encode())
-                self._lines += 1
-                return
-            except OSError as error:
-                # What is told while writing names no file.
-                error.filename = error.filename or str(self.path)
-                if time.monotonic() >= deadline:
-                    raise
-                time.sleep(min(RETRY_SECONDS, self._patience))
+        retry(lambda: self._append(event), Backoff(self._storage_timeout))
+
+    def _append(self, event: Event) -> None:
+        try:
+            if self._lines is None:
+                self._lines = self._count()
+            content = event.model_dump(mode="json") | {"line": self._lines + 1}
+            content["sha256"] = checksum(content)
+            self._write((json.dumps(content) + "\n").encode())
+            self._lines += 1
+        except OSError as error:
+            # The error of a write names no file.
+            error.filename = error.filename or str(self.path)
+            raise
 
     def _count(self) -> int:
         try:

@@ -8,7 +8,7 @@ from pydantic import PositiveInt
 
 from orchestrator.config.experiment import ExperimentConfig
 from orchestrator.config.search import TunedExperimentConfig
-from orchestrator.planning.dependencies import forerunners, with_forerunners
+from orchestrator.planning.dependencies import upstream_arms, with_upstream_arms
 from orchestrator.planning.grid import Grid
 from orchestrator.planning.plan import Plan, PlannedTrial, check_model, plan_trial
 from orchestrator.search.best_trial import Incumbent
@@ -76,7 +76,7 @@ class SearchPlan:
             update={"selection": experiment.selection.model_copy(update={"enabled": "always"})}
         )
         self._grid = Grid(searched, SearchConfig())
-        with_forerunners(experiment)
+        with_upstream_arms(experiment)
         self.groups = tuple(
             self._group(config)
             for arm in experiment.arms
@@ -98,7 +98,7 @@ class SearchPlan:
     def upstream(self) -> tuple[PlannedTrial, ...]:
         """The trials that trials of the search need, in the order of the grid."""
         experiment = self.experiment
-        needed = [arm for arm in with_forerunners(experiment) if arm in self._needed_arms()]
+        needed = [arm for arm in with_upstream_arms(experiment) if arm in self._needed_arms()]
         return tuple(
             self._planned(self._grid, config)
             for arm in needed
@@ -143,7 +143,7 @@ class SearchPlan:
         """
         experiment = self.experiment
         grid = Grid(experiment)
-        names = with_forerunners(experiment)
+        names = with_upstream_arms(experiment)
         if not experiment.tune.defaults:
             needed = {name for arm in experiment.arms for name in self._needs(arm)}
             names = [name for name in names if name in needed]
@@ -209,7 +209,7 @@ class SearchPlan:
                 f"space {experiment.space.name}: nothing of it is a setting of {group.name}; give "
                 "its arm a parameter, or leave the arm out"
             )
-        if forerunners(arm):
+        if upstream_arms(arm):
             for key in keys:
                 if key.startswith("model."):
                     raise ConfigError(
@@ -256,7 +256,7 @@ class SearchPlan:
 
     def _needs(self, arm: str) -> set[str]:
         """The arms whose trials those of ``arm`` need, directly or not."""
-        direct = {name for _, name in forerunners(self.experiment.define.arms[arm])}
+        direct = {name for _, name in upstream_arms(self.experiment.define.arms[arm])}
         return direct | {name for other in direct for name in self._needs(other)}
 
     def _needed_arms(self) -> set[str]:

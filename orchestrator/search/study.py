@@ -329,7 +329,7 @@ def end_of(record: TrialRecord) -> TrialEnded:
     if record.status != "finished":
         return TrialEnded(key=record.key, status=record.status, score=None, loss=None)
     score, loss = final_score(record), final_loss(record)
-    return TrialEnded(key=record.key, status="finished", score=score, loss=loss)
+    return TrialEnded(key=record.key, status=TrialStatus.FINISHED, score=score, loss=loss)
 
 
 def final_score(record: TrialRecord) -> float:

@@ -7,7 +7,7 @@ from rich.console import Console
 from orchestrator.execution.executor import Executor
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.monitor.state import GridProgress
-from orchestrator.planning.pending import leaves_of
+from orchestrator.planning.pending import artifacts_of
 from orchestrator.planning.plan import PlannedTrial
 from orchestrator.planning.resources import TrialResources
 from orchestrator.search.plan import SearchPlan
@@ -78,7 +78,7 @@ class TrialSearch:
                 view,
                 resources=resources,
                 glue_dir=self._plan.glue_dir,
-                leaves=leaves_of(self._plan.upstream),
+                artifacts=artifacts_of(self._plan.upstream),
                 scheduler=SearchScheduler(self._study, self._run_dir, view, self._time_budget),
             )
 

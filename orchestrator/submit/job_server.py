@@ -1,4 +1,4 @@
-"""Ray's job API over the network: every question has an end, every failure is one line."""
+"""Ray's job API over the network, with time limits and one-line errors."""
 
 import logging
 import os
@@ -19,10 +19,10 @@ from trainables.secrets import has_credentials
 
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 120.0
-"""For one answer; a package of code is uploaded in less."""
+"""For one answer; uploading the code takes less."""
 
 AWAY = (OSError, TimeoutError, requests.RequestException, aiohttp.ClientError)
-"""What a connection fails with."""
+"""Errors of a failed connection."""
 
 
 ADVICE = "set RAY_AUTH_MODE=token and its token in RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
@@ -32,7 +32,7 @@ NO_AGENT = (
     "its port 52365 (ray start --dashboard-agent-listen-port)"
 )
 
-# Ray's client tells of every step, on standard error, and so would the job's own output be torn.
+# Ray's client logs every step to standard error, in the middle of the job's own output.
 for _name in ("dashboard.modules.dashboard_sdk", "dashboard.modules.job.sdk"):
     logging.getLogger(f"ray.{_name}").setLevel(logging.CRITICAL)
 logging.getLogger("ray._private.runtime_env.packaging").setLevel(logging.CRITICAL)
@@ -40,7 +40,7 @@ logging.getLogger("ray._private.authentication").setLevel(logging.CRITICAL)
 
 
 class _Client(JobSubmissionClient):
-    """Ray's client waits for ever where the network drops what it sends."""
+    """Ray's client with time limits; without them it waits for ever on a broken network."""
 
     def _do_request(self, method: str, endpoint: str, **options: Any) -> requests.Response:
         options.setdefault("timeout", (CONNECT_SECONDS, ANSWER_SECONDS))
@@ -71,7 +71,7 @@ class JobServer:
                 "http://HOST:8265 (HOST:6379 is another door)"
             )
         try:
-            with self._asked(), _without("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
+            with self._errors(), _without("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
                 self._client = _Client(self.address)
         except ClusterLostError as error:
             raise ResourceError(
@@ -80,20 +80,20 @@ class JobServer:
             ) from error
 
     def jobs(self, prefix: str) -> list[JobDetails]:
-        """All jobs whose id begins so, the oldest first."""
-        with self._asked():
-            found = self._client.list_jobs()
-        mine = [job for job in found if (job.submission_id or "").startswith(prefix)]
+        """All jobs whose id begins with ``prefix``, the oldest first."""
+        with self._errors():
+            jobs = self._client.list_jobs()
+        mine = [job for job in jobs if (job.submission_id or "").startswith(prefix)]
         return sorted(mine, key=lambda job: int((job.submission_id or "").rpartition("-")[2]))
 
-    def submit(self, submission_id: str, **what: Any) -> bool:
-        """Start a job; whether there was none of that id.
+    def submit(self, submission_id: str, **job: Any) -> bool:
+        """Start a job; False if a job of that id exists.
 
-        ``what`` are ``entrypoint``, ``runtime_env`` and ``metadata`` of Ray's ``submit_job``.
+        ``job`` are ``entrypoint``, ``runtime_env`` and ``metadata`` of Ray's ``submit_job``.
         """
-        with self._asked():
+        with self._errors():
             try:
-                self._client.submit_job(submission_id=submission_id, **what)
+                self._client.submit_job(submission_id=submission_id, **job)
             except RuntimeError as error:
                 if "already exists" not in str(error):
                     raise
@@ -101,85 +101,87 @@ class JobServer:
         return True
 
     def job(self, submission_id: str) -> JobDetails:
-        """How a job is."""
-        with self._asked():
+        """Status of a job."""
+        with self._errors():
             return self._client.get_job_info(submission_id)
 
     def log(self, submission_id: str) -> str:
-        """All that a job has printed."""
-        with self._asked():
+        """The whole output of a job so far."""
+        with self._errors():
             return self._client.get_job_logs(submission_id)
 
     def stop(self, submission_id: str) -> None:
         """Ask a job to end."""
-        with self._asked():
+        with self._errors():
             self._client.stop_job(submission_id)
 
     async def tail(self, submission_id: str) -> AsyncGenerator[str]:
-        """What a job prints, from its beginning, in pieces, until it has ended."""
-        with self._asked():
+        """The output of a job from its beginning, in pieces, until it has ended."""
+        with self._errors():
             async for piece in self._client.tail_job_logs(submission_id):
                 yield piece
 
     @contextmanager
-    def _asked(self) -> Iterator[None]:
-        """Every failure as one of ours.
+    def _errors(self) -> Iterator[None]:
+        """Raise this project's errors for those of Ray's client.
 
         Raises:
             ClusterLostError: no answer; another try may get one.
-            ResourceError: an answer, and it is no.
+            ResourceError: the cluster refuses.
         """
         try:
             yield
         except AuthenticationError as error:
             raise ResourceError(f"{self.address}: {_refusal(error)}; {ADVICE}") from error
-        # Before the next: some of Ray's client are of both kinds.
+        # Before the next clause: some errors of Ray's client are of both kinds.
         except (requests.HTTPError, ValueError, TypeError, KeyError) as error:
             raise ResourceError(
                 f"{self.address}: what answers there is no job server of Ray, or one of another "
-                f"version than this ({ray.__version__}): {_first(error)}"
+                f"version than this ({ray.__version__}): {_last_line(error)}"
             ) from error
         except AWAY as error:
-            raise ClusterLostError(f"{self.address}: no answer ({_first(error)})") from error
+            raise ClusterLostError(f"{self.address}: no answer ({_last_line(error)})") from error
         except RuntimeError as error:
-            # The only kind of error that Ray's client has for an answer that it cannot use.
-            told = str(error)
-            if "status code 404" in told and "does not exist" in told:
+            # Ray's client raises it for every answer that it cannot use.
+            message = str(error)
+            if "status code 404" in message and "does not exist" in message:
                 raise ResourceError(
                     f"{self.address}: the cluster does not know the job any more, so it was "
                     "started anew; the same command goes on with what the run directory holds"
                 ) from error
-            if "404" in told:
+            if "404" in message:
                 raise ResourceError(
                     f"{self.address}: what answers there is no job server of Ray (404)"
                 ) from error
-            if "No available agent" in told:
+            if "No available agent" in message:
                 raise ClusterLostError(f"{self.address}: {NO_AGENT}") from error
-            what = "the connection broke" if told.startswith("WebSocket") else _first(error)
-            raise ClusterLostError(f"{self.address}: {what}") from error
+            reason = (
+                "the connection broke" if message.startswith("WebSocket") else _last_line(error)
+            )
+            raise ClusterLostError(f"{self.address}: {reason}") from error
 
 
 def _refusal(error: AuthenticationError) -> str:
-    """What is wrong with the token, which Ray's client tells in a page."""
-    told = " ".join(str(error).split())
-    if told.startswith("Authentication required"):
+    """What is wrong with the token; the message of Ray's client fills a page."""
+    message = " ".join(str(error).split())
+    if message.startswith("Authentication required"):
         return "the cluster asks for a token"
-    if told.startswith("Authentication failed"):
+    if message.startswith("Authentication failed"):
         return f"the cluster refuses the token in {token_location()}"
-    return told.partition(". ")[0]
+    return message.partition(". ")[0]
 
 
-def _first(error: BaseException) -> str:
-    """What an error says in the end, without the page about where."""
+def _last_line(error: BaseException) -> str:
+    """The last line of an error's message, which says what is wrong."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[-1].rstrip(".") if lines else type(error).__name__)[:300]
 
 
 @contextmanager
 def _without(*names: str) -> Iterator[None]:
-    """Ray would take these variables of the shell for more than what was asked for."""
-    held = {name: os.environ.pop(name) for name in names if name in os.environ}
+    """Unset these variables for the block: for Ray they would override the address."""
+    values = {name: os.environ.pop(name) for name in names if name in os.environ}
     try:
         yield
     finally:
-        os.environ.update(held)
+        os.environ.update(values)

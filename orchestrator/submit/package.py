@@ -1,4 +1,4 @@
-"""What is sent to the cluster: the code, the user's own files, and the command that runs there."""
+"""Builds what ``submit`` sends to the cluster: code, the user's own files, and the command."""
 
 import hashlib
 import json
@@ -26,19 +26,19 @@ from trainables.errors import ConfigError
 from trainables.secrets import check_run_directory
 
 SHARED = "/shared"
-"""Where the files in ``cluster/`` mount what all nodes share."""
+"""Where the files in ``cluster/`` mount the file system that all nodes share."""
 
 SENT = "one_or_many_sent"
 """Folder with the user's own preset and space."""
 
 SENDER = "ONE_OR_MANY_SENDER"
-"""Variable with what the job is told about where it comes from, as JSON."""
+"""Variable that describes the sending machine to the job, as JSON."""
 
 DATABASE = "sqlite:///"
-"""How an address begins that is a file's; its path follows."""
+"""How the address of a database file begins; its path follows."""
 
 SETTINGS = ("HF_HUB_OFFLINE", "WANDB_MODE")
-"""Variables of this shell that count on the cluster too. Nothing secret."""
+"""Variables of this shell that are set on the cluster too. None of them is secret."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class Request:
 
     Attributes:
         arguments: of ``python -m orchestrator`` on the cluster.
-        run_dir: where it lives on the cluster; a path or URL.
-        files: of the user, to be sent: place below ``SENT`` -> content.
-        command: what was typed, from which it can be typed again.
+        run_dir: the run directory on the cluster; a path or URL.
+        files: the user's own files: path below ``SENT`` -> content.
+        command: the command line that was typed here.
     """
 
     arguments: tuple[str, ...]
@@ -64,26 +64,26 @@ class Request:
 
     @property
     def prefix(self) -> str:
-        """What the ids of all jobs on this run directory begin with; a counter follows."""
+        """How the ids of all jobs on this run directory begin; a counter follows."""
         name = re.sub(r"[^A-Za-z0-9_.-]", "-", PurePosixPath(self.run_dir).name)[:40]
         return f"{name}-{hashlib.sha256(self.run_dir.encode()).hexdigest()[:10]}-"
 
     @property
     def digest(self) -> str:
-        """Differs where another grid is asked for, also by a file of the same name."""
-        files = {place: hashlib.sha256(file).hexdigest() for place, file in self.files.items()}
+        """A hash of the arguments and of the contents of the files."""
+        files = {path: hashlib.sha256(file).hexdigest() for path, file in self.files.items()}
         return hashlib.sha256(json.dumps([self.arguments, files]).encode()).hexdigest()
 
     @property
     def metadata(self) -> dict[str, str]:
-        """What the job API and the dashboard show of the job."""
+        """Shown by the job API and the dashboard."""
         return {"run_dir": self.run_dir, "digest": self.digest, "commit": git_commit() or ""}
 
     def runtime_env(self, folders: list[str]) -> dict[str, Any]:
-        """The job's environment; ``folders`` are what ``packaged`` gave.
+        """The job's environment; ``folders`` are those of ``packaged``.
 
-        They go as ``py_modules``: a ``working_dir`` is unpacked anew by every node, and nodes that
-        share a machine would take it from under each other's feet.
+        They are sent as ``py_modules``: a ``working_dir`` is unpacked anew by every node, and nodes
+        that share a machine would replace it while others use it.
         """
         sender = {
             "python": platform.python_version(),
@@ -94,21 +94,21 @@ class Request:
         variables |= {
             SENDER: json.dumps(sender),
             "ONE_OR_MANY_COMMIT": git_commit() or "",
-            # What was sent comes before a copy of the project in which Ray may have been started.
+            # The code that is sent comes before a copy in whose folder Ray may have been started.
             "PYTHONSAFEPATH": "1",
-            # For the terminal of whoever follows the log.
+            # Seconds between two snapshots of the live view in the log.
             PICTURES: "10",
-            # A grid that is stopped writes what it has.
+            # Time for a stopped grid to write its results.
             "RAY_JOB_STOP_WAIT_TIME_S": "60",
         }
         return {"py_modules": folders, "env_vars": variables}
 
 
 def load(preset: str, space: str | None, overrides: list[str]) -> ExperimentConfig:
-    """The configuration, checked before anything is sent.
+    """Load and check the configuration.
 
     Raises:
-        ConfigError: the first thing that is wrong.
+        ConfigError: names the first wrong setting.
     """
     if space is None:
         return load_experiment(preset, overrides)
@@ -123,15 +123,15 @@ def make_request(
     run_dir: str | None,
     command: list[str],
 ) -> Request:
-    """What is to be sent for a configuration that has been found good.
+    """The request for a configuration that has been checked.
 
     Raises:
-        ConfigError: a key or run directory that makes no sense on a cluster.
+        ConfigError: a key or run directory that cannot be used on a cluster.
         RunDirectoryError: a run directory's URL holds a secret.
     """
     if experiment.ray.address is not None or experiment.ray.dashboard:
         raise ConfigError("ray: a submitted grid runs on the cluster of --address; leave it out")
-    _shared_by_all(experiment)
+    _check_paths(experiment)
     name = experiment.name if space is None else f"{experiment.name}-{Path(space).stem}"
     where = run_dir or f"{SHARED}/runs/{name}"
     check_run_directory(where)
@@ -144,16 +144,16 @@ def make_request(
     arguments = ["run" if space is None else "tune"]
     for given in (preset, space):
         if given is not None and given.endswith((".yaml", ".yml")):
-            place = f"{len(files)}/{Path(given).name}"
-            files[place] = Path(given).read_bytes()
-            given = place
+            sent_as = f"{len(files)}/{Path(given).name}"
+            files[sent_as] = Path(given).read_bytes()
+            given = sent_as
         arguments += [] if given is None else [given]
     arguments += [*overrides, "ray.address=auto", "--run-dir", where]
     return Request(tuple(arguments), where, files, tuple(command))
 
 
-def _shared_by_all(experiment: ExperimentConfig) -> None:
-    """Refuse files and folders of this machine, which are given relative to where we are.
+def _check_paths(experiment: ExperimentConfig) -> None:
+    """Refuse relative paths, which name files and folders of this machine.
 
     Raises:
         ConfigError: names the key.
@@ -189,7 +189,7 @@ def _shared_by_all(experiment: ExperimentConfig) -> None:
 
 @contextmanager
 def packaged(request: Request) -> Iterator[list[str]]:
-    """Folders with exactly what is sent: the three packages and the user's own YAML files."""
+    """Temporary folders to send: the three packages and the user's own YAML files."""
     with TemporaryDirectory(prefix="one-or-many-") as temporary:
         root = Path(temporary)
         folders = []
@@ -199,8 +199,8 @@ def packaged(request: Request) -> Iterator[list[str]]:
             folders.append(shutil.copytree(source, root / source.name, ignore=ignored))
         if request.files:
             folders.append(root / SENT)
-        for place, content in request.files.items():
-            target = root / SENT / place
+        for path, content in request.files.items():
+            target = root / SENT / path
             target.parent.mkdir(parents=True)
             target.write_bytes(content)
         yield [str(folder) for folder in folders]

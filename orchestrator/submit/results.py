@@ -27,32 +27,32 @@ NAMES = (
     "config.yaml",
     "environment.json",
 )
-"""The files of a run directory that are sent where they exist, and the only ones that are taken."""
+"""The files of a run directory that are sent if they exist; no others are accepted."""
 
 MANIFEST = "job.json"
-"""Written last, with the SHA-256 of every file beside it; without it a folder is not whole."""
+"""Written last, with the SHA-256 of every file beside it; without it a folder is incomplete."""
 
 BEGIN = "-----BEGIN RESULTS sha256:"
 END = "-----END RESULTS-----"
 
 LARGEST = 256 * 2**20
-"""Bytes that a block may unpack to."""
+"""Most bytes that a block may unpack to."""
 
 _WIDTH = 1000
 _BLOCK = re.compile(rf"^{BEGIN}([0-9a-f]{{64}})-----\n(.*?)^{END}$", re.MULTILINE | re.DOTALL)
 
 
 def read_results(run_dir: Path) -> dict[str, str]:
-    """The files of a run directory that are to be sent: name -> text."""
-    found = {}
+    """The files of a run directory to send: name -> text."""
+    files = {}
     for name in NAMES:
         with suppress(FileNotFoundError):
-            found[name] = (run_dir / name).read_text(encoding="utf-8")
-    return found
+            files[name] = (run_dir / name).read_text(encoding="utf-8")
+    return files
 
 
 def packed(files: Mapping[str, str]) -> str:
-    """``files`` as the block of a log, which ends in a line end."""
+    """``files`` as a block of lines for a log."""
     data = gzip.compress(json.dumps(dict(files)).encode(), mtime=0)
     text = base64.b64encode(data).decode("ascii")
     lines = [text[at : at + _WIDTH] for at in range(0, len(text), _WIDTH)]
@@ -60,9 +60,9 @@ def packed(files: Mapping[str, str]) -> str:
 
 
 def unpacked(log: str) -> dict[str, str] | None:
-    """The files of the last block of a log; none: there is no block that is whole.
+    """The files of the last block of a log; None if there is no complete block.
 
-    Names that are none of ``NAMES`` are left out: no log decides where something is written.
+    Names that are not in ``NAMES`` are ignored: a log never decides which files are written.
     """
     blocks = _BLOCK.findall(log)
     if not blocks:
@@ -83,7 +83,7 @@ def unpacked(log: str) -> dict[str, str] | None:
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a folder in which fetched files would stand beside another run's records.
+    """Refuse a folder that already is a run directory, for fetched tables do not belong there.
 
     Raises:
         RunDirectoryError: it is a run directory or no folder.
@@ -94,12 +94,12 @@ def check_folder(folder: Path) -> None:
 
 
 def save(folder: Path, files: Mapping[str, str], about: Mapping[str, Any]) -> None:
-    """Write fetched files, each whole, then the manifest that says that all are there.
+    """Write fetched files, each atomically, and last the manifest that makes them complete.
 
     Args:
-        folder: made where it is missing.
+        folder: created if it is missing.
         files: name -> text.
-        about: what the manifest says of the job.
+        about: description of the job, for the manifest.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST).unlink(missing_ok=True)
@@ -107,7 +107,7 @@ def save(folder: Path, files: Mapping[str, str], about: Mapping[str, Any]) -> No
         if name in files:
             write_text(folder / name, files[name])
         else:
-            # An earlier fetch's: it would not belong to the others.
+            # A file of an earlier fetch, which does not belong to the others.
             (folder / name).unlink(missing_ok=True)
     digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
     write_text(folder / MANIFEST, json.dumps({**about, "sha256": digests}, indent=1) + "\n")

@@ -1,4 +1,4 @@
-"""A job server that does what a test tells it."""
+"""A job server whose answers a test chooses."""
 
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
@@ -14,19 +14,19 @@ def details(submission_id: str, status: JobStatus = JobStatus.RUNNING, **more: A
         type=JobType.SUBMISSION,
         submission_id=submission_id,
         status=status,
-        entrypoint="python -m orchestrator.submit.job run demo",
+        entrypoint="python -m orchestrator.cli.cluster_job run demo",
         **more,
     )
 
 
 class Server:
-    """Stands for ``JobServer``.
+    """A replacement for ``JobServer``.
 
     Args:
-        connections: what each ``tail`` gives, from the log's beginning; an exception is raised.
-        jobs: what the cluster knows.
+        connections: what each ``tail`` yields, from the log's beginning; an exception is raised.
+        jobs: all jobs of the cluster.
         status: of the last job when all connections are used up.
-        exit_code: its.
+        exit_code: of that job.
     """
 
     def __init__(
@@ -49,8 +49,8 @@ class Server:
     def jobs(self, prefix: str) -> list[JobDetails]:
         return [job for job in self._jobs if (job.submission_id or "").startswith(prefix)]
 
-    def submit(self, submission_id: str, **what: Any) -> bool:
-        self.submitted.append((submission_id, what))
+    def submit(self, submission_id: str, **job: Any) -> bool:
+        self.submitted.append((submission_id, job))
         return not self.taken
 
     def stop(self, submission_id: str) -> None:

@@ -351,7 +351,7 @@ class Runtime(Settings):
     )
     checkpoint_every: NonNegativeFloat = Field(default=300.0, description="seconds; 0: never")
     keep_checkpoints: bool = Field(default=False, description="also of a trial that has ended")
-    patience: NonNegativeFloat = Field(
+    storage_timeout: NonNegativeFloat = Field(
         default=600.0, description="seconds to wait for a run directory that is gone or full"
     )
     gpu: NonNegativeFloat = Field(

@@ -68,7 +68,7 @@ class ConditionalObject:
     def read(self) -> StoredObject | None:
         """See ``VersionedObject.read``."""
         try:
-            with self._asked():
+            with self._errors():
                 answer = self._bucket.get(self._name)
                 content = bytes(answer.bytes())
         except FileNotFoundError:
@@ -80,7 +80,7 @@ class ConditionalObject:
         """See ``VersionedObject.write``."""
         mode: Any = "create" if expected is None else dict(expected)
         try:
-            with self._asked():
+            with self._errors():
                 return version_of(self._bucket.put(self._name, content, mode=mode))
         except FileNotFoundError:
             # S3's answer to if-match where there is nothing to match.
@@ -98,8 +98,8 @@ class ConditionalObject:
         self._store.remove(self._name)
 
     @contextmanager
-    def _asked(self) -> Iterator[None]:
-        """Give obstore's errors as this project's.
+    def _errors(self) -> Iterator[None]:
+        """Raise this project's errors for those of obstore.
 
         Raises:
             ObjectChangedError: the condition does not hold, or another write is under way (409).

@@ -97,7 +97,7 @@ class Store:
 
     def info(self, name: str) -> ObjectInfo | None:
         """Size and time of one object; None if absent."""
-        info = self._asked(lambda: self.filesystem.get_file_info(self._path(name)))
+        info = self._call(lambda: self.filesystem.get_file_info(self._path(name)))
         if info.type != fs.FileType.File:
             return None
         return ObjectInfo(info.size or 0, int((info.mtime_ns or 0) // 10**9))
@@ -109,7 +109,7 @@ class Store:
             with self.filesystem.open_input_stream(self._path(name)) as source:
                 return source.read()
 
-        return self._asked(read)
+        return self._call(read)
 
     def write(self, name: str, content: bytes) -> None:
         """Create or replace an object."""
@@ -138,18 +138,18 @@ class Store:
                     while chunk := source.read(CHUNK):
                         target.write(chunk)
 
-            self._asked(copy)
+            self._call(copy)
             os.utime(temporary, (info.seconds, info.seconds))
 
     def remove(self, name: str) -> None:
         """Remove an object if it exists."""
         with suppress(FileNotFoundError):
-            self._asked(lambda: self.filesystem.delete_file(self._path(name)))
+            self._call(lambda: self.filesystem.delete_file(self._path(name)))
 
     def remove_folder(self, name: str) -> None:
         """Remove all objects below ``name``, if there are any."""
         with suppress(FileNotFoundError):
-            self._asked(lambda: self.filesystem.delete_dir(self._path(name)))
+            self._call(lambda: self.filesystem.delete_dir(self._path(name)))
 
     def now(self) -> float:
         """Unix seconds by the store's clock."""
@@ -181,11 +181,11 @@ class Store:
             if target_path != path:
                 self.filesystem.move(target_path, path)
 
-        self._asked(put)
+        self._call(put)
 
     def _listed(self, folder: str, *, recursive: bool) -> list[fs.FileInfo]:
         selector = fs.FileSelector(self._path(folder), allow_not_found=True, recursive=recursive)
-        return self._asked(lambda: self.filesystem.get_file_info(selector))
+        return self._call(lambda: self.filesystem.get_file_info(selector))
 
     def _path(self, name: str) -> str:
         return f"{self.base}/{name}" if name else self.base
@@ -193,9 +193,9 @@ class Store:
     def _name(self, info: fs.FileInfo) -> str:
         return info.path.strip("/").removeprefix(self.base.strip("/")).strip("/")
 
-    def _asked(self, ask: Callable[[], Result]) -> Result:
+    def _call(self, request: Callable[[], Result]) -> Result:
         try:
-            return ask()
+            return request()
         except FileNotFoundError:
             raise
         # Each library behind fsspec raises errors of its own.

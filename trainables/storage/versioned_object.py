@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from trainables.storage.object_store import OBJECT_STORES, Store
+from trainables.storage.object_store import Store
 
 SETTLE_SECONDS = 1.0
 """From writing an object to reading it again; much longer than from reading to writing."""
@@ -66,18 +66,6 @@ class VersionedObject(Protocol):
             ObjectChangedError: it is another one.
         """
         ...
-
-
-def versioned_object(store: Store, name: str) -> VersionedObject:
-    """The object ``name`` of ``store``, by conditional writes where the store has them."""
-    if store.scheme in OBJECT_STORES:
-        # Imported here for start-up time: only run directories in object stores need it.
-        from trainables.storage.conditional_writes import conditional_object
-
-        conditional = conditional_object(store, name)
-        if conditional is not None:
-            return conditional
-    return SettledObject(store, name)
 
 
 class SettledObject:

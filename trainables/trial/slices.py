@@ -70,7 +70,7 @@ class TrialSlices:
                 ):
                     raise
                 failing = True
-                self._events = trial.failing(error)
+                self._events = trial.record_failure(error)
         ending = {"done": True, "status": trial.record.status, "error": trial.record.error or ""}
         result = ending if trial.loop is None else {**trial.progress(), **ending}
         del trial

@@ -61,7 +61,7 @@ class Trial:
         self.layout = RunDir(runtime.output_dir)
         self.transfer = transfer_of(config, runtime)
         self.started = datetime.now(UTC)
-        self.storage = Storage(self.layout, self.transfer, runtime.patience)
+        self.storage = Storage(self.layout, self.transfer, runtime.storage_timeout)
         self.loop: TrainingLoop | None = None
         self.record: TrialRecord | None = None
         self.error: Exception | None = None
@@ -83,7 +83,7 @@ class Trial:
 
         While it waits for a run directory that is gone or full it yields about twice a second. When
         the iterator ends, the record, the predictions and, if asked for, the model have been
-        written. If it raises, call ``failing`` to write the record.
+        written. If it raises, call ``record_failure`` to write the record.
         """
         use_threads(self.runtime.threads)
         on_cpu = resolve_device(self.runtime.device).type == "cpu"
@@ -117,7 +117,7 @@ class Trial:
         note = self._trackers.notes(self.note)
         return progress_of(self.loop, self.config, note, phase)
 
-    def failing(self, error: Exception) -> Iterator[Progress]:
+    def record_failure(self, error: Exception) -> Iterator[Progress]:
         """Write the record of this trial after ``error`` ended it; yields as ``run`` does.
 
         If it cannot be written, ``record`` says so too, and the next run trains the trial again.
@@ -133,10 +133,10 @@ class Trial:
             # Trackers also show a trial that failed before its first step.
             self._trackers.start(())
         record = self._record(status=status, error=message)
-        patience = 0.0 if isinstance(error, StorageError) else None
+        timeout = 0.0 if isinstance(error, StorageError) else None
         try:
             yield from self._write_with_retry(
-                "its record", lambda: self._write_record(record), patience
+                "its record", lambda: self._write_record(record), timeout
             )
         except (OSError, StorageError) as reason:
             if not isinstance(error, StorageError):
@@ -159,10 +159,10 @@ class Trial:
         self._trackers.finish(record.status.value)
 
     def _write_with_retry(
-        self, what: str, write: Callable[[], object], patience: float | None = None
+        self, what: str, write: Callable[[], object], timeout: float | None = None
     ) -> Iterator[Progress]:
         """``Storage.write_with_retry`` as progress of a trial that waits for the storage."""
-        for note in self.storage.write_with_retry(what, write, patience):
+        for note in self.storage.write_with_retry(what, write, timeout):
             self.note = note
             yield self.progress()
         self.note = ""
@@ -322,7 +322,7 @@ def run_trial(
             if report is not None:
                 report(trial, progress)
     except Exception as error:
-        for progress in trial.failing(error):
+        for progress in trial.record_failure(error):
             if report is not None:
                 report(trial, progress)
         raise

@@ -12,7 +12,7 @@ from trainables.tune.prometheus import TrialMetrics
 class TrialTrainable(tune.Trainable):
     """Any trial of any strategy, in slices of about a second.
 
-    ``config`` is ``{"cell": {"trial": ..., "runtime": ..., "resources": ...}}``: the
+    ``config`` is ``{"trial_spec": {"trial": ..., "runtime": ..., "resources": ...}}``: the
     ``TrialConfig`` and the ``Runtime`` as dictionaries, and the trial's resources in Ray's format
     (``{"CPU": 1, "GPU": 0.5}``).
 
@@ -30,7 +30,7 @@ class TrialTrainable(tune.Trainable):
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
         """The resources that Tune reserves for a trial."""
-        return tune.PlacementGroupFactory([config["cell"]["resources"]])
+        return tune.PlacementGroupFactory([config["trial_spec"]["resources"]])
 
     def setup(self, config: dict[str, Any]) -> None:
         """Called once per actor; the work starts with the first ``step``."""
@@ -47,9 +47,9 @@ class TrialTrainable(tune.Trainable):
         self._slices.stop()
 
     def _begin(self, config: dict[str, Any]) -> None:
-        cell = config["cell"]
-        trial = TrialConfig.model_validate(cell["trial"])
-        runtime = Runtime.model_validate(cell["runtime"])
+        spec = config["trial_spec"]
+        trial = TrialConfig.model_validate(spec["trial"])
+        runtime = Runtime.model_validate(spec["runtime"])
         self._slices = TrialSlices(trial, runtime, self.slice_seconds)
         self._metrics = TrialMetrics(trial)
 

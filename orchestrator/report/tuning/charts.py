@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LONGEST = 16
-"""Characters of a name that a chart has room for."""
+"""Most characters of a name in a chart."""
 
 NOWHERE = -0.16
 """Position below every axis: no score, or a parameter that a trial does not have."""
 
 PER_ROW = 6
-"""At most so many panels beside one another."""
+"""Most panels in a row."""
 
 MARKS: dict[str, dict[str, Any]] = {
     "no score": {"marker": "x", "color": RED, "ms": 4.5, "mew": 1.2},
@@ -32,7 +32,7 @@ MARKS: dict[str, dict[str, Any]] = {
     "finished": {"marker": "o", "mfc": BLUE, "mec": BLUE, "ms": 4, "mew": 0.9},
     "chosen": {"marker": "*", "color": ORANGE, "ms": 10, "mew": 0},
 }
-"""How trials are drawn in slices, later ones above earlier ones."""
+"""Markers of trials in slices; later kinds are drawn above earlier ones."""
 
 
 def best_so_far_chart(group: GroupSummary, number: int) -> Markup | None:
@@ -97,7 +97,7 @@ def parallel_chart(group: GroupSummary, number: int) -> Markup | None:
     if not group.tried or not group.parameters:
         return None
     keys = group.parameters
-    # Names of neighbours have room beside one another, however many there are.
+    # Names of neighbouring axes must not overlap.
     longest = min(LONGEST, max(4, 130 // (len(keys) + 1)))
     names = {key: _cut(name, longest) for key, name in short_names(keys).items()}
     axis_of = {key: _scale(group, key) for key in keys}
@@ -204,7 +204,7 @@ def slice_chart(group: GroupSummary, number: int) -> Markup | None:
 
 
 def _floor(group: GroupSummary) -> float:
-    """Where trials without a score stand: a little below the lowest score."""
+    """Vertical position of trials without a score: a little below the lowest score."""
     shown = [_shown(trial.value, group) for trial in group.tried if trial.value is not None]
     if not shown:
         return 0.0

@@ -1,4 +1,4 @@
-"""How much tuning changes the answer: differences to ``single_task`` before and after."""
+"""The effect of tuning: differences to ``single_task`` with preset and with tuned settings."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -84,7 +84,7 @@ def _change(current: Sequence[TableRow], tuned: TableRow, *, outdated: bool) -> 
 
 
 def _lengths(tuned: TableRow, default: TableRow) -> tuple[str, ...]:
-    """That one row was trained longer than the other."""
+    """A note if the two rows were trained for different numbers of passes."""
     passes = [
         sorted({trial.config.training.epochs for run in row.runs for trial in run.trials})
         for row in (tuned, default)

@@ -1,4 +1,4 @@
-"""What a reader of a search's report must know besides its numbers."""
+"""Header, reading hints and notes of a search's report."""
 
 from collections.abc import Iterable
 
@@ -53,7 +53,7 @@ def header(summary: SearchSummary) -> tuple[tuple[str, str], ...]:
 
 
 def notes(summary: SearchSummary, changes: Iterable[Change] = ()) -> tuple[str, ...]:
-    """One line for everything that went other than planned, or that makes a choice say little."""
+    """One line for everything that did not go as planned, or that makes a choice weak."""
     collected = []
     for group in summary.groups:
         lines = (*_ended_badly(group), *_of_choice(group))
@@ -70,7 +70,7 @@ def notes(summary: SearchSummary, changes: Iterable[Change] = ()) -> tuple[str, 
 
 
 def _ended_badly(group: GroupSummary) -> list[str]:
-    """Trials that diverged, failed or are unfinished; those with the same reason share a line."""
+    """Trials that diverged, failed or are unfinished; equal reasons share a line."""
     indices: dict[tuple[str, str], list[int]] = {}
     for trial in group.tried:
         if trial.status in ENDED_BADLY:
@@ -83,7 +83,7 @@ def _ended_badly(group: GroupSummary) -> list[str]:
 
 
 def _of_choice(group: GroupSummary) -> list[str]:
-    """What makes the choice of a group's settings say little, or there be none."""
+    """Why the choice of a group's settings is weak, or why there is none."""
     values = [trial.value for trial in group.tried if trial.value is not None]
     choice = group.choice
     if not group.tried:

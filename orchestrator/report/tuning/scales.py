@@ -9,10 +9,10 @@ from typing import Any
 from orchestrator.report.tuning.views import setting
 
 LOG_SPAN = 20
-"""Values that span more than this factor were sampled on a logarithmic scale, one may assume."""
+"""Values that span more than this factor are shown on a logarithmic axis."""
 
 MOST_TICKS = 6
-"""More values than these, and only some of them are written beside the axis."""
+"""Most values that are all labelled; of more, only some are."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Scale:
         return tuple((i / 2, _short(value)) for i, value in enumerate(values))
 
     def _apart(self) -> bool:
-        """Whether the texts of all values have room beside one another."""
+        """Whether the labels of all values fit next to each other."""
         positions = [self.position(value) for value in self.numbers]
         gaps = [high - low for low, high in pairwise(positions)]
         return min(gaps, default=1.0) >= 1 / MOST_TICKS

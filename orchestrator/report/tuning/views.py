@@ -47,7 +47,7 @@ def setting(value: Any) -> str:
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:
-    """Dotted key -> as few of its last parts as tell it from the others; ``name`` never alone."""
+    """Dotted key -> the shortest unique ending of it; ``name`` never alone."""
     names = {}
     for key in keys:
         parts = key.split(".")
@@ -154,7 +154,7 @@ def scheduled(trial: TrialSummary, key: str) -> str:
 
 
 def trials_view(group: GroupSummary) -> View:
-    """A row per trial of a group, in the order of their start, whatever became of it."""
+    """A row per trial of a group, in the order of their start, however it ended."""
     keys = group.parameters
     heads = (
         Head("trial"),
@@ -183,7 +183,7 @@ def trials_view(group: GroupSummary) -> View:
 
 
 def parameter_heads(keys: Sequence[str]) -> tuple[Head, ...]:
-    """A head per dotted key: its short name, below it what stands before that."""
+    """A head per dotted key: its short name, below it the rest of the key."""
     names = short_names(keys)
     return tuple(
         Head(name, plain(key).removesuffix(name).strip(".")) for key, name in names.items()
@@ -191,7 +191,7 @@ def parameter_heads(keys: Sequence[str]) -> tuple[Head, ...]:
 
 
 def parameter_fields(trial: TrialSummary, keys: Sequence[str]) -> tuple[Field, ...]:
-    """The settings of a trial; a dash where it has none of the key."""
+    """The settings of a trial; a dash where it does not have the key."""
     return tuple(Field(setting(trial.settings[k]) if k in trial.settings else DASH) for k in keys)
 
 

@@ -15,7 +15,7 @@ from orchestrator.config.search import TuneConfig
 from orchestrator.execution.executor import Decision, Executor, TrialScheduler, each
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.monitor.state import GridProgress
-from orchestrator.planning.pending import leaves_of
+from orchestrator.planning.pending import artifacts_of
 from orchestrator.planning.plan import PlannedTrial
 from orchestrator.planning.resources import TrialResources
 from orchestrator.search.ledger import SegmentStarted
@@ -116,7 +116,7 @@ class PbtDriver:
                     view,
                     resources=resources,
                     glue_dir=self._plan.glue_dir,
-                    leaves=leaves_of(self._plan.upstream),
+                    artifacts=artifacts_of(self._plan.upstream),
                     scheduler=SegmentScheduler(self, self._time_budget),
                 )
             forecast.clear()

@@ -46,7 +46,10 @@ BAD = [
     ([*PLAN, "limits.max=1"], "limits.max: unknown key; there are max_train_examples"),
     ([*PLAN, "resources.cpus=1"], "resources.cpus: unknown key; did you mean cpu?"),
     ([*PLAN, "ray.adress=auto"], "ray.adress: unknown key; did you mean address?"),
-    ([*PLAN, "wandb.projct=a"], "wandb.projct: unknown key; did you mean project?"),
+    (
+        [*PLAN, "tracking.wandb.projct=a"],
+        "tracking.wandb.projct: unknown key; did you mean project?",
+    ),
     ([*PLAN, "checkpoint.evry=1"], "checkpoint.evry: unknown key; did you mean every?"),
     ([*PLAN, "data.glue=x"], "data.glue: unknown key; did you mean glue_dir?"),
     ([*PLAN, "schlüssel=1"], "schlüssel: unknown key; there are arms"),
@@ -240,6 +243,19 @@ def test_plan_prints_every_trial(command: Command) -> None:
 def test_plan_writes_nothing(command: Command, tmp_path: Path) -> None:
     assert command("plan", "demo", *SMALL).code == 0
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("setting", ["ray.dashboard=true", "ray.address=head:6379"])
+def test_a_local_run_refuses_settings_of_a_ray_that_it_does_not_start(
+    setting: str, command: Command, tiny_bert: Path, tmp_path: Path
+) -> None:
+    ended = command("run", "--local", *small_grid(tiny_bert, setting))
+    key = setting.partition("=")[0]
+    assert (ended.code, ended.err) == (
+        2,
+        f"error: {key}: a local run starts no Ray; leave it out, or leave out --local\n",
+    )
+    assert not (tmp_path / "runs").exists()
 
 
 def test_an_interrupted_run_says_how_to_go_on(

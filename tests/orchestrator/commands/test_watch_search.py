@@ -121,7 +121,9 @@ def test_the_ledger_is_followed_line_by_line_until_the_comparison_has_ended(tmp_
 
 def test_the_parts_of_a_population_are_counted_one_by_one(tmp_path: Path) -> None:
     search = Search(tmp_path / "run", trials=4, scheduler="pbt", generations=2)
-    search.ledger.append(suggested("a", 0))
+    # All members of a group are suggested before one of them goes on.
+    for number in range(4):
+        search.ledger.append(suggested("a", number))
     assert "0 of 16 done" in search.shown()
     search.ledger.append(
         SegmentStarted(

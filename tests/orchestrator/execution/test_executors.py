@@ -53,8 +53,8 @@ def assert_same_trials(ours: RunDir, theirs: RunDir) -> None:
     assert records == measured_all(read_records(theirs))
     assert {record["status"] for record in records.values()} <= {"finished"}
     for key in records:
-        frames = (pd.read_parquet(layout.predictions(key)) for layout in (ours, theirs))
-        pd.testing.assert_frame_equal(*frames, check_exact=True)
+        mine, other = (pd.read_parquet(layout.predictions(key)) for layout in (ours, theirs))
+        pd.testing.assert_frame_equal(mine, other, check_exact=True)
 
 
 def table(layout: RunDir) -> list[dict[str, Any]]:
@@ -161,7 +161,7 @@ def run_here(
             view,
             resources=TrialResources(1, 0.0, at_once),
             glue_dir=None,
-            leaves={},
+            artifacts={},
             scheduler=scheduler,
         )
     return layout
@@ -215,7 +215,7 @@ def test_a_trial_that_fails_leaves_a_record_and_the_next_one_runs(
 
 
 def test_the_random_state_of_the_caller_is_left_as_it_was(tiny_bert: Path, tmp_path: Path) -> None:
-    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    before = random.getstate(), repr(np.random.get_state()), torch.get_rng_state().tolist()
     run_here(tmp_path / "run", seeds(tiny_bert, 1))
-    after = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    after = random.getstate(), repr(np.random.get_state()), torch.get_rng_state().tolist()
     assert after == before

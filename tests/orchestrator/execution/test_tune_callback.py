@@ -11,6 +11,7 @@ import pytest
 import ray.exceptions
 from rich.console import Console
 
+from orchestrator.execution.executor import TrialScheduler
 from orchestrator.execution.tune_executor import TuneCallback
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.monitor.state import Expected, GridProgress
@@ -46,7 +47,7 @@ class Follower:
         # As Tune writes it: all the attempts in one file.
         with path.open("a") as file:
             file.write(f"Failure # 1 (occurred at 2026-01-01_00-00-00)\n{error}\n")
-        return SimpleNamespace(config={"cell": {"key": KEY}}, error_file=str(path))
+        return SimpleNamespace(config={"trial_spec": {"key": KEY}}, error_file=str(path))
 
     def said(self) -> str:
         return self.file.getvalue()
@@ -108,7 +109,7 @@ def test_a_damaged_count_of_kills_does_no_harm(content: bytes, follower: Followe
 
 def test_what_does_not_go_as_planned_is_said_once(follower: Follower) -> None:
     one = SimpleNamespace(
-        config={"cell": {"key": KEY}}, run_metadata=SimpleNamespace(num_failures=0)
+        config={"trial_spec": {"key": KEY}}, run_metadata=SimpleNamespace(num_failures=0)
     )
     for note in ("", "waiting for storage: gone", "waiting for storage: gone", ""):
         follower.follow.on_trial_result(0, [], one, {"note": note, "loss": None})
@@ -117,7 +118,7 @@ def test_what_does_not_go_as_planned_is_said_once(follower: Follower) -> None:
 
 def test_a_trials_own_clock_may_jump(follower: Follower) -> None:
     one = SimpleNamespace(
-        config={"cell": {"key": KEY}}, run_metadata=SimpleNamespace(num_failures=0)
+        config={"trial_spec": {"key": KEY}}, run_metadata=SimpleNamespace(num_failures=0)
     )
     said = {"epoch": 1.0, "epochs": 2, "loss": 0.5, "headline": None, "examples_per_second": 9.0}
     for examples, at in ((10, 2e9), (20, 1.0), (30, 3e9)):
@@ -164,3 +165,17 @@ def test_a_long_evaluation_is_heard_from_the_trials_file(
             path.write_text(content)
         follower.follow.on_step_begin(0, [])
         assert trial[KEY].last is last
+
+
+def test_an_error_of_the_scheduler_ends_the_run_and_is_not_the_trials(follower: Follower) -> None:
+    class Failing(TrialScheduler):
+        def on_trial_complete(self, trial: PlannedTrial) -> None:
+            raise OSError("the ledger cannot be written")
+
+    callback = TuneCallback(
+        follower.view, {KEY: PlannedTrial(PLANNED.config, 1, 1.0)}, follower.layout, Failing()
+    )
+    callback.on_step_begin(0, [])
+    callback.on_trial_complete(0, [], SimpleNamespace(config={"trial_spec": {"key": KEY}}))
+    with pytest.raises(OSError, match="the ledger cannot be written"):
+        callback.on_step_begin(1, [])

@@ -28,7 +28,9 @@ def test_retries_count_deaths_in_a_row_without_a_checkpoint_between_them(tmp_pat
     view = LiveView(GridProgress([Expected("k", "trial k", "tiny", 100)]))
     follow = TuneCallback(view, {}, layout)
     metadata = SimpleNamespace(num_failures=0)
-    trial = SimpleNamespace(config={"cell": {"key": "k"}}, run_metadata=metadata, error_file=None)
+    trial = SimpleNamespace(
+        config={"trial_spec": {"key": "k"}}, run_metadata=metadata, error_file=None
+    )
 
     def deaths(*new_checkpoint_before: bool) -> int:
         """Die once for each, with a word from the trial before; what Tune then counts."""
@@ -107,8 +109,8 @@ def test_the_record_of_a_dead_trial_waits_for_storage_that_is_away(
     monkeypatch.setattr(tune_executor, "RETRY_SECONDS", 0.0)
     (tmp_path / "run").write_text("")  # In place of the folder: nothing can be written.
     with view:
-        follow.on_trial_start(0, [], Given(None, {"cell": {"key": planned.key}}))
-        follow.on_trial_error(0, [], Given(None, {"cell": {"key": planned.key}}))
+        follow.on_trial_start(0, [], Given(None, {"trial_spec": {"key": planned.key}}))
+        follow.on_trial_error(0, [], Given(None, {"trial_spec": {"key": planned.key}}))
         follow.on_step_begin(0, [])
         with pytest.raises(OSError, match="run"):
             follow.write_pending_records()

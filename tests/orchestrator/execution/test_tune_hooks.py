@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 
 from orchestrator.config.runtime import RayConfig
-from orchestrator.execution.tune_hooks import Scheduler, reuses_processes, trainable_name
+from orchestrator.execution.executor import TrialScheduler
+from orchestrator.execution.tune_hooks import SchedulerAdapter, reuses_processes, trainable_name
+from orchestrator.planning.plan import PlannedTrial
+from tests.helpers import records
 
 
 @pytest.mark.parametrize(
@@ -28,7 +31,13 @@ def test_trials_share_processes_where_nobody_looks(settings: dict[str, Any], sha
     )
 
 
-def test_a_trial_is_started_in_the_class_of_its_cell() -> None:
-    trial = SimpleNamespace(trainable_name="T", config={"cell": {"process": "SharedEncoderTrial"}})
-    Scheduler().on_trial_add(None, trial)
+def test_a_trial_is_started_in_the_class_that_its_specification_names() -> None:
+    planned = PlannedTrial(records.trial().config, 1, 1.0)
+    spec = {"key": planned.key, "process": "SharedEncoderTrial"}
+    trial = SimpleNamespace(trainable_name="T", config={"trial_spec": spec})
+    errors: list[Exception] = []
+    errors: list[Exception] = []
+    adapter = SchedulerAdapter(TrialScheduler(), {planned.key: planned}, errors.append)
+    adapter.on_trial_add(None, trial)
     assert trial.trainable_name == "SharedEncoderTrial"
+    assert not errors

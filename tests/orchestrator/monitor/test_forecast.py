@@ -74,12 +74,14 @@ def test_segments_are_counted_one_by_one(view: LiveView) -> None:
 
 def test_an_earlier_generation_of_a_group_comes_no_more(view: LiveView) -> None:
     forecast = SearchForecast(view)
-    forecast.describe(GROUPS, trials=2, segments=2)
-    forecast.add("a0", ("a", 0, 0), 1000)
-    # Member 1 of group a could not go on: its first segment was never trained.
-    forecast.add("a0 again", ("a", 0, 1), 1000)
+    started = [("a", 0, 0), ("a", 1, 0), ("b", 0, 0), ("b", 1, 0)]
+    forecast.describe(GROUPS, trials=2, segments=3, started=started)
+    forecast.add("later", ("a", 0, 1), 1000)
+    assert "a#1/1" in view.progress.trials, "of the same generation"
+    # Member 1 of group a had nothing to go on from.
+    forecast.add("last", ("a", 0, 2), 1000)
     assert set(view.progress.trials) == {
-        "a0", "a0 again", "a#1/1", "b#0/0", "b#0/1", "b#1/0", "b#1/1",
+        "later", "last", "a#1/2", "b#0/1", "b#0/2", "b#1/1", "b#1/2",
     }  # fmt: skip
 
 

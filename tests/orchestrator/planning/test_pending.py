@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from orchestrator.config.experiment import load_experiment
-from orchestrator.planning.pending import clear_leaves, failed, leaves_of, unfinished, what_it_lacks
+from orchestrator.planning.pending import (
+    artifacts_of,
+    clear_artifacts,
+    failed,
+    missing_upstream,
+    unfinished,
+)
 from orchestrator.planning.plan import PlannedTrial, make_plan
 from tests.helpers.command import Command, small_grid
 from tests.helpers.ray_grid import Grid
@@ -42,7 +48,7 @@ def leave(layout: RunDir, key: str, path: Callable[[str], Path]) -> None:
 
 
 def test_what_each_trial_must_leave(trials: list[PlannedTrial]) -> None:
-    leaves = leaves_of(trials)
+    leaves = artifacts_of(trials)
     assert {leaves[t.key] for t in by_arm(trials, "single_task")} == {("teacher_logits",)}
     assert {leaves[t.key] for t in by_arm(trials, "shared_encoder")} == {("weights",)}
     assert len(leaves) == 3
@@ -67,12 +73,12 @@ def test_who_needs_a_trial_that_failed_says_why_it_cannot_start(
 ) -> None:
     student = by_arm(trials, "bam")[0]
     teachers = by_arm(trials, "single_task")
-    assert what_it_lacks(student, ended_as(teachers, "finished")) is None
-    reason = what_it_lacks(student, ended_as(teachers, "diverged"))
+    assert missing_upstream(student, ended_as(teachers, "finished")) is None
+    reason = missing_upstream(student, ended_as(teachers, "diverged"))
     assert re.fullmatch(
         r"it needs single_task tiny \w+ seed 1 \(\w{12}\), which diverged: broken", reason or ""
     )
-    assert "which has no record" in (what_it_lacks(student, {}) or "")
+    assert "which has no record" in (missing_upstream(student, {}) or "")
 
 
 def test_what_no_trial_needs_any_more_is_removed(
@@ -84,10 +90,10 @@ def test_what_no_trial_needs_any_more_is_removed(
     [start] = by_arm(trials, "shared_encoder")
     leave(layout, start.key, layout.weights)
     students = by_arm(trials, "bam")
-    clear_leaves(layout, trials, ended_as(students, "finished") | ended_as([start], "finished"))
+    clear_artifacts(layout, trials, ended_as(students, "finished") | ended_as([start], "finished"))
     assert not any(layout.teacher_logits(t.key).exists() for t in by_arm(trials, "single_task"))
     assert layout.weights(start.key).exists(), "two trials that start from it have not ended"
-    clear_leaves(layout, trials, ended_as(trials, "finished"))
+    clear_artifacts(layout, trials, ended_as(trials, "finished"))
     assert not layout.weights(start.key).exists()
 
 

@@ -17,7 +17,7 @@ approx = pytest.approx
 
 def table_of(arms: dict[str, dict[str, Any]], correct: dict[str, int], seeds=(41, 42)) -> Table:
     """``correct`` of 10 right for each arm; one more for the second seed."""
-    plan, found = [], []
+    plan, records = [], []
     for name, arm in arms.items():
         for more, seed in enumerate(seeds):
             fraction = arm.get("train_fraction")
@@ -26,8 +26,8 @@ def table_of(arms: dict[str, dict[str, Any]], correct: dict[str, int], seeds=(41
             planned = trial(name, ["sst2"], seed=seed, arm=content, limits=limits)
             plan.append(planned)
             if name in correct:
-                found.append(record(planned, {"sst2": right(correct[name] + more, 10)}))
-    return comparison(plan, by_key(*found))
+                records.append(record(planned, {"sst2": right(correct[name] + more, 10)}))
+    return comparison(plan, by_key(*records))
 
 
 TUNED: dict[str, dict[str, Any]] = {

@@ -312,14 +312,16 @@ def test_json_holds_everything_and_its_version() -> None:
 
 def test_the_same_records_give_the_same_bytes(tmp_path) -> None:
     plan, records = grid()
-    one, two = RunDir(tmp_path / "one"), RunDir(tmp_path / "two")
-    write_tables(one, comparison(plan, records))
-    write_tables(two, comparison(plan, dict(reversed(records.items()))))
+    first, second = RunDir(tmp_path / "first"), RunDir(tmp_path / "second")
+    write_tables(first, comparison(plan, records))
+    write_tables(second, comparison(plan, dict(reversed(records.items()))))
     endings = ("md", "csv", "json", "html", "tex")
-    assert [one.table(e).read_bytes() for e in endings] == [
-        two.table(e).read_bytes() for e in endings
+    assert [first.table(e).read_bytes() for e in endings] == [
+        second.table(e).read_bytes() for e in endings
     ]
-    assert sorted(path.name for path in one.root.iterdir()) == sorted(f"table.{e}" for e in endings)
+    assert sorted(path.name for path in first.root.iterdir()) == sorted(
+        f"table.{e}" for e in endings
+    )
 
 
 def test_an_unstarted_grid_can_be_rendered_in_every_format(tmp_path) -> None:

@@ -21,19 +21,19 @@ def rows(table: Table) -> dict[str, Row]:
 
 
 def stat(row: Row, key: str) -> Stat:
-    found = row.cells[key].stat
-    assert found is not None
-    return found
+    value = row.cells[key].stat
+    assert value is not None
+    return value
 
 
 def single(seed: int, correct: Mapping[str, int], model: str = "tiny", **changes):
     """One seed of ``single_task``: trials and records, ``correct`` of 10 right in each class."""
     plan = [trial("single_task", {task: "accuracy"}, model, seed) for task in correct]
-    found = [
-        record(one, {task: right(n, 10)}, **changes)
-        for one, (task, n) in zip(plan, correct.items(), strict=True)
+    records = [
+        record(planned, {task: right(n, 10)}, **changes)
+        for planned, (task, n) in zip(plan, correct.items(), strict=True)
     ]
-    return plan, found
+    return plan, records
 
 
 def multi(arm: str, seed: int, correct: Mapping[str, int], model: str = "tiny", **changes):
@@ -43,8 +43,10 @@ def multi(arm: str, seed: int, correct: Mapping[str, int], model: str = "tiny", 
 
 
 def table_of(*parts: tuple[list[Trial], list[TrialRecord]], **options) -> Table:
-    plan = [one for trials, _ in parts for one in trials]
-    return comparison(plan, by_key(*(one for _, found in parts for one in found)), **options)
+    plan = [planned for trials, _ in parts for planned in trials]
+    return comparison(
+        plan, by_key(*(ended for _, records in parts for ended in records)), **options
+    )
 
 
 def test_a_single_task_row_is_made_of_one_trial_per_task_and_seed() -> None:
@@ -83,7 +85,7 @@ def test_frozen_encoders_of_different_trials_are_each_stored() -> None:
         trial("tuned", [task], arm=arm, start_from=start)
         for task, start in (("sst2", "a" * 12), ("mrpc", "b" * 12), ("cola", "b" * 12))
     ]
-    table = comparison(plan, by_key(*(record(one, trained_parameters=10) for one in plan)))
+    table = comparison(plan, by_key(*(record(planned, trained_parameters=10) for planned in plan)))
     assert rows(table)["tuned"].parameters == 2 * 990 + 3 * 10
 
 
@@ -124,9 +126,9 @@ def test_the_headline_metric_comes_first_and_only_it_is_compact() -> None:
 
 @pytest.mark.parametrize("status", ["failed", "diverged"])
 def test_a_trial_that_did_not_finish_is_named_and_not_in_the_mean(status: str) -> None:
-    plan, found = single(42, {"sst2": 4, "mrpc": 4})
+    plan, records = single(42, {"sst2": 4, "mrpc": 4})
     bad = record(plan[1], status=status, error="out of memory")
-    table = table_of(single(41, {"sst2": 8, "mrpc": 6}), (plan, [found[0], bad]))
+    table = table_of(single(41, {"sst2": 8, "mrpc": 6}), (plan, [records[0], bad]))
     row = rows(table)["single_task"]
     assert stat(row, "mrpc.accuracy").by_seed == {41: approx(0.6)}
     assert stat(row, "sst2.accuracy").n == 2, "the other task of that seed still counts"
@@ -156,15 +158,15 @@ def test_an_unstarted_grid_gives_a_table_of_dashes() -> None:
 
 def test_records_of_other_trials_are_ignored() -> None:
     _, strangers = multi("shared_encoder", 99, {"sst2": 1})
-    plan, found = multi("shared_encoder", 41, {"sst2": 8})
-    row = rows(comparison(plan, by_key(*found, *strangers)))["shared_encoder"]
+    plan, records = multi("shared_encoder", 41, {"sst2": 8})
+    row = rows(comparison(plan, by_key(*records, *strangers)))["shared_encoder"]
     assert stat(row, "sst2.accuracy").by_seed == {41: approx(0.8)}
 
 
 def test_a_degenerate_run_counts_and_equal_ones_share_a_footnote() -> None:
     plan = [trial("shared_encoder", PAIR, seed=seed) for seed in (41, 42)]
     constant = {"sst2": [[0, 5], [0, 15]], "mrpc": right(8, 10)}
-    table = comparison(plan, by_key(*(record(one, constant) for one in plan)))
+    table = comparison(plan, by_key(*(record(planned, constant) for planned in plan)))
     row = rows(table)["shared_encoder"]
     assert stat(row, "sst2.accuracy").n == 2
     assert row.cells["sst2.accuracy"].notes == (1,)
@@ -238,8 +240,8 @@ def test_leak_weighs_tasks_by_examples_and_shows_only_where_measured() -> None:
         "sst2": {"confusion": right(8, 10), "leak": 0.1},
         "mrpc": {"confusion": right(20, 30), "leak": 0.3},
     }
-    one = record(planned, results={"validation": results})
-    table = comparison([planned], by_key(one))
+    leaking = record(planned, results={"validation": results})
+    table = comparison([planned], by_key(leaking))
     assert stat(rows(table)["naive_concat_union"], "leak").mean == approx(0.25)
     without = table_of(multi("naive_concat", 41, {"sst2": 8}))
     assert "leak" not in [column.key for column in without.columns]
@@ -309,8 +311,8 @@ def test_the_plain_arm_is_subtracted_where_there_is_one(plain: bool) -> None:
         *([single(41, {"sst2": 8})] if plain else []),
         multi("shared_encoder", 41, {"sst2": 7}),
     )
-    found = {one.label: one.macro.mean for one in table.differences if one.macro}
-    assert found["shared_encoder"] == approx(-0.1 if plain else -0.2)
+    gaps = {entry.label: entry.macro.mean for entry in table.differences if entry.macro}
+    assert gaps["shared_encoder"] == approx(-0.1 if plain else -0.2)
     heads = [head.title for head in views.difference(table).heads]
     assert ("minus" in heads) == (not plain)
     assert ("reference" in table_json(table)) == (not plain)
@@ -332,7 +334,10 @@ def test_the_verdict_names_the_tasks_that_lose(shared: dict[str, int], words: st
     alone = [trial("single_task", {task: metric}) for task, metric in headlines.items()]
     together = trial("shared_encoder", headlines)
     records = by_key(
-        *(record(one, {task: right(8, 10) for task in one.config.tasks}) for one in alone),
+        *(
+            record(planned, {task: right(8, 10) for task in planned.config.tasks})
+            for planned in alone
+        ),
         record(together, {task: right(n, 10) for task, n in shared.items()}),
     )
     (text,) = comparison([*alone, together], records).verdict
@@ -461,8 +466,8 @@ def test_an_empty_plan_is_refused() -> None:
 
 def test_curves_follow_the_headline_per_epoch_over_seeds() -> None:
     plan = [trial("shared_encoder", ["sst2"], seed=seed) for seed in (41, 42)]
-    found = []
-    for one, scores in zip(plan, ((5, 7), (7, 9)), strict=True):
+    records = []
+    for planned, scores in zip(plan, ((5, 7), (7, 9)), strict=True):
         history = [
             {
                 "epoch": epoch,
@@ -475,8 +480,8 @@ def test_curves_follow_the_headline_per_epoch_over_seeds() -> None:
             }
             for epoch, n in enumerate(scores, 1)
         ]
-        found.append(record(one, history=history))
-    (curve,) = comparison(plan, by_key(*found)).curves
+        records.append(record(planned, history=history))
+    (curve,) = comparison(plan, by_key(*records)).curves
     assert [(e, stat.mean, stat.n) for e, stat in curve.points] == [
         (1, approx(0.6), 2),
         (2, approx(0.8), 2),
@@ -488,15 +493,15 @@ def test_the_table_is_the_same_whatever_the_order_of_the_records() -> None:
         single(41, {"sst2": 6, "mrpc": 5}),
         multi("shared_encoder", 41, {"sst2": 7, "mrpc": 6}),
     ]
-    plan = [one for trials, _ in parts for one in trials]
-    records = by_key(*(one for _, found in parts for one in found))
+    plan = [planned for trials, _ in parts for planned in trials]
+    records = by_key(*(ended for _, records in parts for ended in records))
     assert comparison(plan, records) == comparison(plan, dict(reversed(records.items())))
 
 
 def test_results_that_a_diverged_trial_left_are_not_in_the_mean() -> None:
     plan, _ = multi("shared_encoder", 42, {"sst2": 1})
-    left = record(plan[0], {"sst2": right(1, 10)}, status="diverged", error="NaN")
-    table = table_of(multi("shared_encoder", 41, {"sst2": 8}), (plan, [left]))
+    diverged = record(plan[0], {"sst2": right(1, 10)}, status="diverged", error="NaN")
+    table = table_of(multi("shared_encoder", 41, {"sst2": 8}), (plan, [diverged]))
     assert stat(rows(table)["shared_encoder"], "sst2.accuracy").by_seed == {41: approx(0.8)}
 
 
@@ -510,7 +515,7 @@ def test_an_arm_with_fewer_paired_seeds_is_not_called_the_best() -> None:
 
 
 def some_of_the_tasks() -> Table:
-    """Two seeds of a full arm, two of one that was asked for sst2 alone, one of them missing."""
+    """Two seeds of a full arm, two of one for sst2 alone, one of them missing."""
     arm = {"strategy": "single_task", "tasks": ["sst2"]}
     plan = [trial("alone", {"sst2": "accuracy"}, seed=seed, arm=arm) for seed in (41, 42)]
     return table_of(
@@ -606,8 +611,11 @@ def test_the_header_speaks_of_the_most_examples_that_a_trial_saw_and_of_the_grid
         trial("single_task", ["sst2"], limits={"train_fraction": 0.5}),
     ]
     sizes = [{"sst2": {"train": n, "validation": 20}} for n in (10, 50)]
-    found = [record(one, examples_per_split=split) for one, split in zip(plan, sizes, strict=True)]
-    header = dict(comparison(plan, by_key(*found)).header)
+    records = [
+        record(planned, examples_per_split=split)
+        for planned, split in zip(plan, sizes, strict=True)
+    ]
+    header = dict(comparison(plan, by_key(*records)).header)
     assert "50 train" in header["task sst2"]
     assert "50 % of the train examples" in header["budget"]
     assert "10 %" not in header["budget"]

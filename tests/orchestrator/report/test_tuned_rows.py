@@ -21,13 +21,13 @@ RATES = {"default": {}, "tuned": {"tuned": True, "training": {"learning_rate": 3
 
 def grid(**correct: tuple[int, ...]) -> tuple[list[Trial], dict[str, TrialRecord]]:
     """Rows by ``ARM__default`` or ``ARM__tuned``: right ones of 10 in each class, seed by seed."""
-    plan, found = [], []
+    plan, records = [], []
     for name, scores in correct.items():
         arm, settings = name.split("__")
         for seed, n in enumerate(scores, 41):
             plan.append(trial(arm, ["sst2"], seed=seed, **RATES[settings]))
-            found.append(record(plan[-1], {"sst2": right(n, 10)}))
-    return plan, by_key(*found)
+            records.append(record(plan[-1], {"sst2": right(n, 10)}))
+    return plan, by_key(*records)
 
 
 def table(**correct: tuple[int, ...]) -> Table:
@@ -69,7 +69,7 @@ def test_an_arm_has_a_row_at_the_presets_settings_and_a_tuned_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rates", "told"),
+    ("rates", "text"),
     [
         ((1e-4, 1e-4), "; training learning_rate 0.0001"),
         (
@@ -79,27 +79,27 @@ def test_an_arm_has_a_row_at_the_presets_settings_and_a_tuned_one() -> None:
         ((None, 3e-4), "; sst2: as the preset has it; mrpc: training learning_rate 0.0003"),
     ],
 )
-def test_settings_that_were_found_for_each_task_are_told_task_by_task(
-    rates: tuple[float | None, float], told: str
+def test_settings_that_were_chosen_for_each_task_are_listed_task_by_task(
+    rates: tuple[float | None, float], text: str
 ) -> None:
     plan = [
         trial("single_task", [task], tuned=True, arm={"strategy": "single_task", **settings})
         for task, rate in zip(("sst2", "mrpc"), rates, strict=True)
         for settings in [{"training": {"learning_rate": rate}} if rate else {}]
     ]
-    records = by_key(*(record(one, {t: right(8, 10) for t in one.config.tasks}) for one in plan))
+    records = by_key(*(record(p, {t: right(8, 10) for t in p.config.tasks}) for p in plan))
     [row] = [row for row in comparison(plan, records).rows if not row.baseline]
-    assert row.method == f"an encoder and a head per task{told}"
+    assert row.method == f"an encoder and a head per task{text}"
 
 
-def gap(one: Difference) -> float:
-    assert one.macro is not None
-    return one.macro.mean
+def gap(difference: Difference) -> float:
+    assert difference.macro is not None
+    return difference.macro.mean
 
 
 def test_tuned_is_compared_with_tuned() -> None:
-    found = [(d.label, d.reference, gap(d)) for d in table(**BOTH).differences]
-    assert found == [
+    gaps = [(d.label, d.reference, gap(d)) for d in table(**BOTH).differences]
+    assert gaps == [
         ("shared_encoder", "single_task", approx(0.1)),
         ("shared_encoder, tuned", "single_task, tuned", approx(-0.15)),
     ]
@@ -107,8 +107,8 @@ def test_tuned_is_compared_with_tuned() -> None:
 
 def test_without_a_tuned_single_task_the_other_one_is_the_reference() -> None:
     made = table(single_task__default=(6,), shared_encoder__tuned=(7,))
-    (one,) = made.differences
-    assert (one.reference, gap(one)) == ("single_task", approx(0.1))
+    (difference,) = made.differences
+    assert (difference.reference, gap(difference)) == ("single_task", approx(0.1))
     assert "ahead of single_task at the preset's settings" in made.verdict[0]
 
 

@@ -14,7 +14,7 @@ from obstore.store import AzureStore, GCSStore, S3Store
 from orchestrator.run_dir import lock, store_lock
 from orchestrator.run_dir.lock import LOCK, FolderLock, holding
 from orchestrator.run_dir.lock_owner import this_process
-from orchestrator.run_dir.store_lock import StoreLock, lock_of
+from orchestrator.run_dir.store_lock import StoreLock, lock_object, lock_of
 from tests.helpers.object_store import FakeBucket, NewBucket
 from trainables.errors import LockLostError, RunDirectoryError
 from trainables.storage import conditional_writes, versioned_object
@@ -123,7 +123,7 @@ def test_a_store_is_asked_whether_it_heeds_conditions(
         "gs://bucket/x?endpoint_override=127.0.0.1:9&scheme=http": SettledObject,
     }
     for url, kind in kinds.items():
-        assert type(versioned_object.versioned_object(Store(url), LOCK)) is kind, url
+        assert type(lock_object(Store(url))) is kind, url
     assert type(lock_of(Store(tmp_path.as_uri()))) is FolderLock
     folder = cast(Store, Folder(bucket))
     assert conditional_writes.heeds_conditions(s3_at(bucket.url), folder)

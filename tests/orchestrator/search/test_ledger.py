@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,15 @@ from tests.faults.test_storage import fill
 from tests.helpers.damage import flip
 from tests.helpers.fake_search import MadeUp, group, suggested
 from trainables.errors import RunDirectoryError
+from trainables.results.status import TrialStatus
+from trainables.storage.retry import retry
 
 EVENTS = [
     suggested("a", 0),
     ScoreReported(key="a0", examples=104, score=0.5, loss=0.7, seconds=1.5, decision="continue"),
     suggested("a", 1),
 ]
-ENDED = TrialEnded(key="a0", status="finished", score=0.6, loss=0.5)
+ENDED = TrialEnded(key="a0", status=TrialStatus.FINISHED, score=0.6, loss=0.5)
 
 
 @pytest.fixture
@@ -130,9 +133,8 @@ def test_no_half_line_stays_where_writing_fails(
 def test_a_line_waits_for_storage_that_is_away(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.search.ledger.RETRY_SECONDS", 0.0)
     away = ledger.path.with_name("away")
-    patient = Ledger(ledger.path, patience=60.0)
+    patient = Ledger(ledger.path, storage_timeout=60.0)
     ledger.path.rename(away)
     ledger.path.mkdir()
     tries = [0]
@@ -143,7 +145,7 @@ def test_a_line_waits_for_storage_that_is_away(
             ledger.path.rmdir()
             away.rename(ledger.path)
 
-    monkeypatch.setattr("time.sleep", sleep)
+    monkeypatch.setattr("orchestrator.search.ledger.retry", partial(retry, sleep=sleep))
     patient.append(suggested("a", 2))
     assert ledger.read() == [*EVENTS, suggested("a", 2)]
 

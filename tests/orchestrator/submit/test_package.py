@@ -21,7 +21,7 @@ def request(*overrides: str, preset: str = "demo", **options: str | None) -> Req
 def test_a_grid_becomes_the_command_of_a_job() -> None:
     run = request("seeds=[1, 2]")
     assert run.entrypoint == (
-        "python -m orchestrator.submit.job run demo 'seeds=[1, 2]' ray.address=auto "
+        "python -m orchestrator.cli.cluster_job run demo 'seeds=[1, 2]' ray.address=auto "
         "--run-dir /shared/runs/demo"
     )
     tuned = request(space="quick", run_dir="s3://bucket/x")

@@ -51,7 +51,7 @@ def test_a_grid_is_submitted_followed_and_fetched(submit: Submit) -> None:
     assert submit(server) == 0
     [(submission_id, what)] = server.submitted
     assert submission_id == f"{REQUEST.prefix}1"
-    assert what["entrypoint"] == "python -m orchestrator.submit.job run demo"
+    assert what["entrypoint"] == "python -m orchestrator.cli.cluster_job run demo"
     assert what["metadata"]["run_dir"] == "/shared/runs/demo"
     assert submit.console.file.getvalue() == "a line\n"  # type: ignore[attr-defined]
     fetched = submit.folder / "fetched"
@@ -103,9 +103,10 @@ def test_a_cluster_that_has_just_started_is_waited_for(
                 raise ClusterLostError("http://cluster:8265: no available agent")
             return super().submit(submission_id, **what)
 
-    monkeypatch.setattr(submit_module, "READY_SECONDS", 0.1)
+    monkeypatch.setattr(submit_module, "PAUSE_SECONDS", 0.01)
     assert submit(Starting([[WHOLE]])) == 0
     assert submit.said[:2] == ["http://cluster:8265: no available agent; trying again"] * 2
+    monkeypatch.setattr(submit_module, "READY_SECONDS", 0.1)
     never = Starting([[WHOLE]])
     never.refusals = 10**6
     with pytest.raises(ClusterLostError, match="no available agent"):

@@ -36,8 +36,8 @@ def stream(name: str = "cola", seed: int = 41) -> BatchStream:
 
 
 def test_a_batch_follows_from_seed_name_and_number_alone() -> None:
-    one, other = stream(), stream()
-    forward = [one.batch(k) for k in range(70)]
+    stream_1, other = stream(), stream()
+    forward = [stream_1.batch(k) for k in range(70)]
     for k in reversed(range(70)):
         np.testing.assert_array_equal(other.batch(k), forward[k])
 

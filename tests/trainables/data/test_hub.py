@@ -83,8 +83,8 @@ def test_download_and_what_the_hub_refuses(miniature: str, tmp_path: Path) -> No
         {"name": "/no/such/folder"},
         endpoint=miniature,
     )
-    found, pinned, *refused = [answer for answer, _ in answers]
-    assert found == FOUND
+    default, pinned, *refused = [answer for answer, _ in answers]
+    assert default == FOUND
     assert pinned == [*FOUND[:2], f"Hub me/toy (one) at {COMMIT}"]
     assert {kind for kind, _ in refused} == {"DataError"}
     assert all(seconds < 10 for _, seconds in answers)
@@ -102,7 +102,7 @@ def test_download_and_what_the_hub_refuses(miniature: str, tmp_path: Path) -> No
 def test_the_cache_serves_when_the_hub_is_gone(miniature: str, tmp_path: Path) -> None:
     assert ask(tmp_path, TOY, endpoint=miniature)[0][0] == FOUND
     for offline in (False, True):
-        (found, seconds), (other, _), (absent, _) = ask(
+        (default, seconds), (other, _), (absent, _) = ask(
             tmp_path,
             TOY,
             TOY | {"revision": "b" * 40},
@@ -110,7 +110,7 @@ def test_the_cache_serves_when_the_hub_is_gone(miniature: str, tmp_path: Path) -
             endpoint="http://127.0.0.1:1",
             offline=offline,
         )
-        assert found == FOUND
+        assert default == FOUND
         assert seconds < 10
         assert "define.tasks.mine.hub.revision): the cache holds another revision" in other[1]
         assert ("HF_HUB_OFFLINE is set" if offline else "refused") in absent[1]

@@ -96,8 +96,8 @@ def test_a_batch_is_what_the_tokenizer_gives(
     texts = batch.pop("texts", None)
     assert (texts is not None) == pair
     if texts is not None:
-        for row, told in enumerate(texts.tolist()):
-            assert told == [0 if t is None else t + 1 for t in expected.sequence_ids(row)]
+        for row, row_texts in enumerate(texts.tolist()):
+            assert row_texts == [0 if t is None else t + 1 for t in expected.sequence_ids(row)]
     assert set(batch) == {*expected, "labels"}
     assert ("token_type_ids" in batch) == (inputs is None)
     for name, tensor in expected.items():
@@ -318,11 +318,11 @@ def test_a_read_only_cache_is_read_and_what_it_lacks_is_made_for_this_process(
 
     monkeypatch.setattr(Path, "mkdir", refuse)
     monkeypatch.setattr(tokens.filelock, "FileLock", refuse)
-    for task, there in ((make_task(), expected), (make_task(word="dog", pair=True), other)):
-        found = tokenize(task, tmp_path)
+    for task, reference in ((make_task(), expected), (make_task(word="dog", pair=True), other)):
+        tokenized = tokenize(task, tmp_path)
         for split in task.splits:
-            batch = found[split].collate(np.arange(7))
-            for name, tensor in there[split].collate(np.arange(7)).items():
+            batch = tokenized[split].collate(np.arange(7))
+            for name, tensor in reference[split].collate(np.arange(7)).items():
                 assert torch.equal(batch[name], tensor)
     assert len(folders(tmp_path)) == 1
     with pytest.raises(DataError, match=r"Permission denied; set data\.cache_dir or"):

@@ -71,10 +71,10 @@ def test_what_it_adds_is_two_thin_matrices_per_linear_layer(configure: Configure
 
 def test_the_seed_decides_where_it_starts(configure: Configure) -> None:
     model = configure("bert")
-    one, same, other = (adapted(model, seed).state_dict() for seed in (41, 41, 42))
+    first, same, other = (adapted(model, seed).state_dict() for seed in (41, 41, 42))
     torch.manual_seed(0)
-    assert all(torch.equal(tensor, same[name]) for name, tensor in one.items())
-    assert any("lora_A" in n and not torch.equal(t, other[n]) for n, t in one.items())
+    assert all(torch.equal(tensor, same[name]) for name, tensor in first.items())
+    assert any("lora_A" in n and not torch.equal(t, other[n]) for n, t in first.items())
 
 
 def test_a_saved_model_needs_no_adapter(family: str, configure: Configure, tmp_path: Path) -> None:

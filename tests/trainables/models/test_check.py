@@ -180,8 +180,8 @@ def test_sharded_weights_are_read(tmp_path: Path, configure: Configure, copied: 
         == check_encoder(configure("bert"), "x").parameters
     )
     expected = load_encoder(configure("bert"), 0).state_dict()
-    found = load_encoder(configure(folder), 0).state_dict()
-    assert all(torch.equal(found[key], value) for key, value in expected.items())
+    loaded = load_encoder(configure(folder), 0).state_dict()
+    assert all(torch.equal(loaded[key], value) for key, value in expected.items())
 
 
 @pytest.fixture
@@ -211,8 +211,8 @@ def test_embedded_encoder_is_read_without_importing_its_package(
     model = configure("minilm-l6")
     assert check_encoder(model, "minilm-l6").origin == "embedded package tiny-embedded"
     expected = load_encoder(configure("bert"), 0).state_dict()
-    found = load_encoder(model, 0).state_dict()
-    assert all(torch.equal(found[key], value) for key, value in expected.items())
+    loaded = load_encoder(model, 0).state_dict()
+    assert all(torch.equal(loaded[key], value) for key, value in expected.items())
 
 
 def test_changed_embedded_weights_are_refused(package: Path, configure: Configure) -> None:

@@ -46,8 +46,8 @@ def test_output_equals_the_plain_model(
     encoder = load_encoder(model, seed=0).eval()
     with quiet():
         plain = AutoModel.from_pretrained(tiny_models[family]).eval()
-    known = {"bert", "electra"} if "token_type_ids" in batch else set()
-    inputs = {k: v for k, v in batch.items() if k != "token_type_ids" or family in known}
+    families = {"bert", "electra"} if "token_type_ids" in batch else set()
+    inputs = {k: v for k, v in batch.items() if k != "token_type_ids" or family in families}
     with torch.no_grad():
         hidden, pooled = encode(encoder, batch)
         expected = plain(**inputs)
@@ -65,10 +65,10 @@ def test_segments_matter_where_the_family_has_them(family: str, configure: Confi
     encoder = load_encoder(model, seed=0).eval()
     with torch.no_grad():
         zero = encoder(batch["input_ids"], batch["attention_mask"], None)[0]
-        one = encoder(
+        segment_1 = encoder(
             batch["input_ids"], batch["attention_mask"], torch.ones_like(batch["input_ids"])
         )[0]
-    assert torch.equal(zero, one) == (family not in {"bert", "electra"})
+    assert torch.equal(zero, segment_1) == (family not in {"bert", "electra"})
 
 
 def test_num_layers_keeps_the_first_layers(family: str, configure: Configure) -> None:
@@ -133,8 +133,8 @@ def test_checkpoint_of_a_language_model_is_fine(
     head = {"cls.predictions.bias": torch.zeros(3)}
     rewrite(folder, lambda t: {f"bert.{key}": value for key, value in t.items()} | head)
     expected = load_encoder(configure("bert"), seed=0).state_dict()
-    found = load_encoder(configure(folder), seed=0).state_dict()
-    assert all(torch.equal(value, expected[key]) for key, value in found.items())
+    loaded = load_encoder(configure(folder), seed=0).state_dict()
+    assert all(torch.equal(value, expected[key]) for key, value in loaded.items())
 
 
 @pytest.mark.parametrize(

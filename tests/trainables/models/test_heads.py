@@ -114,7 +114,7 @@ def test_the_stochastic_answer_network_is_that_of_the_equations() -> None:
     hidden = torch.randn(2, 6, 4)
     texts = torch.tensor([[0, 1, 1, 0, 2, 0], [0, 1, 0, 2, 2, 2]])
     with torch.no_grad():
-        found = head(Encoded(hidden, None, torch.ones(2, 6), texts))
+        output = head(Encoded(hidden, None, torch.ones(2, 6), texts))
         for row in range(2):
             premise = [hidden[row, t] for t in range(6) if texts[row, t] == 1]
             hypothesis = [hidden[row, t] for t in range(6) if texts[row, t] == 2]
@@ -126,7 +126,7 @@ def test_the_stochastic_answer_network_is_that_of_the_equations() -> None:
                 x = sum(b * p for b, p in zip(betas, premise, strict=True))
                 mean += head.out(torch.cat([s, x, (s - x).abs(), s * x])).softmax(0) / 5
                 s = head.cell(x, s)
-            torch.testing.assert_close(found[row].exp(), mean)
+            torch.testing.assert_close(output[row].exp(), mean)
 
 
 def test_the_stochastic_answer_network_drops_features_of_a_text_for_all_its_tokens() -> None:

@@ -220,7 +220,7 @@ def test_a_checkpoint_that_cannot_be_handed_over_does_not_end_the_trial(
 def test_what_never_passes_is_a_failed_trial(
     config: TrialConfig, journal: Journal, tmp_path: Path
 ) -> None:
-    one = Trial(config, runtime(tmp_path, checkpoint_every=0.0, patience=0.0))
+    one = Trial(config, runtime(tmp_path, checkpoint_every=0.0, storage_timeout=0.0))
     journal.failing = [away()]
     with pytest.raises(trial.StorageError, match="s3://bucket/x: cannot be reached"):
         for _ in one.run():

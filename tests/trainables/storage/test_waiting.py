@@ -68,7 +68,7 @@ def test_what_does_not_pass_is_raised_at_once(error: Exception, tmp_path: Path) 
         list(storage_at(tmp_path, 60).write_with_retry("content", write))
 
 
-def test_patience_ends_with_one_line_that_says_what_to_do(tmp_path: Path) -> None:
+def test_waiting_ends_with_one_line_that_says_what_to_do(tmp_path: Path) -> None:
     root = tmp_path / "run"
     with pytest.raises(StorageError) as caught:
         list(storage_at(root, 0.1).write_with_retry("its record", lambda: None))
@@ -173,16 +173,16 @@ def failing_twice(write: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @pytest.mark.parametrize("diverging", [True, False])
-def test_tune_is_answered_while_a_trial_waits_and_told_when_its_patience_is_over(
+def test_tune_is_answered_while_a_trial_waits_and_told_when_its_time_is_over(
     diverging: bool, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(TrialTrainable, "slice_seconds", 0.0)
     settings: dict[str, Any] = {"learning_rate": 1e30} if diverging else {}
     config = trial_config("single_task", tiny_bert, **settings)
-    values = runtime(tmp_path, patience=0.3)
+    values = runtime(tmp_path, storage_timeout=0.3)
     trainable = TrialTrainable(
         {
-            "cell": {
+            "trial_spec": {
                 "trial": config.model_dump(mode="json"),
                 "runtime": values.model_dump(mode="json"),
             }

@@ -64,13 +64,13 @@ EXACT = ["single_task", "naive_concat", "naive_concat_union", "shared_encoder"]
 @pytest.mark.parametrize("arm", [ARMS[name] for name in [*EXACT, "shared_encoder_mixed"]])
 def test_one_pass_has_every_example_of_every_task_once(arm: dict[str, Any]) -> None:
     trained = strategy(arm)
-    seen: list[int] = []
+    trained_on: list[int] = []
     for step in islice(trained.steps(0), trained.steps_per_pass):
-        seen += [i for part in step.parts for i in part.tensors["input_ids"][:, 0].tolist()]
+        trained_on += [i for part in step.parts for i in part.tensors["input_ids"][:, 0].tolist()]
     expected = [
         1000 * (i + 1) + k for i, t in enumerate(trained.tasks) for k in range(len(t.train))
     ]
-    assert sorted(seen) == expected
+    assert sorted(trained_on) == expected
 
 
 @pytest.mark.parametrize("arm", ARMS.values(), ids=ARMS)
@@ -131,15 +131,15 @@ def test_each_epochs_examples_are_shared_out_as_the_sampler_says(sampling: dict)
     which = [
         TrainTask(f"task{i}", 2, tokens(1000 * (i + 1), [3] * n, 2)) for i, n in enumerate(sizes)
     ]
-    seen = np.zeros((TRAINING.epochs, 3))
+    examples = np.zeros((TRAINING.epochs, 3))
     seeds = 12
     for seed in range(seeds):
         trained = strategy({"strategy": "shared_encoder", "sampling": sampling}, seed, which)
         for number, step in enumerate(islice(trained.steps(0), TRAINING.epochs * 18)):
             for part in step.parts:
-                seen[number // 18, part.task] += len(part)
+                examples[number // 18, part.task] += len(part)
     sampler = make_sampler(method("sampling", **sampling))
-    for epoch, counts in enumerate(seen):
+    for epoch, counts in enumerate(examples):
         expected = sampler.shares(sizes, epoch / (TRAINING.epochs - 1))
         draws = seeds * (18 if sampling["batch"] == "one_task" else 144)
         slack = 5 * np.sqrt(expected * (1 - expected) / draws)
@@ -157,12 +157,12 @@ def test_annealing_goes_from_proportional_to_nearly_uniform_over_the_epochs() ->
     sampling = {"name": "annealed", "batch": "joint"}
     trained = strategy({"strategy": "shared_encoder", "sampling": sampling})
     steps = list(islice(trained.steps(0), TRAINING.epochs * trained.steps_per_pass))
-    seen = [
+    first_part = [
         sum(len(part) for step in steps[k : k + trained.steps_per_pass] for part in step.parts[:1])
         for k in range(0, len(steps), trained.steps_per_pass)
     ]
     # Of 50, 21 and 9 examples: shares 5/8, then n ** 0.6, then n ** 0.2 (times 80).
-    assert seen == pytest.approx([50, 41, 31], abs=4)
+    assert first_part == pytest.approx([50, 41, 31], abs=4)
 
 
 def test_a_mixed_batch_holds_examples_of_several_tasks_in_one_step() -> None:

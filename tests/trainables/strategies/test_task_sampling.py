@@ -42,8 +42,8 @@ def test_the_same_seed_gives_the_same_round_and_other_seeds_others(name: str) ->
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_one_task_is_always_chosen(name: str) -> None:
-    one = np.array([4])
-    chosen = sampler(name).schedule(np.array([100]), one, 0.5, generator(1, "x"))
+    draws = np.array([4])
+    chosen = sampler(name).schedule(np.array([100]), draws, 0.5, generator(1, "x"))
     np.testing.assert_array_equal(chosen, np.zeros(4))
 
 

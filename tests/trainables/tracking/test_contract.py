@@ -95,7 +95,7 @@ def badly_ended(
     trial = Trial(bad, settings)
     with pytest.raises(InputError) as error:
         list(trial.run())
-    list(trial.failing(error.value))
+    list(trial.record_failure(error.value))
     keys = {"failed": bad.key}
     for seed, status in enumerate(("diverged", "stopped"), 1):
         trial = Trial(config.model_copy(update={"seed": seed}), settings)
@@ -103,7 +103,7 @@ def badly_ended(
         if status == "stopped":
             trial.stop()
         else:
-            list(trial.failing(DivergedError("the training loss is nan")))
+            list(trial.record_failure(DivergedError("the training loss is nan")))
         keys[status] = trial.config.key
     wandb.teardown()
     return {status: (folder / "run", key) for status, key in keys.items()}
@@ -114,8 +114,8 @@ def badly_ended(
 def test_how_a_trial_ended_is_told_also_where_it_never_began(
     status: str, name: str, badly_ended: dict[str, tuple[Path, str]]
 ) -> None:
-    seen = READERS[name](*badly_ended[status])
-    assert (seen.status, seen.runs) == (status, 1)
+    logged = READERS[name](*badly_ended[status])
+    assert (logged.status, logged.runs) == (status, 1)
 
 
 def points(record: TrialRecord) -> list[tuple[str, int, Any]]:
@@ -131,14 +131,14 @@ def test_curves_are_complete_and_the_trial_is_described(
     name: str, whole: tuple[Path, Any], config: TrialConfig
 ) -> None:
     root, (record, _) = whole
-    seen = READERS[name](root, config.key)
+    logged = READERS[name](root, config.key)
     assert len(record.history) == 3
-    assert seen.points == points(record)
-    assert (seen.status, seen.runs) == ("finished", 1)
+    assert logged.points == points(record)
+    assert (logged.status, logged.runs) == ("finished", 1)
     if name != "csv":
         for word in (config.title, "shared_encoder/tiny", "acceptability", "seed-41"):
-            assert word in seen.described
-        assert "learning_rate" in seen.described
+            assert word in logged.described
+        assert "learning_rate" in logged.described
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -146,13 +146,15 @@ def test_a_continued_trial_goes_on_in_the_same_run_and_no_epoch_is_there_twice(
     name: str, whole: tuple[Path, Any], continued: Path, config: TrialConfig
 ) -> None:
     record = read_record(continued / "records" / f"{config.key}.json")
-    seen = READERS[name](continued, config.key)
-    assert [(n, step) for n, step, _ in seen.points] == [(n, step) for n, step, _ in points(record)]
+    logged = READERS[name](continued, config.key)
+    assert [(n, step) for n, step, _ in logged.points] == [
+        (n, step) for n, step, _ in points(record)
+    ]
     timed = {"seconds"}
     before = READERS[name](whole[0], config.key)
-    for ours, theirs in zip(seen.points, before.points, strict=True):
+    for ours, theirs in zip(logged.points, before.points, strict=True):
         assert ours == theirs or ours[0] in timed
-    assert (seen.status, seen.runs) == ("finished", 1)
+    assert (logged.status, logged.runs) == ("finished", 1)
 
 
 def test_interrupted_offline_runs_are_two_files_of_one_run(
@@ -213,8 +215,8 @@ def test_a_backend_that_cannot_be_used_costs_no_trial(
         monkeypatch.setattr("trainables.tracking.wandb.SECONDS", 1.0)
         wandb.teardown()
     else:
-        place = {"csv": "curves", "tensorboard": "tensorboard", "mlflow": "mlflow.db"}[name]
-        (root / place).write_text("not what is expected here")
+        target = {"csv": "curves", "tensorboard": "tensorboard", "mlflow": "mlflow.db"}[name]
+        (root / target).write_text("not what is expected here")
     tracking = [] if name == "csv" else [name]
     record, trial = finished(small, tmp_path, tracking={"trackers": tracking})
     assert record.status == "finished"

@@ -23,11 +23,11 @@ def test_a_trial_goes_on_although_what_is_not_in_its_key_has_changed(
     )
     assert moved.key == config.key
     settings = runtime(tmp_path)
-    for one in (config, moved):
-        tracker = MlflowTracker(one, settings)
+    for trial in (config, moved):
+        tracker = MlflowTracker(trial, settings)
     tracker.finish("finished")
     client = MlflowClient(f"sqlite:///{Path(settings.output_dir) / 'mlflow.db'}")
-    experiments = [one.experiment_id for one in client.search_experiments()]
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     [run] = client.search_runs(experiments)
     assert run.info.status == "FINISHED"
     assert run.data.params["sources.acceptability"] == config.sources["acceptability"]

@@ -51,9 +51,9 @@ def test_one_that_answers_is_there_whoever_asks(port: int) -> None:
     ],
 )
 def test_where_nobody_answers_there_is_a_reason_without_a_password(url: str, reason: str) -> None:
-    found = unreachable(url)
-    assert found.startswith(reason)
-    assert "hidden" not in found
+    message = unreachable(url)
+    assert message.startswith(reason)
+    assert "hidden" not in message
 
 
 def test_what_speaks_another_language_is_no_answer() -> None:

@@ -60,14 +60,14 @@ def content_of(loop: TrainingLoop) -> dict[str, Any]:
     return copy.deepcopy(content | {"best": loop.best_weights})
 
 
-def same(one: Any, other: Any) -> bool:
-    if isinstance(one, torch.Tensor):
-        return torch.equal(one, other)
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(same, one, other))
-    return bool((one == other).all()) if hasattr(one, "all") else one == other
+def same(first: Any, other: Any) -> bool:
+    if isinstance(first, torch.Tensor):
+        return torch.equal(first, other)
+    if isinstance(first, dict):
+        return first.keys() == other.keys() and all(same(first[key], other[key]) for key in first)
+    if isinstance(first, list | tuple):
+        return len(first) == len(other) and all(map(same, first, other))
+    return bool((first == other).all()) if hasattr(first, "all") else first == other
 
 
 def seal(path: Path) -> None:
@@ -112,7 +112,7 @@ def weights_with(name: str, change: Callable[[dict[str, torch.Tensor]], Any]) ->
     return damage
 
 
-def some(weights: dict[str, torch.Tensor]) -> str:
+def matrix_name(weights: dict[str, torch.Tensor]) -> str:
     return next(name for name in weights if weights[name].ndim == 2)
 
 
@@ -131,11 +131,13 @@ FOREIGN: dict[str, Damage] = {
     "deep state": lambda path: (path / "state.json").write_text("[" * 10**5),
     "state is not text": lambda path: (path / "state.json").write_bytes(b"\xff\xfe\x00"),
     "no safetensors": lambda path: (path / "model.safetensors").write_bytes(b"x" * 99),
-    "a weight is missing": weights_with("model.safetensors", lambda w: w.pop(some(w))),
+    "a weight is missing": weights_with("model.safetensors", lambda w: w.pop(matrix_name(w))),
     "a weight has another size": weights_with(
-        "model.safetensors", lambda w: w.update({some(w): torch.zeros(3, 5)})
+        "model.safetensors", lambda w: w.update({matrix_name(w): torch.zeros(3, 5)})
     ),
-    "best weights of another model": weights_with("best.safetensors", lambda w: w.pop(some(w))),
+    "best weights of another model": weights_with(
+        "best.safetensors", lambda w: w.pop(matrix_name(w))
+    ),
     "parts are no pickle": lambda path: (path / "parts.pt").write_bytes(b"nothing"),
     "parts are a list": lambda path: torch.save([1, 2], path / "parts.pt"),
     "a part is missing": parts_with(lambda p: p.pop("accumulation")),
@@ -160,12 +162,12 @@ def test_what_passes_its_checksum_but_is_of_another_schema_leaves_the_loop_untou
     newest, before = checkpoints(folder)
     damage(newest)
     seal(newest)
-    there = content_of(loop)
+    content = content_of(loop)
     with pytest.raises(CheckpointError) as caught:
         load_checkpoint(newest, stopped.config.key, loop)
     assert "\n" not in str(caught.value)
     assert str(newest) in str(caught.value)
-    assert same(content_of(loop), there)
+    assert same(content_of(loop), content)
     assert load_newest(folder, stopped.config.key, loop) == before
     assert loop.state.step == 15
 
@@ -288,14 +290,14 @@ def test_training_goes_on_where_no_checkpoint_can_be_written(
 
     with monkeypatch.context() as full:
         full.setattr(torch, "save", failing)
-        one = Trial(config, runtime(tmp_path, checkpoint_every=1e-9))
-        notes = [progress["note"] for progress in one.run()]
-    folder = one.layout.checkpoints(config.key)
+        trial = Trial(config, runtime(tmp_path, checkpoint_every=1e-9))
+        notes = [progress["note"] for progress in trial.run()]
+    folder = trial.layout.checkpoints(config.key)
     assert not folder.exists()
     assert all(str(error) in note and "trying again in 1e-09 s" in note for note in notes[:-1])
-    record = read_record(one.layout.record(config.key))
+    record = read_record(trial.layout.record(config.key))
     assert record.checkpoints_failed == whole[0].steps - 1
-    assert_same(whole, (record.model_copy(update={"checkpoints_failed": 0}), one))
+    assert_same(whole, (record.model_copy(update={"checkpoints_failed": 0}), trial))
 
 
 def test_a_checkpoint_that_is_written_after_a_failed_one_ends_the_note(
@@ -303,16 +305,16 @@ def test_a_checkpoint_that_is_written_after_a_failed_one_ends_the_note(
 ) -> None:
     config = trial_config("single_task", tiny_bert)
     save = trial_module.save_checkpoint
-    left = [CheckpointError("no room")]
+    errors = [CheckpointError("no room")]
 
     def once(*arguments: Any) -> Path:
-        if left:
-            raise left.pop()
+        if errors:
+            raise errors.pop()
         return save(*arguments)
 
     monkeypatch.setattr(trial_module, "save_checkpoint", once)
-    one = Trial(config, runtime(tmp_path, checkpoint_every=1e-9))
-    notes = [progress["note"] for progress in one.run()]
+    trial = Trial(config, runtime(tmp_path, checkpoint_every=1e-9))
+    notes = [progress["note"] for progress in trial.run()]
     assert "no room" in notes[0]
     assert set(notes[1:]) == {""}
-    assert read_record(one.layout.record(config.key)).checkpoints_failed == 1
+    assert read_record(trial.layout.record(config.key)).checkpoints_failed == 1

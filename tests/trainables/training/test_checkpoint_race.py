@@ -49,7 +49,7 @@ def test_two_processes_at_one_trials_checkpoints_never_make_a_wrong_one(
 
     def whole() -> list[Path]:
         """Those that loading would take; each is what its name says."""
-        found = []
+        intact = []
         for path in checkpoints(folder):
             try:
                 verify(path, config.key)
@@ -57,8 +57,8 @@ def test_two_processes_at_one_trials_checkpoints_never_make_a_wrong_one(
             except (OSError, CheckpointError):
                 continue  # Just being removed.
             assert path.name == f"step-{state['step']:08d}"
-            found.append(path)
-        return found
+            intact.append(path)
+        return intact
 
     def until_saved(count, more: int) -> None:
         enough, deadline = count.value + more, time.monotonic() + 60

@@ -22,9 +22,9 @@ def poison(monkeypatch: pytest.MonkeyPatch, step: int, what: str) -> None:
     whole = StepGradients.add
 
     def poisoned(self: StepGradients, batch: Any, number: int) -> StepOutcome:
-        seen = whole(self, batch, number)
+        outcome = whole(self, batch, number)
         if number < step:
-            return seen
+            return outcome
         parameter = next(p for p in self._model.parameters() if p.grad is not None)
         with torch.no_grad():
             if what == "gradient":
@@ -33,8 +33,8 @@ def poison(monkeypatch: pytest.MonkeyPatch, step: int, what: str) -> None:
             if what == "weight":
                 parameter[0] = math.nan
         if what == "loss":
-            seen.loss = math.inf
-        return seen
+            outcome.loss = math.inf
+        return outcome
 
     monkeypatch.setattr(StepGradients, "add", poisoned)
 

@@ -27,28 +27,28 @@ def trained(model: Classifier) -> set[str]:
 def test_layers_unfreeze_from_the_last_to_the_first(tiny_bert: Path) -> None:
     model = Classifier(load_encoder(ModelConfig(encoder=str(tiny_bert)), 41), {"t": 2}, 41)
     freezing = Freezing(model, GradualFreezing(until=0.5), 12)
-    seen = []
+    depths = []
     for step in range(12):
         freezing.apply(step)
-        seen.append(trained(model))
-    assert seen[:2] == [{"head"}] * 2
-    assert seen[2:4] == [{"head", "1"}] * 2
-    assert seen[4:6] == [{"head", "1", "0"}] * 2
-    assert seen[6:] == [{"head", "1", "0", "embeddings"}] * 6
+        depths.append(trained(model))
+    assert depths[:2] == [{"head"}] * 2
+    assert depths[2:4] == [{"head", "1"}] * 2
+    assert depths[4:6] == [{"head", "1", "0"}] * 2
+    assert depths[6:] == [{"head", "1", "0", "embeddings"}] * 6
 
 
 @pytest.mark.parametrize("step", range(12))
 def test_it_follows_from_the_step_alone(step: int, tiny_bert: Path) -> None:
-    one, other = (
+    first, other = (
         Classifier(load_encoder(ModelConfig(encoder=str(tiny_bert)), 41), {"t": 2}, 41)
         for _ in range(2)
     )
     config = GradualFreezing(until=1.0)
-    through = Freezing(one, config, 12)
+    through = Freezing(first, config, 12)
     for number in range(step + 1):
         through.apply(number)
     Freezing(other, config, 12).apply(step)
-    assert trained(one) == trained(other)
+    assert trained(first) == trained(other)
 
 
 def test_a_frozen_encoder_stays_what_it_was(tiny_bert: Path, tmp_path: Path) -> None:

@@ -31,11 +31,11 @@ def with_arm(encoder: Path, arm: dict[str, Any], tasks: int = 3) -> GpuMemoryEst
 
 def test_storages_are_counted_once_and_while_they_live() -> None:
     with LiveMemory() as memory:
-        one = torch.zeros(1000)
-        view = one[10:].reshape(2, -1)
+        tensor = torch.zeros(1000)
+        view = tensor[10:].reshape(2, -1)
         other = view + 1
         assert memory.now == memory.peak == 4096 + 4096
-        del one
+        del tensor
         assert memory.now == 8192
         del view
         assert memory.now == 4096
@@ -45,16 +45,16 @@ def test_storages_are_counted_once_and_while_they_live() -> None:
 
 @pytest.mark.parametrize("family", ["roberta", "distilbert", "mpnet", "deberta-v2"])
 def test_every_family_is_counted(family: str, tmp_path: Path) -> None:
-    one = counted(build(family, tmp_path), batch_size=8)
+    small = counted(build(family, tmp_path), batch_size=8)
     more = counted(tmp_path, batch_size=16)
-    assert one.weights == more.weights
-    assert 1.5 < more.training / one.training < 2.1
+    assert small.weights == more.weights
+    assert 1.5 < more.training / small.training < 2.1
 
 
 def test_what_is_assumed_is_added(tiny_bert: Path) -> None:
-    one = counted(tiny_bert, precision="fp32")
-    assert one.total == round(1.15 * one.counted) + CONTEXT
-    assert one.counted == one.weights + one.states + max(one.training, one.evaluation)
+    fp32 = counted(tiny_bert, precision="fp32")
+    assert fp32.total == round(1.15 * fp32.counted) + CONTEXT
+    assert fp32.counted == fp32.weights + fp32.states + max(fp32.training, fp32.evaluation)
 
 
 def test_settings_that_take_memory_are_counted(tiny_bert: Path) -> None:

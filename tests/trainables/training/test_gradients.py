@@ -92,7 +92,7 @@ def test_a_joint_step_descends_on_the_weighted_mean_loss_of_its_examples(
     weights = {"acceptability": 0.5, "paraphrase": 3.0}
     method = {"weighting": {"name": "fixed", "weights": weights}}
     loop = after(1, config(method, tiny_bert, model={"dropout": 0.0}), tmp_path)
-    found = gradients(loop)
+    actual = gradients(loop)
     loop.optimizer.zero_grad()
     step = next(loop.strategy.steps(loop.state.step))
     assert len(step.parts) == 3
@@ -104,7 +104,7 @@ def test_a_joint_step_descends_on_the_weighted_mean_loss_of_its_examples(
     (total / len(step)).backward()
     for name, parameter in loop.model.named_parameters():
         if parameter.grad is not None:
-            torch.testing.assert_close(found[name], parameter.grad, rtol=1e-4, atol=1e-6)
+            torch.testing.assert_close(actual[name], parameter.grad, rtol=1e-4, atol=1e-6)
 
 
 def test_gradnorm_sees_the_norm_of_each_tasks_unweighted_gradient_in_the_last_layer(
@@ -113,14 +113,14 @@ def test_gradnorm_sees_the_norm_of_each_tasks_unweighted_gradient_in_the_last_la
     method = {"weighting": {"name": "gradnorm"}}
     loop = after(3, config(method, tiny_bert, model={"dropout": 0.0}), tmp_path)
     step = next(loop.strategy.steps(loop.state.step))
-    seen = loop.gradients.add(step, loop.state.step)
+    outcome = loop.gradients.add(step, loop.state.step)
     named = loop.model.encoder.named_parameters()
     layer = [parameter for name, parameter in named if "encoder.layer.1." in name]
     assert len(layer) == 16
     for part in step.parts:
         logits = loop.model(part.tensors, part.head)
         loss = cross_entropy(logits, part.tensors["labels"])
-        found = torch.autograd.grad(loss, layer)
-        norm = torch.stack([gradient.square().sum() for gradient in found]).sum().sqrt()
-        assert seen.losses[part.task] == pytest.approx(loss.item(), rel=1e-4)
-        assert seen.norms[part.task] == pytest.approx(norm.item(), rel=1e-3)
+        grads = torch.autograd.grad(loss, layer)
+        norm = torch.stack([gradient.square().sum() for gradient in grads]).sum().sqrt()
+        assert outcome.losses[part.task] == pytest.approx(loss.item(), rel=1e-4)
+        assert outcome.norms[part.task] == pytest.approx(norm.item(), rel=1e-3)

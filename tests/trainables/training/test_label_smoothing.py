@@ -36,8 +36,8 @@ def test_a_steps_loss_and_gradients_are_those_of_smoothed_labels(
     measured = loop.gradients.losses(step, number)
     weights = loop.gradients.weighting.weights(number, measured).tolist()
     loop.optimizer.zero_grad()
-    seen = loop.gradients.add(step, number)
-    found = {n: p.grad.clone() for n, p in loop.model.named_parameters() if p.grad is not None}
+    outcome = loop.gradients.add(step, number)
+    grads = {n: p.grad.clone() for n, p in loop.model.named_parameters() if p.grad is not None}
     loop.optimizer.zero_grad()
     total = torch.zeros(())
     for part in step.parts:
@@ -46,15 +46,15 @@ def test_a_steps_loss_and_gradients_are_those_of_smoothed_labels(
         target = torch.full((len(part), classes), SMOOTHING / classes)
         target[torch.arange(len(part)), labels] += 1 - SMOOTHING
         losses = -(target * log_softmax(logits, dim=1)).sum(dim=1)
-        known = cross_entropy(logits, labels, reduction="none", label_smoothing=SMOOTHING)
-        torch.testing.assert_close(losses, known)
-        assert seen.losses[part.task] == pytest.approx(losses.mean().item(), rel=1e-4)
+        expected = cross_entropy(logits, labels, reduction="none", label_smoothing=SMOOTHING)
+        torch.testing.assert_close(losses, expected)
+        assert outcome.losses[part.task] == pytest.approx(losses.mean().item(), rel=1e-4)
         assert measured[part.task] == pytest.approx(losses.mean().item(), rel=1e-4)
         total = total + weights[part.task] * losses.sum()
     (total / len(step)).backward()
     for name, parameter in loop.model.named_parameters():
         if parameter.grad is not None:
-            torch.testing.assert_close(found[name], parameter.grad, rtol=1e-4, atol=1e-6)
+            torch.testing.assert_close(grads[name], parameter.grad, rtol=1e-4, atol=1e-6)
 
 
 def test_without_smoothing_not_a_bit_is_changed(

@@ -35,13 +35,15 @@ def starve(
     The ``first`` micro-batch of an attempt that can fail is the second, so that there is something
     to take back. Gives the logits that failed attempts left behind, as weak references.
     """
-    at, passes, left = [0], [0], []
+    at, passes, failed_logits = [0], [0], []
     run_with_backoff, forward = Accumulation.run_with_backoff, Classifier.forward
 
     def counted(self: Accumulation, compute: Any, undo: Any, step: int, size: int) -> float:
         def again() -> float:
             at[0], passes[0] = step, 0
-            assert not any(logits() is not None for logits in left), "a failed graph is alive"
+            assert not any(logits() is not None for logits in failed_logits), (
+                "a failed graph is alive"
+            )
             return compute()
 
         try:
@@ -54,16 +56,16 @@ def starve(
         passes[0] += 1
         logits = forward(self, batch, head)
         if not fits(at[0], rows) and (passes[0] >= first or at[0] == 0):
-            left.append(weakref.ref(logits))
+            failed_logits.append(weakref.ref(logits))
             raise error()
         return logits
 
     monkeypatch.setattr(Accumulation, "run_with_backoff", counted)
     monkeypatch.setattr(Classifier, "forward", limited)
-    return left
+    return failed_logits
 
 
-def told(config: TrialConfig, folder: Path, parts: int) -> tuple[Any, Trial]:
+def accumulated(config: TrialConfig, folder: Path, parts: int) -> tuple[Any, Trial]:
     """A trial that is told to cut its batches into ``parts`` from ``STEP`` on."""
     trial = Trial(config, runtime(folder))
     for progress in trial.run():
@@ -78,18 +80,18 @@ def test_a_step_that_does_not_fit_gives_the_bits_of_one_that_was_told_to_be_smal
     arm: str, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = trial_config(arm, tiny_bert, gradient_accumulation=2)
-    reference = told(config, tmp_path / "told", 8)
+    reference = accumulated(config, tmp_path / "told", 8)
     assert reference[0].accumulation == ((STEP, 8),)
-    left = starve(monkeypatch, lambda step, rows: step < STEP or rows < 2)
+    failed_logits = starve(monkeypatch, lambda step, rows: step < STEP or rows < 2)
     assert_same(reference, finished(config, tmp_path / "starved"))
-    assert len(left) == 2
+    assert len(failed_logits) == 2
 
 
 def test_a_trial_that_goes_on_keeps_the_finer_cut(
     tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = trial_config("shared_encoder", tiny_bert)
-    reference = told(config, tmp_path / "told", 2)
+    reference = accumulated(config, tmp_path / "told", 2)
     with monkeypatch.context() as scarce:
         starve(scarce, lambda step, rows: step < STEP or rows <= 4, MemoryError, first=1)
         first = Trial(config, runtime(tmp_path / "stopped", checkpoint_every=1e9))
@@ -129,7 +131,7 @@ def test_not_even_one_example_is_one_line_and_the_next_trial_is_well(
         "trial": config.model_dump(mode="json"),
         "runtime": runtime(tmp_path).model_dump(mode="json"),
     }
-    trainable = TrialTrainable({"cell": cell})
+    trainable = TrialTrainable({"trial_spec": cell})
     with monkeypatch.context() as scarce:
         starve(scarce, lambda step, rows: step == 0, error, first=1)
         result: dict[str, Any] = {"done": False}
@@ -144,7 +146,7 @@ def test_not_even_one_example_is_one_line_and_the_next_trial_is_well(
     assert "\n" not in result["error"]
     assert trainable._slices.trial is None
     other = trial_config("single_task", tiny_bert, seed=42)
-    trainable.reset_config({"cell": cell | {"trial": other.model_dump(mode="json")}})
+    trainable.reset_config({"trial_spec": cell | {"trial": other.model_dump(mode="json")}})
     result = {"done": False}
     while not result["done"]:
         result = trainable.step()
@@ -156,9 +158,9 @@ def test_evaluation_in_smaller_batches_predicts_the_same(
 ) -> None:
     config = trial_config("naive_concat_union", tiny_bert, epochs=1)
     plain, trial = finished(config, tmp_path / "plain")
-    left = starve(monkeypatch, lambda step, rows: step > 0 or rows <= 4)
+    failed_logits = starve(monkeypatch, lambda step, rows: step > 0 or rows <= 4)
     record, other = finished(config, tmp_path / "small")
-    assert left
+    assert failed_logits
     assert record.accumulation == ()
     a, b = (pd.read_parquet(t.layout.predictions(config.key)) for t in (trial, other))
     assert a["prediction"].tolist() == b["prediction"].tolist()

@@ -41,9 +41,9 @@ def config_of(encoder: Path, arm: str = "shared_encoder", **training: Any) -> Tr
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_the_same_seed_gives_the_same_bits(encoder: Path, tmp_path: Path, precision: str) -> None:
     config = config_of(encoder, precision=precision)
-    one, other = (finished(config, tmp_path / name, device="cuda") for name in ("one", "other"))
-    assert one[0].device == "cuda:0"
-    assert_same(one, other)
+    first, other = (finished(config, tmp_path / name, device="cuda") for name in ("one", "other"))
+    assert first[0].device == "cuda:0"
+    assert_same(first, other)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -37,9 +37,9 @@ def test_constant_stays_after_warmup() -> None:
 @pytest.mark.parametrize("schedule", ["linear", "cosine", "constant"])
 @pytest.mark.parametrize("warmup", [0.0, 0.25, "5 steps", "1 step", "1.5 epochs", "99 epochs"])
 def test_every_schedule_stays_between_zero_and_the_rate(schedule: str, warmup: float | str) -> None:
-    found = rates(20, schedule=schedule, warmup=warmup, epochs=4)
-    assert min(found) >= 0
-    assert max(found) <= RATE
+    actual = rates(20, schedule=schedule, warmup=warmup, epochs=4)
+    assert min(actual) >= 0
+    assert max(actual) <= RATE
 
 
 def test_cosine_falls_along_half_a_wave() -> None:
@@ -122,14 +122,14 @@ def test_rates_fall_with_each_layer_from_the_heads_to_the_embeddings(
     model = Classifier(encoder, {"a": 2, "b": 3}, seed=41)
     optimizer = make_optimizer(model, TrainingConfig(layer_decay=0.5))
     scale = {id(p): group["scale"] for group in optimizer.param_groups for p in group["params"]}
-    found = {name: scale[id(p)] for name, p in model.named_parameters()}
-    assert {rate for name, rate in found.items() if name.startswith("heads.")} == {1.0}
-    assert {rate for name, rate in found.items() if ".pooler." in name} <= {0.5}
+    actual = {name: scale[id(p)] for name, p in model.named_parameters()}
+    assert {rate for name, rate in actual.items() if name.startswith("heads.")} == {1.0}
+    assert {rate for name, rate in actual.items() if ".pooler." in name} <= {0.5}
     for layer, expected in ((1, 0.25), (0, 0.125)):
-        named = [rate for name, rate in found.items() if f"layer.{layer}." in name]
+        named = [rate for name, rate in actual.items() if f"layer.{layer}." in name]
         assert named
         assert set(named) == {expected}
-    embeddings = [rate for name, rate in found.items() if "word_embeddings" in name]
+    embeddings = [rate for name, rate in actual.items() if "word_embeddings" in name]
     assert set(embeddings) == {0.0625}
 
 

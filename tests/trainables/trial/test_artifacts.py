@@ -71,10 +71,12 @@ def test_an_ensemble_is_the_mean_of_its_distributions(
 ) -> None:
     layout = Trial(teachers[0], runtime(tmp_path)).layout
     size = {TASK: (40, 2)}
-    one, two = (load_teacher_distributions(layout, student_of([t]), size)[TASK] for t in teachers)
+    first, second = (
+        load_teacher_distributions(layout, student_of([t]), size)[TASK] for t in teachers
+    )
     both = load_teacher_distributions(layout, student_of(teachers), size)[TASK]
-    np.testing.assert_allclose(both, (one + two) / 2, rtol=1e-6)
-    assert np.abs(one - two).max() > 1e-3
+    np.testing.assert_allclose(both, (first + second) / 2, rtol=1e-6)
+    assert np.abs(first - second).max() > 1e-3
 
 
 @pytest.mark.parametrize("said", [0, 1])

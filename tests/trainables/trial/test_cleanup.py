@@ -25,14 +25,14 @@ def saving(folder: Path, **settings: object) -> Runtime:
 def test_a_finished_trials_checkpoints_go_unless_they_are_to_be_kept(
     tmp_path: Path, tiny_bert: Path, keep: bool
 ) -> None:
-    there: list[int] = []
+    numbers: list[int] = []
 
     def look(trial, progress) -> None:
-        there.append(len(checkpoints(trial.layout.checkpoints(trial.config.key))))
+        numbers.append(len(checkpoints(trial.layout.checkpoints(trial.config.key))))
 
     config = trial_config("single_task", tiny_bert)
     ended = run_trial(config, saving(tmp_path, keep_checkpoints=keep), look)
-    assert max(there) == 2
+    assert max(numbers) == 2
     assert len(checkpoints(ended.layout.checkpoints(config.key))) == (2 if keep else 0)
 
 
@@ -45,15 +45,15 @@ def test_a_trial_that_will_be_continued_keeps_them(
     wild = {"learning_rate": 1e30, "max_grad_norm": 0.0, "epochs": 4}
     config = trial_config("single_task", tiny_bert, **(wild if status == "diverged" else {}))
     folder = RunDir(tmp_path / "run").checkpoints(config.key)
-    seen: list[bool] = []
+    existed: list[bool] = []
     with pytest.raises((DivergedError, ZeroDivisionError)):
-        run_trial(config, saving(tmp_path), lambda *_: seen.append(bool(checkpoints(folder))))
-    assert any(seen)
+        run_trial(config, saving(tmp_path), lambda *_: existed.append(bool(checkpoints(folder))))
+    assert any(existed)
     assert bool(checkpoints(folder)) == stay
 
 
 @pytest.fixture
-def left(tmp_path: Path) -> RunDir:
+def crashed(tmp_path: Path) -> RunDir:
     """A run directory in which two trials ended, one failed and one was killed."""
     layout = RunDir(tmp_path)
     for key in ("finished", "diverged", "failed", "killed"):
@@ -99,8 +99,8 @@ def clear(layout: RunDir, keep: bool = False, age: float = ABANDONED_SECONDS + 1
     }
 
 
-def test_what_a_crash_left_is_cleared_and_nothing_else(left: RunDir) -> None:
-    assert clear(left) == OURS_NO_MORE | {
+def test_what_a_crash_left_is_cleared_and_nothing_else(crashed: RunDir) -> None:
+    assert clear(crashed) == OURS_NO_MORE | {
         "progress/failed.json",
         "progress/killed.json",
         "checkpoints/failed/step-00000001/model.safetensors",
@@ -108,18 +108,18 @@ def test_what_a_crash_left_is_cleared_and_nothing_else(left: RunDir) -> None:
     }
 
 
-def test_checkpoints_that_are_to_be_kept_stay_and_half_ones_do_not(left: RunDir) -> None:
-    there = {path for path in clear(left, keep=True) if path.startswith("checkpoints")}
-    assert there == {
+def test_checkpoints_that_are_to_be_kept_stay_and_half_ones_do_not(crashed: RunDir) -> None:
+    remaining = {path for path in clear(crashed, keep=True) if path.startswith("checkpoints")}
+    assert remaining == {
         f"checkpoints/{key}/step-00000001/model.safetensors"
         for key in ("finished", "diverged", "failed", "killed")
     }
 
 
-def test_what_somebody_may_still_be_writing_stays(left: RunDir) -> None:
+def test_what_somebody_may_still_be_writing_stays(crashed: RunDir) -> None:
     long_ago = time.time() - 3600
-    os.utime(left.checkpoints("killed") / ".writing-ab", (long_ago, long_ago))
-    there = clear(left, age=ABANDONED_SECONDS - 10)
-    assert "records/.killed.json.x1.tmp" in there
-    assert "checkpoints/killed/.writing-ab/model.safetensors" in there
-    assert not any("finished" in path for path in there)
+    os.utime(crashed.checkpoints("killed") / ".writing-ab", (long_ago, long_ago))
+    remaining = clear(crashed, age=ABANDONED_SECONDS - 10)
+    assert "records/.killed.json.x1.tmp" in remaining
+    assert "checkpoints/killed/.writing-ab/model.safetensors" in remaining
+    assert not any("finished" in path for path in remaining)

@@ -54,10 +54,11 @@ def in_parts(config: TrialConfig, folder: Path, **settings: Any) -> list[tuple[T
     return [*before, finished(config, folder, **settings)]
 
 
-def assert_same_numbers(one: tuple[TrialRecord, Trial], other: tuple[TrialRecord, Trial]) -> None:
+def assert_same_numbers(first: tuple[TrialRecord, Trial], other: tuple[TrialRecord, Trial]) -> None:
     nothing = {"inherited": 0, "inherited_seconds": 0.0}
     assert_same(
-        (one[0].model_copy(update=nothing), one[1]), (other[0].model_copy(update=nothing), other[1])
+        (first[0].model_copy(update=nothing), first[1]),
+        (other[0].model_copy(update=nothing), other[1]),
     )
 
 
@@ -102,10 +103,16 @@ def test_in_a_comparison_the_schedule_gives_the_weights_of_the_search(
 ) -> None:
     search = config_of(tiny_bert, PARTS, CHANGES)
     compared = search.model_copy(update={"search": None, "tuned": True})
-    found, other = finished(search, tmp_path / "search"), finished(compared, tmp_path / "compared")
+    searched_trial, other = (
+        finished(search, tmp_path / "search"),
+        finished(compared, tmp_path / "compared"),
+    )
     assert "validation" in other[0].results
-    assert other[0].results["selection"] == found[0].results["selection"]
-    assert all(torch.equal(one, weights(other[1])[name]) for name, one in weights(found[1]).items())
+    assert other[0].results["selection"] == searched_trial[0].results["selection"]
+    assert all(
+        torch.equal(tensor, weights(other[1])[name])
+        for name, tensor in weights(searched_trial[1]).items()
+    )
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "adamax"])
@@ -114,15 +121,15 @@ def test_before_the_first_change_nothing_differs_and_after_it_all_does(
 ) -> None:
     plain = config_of(tiny_bert, optimizer=optimizer, layer_decay=0.8)
     changed = plain.model_copy(update={"changes": CHANGES})
-    one, other = Trial(plain, runtime(tmp_path)), Trial(changed, runtime(tmp_path))
+    unchanged, other = Trial(plain, runtime(tmp_path)), Trial(changed, runtime(tmp_path))
     first = None
-    for _ in zip(one.run(), other.run(), strict=True):
+    for _ in zip(unchanged.run(), other.run(), strict=True):
         assert other.loop is not None
         step = other.loop.state.step
         first = next(
             s for s in range(99) if other.loop.setting_schedule.at(s) is not changed.training
         )
-        same = all(torch.equal(a, weights(other)[name]) for name, a in weights(one).items())
+        same = all(torch.equal(a, weights(other)[name]) for name, a in weights(unchanged).items())
         assert same == (step <= first)
     assert first == 2
 
@@ -136,9 +143,9 @@ def test_every_setting_that_can_change_takes_hold(
     other = {key: OTHER[key]}
     late = plain.model_copy(update={"changes": (SettingChange(at=0.5, training=other),)})
     early = plain.model_copy(update={"training": plain.training.model_copy(update=other)})
-    found = [finished(config, tmp_path / str(i))[1] for i, config in enumerate((late, early))]
-    for one, two in ((unchanged, found[0]), (found[0], found[1])):
-        assert any(not torch.equal(a, weights(two)[name]) for name, a in weights(one).items())
+    changed = [finished(config, tmp_path / str(i))[1] for i, config in enumerate((late, early))]
+    for first, second in ((unchanged, changed[0]), (changed[0], changed[1])):
+        assert any(not torch.equal(a, weights(second)[name]) for name, a in weights(first).items())
     # What changes to what it was is no change.
     same = {key: getattr(plain.training, key)}
     again = plain.model_copy(update={"changes": (SettingChange(at=0.5, training=same),)})
@@ -197,7 +204,7 @@ def test_more_parts_than_steps(tiny_bert: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ([{"at": 0.5, "training": {"batch_size": 8}}], "training.batch_size: cannot change"),
         ([{"at": 0.5, "training": {}}], "training"),
@@ -206,9 +213,9 @@ def test_more_parts_than_steps(tiny_bert: Path, tmp_path: Path) -> None:
         ([{"at": 0.5, "training": {"weight_decay": 0.1}}] * 2, "later"),
     ],
 )
-def test_changes_that_cannot_be(changes: list[Any], told: str, tiny_bert: Path) -> None:
+def test_changes_that_cannot_be(changes: list[Any], message: str, tiny_bert: Path) -> None:
     values = config_of(tiny_bert).model_dump() | {"changes": changes}
-    with pytest.raises(ValidationError, match=told):
+    with pytest.raises(ValidationError, match=message):
         TrialConfig.model_validate(values)
 
 

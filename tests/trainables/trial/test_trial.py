@@ -73,23 +73,23 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(
     tiny_bert: Path, tmp_path: Path
 ) -> None:
     config = trial_config("shared_encoder", tiny_bert)
-    one = finished(config, tmp_path / "1")
+    first = finished(config, tmp_path / "1")
     torch.manual_seed(0)
-    assert_same(one, finished(config, tmp_path / "2"))
+    assert_same(first, finished(config, tmp_path / "2"))
     other = finished(trial_config("shared_encoder", tiny_bert, seed=42), tmp_path / "3")
-    assert other[0].history[0].train_loss != one[0].history[0].train_loss
+    assert other[0].history[0].train_loss != first[0].history[0].train_loss
 
 
 def test_shared_encoder_with_one_task_gives_the_bits_of_single_task(
     tiny_bert: Path, tmp_path: Path
 ) -> None:
-    single, one = finished(trial_config("single_task", tiny_bert), tmp_path / "1")
+    single, alone = finished(trial_config("single_task", tiny_bert), tmp_path / "1")
     shared, other = finished(
         trial_config("shared_encoder", tiny_bert, tasks=("acceptability",)), tmp_path / "2"
     )
     assert single.results == shared.results
     theirs = weights(other)
-    assert all(torch.equal(tensor, theirs[name]) for name, tensor in weights(one).items())
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in weights(alone).items())
 
 
 @pytest.mark.parametrize("arm", ["naive_concat", "shared_encoder_gradnorm", "shared_encoder_famo"])
@@ -336,6 +336,6 @@ def test_nothing_but_the_content_decides_the_key(tiny_bert: Path, tmp_path: Path
 
 def test_the_token_cache_can_be_removed_between_trials(tiny_bert: Path, tmp_path: Path) -> None:
     config = trial_config("single_task", tiny_bert)
-    one = finished(config, tmp_path)
+    first = finished(config, tmp_path)
     shutil.rmtree(tmp_path / "cache")
-    assert finished(config, tmp_path)[0].results == one[0].results
+    assert finished(config, tmp_path)[0].results == first[0].results

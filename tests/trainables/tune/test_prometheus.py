@@ -29,8 +29,8 @@ class Gauges:
         return type("Gauge", (), {"set": staticmethod(set_)})
 
     def values(self) -> dict[str, float]:
-        found, self.set_to = dict(self.set_to), []
-        return found
+        values, self.set_to = dict(self.set_to), []
+        return values
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def searched(encoder: Path, arm: str = "single_task", **settings: Any) -> TrialC
 
 def cell(config: TrialConfig, folder: Path, **settings: Any) -> dict[str, Any]:
     return {
-        "cell": {
+        "trial_spec": {
             "key": config.key,
             "trial": config.model_dump(mode="json"),
             "runtime": runtime(folder, **settings).model_dump(mode="json"),
@@ -44,10 +44,10 @@ def test_a_rung_is_measured_at_the_first_step_that_reaches_it(
     _, trial = finished(searched(tiny_bert), tmp_path)
     assert trial.loop is not None
     rungs = trial.loop.state.rungs
-    seen = [examples for examples, *_ in rungs]
-    assert all(rung <= n < rung + 8 for rung, n in zip(RUNGS, seen, strict=True))
+    examples_at = [examples for examples, *_ in rungs]
+    assert all(rung <= n < rung + 8 for rung, n in zip(RUNGS, examples_at, strict=True))
     # 36 examples remain of 40: the step that reaches the last rung ends the first epoch.
-    assert seen[-1] == 36
+    assert examples_at[-1] == 36
     first = trial.loop.state.history[0].splits["selection"]["acceptability"]
     assert rungs[2][1:] == [trial.loop.headline({"acceptability": first}), first.loss]
 
@@ -120,7 +120,7 @@ def test_every_rung_is_a_result_of_its_own_and_said_again_after_an_interruption(
 class Followed:
     """A tracker that keeps what it is told."""
 
-    told: tuple[str, ...] = ()
+    ended: tuple[str, ...] = ()
 
     def __init__(self, config: TrialConfig, runtime: Runtime) -> None:
         self.key = config.key
@@ -129,7 +129,7 @@ class Followed:
         """Nothing to keep."""
 
     def finish(self, status: str) -> None:
-        Followed.told = (*Followed.told, f"{self.key} {status}")
+        Followed.ended = (*Followed.ended, f"{self.key} {status}")
 
 
 def test_a_stopped_trials_tracker_is_ended_and_its_actor_takes_the_next_trial(
@@ -138,22 +138,22 @@ def test_a_stopped_trials_tracker_is_ended_and_its_actor_takes_the_next_trial(
     kind = replace(registry.TRACKERS["wandb"], track=Followed)
     monkeypatch.setitem(registry.TRACKERS, "wandb", kind)
     monkeypatch.setattr(TrialTrainable, "slice_seconds", 0.0)
-    monkeypatch.setattr(Followed, "told", ())
-    one, two, three = (searched(tiny_bert, seed=seed) for seed in (1, 2, 3))
-    trainable = TrialTrainable(cell(one, tmp_path, tracking={"trackers": ["wandb"]}))
+    monkeypatch.setattr(Followed, "ended", ())
+    first, second, third = (searched(tiny_bert, seed=seed) for seed in (1, 2, 3))
+    trainable = TrialTrainable(cell(first, tmp_path, tracking={"trackers": ["wandb"]}))
     trainable.step()
-    assert trainable.reset_config(cell(two, tmp_path, tracking={"trackers": ["wandb"]}))
-    assert Followed.told == (f"{one.key} stopped",)
+    assert trainable.reset_config(cell(second, tmp_path, tracking={"trackers": ["wandb"]}))
+    assert Followed.ended == (f"{first.key} stopped",)
     assert end(trainable)["status"] == "finished"
-    assert trainable.reset_config(cell(three, tmp_path, tracking={"trackers": ["wandb"]}))
+    assert trainable.reset_config(cell(third, tmp_path, tracking={"trackers": ["wandb"]}))
     trainable.step()
     trainable.cleanup()
     trainable.cleanup()
-    told = (f"{one.key} stopped", f"{two.key} finished", f"{three.key} stopped")
-    assert Followed.told == told
+    endings = (f"{first.key} stopped", f"{second.key} finished", f"{third.key} stopped")
+    assert Followed.ended == endings
     layout = RunDir(tmp_path / "run")
-    assert not layout.record(one.key).exists(), "it may be asked for again"
-    assert read_record(layout.record(two.key)).status == "finished"
+    assert not layout.record(first.key).exists(), "it may be asked for again"
+    assert read_record(layout.record(second.key)).status == "finished"
 
 
 def test_a_trial_that_was_never_stepped_can_be_stopped(tiny_bert: Path, tmp_path: Path) -> None:

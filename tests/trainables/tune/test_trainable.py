@@ -17,7 +17,7 @@ from trainables.tune.trainable import NAMED, TrialTrainable, trainable_of
 def cell(folder: Path, encoder: Path, arm: str = "single_task", **settings: Any) -> dict[str, Any]:
     config = trial_config(arm, encoder, **settings)
     return {
-        "cell": {
+        "trial_spec": {
             "key": config.key,
             "trial": config.model_dump(mode="json"),
             "runtime": runtime(folder).model_dump(mode="json"),
@@ -36,8 +36,8 @@ def end(trainable: TrialTrainable) -> dict[str, Any]:
 
 
 def record_of(config: dict[str, Any]) -> TrialRecord:
-    layout = RunDir(config["cell"]["runtime"]["output_dir"])
-    return read_record(layout.record(config["cell"]["key"]))
+    layout = RunDir(config["trial_spec"]["runtime"]["output_dir"])
+    return read_record(layout.record(config["trial_spec"]["key"]))
 
 
 def measured(record: TrialRecord) -> dict[str, Any]:
@@ -101,12 +101,12 @@ def test_an_unusable_gpu_ends_the_process_and_not_the_trial(
     trainable = TrialTrainable(config)
     with pytest.raises(torch.AcceleratorError):
         trainable.step()
-    assert not RunDir(tmp_path / "run").record(config["cell"]["key"]).exists()
+    assert not RunDir(tmp_path / "run").record(config["trial_spec"]["key"]).exists()
 
 
 @pytest.mark.parametrize("resources", [{"CPU": 2.0}, {"CPU": 1.0, "GPU": 0.5}])
 def test_tune_reserves_what_the_trial_was_given(resources: dict[str, float]) -> None:
-    request = TrialTrainable.default_resource_request({"cell": {"resources": resources}})
+    request = TrialTrainable.default_resource_request({"trial_spec": {"resources": resources}})
     assert request.bundles == [resources]
 
 
@@ -122,7 +122,7 @@ def test_a_process_for_one_trial_is_called_by_it(
     arm: str, name: str, task: str, tiny_bert: Path, tmp_path: Path
 ) -> None:
     config = cell(tmp_path, tiny_bert, arm)
-    key = config["cell"]["key"]
+    key = config["trial_spec"]["key"]
     assert trainable_of(arm, reuse=False) == name
     trainable = NAMED[arm](config)
     assert repr(trainable) == f"{arm} tiny {task} seed 41 ({key})"

@@ -67,10 +67,10 @@ class Noting(TrialTrainable):
         return super().reset_config(new_config)
 
     def _folder(self, config: dict[str, Any]) -> Path:
-        return Path(config["cell"]["runtime"]["output_dir"]) / "notes"
+        return Path(config["trial_spec"]["runtime"]["output_dir"]) / "notes"
 
     def _note(self, config: dict[str, Any]) -> None:
-        config["cell"]["runtime"]["device"] = "cpu"
+        config["trial_spec"]["runtime"]["device"] = "cpu"
         note = {
             "pid": os.getpid(),
             "seen": os.environ.get("CUDA_VISIBLE_DEVICES"),
@@ -107,7 +107,7 @@ class Connected:
         view = LiveView(GridProgress(expected, given.slots), Console(file=io.StringIO()))
         with view:
             TuneExecutor(experiment, trainable=Noting).run(
-                each(planned), layout, view, resources=given, glue_dir=None, leaves={}
+                each(planned), layout, view, resources=given, glue_dir=None, artifacts={}
             )
         assert {r.status for r in read_records(layout, {}).values()} == {"finished"}
         found = [json.loads(path.read_text()) for path in notes.glob("*.json")]

@@ -51,21 +51,21 @@ def hostile() -> SearchSummary:
         tried(1, math.nan, "failed", 0, {f"define.{HOSTILE}": 1.0}, f"{HOSTILE}\n\x1b[31mred\x07"),
     ]
     importances = {f"define.{HOSTILE}": 1.0}
-    one = GroupSummary(
+    searched = GroupSummary(
         HOSTILE, HOSTILE, "single_task", HOSTILE, HOSTILE, "f1", tuple(trials), 0, importances
     )
-    return SearchSummary(HOSTILE, HOSTILE, HOSTILE, 1, (one,))
+    return SearchSummary(HOSTILE, HOSTILE, HOSTILE, 1, (searched,))
 
 
 def final(**correct: tuple[int, ...]) -> tuple[TableRow, ...]:
     """Rows by ``ARM`` or ``ARM__tuned``: right ones of 10 in each class, seed by seed."""
-    plan, found = [], []
+    plan, records = [], []
     for name, scores in correct.items():
         arm, _, tuned = name.partition("__")
         for seed, n in enumerate(scores, 41):
             plan.append(trial(arm, ["sst2"], seed=seed, tuned=bool(tuned)))
-            found.append(record(plan[-1], {"sst2": right(n, 10)}))
-    return table_rows(plan, by_key(*found), "validation")
+            records.append(record(plan[-1], {"sst2": right(n, 10)}))
+    return table_rows(plan, by_key(*records), "validation")
 
 
 FINAL = {
@@ -192,24 +192,24 @@ def test_a_gain_that_has_to_do_with_longer_training_is_said() -> None:
     def row(epochs: int, seed: int = 41, *, tuned: bool = False) -> Trial:
         return trial("single_task", ["sst2"], seed=seed, tuned=tuned, training={"epochs": epochs})
 
-    def told(*plan: Trial) -> tuple[str, ...]:
-        [one] = changes(table_rows(plan, by_key(*map(record, plan)), "validation"))
-        return notes(search(), [one])
+    def notes_on(*plan: Trial) -> tuple[str, ...]:
+        [change] = changes(table_rows(plan, by_key(*map(record, plan)), "validation"))
+        return notes(search(), [change])
 
-    assert told(row(3), row(3, tuned=True)) == ()
-    assert told(row(3, tuned=True)) == ()
-    [note] = told(row(1), row(1, 42), row(3, tuned=True), row(5, 42, tuned=True))
+    assert notes_on(row(3), row(3, tuned=True)) == ()
+    assert notes_on(row(3, tuned=True)) == ()
+    [note] = notes_on(row(1), row(1, 42), row(3, tuned=True), row(5, 42, tuned=True))
     assert note.startswith("single_task, tiny: passes over the data: 3 to 5 tuned, 1 at the preset")
 
 
 def test_rows_of_settings_that_are_no_longer_chosen_are_compared_with_nothing() -> None:
-    known = changes(final(**FINAL))
-    single, shared = found = changes(final(**FINAL), {("single_task", "tiny")})
+    current = changes(final(**FINAL))
+    single, shared = outdated = changes(final(**FINAL), {("single_task", "tiny")})
     assert (single.gain, shared.tuned) == (None, None)
-    assert (shared.default, shared.gain) == (known[1].default, known[1].gain)
+    assert (shared.default, shared.gain) == (current[1].default, current[1].gain)
     assert (single.notes != (), shared.notes) == (True, ())
-    shown = printed(search(), 400, found) + tuning_html(search(), found)
-    shown += tuning_markdown(search(), found) + tuning_json(search(), found)
+    shown = printed(search(), 400, outdated) + tuning_html(search(), outdated)
+    shown += tuning_markdown(search(), outdated) + tuning_json(search(), outdated)
     # In JSON beside the row and among the notes.
     assert shown.count("compared with nothing") == 3 + 2
 
@@ -303,8 +303,8 @@ def test_the_same_search_gives_the_same_bytes_in_any_process(tmp_path: Path) -> 
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     for ending in ENDINGS:
-        one, two = (RunDir(tmp_path / name).tuning(ending) for name in ("one", "two"))
-        assert one.read_bytes() == two.read_bytes()
+        first, second = (RunDir(tmp_path / name).tuning(ending) for name in ("one", "two"))
+        assert first.read_bytes() == second.read_bytes()
 
 
 @pytest.mark.parametrize("make", [hostile, one_group])
@@ -319,14 +319,14 @@ def test_html_is_whole_self_contained_and_escaped(make) -> None:
     assert "url(" not in page.replace("url(#", "")
     ids = re.findall(r' id="([^"]*)"', page)
     assert len(ids) == len(set(ids)), "figures share no inner names"
-    assert set(re.findall(r'href="([^"]*)"', page)) <= {f"#{one}" for one in ids}
+    assert set(re.findall(r'href="([^"]*)"', page)) <= {f"#{name}" for name in ids}
 
 
 def test_html_has_all_charts_and_all_trials() -> None:
     page = tuning_html(one_group())
     assert page.count("<svg ") == 4
-    for one in one_group().groups[0].tried:
-        assert f"<td>{one.key}</td>" in re.sub(r">\s+|\s+<", lambda m: m[0].strip(), page)
+    for summary in one_group().groups[0].tried:
+        assert f"<td>{summary.key}</td>" in re.sub(r">\s+|\s+<", lambda m: m[0].strip(), page)
     assert "CUDA error: out of memory" in page
 
 
@@ -365,10 +365,10 @@ def test_csv_has_a_row_per_trial_and_a_column_per_parameter() -> None:
     summary = realistic(12)
     lines = list(csv.DictReader(io.StringIO(tuning_csv(summary))))
     assert len(lines) == 4 * 12
-    for line, one in zip(lines, summary.groups[0].tried, strict=False):
-        assert line["key"] == one.key
-        assert line["status"] == one.status
-        assert float(line["training.learning_rate"]) == one.settings["training.learning_rate"]
+    for line, searched in zip(lines, summary.groups[0].tried, strict=False):
+        assert line["key"] == searched.key
+        assert line["status"] == searched.status
+        assert float(line["training.learning_rate"]) == searched.settings["training.learning_rate"]
         assert line["sampling.exponent"] == ""
     assert lines[5]["score"] == "", "NaN is no score"
     assert float(lines[0]["score"]) == summary.groups[0].tried[0].score
@@ -377,8 +377,8 @@ def test_csv_has_a_row_per_trial_and_a_column_per_parameter() -> None:
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r="])
 def test_csv_has_no_field_that_a_spreadsheet_computes(start: str) -> None:
     name = f"{start}cmd|' /C calc'!A0"
-    one = tried(0, settings={name: name}, reason=name)
-    summary = search(GroupSummary(name, name, "s", name, None, "macro", (one,), 0, {}))
+    searched = tried(0, settings={name: name}, reason=name)
+    summary = search(GroupSummary(name, name, "s", name, None, "macro", (searched,), 0, {}))
     fields = [field for row in csv.reader(io.StringIO(tuning_csv(summary))) for field in row]
     assert sum(field.startswith(f"'{start.strip()}") for field in fields) == 4
     assert not [field for field in fields if field.startswith(("=", "+", "-", "@"))]
@@ -396,7 +396,7 @@ def test_json_holds_everything_and_no_nan() -> None:
     assert content["spent"]["share"] == summary.spent.share
     assert content["arms"].keys() == {"single_task", "naive_concat", "shared_encoder"}
     first = content["groups"][0]
-    assert [one["status"] for one in first["tried"]][5] == "diverged"
+    assert [entry["status"] for entry in first["tried"]][5] == "diverged"
     assert first["tried"][5]["score"] is None
     assert first["best_so_far"][-1][0] == summary.groups[0].spent.examples
     assert content["changes"][1]["tuned"]["macro"]["by_seed"].keys() == {"41", "42"}
