@@ -15,6 +15,11 @@ from tests.helpers.command import Command
 from trainables.results.record import TrialRecord, read_record
 from trainables.storage.run_dir import RunDir
 
+pytestmark = pytest.mark.filterwarnings(
+    # The presets use the names that keys had.
+    "ignore::trainables.errors.RenamedKeyWarning"
+)
+
 FIXTURES = Path(__file__).parent / "fixtures" / "fc1fbc3"
 EXPECTED = FIXTURES / "expected"
 CONTINUED = FIXTURES / "continued"

@@ -46,7 +46,10 @@ BAD = [
     ([*PLAN, "limits.max=1"], "limits.max: unknown key; there are max_train_examples"),
     ([*PLAN, "resources.cpus=1"], "resources.cpus: unknown key; did you mean cpu?"),
     ([*PLAN, "ray.adress=auto"], "ray.adress: unknown key; did you mean address?"),
-    ([*PLAN, "wandb.projct=a"], "wandb.projct: unknown key; did you mean project?"),
+    (
+        [*PLAN, "tracking.wandb.projct=a"],
+        "tracking.wandb.projct: unknown key; did you mean project?",
+    ),
     ([*PLAN, "checkpoint.evry=1"], "checkpoint.evry: unknown key; did you mean every?"),
     ([*PLAN, "data.glue=x"], "data.glue: unknown key; did you mean glue_dir?"),
     ([*PLAN, "schlüssel=1"], "schlüssel: unknown key; there are arms"),

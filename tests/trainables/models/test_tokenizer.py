@@ -29,17 +29,17 @@ PAIRS = {
 def test_pair_encoding_is_the_family_s_own(family: str, configure: Configure) -> None:
     first, separator, between, segments = PAIRS[family]
     tokenizer: Any = load_tokenizer(configure(family))
-    first = tokenizer("the cat sees", add_special_tokens=False)["input_ids"]
-    right = tokenizer("a dog!", add_special_tokens=False)["input_ids"]
+    left_ids = tokenizer("the cat sees", add_special_tokens=False)["input_ids"]
+    right_ids = tokenizer("a dog!", add_special_tokens=False)["input_ids"]
     pair = tokenizer("the cat sees", "a dog!")
 
     cls, sep = tokenizer.convert_tokens_to_ids([first, separator])
-    assert pair["input_ids"] == [cls, *first, *[sep] * between, *right, sep]
+    assert pair["input_ids"] == [cls, *left_ids, *[sep] * between, *right_ids, sep]
     assert ("token_type_ids" in pair) == segments
     if segments:
-        expected = [0] * (len(first) + 2) + [1] * (len(right) + 1)
+        expected = [0] * (len(left_ids) + 2) + [1] * (len(right_ids) + 1)
         assert pair["token_type_ids"] == expected
-    assert tokenizer("the cat sees")["input_ids"] == [cls, *first, sep]
+    assert tokenizer("the cat sees")["input_ids"] == [cls, *left_ids, sep]
 
 
 def test_single_texts_equal_the_plain_tokenizer(

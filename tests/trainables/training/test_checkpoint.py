@@ -162,12 +162,12 @@ def test_what_passes_its_checksum_but_is_of_another_schema_leaves_the_loop_untou
     newest, before = checkpoints(folder)
     damage(newest)
     seal(newest)
-    before = content_of(loop)
+    content = content_of(loop)
     with pytest.raises(CheckpointError) as caught:
         load_checkpoint(newest, stopped.config.key, loop)
     assert "\n" not in str(caught.value)
     assert str(newest) in str(caught.value)
-    assert same(content_of(loop), before)
+    assert same(content_of(loop), content)
     assert load_newest(folder, stopped.config.key, loop) == before
     assert loop.state.step == 15
 
