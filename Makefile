@@ -46,7 +46,7 @@ report: install ## print the demo's table again from its records
 # Exit code 5 of pytest: nothing was selected of one of the two parts.
 # Three workers on two cores: one of them runs all tests with Ray, which mostly wait.
 test: install-dev install-trackers ## run the tests, three at once and then those that must be alone (ARGS="-k name" selects)
-	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder -m "not serial" $(ARGS) || test $$? -eq 5
+	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder -m "not serial" $(ARGS) || test $$? -eq 5
 	$(BIN)/python -m pytest -m serial $(ARGS) || test $$? -eq 5
 
 soak: install-dev install-trackers ## run the fault tests at full size and print what was measured (30 minutes)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -33,13 +35,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-@pytest.hookimpl(tryfirst=True)
+def starts_ray(nodeid: str) -> bool:
+    """Whether a test is in a file some of whose tests start Ray."""
+    return "pytest.mark.ray" in (PROJECT / nodeid.partition("::")[0]).read_text(encoding="utf-8")
+
+
+class OneRayAtATime(LoadScopeScheduling):
+    """Divides test files among the workers; one worker runs all files that start Ray."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "ray" if starts_ray(nodeid) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneRayAtATime:
+    """See pytest-xdist."""
+    return OneRayAtATime(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker runs all tests that start Ray, from the beginning; files are not divided."""
-    for item in items:
-        alone = item.get_closest_marker("ray") is not None
-        item.add_marker(pytest.mark.xdist_group("ray" if alone else item.nodeid.partition("::")[0]))
-    items.sort(key=lambda item: item.get_closest_marker("ray") is None)
+    """Files that start Ray come first, since they take longest."""
+    first = {path: starts_ray(path) for path in {item.nodeid.partition("::")[0] for item in items}}
+    items.sort(key=lambda item: not first[item.nodeid.partition("::")[0]])
 
 
 @pytest.fixture(autouse=True)
