@@ -16,8 +16,8 @@ from trainables.results.record import TrialRecord, read_record
 from trainables.storage.run_dir import RunDir
 
 pytestmark = pytest.mark.filterwarnings(
-    # The presets use the names that keys had.
-    "ignore::trainables.errors.RenamedKeyWarning"
+    # The presets use the names that keys had; the command line prints a hint for each.
+    "default::trainables.errors.RenamedKeyWarning"
 )
 
 FIXTURES = Path(__file__).parent / "fixtures" / "fc1fbc3"
@@ -79,7 +79,6 @@ def test_watch_shows_the_same_state(run_directory: RunDir, command: Command) -> 
     assert contents(run_directory.root) == before
 
 
-@pytest.mark.filterwarnings("default::trainables.errors.RenamedKeyWarning")
 @in_run_directory("grid")
 def test_a_grid_goes_on_from_its_checkpoint(run_directory: RunDir, command: Command) -> None:
     before = contents(run_directory.records)
