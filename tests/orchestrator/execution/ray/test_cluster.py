@@ -127,7 +127,7 @@ cluster.shutdown()
 
 JOIN = """
 import sys
-from orchestrator.config import load_experiment
+from orchestrator.config.experiment import load_experiment
 from orchestrator.execution.ray.cluster import connected
 from trainables.errors import ResourceError
 try:
