@@ -76,7 +76,7 @@ class Noting(TrialTrainable):
             "seen": os.environ.get("CUDA_VISIBLE_DEVICES"),
             "given": [str(gpu) for gpu in ray.get_gpu_ids()],
         }
-        path = self._folder(config) / f"{config['cell']['key']}.json"
+        path = self._folder(config) / f"{config['trial_spec']['key']}.json"
         path.with_suffix(".part").write_text(json.dumps(note))
         path.with_suffix(".part").rename(path)
 
