@@ -81,6 +81,8 @@ class _Store:
 
         self._uri = uri_of(runtime)
         with self.lock():
+            if self._uri.startswith(SQLITE):
+                _create_database(self._uri)
             self.client = MlflowClient(self._uri)
             self._experiment = self._experiment_of(runtime)
 
@@ -137,6 +139,25 @@ class _Store:
         ]
         for first in range(0, len(new), MOST_PARAMETERS):
             self.client.log_batch(run, params=new[first : first + MOST_PARAMETERS])
+
+
+def _create_database(uri: str) -> None:
+    """Create a SQLite file with MLflow's tables if there is none.
+
+    The file is moved to its place when it is complete: MLflow refuses one whose tables were being
+    created when its process was killed.
+    """
+    from mlflow import MlflowClient
+    from sqlalchemy.engine import make_url
+
+    url = make_url(uri)
+    if not url.database or Path(url.database).exists():
+        return
+    unfinished = Path(url.database + ".unfinished")
+    unfinished.unlink(missing_ok=True)
+    Path(f"{unfinished}-journal").unlink(missing_ok=True)
+    MlflowClient(str(url.set(database=str(unfinished)))).search_experiments()
+    unfinished.rename(url.database)
 
 
 def _quiet() -> None:

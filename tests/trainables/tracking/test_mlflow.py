@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import alembic.command
 import pytest
 from mlflow import MlflowClient
 
@@ -48,3 +49,30 @@ def test_another_trial_may_make_the_experiment_in_the_same_moment(
     monkeypatch.setattr(MlflowClient, "get_experiment_by_name", late)
     MlflowTracker(config, settings).finish("finished")
     assert len(answers) == 2
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing after it is done."""
+
+
+def test_a_process_killed_while_mlflow_creates_its_tables_does_not_stop_later_ones(
+    tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow itself refuses a file in which some of its tables are missing."""
+    config, settings = trial_config("single_task", tiny_bert), runtime(tmp_path)
+    file = Path(settings.output_dir) / "mlflow.db"
+
+    def killed(*arguments: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(alembic.command, "upgrade", killed)
+        with pytest.raises(Killed):
+            MlflowTracker(config, settings)
+    assert not file.exists()
+    assert list(file.parent.glob("mlflow.db.*unfinished"))
+    MlflowTracker(config, settings).finish("finished")
+    assert {path.name for path in file.parent.glob("mlflow*")} == {"mlflow.db", "mlflow.db.lock"}
+    client = MlflowClient(f"sqlite:///{file}")
+    [run] = client.search_runs([e.experiment_id for e in client.search_experiments()])
+    assert run.info.status == "FINISHED"
