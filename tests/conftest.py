@@ -1,6 +1,7 @@
 """Fixtures that many tests share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,14 @@ def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.helpers.tiny_models import build
 
     return build("bert", tmp_path_factory.mktemp("models") / "tiny-bert")
+
+
+@pytest.fixture(scope="session")
+def shared_ray() -> Iterator[str]:
+    """Address of a Ray of this machine with two CPUs, for tests that need none of their own."""
+    from ray.cluster_utils import Cluster
+
+    head = {"num_cpus": 2, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    yield cluster.address
+    cluster.shutdown()

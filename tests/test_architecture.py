@@ -103,6 +103,7 @@ IMPORTS_INSIDE_FUNCTIONS = {
     ),
     "trainables.tracking.wandb": (LATE, "wandb"),
     "trainables.tracking.wandb_files": (LATE, "google.protobuf.message", "wandb.proto"),
+    "trainables.training.evaluation": (LATE, "trainables.results.evaluate_metric"),
 }
 """Module -> why it imports inside functions, and what."""
 

@@ -5,13 +5,9 @@ import os
 import re
 from pathlib import Path
 
-import pytest
-
 from tests.faults.conftest import Figure, Figures, Size
 from tests.helpers.ray_grid import Grid, ended
 from tests.helpers.undisturbed import Undisturbed
-
-pytestmark = pytest.mark.ray
 
 JUMPING = Path(__file__).with_name("jumping_clock")
 
@@ -19,12 +15,13 @@ JUMPING = Path(__file__).with_name("jumping_clock")
 def test_a_clock_that_jumps_by_hours_and_one_slot_and_another_order_change_nothing(
     grid: Grid, size: Size, undisturbed: Undisturbed, figures: Figures
 ) -> None:
-    """The other tests of this folder run two trials at once, the undisturbed run without Ray."""
+    """Other tests of this folder run two trials at once."""
     backwards = dataclasses.replace(size, seeds=size.seeds[::-1])
     arms = "arms=[shared_encoder,naive_concat,single_task]"
-    grid = dataclasses.replace(grid, settings=(*backwards.settings, arms))
+    one_slot = "resources.max_concurrent=1"
+    grid = dataclasses.replace(grid, settings=(*backwards.settings, arms, one_slot))
     path = os.pathsep.join([str(JUMPING), *filter(None, [os.environ.get("PYTHONPATH")])])
-    process = grid.start("resources.max_concurrent=1", environment={"PYTHONPATH": path})
+    process = grid.start("--local", environment={"PYTHONPATH": path})
     run = ended(process, seconds=600)
     assert run.code == 0, run
     assert run.err == ""

@@ -110,6 +110,7 @@ def test_lost_nodes_and_connections_change_nothing(
 
     run = ended(process)
     assert run.code == 0, run
+    assert TOKEN not in run.out + run.err
     undisturbed.assert_same(grid.layout)
     # Every line of the log was shown once, whatever was lost on the way.
     log = JobServer(cluster.url).log(job)

@@ -39,13 +39,12 @@ def fill(disk: Path) -> Path:
     return ballast
 
 
-@pytest.mark.ray
 def test_a_directory_that_vanishes_and_returns_is_waited_for_and_not_made_anew(
     grid: Grid, size: Size, undisturbed: Undisturbed, figures: Figures, quiet: float | None
 ) -> None:
     there, away = grid.layout.root, grid.folder / "elsewhere"
     began = time.monotonic()
-    process = grid.start("checkpoint.storage_timeout=120")
+    process = grid.start("checkpoint.storage_timeout=120", "--local")
     for absence in range(size.absences):
         # The first time in the midst of training, then whenever it comes.
         until(lambda before=absence: before or grid.checkpointed(), process)

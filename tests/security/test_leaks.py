@@ -27,7 +27,12 @@ SECRETS = {
     "HTTPS_PROXY": "http://planted-user:planted-password@127.0.0.1:9",
 }
 PLANTED = [*SECRETS.values(), "planted-user", "planted-password"]
-OVERRIDES = ["arms=[single_task]", "training.epochs=1", "tracking.trackers=[wandb]"]
+OVERRIDES = [
+    "arms=[single_task]",
+    "training.epochs=1",
+    "tracking.trackers=[wandb]",
+    "resources.max_concurrent=1",
+]
 
 
 class Leaky:

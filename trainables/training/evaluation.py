@@ -10,7 +10,6 @@ import torch
 from trainables.data.batches import evaluation_batches
 from trainables.data.tokens import TokenSplit
 from trainables.models.classifier import Classifier
-from trainables.results.evaluate_metric import Classification
 from trainables.results.metrics import counts
 from trainables.results.record import TaskResult
 from trainables.strategies.base import Strategy
@@ -72,6 +71,8 @@ def evaluate_task(
     logits = torch.empty(len(split), classes)
     predictions = torch.empty(len(split), dtype=torch.int64)
     labels = torch.empty(len(split), dtype=torch.int64)
+    from trainables.results.evaluate_metric import Classification
+
     metric = Classification()
     leaks = 0
     leaking = False

@@ -4,7 +4,8 @@ import csv
 import io
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import torch
 from rich.console import Console
 
 from orchestrator.commands.experiment import Experiment
+from orchestrator.commands.session import MakeExecutor
 from orchestrator.commands.tune import TunedExperiment
 from orchestrator.execution.executor import Decision, TrialScheduler, each
 from orchestrator.execution.local_executor import LocalExecutor
@@ -24,7 +26,8 @@ from orchestrator.monitor.state import Expected, GridProgress
 from orchestrator.planning.grid import Config
 from orchestrator.planning.plan import PlannedTrial
 from orchestrator.planning.resources import TrialResources
-from tests.helpers.ray_grid import Grid, assert_nothing_left, ended, measured_all
+from tests.helpers.ray_grid import Grid, measured_all
+from tests.helpers.shared_ray import SharedRayExecutor
 from tests.helpers.trials import trial_config
 from trainables.results.record import read_records
 from trainables.storage.run_dir import RunDir
@@ -47,6 +50,18 @@ def local(config: Config) -> LocalExecutor:
     return LocalExecutor(config, before_step=before_step)
 
 
+@contextmanager
+def with_ray(address: str) -> Iterator[MakeExecutor]:
+    """Makes executors that run trials in the Ray at this address."""
+    with ExitStack() as stack:
+        yield lambda config: stack.enter_context(SharedRayExecutor(config, address))
+
+
+def overrides(folder: Path, encoder: Path, *settings: str) -> list[str]:
+    cache = f"data.cache_dir={folder / 'cache'}"
+    return [*Grid(folder, encoder, settings).overrides(), cache]
+
+
 def assert_same_trials(ours: RunDir, theirs: RunDir) -> None:
     """Records and predictions are equal but for times and machine."""
     records = measured_all(read_records(ours))
@@ -65,47 +80,38 @@ def table(layout: RunDir) -> list[dict[str, Any]]:
     return rows
 
 
-def run_with_ray(grid: Grid) -> None:
-    process = grid.start()
-    run = ended(process)
-    assert run.code == 0, run
-    assert_nothing_left(process.pid)
-
-
 @pytest.mark.ray
 def test_a_grid_of_all_strategies_with_a_teacher_is_the_same_through_both(
-    tiny_bert: Path, tmp_path: Path
+    shared_ray: str, tiny_bert: Path, tmp_path: Path
 ) -> None:
-    grid = Grid(
-        tmp_path,
-        tiny_bert,
-        (STUDENT, "arms=[single_task,naive_concat,shared_encoder,student]", *TINY),
-    )
-    here = RunDir(tmp_path / "here")
-    cache = f"data.cache_dir={tmp_path / 'cache'}"
-    experiment = Experiment.load("demo", [*grid.overrides(), cache])
+    arms = "arms=[single_task,naive_concat,shared_encoder,student]"
+    experiment = Experiment.load("demo", overrides(tmp_path, tiny_bert, STUDENT, arms, *TINY))
+    here, there = RunDir(tmp_path / "local"), RunDir(tmp_path / "ray")
     outcome = experiment.run(here.root, console=quiet(), executor=local)
     assert outcome.trained == len(experiment.plan().trials) == 5
-    run_with_ray(grid)
-    assert_same_trials(here, grid.layout)
-    assert table(here) == table(grid.layout)
+    with with_ray(shared_ray) as executor:
+        experiment.run(there.root, console=quiet(), executor=executor)
+    assert_same_trials(here, there)
+    assert table(here) == table(there)
 
 
 @pytest.mark.ray
-def test_a_search_takes_the_same_decisions_through_both(tiny_bert: Path, tmp_path: Path) -> None:
+def test_a_search_takes_the_same_decisions_through_both(
+    shared_ray: str, tiny_bert: Path, tmp_path: Path
+) -> None:
     search = ("arms=[shared_encoder]", "resources.max_concurrent=1")
     tune = ("tune={trials: 4, search: optuna, reduction: 2, grace: 0.4}",)
-    grid = Grid(tmp_path, tiny_bert, (*TINY, *search, *tune), command=("tune", "demo", "quick"))
-    here = RunDir(tmp_path / "here")
-    cache = f"data.cache_dir={tmp_path / 'cache'}"
-    experiment = TunedExperiment.load("demo", "quick", [*grid.overrides(), cache])
+    settings = overrides(tmp_path, tiny_bert, *TINY, *search, *tune)
+    experiment = TunedExperiment.load("demo", "quick", settings)
+    here, there = RunDir(tmp_path / "local"), RunDir(tmp_path / "ray")
     experiment.run(here.root, console=quiet(), executor=local)
-    run_with_ray(grid)
-    assert decisions(here) == decisions(grid.layout)
-    assert tried(here) == tried(grid.layout)
-    assert table(here) == table(grid.layout)
-    assert_same_trials(here, grid.layout)
-    assert_same_trials(RunDir(here.root / "search"), RunDir(grid.layout.root / "search"))
+    with with_ray(shared_ray) as executor:
+        experiment.run(there.root, console=quiet(), executor=executor)
+    assert decisions(here) == decisions(there)
+    assert tried(here) == tried(there)
+    assert table(here) == table(there)
+    assert_same_trials(here, there)
+    assert_same_trials(RunDir(here.root / "search"), RunDir(there.root / "search"))
 
 
 def decisions(layout: RunDir) -> list[dict[str, Any]]:

@@ -35,11 +35,11 @@ def continued(
     grid = Grid(tmp_path_factory.mktemp("tracked"), tiny_bert, settings)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WANDB_MODE", "offline")
-        killed = grid.start()
+        killed = grid.start("--local")
         until(lambda: grid.checkpointed() and begun(grid), killed)
         os.kill(killed.pid, signal.SIGKILL)
         killed.communicate(timeout=60)
-        yield grid, ended(grid.start())
+        yield grid, ended(grid.start("--local"))
     grid.end()
 
 
@@ -49,7 +49,6 @@ def begun(grid: Grid) -> bool:
     return all(any(root.glob(kind)) for kind in kinds)
 
 
-@pytest.mark.ray
 @pytest.mark.parametrize("name", READERS)
 def test_every_tracker_has_every_epoch_of_a_killed_and_continued_grid_once(
     name: str, continued: tuple[Grid, Ended]
@@ -71,7 +70,6 @@ def test_every_tracker_has_every_epoch_of_a_killed_and_continued_grid_once(
         assert (seen.status, seen.runs) == ("finished", 1)
 
 
-@pytest.mark.ray
 def test_the_report_is_an_artifact(continued: tuple[Grid, Ended]) -> None:
     grid, _ = continued
     root = grid.layout.root
@@ -103,7 +101,6 @@ def in_mlflow_title(root: Path, key: str) -> str:
     return str(run.info.run_name)
 
 
-@pytest.mark.ray
 def test_the_printed_command_finds_every_offline_run(continued: tuple[Grid, Ended]) -> None:
     grid, run = continued
     hint = sync_hint(grid.layout.root)

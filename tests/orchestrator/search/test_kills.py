@@ -1,18 +1,15 @@
-"""A search through the real command line and Ray: interrupted, killed, killed again, finished."""
+"""A search through the real command line: interrupted, killed, finished."""
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.local_search import LocalSearches, compared, ledger_lines, reported
-from tests.helpers.ray_grid import Grid, assert_nothing_left, ended, until, workers
+from tests.helpers.ray_grid import Grid, assert_nothing_left, ended, until
 from trainables.storage.run_dir import RunDir
-
-pytestmark = pytest.mark.ray
 
 
 @pytest.fixture
@@ -40,7 +37,7 @@ def test_a_killed_search_goes_on_to_the_choice_of_one_that_was_not(
     search = _Search(grid.folder, grid.encoder)
     ledger = search.layout.ledger
 
-    process = grid.start()
+    process = grid.start("--local")
     until(search.training, process)
     os.killpg(process.pid, signal.SIGINT)
     interrupted = ended(process)
@@ -48,19 +45,16 @@ def test_a_killed_search_goes_on_to_the_choice_of_one_that_was_not(
     first, second = interrupted.err.splitlines()
     assert first == f"interrupted; finished trials are kept in {grid.layout.root}"
     assert second.startswith("continue with: python -m orchestrator tune demo quick ")
+    assert " --local" in second
     assert_nothing_left(process.pid)
     assert b'"measured"' not in ledger.read_bytes()
 
-    process = grid.start()
+    process = grid.start("--local")
     until(lambda: b'"measured"' in ledger.read_bytes(), process)
     os.kill(process.pid, signal.SIGKILL)
     assert ended(process).code == -signal.SIGKILL
-    end = time.monotonic() + 30
-    while workers(process.pid) and time.monotonic() < end:
-        time.sleep(0.1)
-    assert not workers(process.pid)
 
-    run = ended(grid.start())
+    run = ended(grid.start("--local"))
     assert run.code == 0, run
     assert "Traceback" not in run.out + run.err
     assert grid.layout.tuning("html").stat().st_size > 10_000

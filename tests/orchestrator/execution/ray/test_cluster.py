@@ -1,7 +1,6 @@
 """Ray started here, clusters joined and left, and clusters that cannot be joined."""
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -15,12 +14,14 @@ import pytest
 from ray.cluster_utils import Cluster
 
 from orchestrator.config.experiment import load_experiment
+from orchestrator.execution.ray import private_api
 from orchestrator.execution.ray.cluster import connected, runtime_environment
 from orchestrator.execution.ray.private_api import PROPAGATED_VARIABLES
-from tests.conftest import PROJECT
-from tests.helpers.ray_grid import Grid, ended
+from tests.helpers.command import Command, small_grid
+from tests.helpers.forks import forked
 from trainables.errors import ResourceError
 from trainables.results.record import read_records
+from trainables.storage.run_dir import RunDir
 
 pytestmark = pytest.mark.ray
 
@@ -37,16 +38,14 @@ def cluster() -> Iterator[Cluster]:
 
 
 def test_a_cluster_is_joined_and_left_as_it_was(
-    cluster: Cluster, tiny_bert: Path, tmp_path: Path
+    cluster: Cluster, command: Command, tiny_bert: Path, tmp_path: Path
 ) -> None:
-    grid = Grid(tmp_path, tiny_bert)
-    address = f"ray.address={cluster.address}"
-    run = ended(grid.start(address, "arms=[single_task]", "resources.cpu=auto"))
-    assert run.code == 0, run
-    assert run.err == ""
-    assert {record.status for record in read_records(grid.layout).values()} == {"finished"}
-    shutil.rmtree(grid.layout.records)
-    refused = ended(grid.start(address, "arms=[single_task]", "resources.cpu=2"))
+    grid = [*small_grid(tiny_bert, "arms=[single_task]"), f"ray.address={cluster.address}"]
+    run = command("run", *grid, "resources.cpu=auto", "--run-dir", str(tmp_path / "run"))
+    assert (run.code, run.err) == (0, "")
+    records = RunDir(tmp_path / "run")
+    assert {record.status for record in read_records(records).values()} == {"finished"}
+    refused = command("run", *grid, "resources.cpu=2", "--run-dir", str(tmp_path / "another"))
     assert refused.code == 2
     assert "resources.cpu=2: this cluster has at most 1 cores per node" in refused.err
     assert refused.err.count("\n") == 1
@@ -60,14 +59,11 @@ def test_a_cluster_is_joined_and_left_as_it_was(
         ("ray://127.0.0.1:1", r"ray\.address=ray://127\.0\.0\.1:1: Ray Client cannot run a grid"),
     ],
 )
-def test_a_cluster_that_cannot_be_joined_is_one_clear_error(
-    address: str, message: str, tiny_bert: Path, tmp_path: Path
-) -> None:
-    overrides = [*Grid(tmp_path, tiny_bert).overrides(), f"ray.address={address}"]
+def test_a_cluster_that_cannot_be_joined_is_one_clear_error(address: str, message: str) -> None:
     began = time.monotonic()
     with (
         pytest.raises(ResourceError, match=message) as caught,
-        connected(load_experiment("demo", overrides)),
+        connected(load_experiment("demo", [f"ray.address={address}"])),
     ):
         pass
     assert "\n" not in str(caught.value)
@@ -125,17 +121,21 @@ sys.stdin.read()
 cluster.shutdown()
 """
 
-JOIN = """
-import sys
-from orchestrator.config.experiment import load_experiment
-from orchestrator.execution.ray.cluster import connected
-from trainables.errors import ResourceError
-try:
-    with connected(load_experiment("demo", ["ray.address=" + sys.argv[1]])):
-        print("joined")
-except ResourceError as error:
-    print(error)
-"""
+
+def join(address: str, environment: dict[str, str], output: Path) -> None:
+    """Join a cluster from a shell with this environment; what is printed goes to ``output``."""
+    with output.open("wb") as file:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
+    os.environ.clear()
+    os.environ.update(environment)
+    private_api.reload_settings()
+    private_api.forget_token()
+    try:
+        with connected(load_experiment("demo", [f"ray.address={address}"])):
+            print("joined", flush=True)
+    except ResourceError as error:
+        print(error, flush=True)
 
 
 def shell(home: Path, **settings: str) -> dict[str, str]:
@@ -161,7 +161,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     process.communicate("", timeout=60)
 
 
-def test_tokens_that_do_not_fit_are_one_clear_error(
+def test_a_token_that_fits_joins_and_one_that_does_not_is_one_clear_error(
     guarded: str, cluster: Cluster, tmp_path: Path
 ) -> None:
     advice = "; set RAY_AUTH_MODE=token and its token in RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
@@ -188,32 +188,13 @@ def test_tokens_that_do_not_fit_are_one_clear_error(
             "RAY_AUTH_MODE=token, or set RAY_AUTH_MODE=disabled here",
         ),
     ]
-    runs = [
-        subprocess.Popen(
-            [sys.executable, "-c", JOIN, address],
-            cwd=PROJECT,
-            env=shell(tmp_path, **settings),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for address, settings, _ in cases
-    ]
-    for run, (address, settings, message) in zip(runs, cases, strict=True):
-        said = run.communicate(timeout=60)
-        assert said == (f"ray.address={address}: {message}\n", ""), settings
-
-
-def test_a_cluster_with_a_token_runs_a_grid(
-    guarded: str, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RAY_AUTH_MODE", "token")
-    monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
-    grid = Grid(tmp_path, tiny_bert)
-    run = ended(grid.start(f"ray.address={guarded}", "arms=[shared_encoder]", "training.epochs=1"))
-    assert (run.code, run.err) == (0, ""), run
-    assert len(read_records(grid.layout)) == 1
-    assert TOKEN not in run.out
+    output = tmp_path / "output"
+    for address, settings, message in cases:
+        forked(join, address, shell(tmp_path, **settings), output).join()
+        assert output.read_text() == f"ray.address={address}: {message}\n", settings
+    right = shell(tmp_path, RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=TOKEN)
+    forked(join, guarded, right, output).join()
+    assert output.read_text() == "joined\n"
 
 
 def test_secrets_do_not_travel_to_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:

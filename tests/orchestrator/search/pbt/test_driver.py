@@ -1,9 +1,8 @@
 """Population based training, run in this process: what is trained, copied, counted and chosen."""
 
 import io
-import os
 import shutil
-import signal
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -30,7 +29,9 @@ from orchestrator.search.warm_start import read_warm_start
 from search_spaces.distributions import Choice, LogUniform, Uniform
 from search_spaces.space import Space
 from tests.helpers.check_decisions import check_decisions
-from tests.helpers.ray_grid import Grid, ended, session_processes, until
+from tests.helpers.forks import forked
+from tests.helpers.shared_ray import search as run_search
+from tests.helpers.shared_ray import search_in_session
 from tests.helpers.trials import runtime
 from trainables.errors import ConfigError, DivergedError
 from trainables.results.record import read_record, read_records, write_record
@@ -284,7 +285,7 @@ def test_a_killed_search_goes_on_to_the_same_choice(
 
 @pytest.mark.ray
 def test_with_ray_a_killed_command_goes_on_to_the_choice_made_without(
-    tiny_bert: Path, tmp_path: Path
+    shared_ray: str, tiny_bert: Path, tmp_path: Path
 ) -> None:
     small = "tune={scheduler: pbt, trials: 4, generations: 2, refit: false}"
     without = search(plan_of(tiny_bert, small), tmp_path / "without")
@@ -292,25 +293,17 @@ def test_with_ray_a_killed_command_goes_on_to_the_choice_made_without(
     values = {key: p.model_dump(mode="json") for key, p in SPACE.parameters.items()}
     content = {"name": SPACE.name, "parameters": values}
     space.write_text(yaml.safe_dump(content, sort_keys=False))
-    # Its own overrides are for grids that take longer.
-    grid = Grid(
-        tmp_path,
-        tiny_bert,
-        (*settings_of(tiny_bert), "training.epochs=2", "checkpoint.every=300", small),
-        command=("tune", "demo", str(space)),
-    )
-    layout = layout_of(grid.layout.root)
-    try:
-        first = grid.start()
-        until(lambda: layout.ledger.exists() and b"continued" in layout.ledger.read_bytes(), first)
-        for pid in session_processes(first.pid):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        first.communicate()
-        result = ended(grid.start())
-    finally:
-        grid.end()
-    assert result.code == 0, result.err
+    cache = f"data.cache_dir={tmp_path / 'cache'}"
+    settings = [*settings_of(tiny_bert), "checkpoint.every=300", small, cache]
+    layout = layout_of(tmp_path / "run")
+    command = (tmp_path / "run", str(space), settings, shared_ray)
+    driver = forked(search_in_session, *command)
+    while not layout.ledger.exists() or b"continued" not in layout.ledger.read_bytes():
+        assert driver.is_alive()
+        time.sleep(0.01)
+    driver.kill()
+    driver.join()
+    run_search(*command)
     state = read_search(layout)
     assert state.incumbents() == without.incumbents()
     assert timeless(state.summary()) == timeless(without.summary())
