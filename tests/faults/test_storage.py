@@ -80,7 +80,7 @@ def test_a_full_disk_is_waited_for_and_then_ends_the_run_with_a_line_that_names_
     ballast.unlink()
 
     process = grid.start("checkpoint.storage_timeout=120", "--local")
-    until(grid.training, process)
+    until(grid.checkpointed, process)
     ballast = fill(small_disk)
     time.sleep(AWAY_SECONDS)
     assert process.poll() is None

@@ -1,10 +1,32 @@
 """Processes forked from one that has imported what commands need: importing it takes seconds."""
 
+import atexit
+import importlib
 import multiprocessing
-from collections.abc import Callable
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.process import BaseProcess
+from multiprocessing.reduction import DupFd  # type: ignore[attr-defined]
+from pathlib import Path
+from typing import Any, TextIO
 
-PRELOADED = ["orchestrator.commands.tune", "orchestrator.execution.tune_executor"]
+PRELOADED = [
+    "orchestrator.cli.app",
+    "orchestrator.commands.train",
+    "orchestrator.commands.tune",
+    "orchestrator.commands.watch",
+    "orchestrator.execution.tune_executor",
+    "orchestrator.report.tuning.charts",
+    "orchestrator.submit.submit",
+    "trainables.results.evaluate_metric",
+    "trainables.storage.conditional_writes",
+    "transformers.models.bert.modeling_bert",
+]
 
 _server = multiprocessing.get_context("forkserver")
 _server.set_forkserver_preload(PRELOADED)
@@ -15,3 +37,91 @@ def forked(target: Callable[..., object], *arguments: object) -> BaseProcess:
     process = _server.Process(target=target, args=arguments)
     process.start()
     return process
+
+
+class ForkedCommand:
+    """The command line in a process and a session of its own, used as a ``subprocess.Popen``.
+
+    Args:
+        arguments: of ``python -m orchestrator``.
+        cwd: the working directory.
+        environment: all of its variables.
+    """
+
+    def __init__(self, arguments: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> None:
+        self.args = list(arguments)
+        out, out_end = os.pipe()
+        err, err_end = os.pipe()
+        self.stdout: TextIO = os.fdopen(out, encoding="utf-8")
+        self.stderr: TextIO = os.fdopen(err, encoding="utf-8")
+        ends = DupFd(out_end), DupFd(err_end)
+        self._process = forked(_command, self.args, cwd, dict(environment), *ends)
+        os.close(out_end)
+        os.close(err_end)
+        assert self._process.pid is not None
+        self.pid = self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """See ``subprocess.Popen``."""
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        """See ``subprocess.Popen``."""
+        return self._process.exitcode
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """See ``subprocess.Popen``."""
+        os.kill(self.pid, number)
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """See ``subprocess.Popen``."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        texts: dict[TextIO, str] = {}
+
+        def read(stream: TextIO) -> None:
+            with stream:
+                texts[stream] = stream.read()
+
+        readers = [
+            threading.Thread(target=read, args=[stream], daemon=True)
+            for stream in (self.stdout, self.stderr)
+        ]
+        for reader in readers:
+            reader.start()
+        waits: list[Any] = [*readers, self._process]
+        for wait in waits:
+            wait.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        if self._process.is_alive() or any(reader.is_alive() for reader in readers):
+            raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
+        return texts[self.stdout], texts[self.stderr]
+
+
+def _command(
+    arguments: list[str], cwd: Path, environment: dict[str, str], out: Any, err: Any
+) -> None:
+    """Call the command line as a shell would: nothing of the forking process is left."""
+    os.setsid()
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(environment)
+    # It sets variables when it is imported.
+    importlib.reload(sys.modules["orchestrator.execution"])
+    from orchestrator.execution.ray import private_api
+
+    private_api.reload_settings()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number, end in ((1, out), (2, err)):
+        descriptor = end.detach()
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False, buffering=1)
+    sys.argv = ["orchestrator", *arguments]
+    from orchestrator.cli.app import main
+
+    try:
+        main()
+    finally:
+        sys.stdout.flush()
+        atexit._run_exitfuncs()

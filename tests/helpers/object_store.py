@@ -12,6 +12,7 @@ from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -33,15 +34,24 @@ CREDENTIALS = {
 @pytest.fixture(scope="session")
 def s3() -> Iterator[NewBucket]:
     """An S3 server (moto's), as long as the tests run; other processes reach it too."""
-    from moto.server import ThreadedMotoServer
+    from moto.server import DomainDispatcherApplication, create_backend_app
+    from werkzeug.serving import make_server
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    application, one_at_a_time = DomainDispatcherApplication(create_backend_app), threading.Lock()
+
+    def serve(environ: Any, start_response: Any) -> list[bytes]:
+        """Moto compares the versions of conditional writes and writes in two steps; S3 in one."""
+        with one_at_a_time:
+            return list(application(environ, start_response))
+
     with pytest.MonkeyPatch.context() as patch:
         for name, value in CREDENTIALS.items():
             patch.setenv(name, value)
-        server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-        server.start()
-        host, port = server.get_host_and_port()
+        server = make_server("127.0.0.1", 0, serve, threaded=True)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        host, port = server.host, server.port
         number = count()
 
         def new_bucket() -> str:
@@ -53,7 +63,8 @@ def s3() -> Iterator[NewBucket]:
             return f"s3://{name}/runs/one?endpoint_override={host}:{port}&scheme=http"
 
         yield new_bucket
-        server.stop()
+        server.shutdown()
+        thread.join()
 
 
 def fetch_all(url: str, folder: Path) -> Path:

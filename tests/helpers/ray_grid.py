@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -12,8 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.conftest import PROJECT
+from tests.helpers.forks import ForkedCommand
 from trainables.results.record import TrialRecord
 from trainables.storage.run_dir import RunDir
+
+Process = ForkedCommand | subprocess.Popen[str]
 
 
 @dataclass
@@ -50,23 +52,23 @@ class Grid:
         *more: str,
         cache: Path | None = None,
         environment: Mapping[str, str] | None = None,
-    ) -> subprocess.Popen[str]:
+    ) -> ForkedCommand:
         """The command, in a process group of its own as a terminal would make it."""
         cache = cache or self.folder / "cache"
-        command = [sys.executable, "-m", "orchestrator", *self.command, *self.overrides(), *more]
-        process = subprocess.Popen(
-            [*command, "--run-dir", self.url or str(self.layout.root)],
-            cwd=PROJECT,
-            env=os.environ
+        process = ForkedCommand(
+            [*self.arguments(), *more],
+            PROJECT,
+            os.environ
             | {"ONE_OR_MANY_CACHE": str(cache), "RAY_ADDRESS": "127.0.0.1:1"}
             | dict(environment or {}),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
         )
         self.sessions.append(process.pid)
         return process
+
+    def arguments(self) -> list[str]:
+        """Of the command line."""
+        where = ["--run-dir", self.url or str(self.layout.root)]
+        return [*self.command, *self.overrides(), *where]
 
     def end(self) -> None:
         """Leave nothing behind of runs that a failed test did not wait for."""
@@ -102,15 +104,13 @@ class Ended:
     seconds: float
 
 
-def ended(process: subprocess.Popen[str], seconds: float = 300) -> Ended:
+def ended(process: Process, seconds: float = 300) -> Ended:
     began = time.monotonic()
     out, err = process.communicate(timeout=seconds)
     return Ended(process.returncode, out, err, time.monotonic() - began)
 
 
-def until(
-    happens: Callable[[], object], process: subprocess.Popen[str], seconds: float = 300
-) -> None:
+def until(happens: Callable[[], object], process: Process, seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not happens():
         assert time.monotonic() < deadline, "nothing happened"

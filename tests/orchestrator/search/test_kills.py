@@ -22,6 +22,7 @@ def grid(tiny_bert: Path, tmp_path: Path) -> Iterator[Grid]:
             "arms=[single_task]",
             "resources.max_concurrent=1",
             "training.batch_size=8",
+            "training.epochs=2",
             "tune={trials: 4, reduction: 2, grace: 0.4, defaults: false}",
             "checkpoint.every=0.2",
         ),
