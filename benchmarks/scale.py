@@ -39,7 +39,7 @@ from orchestrator.monitor.state import GridProgress
 from orchestrator.planning.pending import artifacts_of
 from orchestrator.planning.plan import largest, make_plan
 from orchestrator.planning.resources import Node
-from orchestrator.run_dir.directory import describe, taken
+from orchestrator.run_dir.directory import lock_run_dir, write_metadata
 from trainables.results.record import read_records
 from trainables.storage.run_dir import RunDir
 
@@ -139,12 +139,12 @@ def measure(trials: int, gpus: int, median: float, layout: RunDir) -> list[str]:
     with ExitStack() as stack:
         nowhere = stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
         console = Console(file=nowhere, force_terminal=True, width=100, height=50)
-        stack.enter_context(taken(layout, experiment, plan, console))
+        stack.enter_context(lock_run_dir(layout, experiment, plan, console))
         with TuneExecutor(
             experiment, console, machine=Node(gpus, gpus), trainable=stub.StubTrial
         ) as executor:
             resources = executor.resources(len(plan.trials), lambda: largest(plan))
-            describe(layout, experiment, plan, resources)
+            write_metadata(layout, experiment, plan, resources)
             progress = GridProgress(map(expected_of, plan.longest_first()), resources.slots)
             ready, cpu = time.time(), time.process_time()
             with LiveView(progress, console) as view, _sampled(progress, samples):

@@ -15,7 +15,7 @@ from orchestrator.execution.tracking import publish_report
 from orchestrator.planning.pending import clear_artifacts, unfinished
 from orchestrator.planning.plan import Plan, make_plan
 from orchestrator.planning.resources import TrialResources
-from orchestrator.run_dir.directory import describe
+from orchestrator.run_dir.directory import write_metadata
 from trainables.results.record import read_records
 
 
@@ -116,7 +116,7 @@ class Experiment:
                 resources = session.resources(plan)
                 session.executor.check(layout, waiting, plan.glue_dir)
                 session.check_room(plan, waiting, resources)
-                describe(layout, session.config, plan, resources)
+                write_metadata(layout, session.config, plan, resources)
                 if waiting:
                     run_stages(waiting, plan, layout, session.executor, resources, session.console)
             if not self.config.checkpoint.keep:

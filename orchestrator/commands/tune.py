@@ -14,7 +14,7 @@ from orchestrator.execution.tracking import publish_report
 from orchestrator.planning.pending import clear_artifacts, unfinished
 from orchestrator.planning.plan import Plan
 from orchestrator.planning.resources import TrialResources
-from orchestrator.run_dir.directory import describe, read_plan, write_config
+from orchestrator.run_dir.directory import read_plan, write_config, write_metadata
 from orchestrator.run_dir.remote import search_of
 from orchestrator.search.best_trial import Incumbent
 from orchestrator.search.engine import check_search, search_groups
@@ -181,7 +181,7 @@ def _compare(plan: Plan, session: Session[TunedExperimentConfig]) -> int:
         resources = session.resources(plan)
         session.executor.check(run_dir, plan.trials, plan.glue_dir)
         session.check_room(plan, waiting, resources)
-        describe(run_dir, experiment, plan, resources)
+        write_metadata(run_dir, experiment, plan, resources)
         if waiting:
             console.print(f"comparison: {len(waiting)} trials", markup=False)
             run_stages(waiting, plan, run_dir, session.executor, resources, console)

@@ -138,21 +138,22 @@ def _history(config: TrialConfig, plan: Plan) -> int:
 
 def _curves(config: TrialConfig, plan: Plan) -> int:
     """Bytes of a trial's numbers as CSV: a row for each epoch, about two more for the names."""
-    groups = sum(len(plan.tasks[task].splits) + 1 for task in config.tasks)
-    return (config.training.epochs + 3) * 25 * (6 + 5 * (groups + 2))
+    metric_groups = sum(len(plan.tasks[task].splits) + 1 for task in config.tasks)
+    return (config.training.epochs + 3) * 25 * (6 + 5 * (metric_groups + 2))
 
 
 def _results(config: TrialConfig, plan: Plan) -> int:
     """Bytes of a trial's record, curves, predictions and rows of the tables."""
-    together = sum(_classes(task, plan) for task in config.tasks)
+    total_classes = sum(_classes(task, plan) for task in config.tasks)
     evaluated = sum(
         len(examples)
         for task in config.tasks
         for split, examples in plan.tasks[task].splits.items()
         if split != "train"
     )
-    each = BYTES_PER_TRIAL * (1 + len(config.tasks)) + 100 * together
-    return each + evaluated * (40 + 8 * together) + _history(config, plan) + _curves(config, plan)
+    fixed_bytes = BYTES_PER_TRIAL * (1 + len(config.tasks)) + 100 * total_classes
+    predictions = evaluated * (40 + 8 * total_classes)
+    return fixed_bytes + predictions + _history(config, plan) + _curves(config, plan)
 
 
 def _classes(task: str, plan: Plan) -> int:

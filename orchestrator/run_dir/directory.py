@@ -17,7 +17,7 @@ from orchestrator.planning.grid import Config
 from orchestrator.planning.plan import Plan, PlannedTrial
 from orchestrator.planning.resources import TrialResources
 from orchestrator.run_dir.environment import describe_environment
-from orchestrator.run_dir.lock import GUARD, LOCK, held, storage_time
+from orchestrator.run_dir.lock import GUARD, LOCK, hold_lock, storage_time
 from orchestrator.text import plain
 from search_spaces.yaml_files import read_yaml
 from trainables.atomic import read_whole, write_text
@@ -32,7 +32,7 @@ PLAN_SCHEMA = 1
 
 
 @contextmanager
-def taken(
+def lock_run_dir(
     layout: RunDir, config: Config, plan: Plan | None, console: Console
 ) -> Iterator[dict[str, TrialRecord]]:
     """Lock the run directory for this configuration; yields the records that it holds.
@@ -48,10 +48,10 @@ def taken(
     Raises:
         RunDirectoryError: it is in use, belongs to another configuration or cannot be written.
     """
-    _writable(layout)
+    _check_writable(layout)
     # Checked before the lock is taken, so that a folder of other files stays as it is.
-    _ours(layout, config)
-    with held(layout.root):
+    _check_ours(layout, config)
+    with hold_lock(layout.root):
         for line in take(layout, config, plan):
             warn(console, line)
         # A checkpoint that the user names may lie here.
@@ -88,13 +88,13 @@ def take(layout: RunDir, config: Config, plan: Plan | None) -> list[str]:
     """Create the run directory, or check that it was made with this configuration.
 
     Returns:
-        A line for each damaged file; it is moved aside, and ``describe`` writes it anew.
+        A line for each damaged file; it is moved aside, and ``write_metadata`` writes it anew.
 
     Raises:
         RunDirectoryError: it belongs to another configuration or cannot be written.
     """
-    _writable(layout)
-    _ours(layout, config)
+    _check_writable(layout)
+    _check_ours(layout, config)
     if not layout.plan.exists():
         return []
     try:
@@ -110,16 +110,16 @@ def take(layout: RunDir, config: Config, plan: Plan | None) -> list[str]:
     return []
 
 
-def describe(
+def write_metadata(
     layout: RunDir, experiment: ExperimentConfig, plan: Plan, resources: TrialResources
 ) -> None:
-    """Write the resolved config, the plan and the environment."""
+    """Write, and upload to an object store, the resolved config, the plan and the environment."""
     write_config(layout, experiment)
-    described = [
+    trials = [
         {**trial.describe(resources), "config": trial.config.model_dump(mode="json")}
         for trial in plan.trials
     ]
-    content = {"schema_version": PLAN_SCHEMA, "trials": described}
+    content = {"schema_version": PLAN_SCHEMA, "trials": trials}
     write_text(layout.plan, json.dumps(content, indent=1) + "\n")
     environment = json.dumps(describe_environment(), indent=1)
     write_text(layout.environment, environment + "\n")
@@ -191,7 +191,8 @@ def _set_aside(layout: RunDir, path: Path) -> Path:
     return target
 
 
-def _ours(layout: RunDir, config: Config) -> None:
+def _check_ours(layout: RunDir, config: Config) -> None:
+    """Check that the directory is empty or was made with this configuration."""
     if layout.config.exists():
         _same_configuration(layout, config)
     elif any(
@@ -216,7 +217,8 @@ def _differences(old: Any, new: Any, path: str = "") -> list[tuple[str, Any, Any
     return [] if old == new else [(path, old, new)]
 
 
-def _writable(layout: RunDir) -> None:
+def _check_writable(layout: RunDir) -> None:
+    """Create the directory if it is missing, and check that files can be written in it."""
     try:
         layout.root.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=layout.root, prefix=PROBE) as probe:

@@ -174,7 +174,7 @@ def opened(where: Where, storage_timeout: float) -> Iterator[RunDir]:
     """A run directory to write in; one in an object store is locked and fetched.
 
     Args:
-        where: the run directory; a folder is not locked here (see ``lock.held``).
+        where: the run directory; a folder is not locked here (see ``lock.hold_lock``).
         storage_timeout: seconds to wait for an object store that goes away meanwhile.
 
     Raises:

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from orchestrator.run_dir.directory import describe, take
+from orchestrator.run_dir.directory import take, write_metadata
 from tests.helpers.command import Command, small_grid
 from tests.helpers.fuzz_campaign import Campaign, accepted
 from tests.helpers.fuzz_damage import REPLACED, damaged, damaged_json, remove, replace
@@ -29,7 +29,7 @@ def run(command: Command, tmp_path: Path, tiny_bert: Path) -> RunDir:
     experiment, plan, resources = plan_of("demo", small_grid(tiny_bert)[1:])
     layout = RunDir(tmp_path / "run")
     take(layout, experiment, plan)
-    describe(layout, experiment, plan, resources)
+    write_metadata(layout, experiment, plan, resources)
     for trial in plan.trials:
         write_record(layout, record(Trial(trial.key, trial.config)))
         write_progress(layout.progress(trial.key), PROGRESS)

@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestrator.planning.plan import PlannedTrial
 from orchestrator.planning.resources import TrialResources
-from orchestrator.run_dir.directory import describe, take
+from orchestrator.run_dir.directory import take, write_metadata
 from orchestrator.run_dir.lock import LOCK
 from tests.helpers.command import small_grid
 from tests.helpers.plans import plan_of
@@ -35,7 +35,7 @@ def finished_grid(root: Path, encoder: Path) -> RunDir:
     experiment, plan, resources = plan_of(preset, overrides)
     layout = RunDir(root)
     take(layout, experiment, plan)
-    describe(layout, experiment, plan, resources)
+    write_metadata(layout, experiment, plan, resources)
     for planned in plan.trials:
         write_record(layout, record(Trial(planned.key, planned.config)))
     return layout

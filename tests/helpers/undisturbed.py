@@ -10,7 +10,7 @@ from orchestrator.commands.report import report
 from orchestrator.config.experiment import load_experiment
 from orchestrator.planning.plan import PlannedTrial, make_plan
 from orchestrator.planning.resources import TrialResources
-from orchestrator.run_dir.directory import describe, take
+from orchestrator.run_dir.directory import take, write_metadata
 from tests.helpers.ray_grid import Grid, measured_all
 from trainables.config.trial import Runtime
 from trainables.results.record import read_records
@@ -50,7 +50,7 @@ def begin(grid: Grid) -> list[PlannedTrial]:
     experiment = load_experiment("demo", grid.overrides())
     plan = make_plan(experiment)
     take(grid.layout, experiment, plan)
-    describe(grid.layout, experiment, plan, TrialResources(1, 0.0, 2))
+    write_metadata(grid.layout, experiment, plan, TrialResources(1, 0.0, 2))
     return list(plan.trials)
 
 

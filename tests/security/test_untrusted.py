@@ -15,7 +15,7 @@ from orchestrator.commands.report import report
 from orchestrator.config.experiment import load_experiment
 from orchestrator.planning.plan import make_plan
 from orchestrator.planning.resources import TrialResources
-from orchestrator.run_dir.directory import describe, read_plan
+from orchestrator.run_dir.directory import read_plan, write_metadata
 from tests.helpers.ray_grid import Grid
 from tests.helpers.records import record, trial
 from tests.helpers.trials import runtime, trial_config
@@ -156,7 +156,7 @@ def test_nasty_names_leave_nothing_outside_the_run_directory(
         save_model=True,
         checkpoint_every=1e-9,
     )
-    describe(layout, experiment, plan, TrialResources(1, 0, 1))
+    write_metadata(layout, experiment, plan, TrialResources(1, 0, 1))
     run_trial(plan.trials[0].config, where)
     outcome = report(layout.root)
     assert not outcome.failed
@@ -185,7 +185,7 @@ def test_a_plan_with_the_key_of_another_place_is_refused(
     )
     plan = make_plan(experiment)
     layout = RunDir(tmp_path / "run")
-    describe(layout, experiment, plan, TrialResources(1, 0, 1))
+    write_metadata(layout, experiment, plan, TrialResources(1, 0, 1))
     ours = plan.trials[0].key
     layout.plan.write_text(layout.plan.read_text().replace(f'"{ours}"', f'"{key}"'))
     with pytest.raises(RunDirectoryError, match="missing or damaged"):
@@ -204,7 +204,7 @@ def test_links_in_a_run_directory_do_not_lead_writing_elsewhere(
     written = [layout.config, layout.plan, layout.environment, layout.results, layout.table("html")]
     for path in written:
         path.symlink_to(outside)
-    describe(layout, experiment, plan, TrialResources(1, 0, 1))
+    write_metadata(layout, experiment, plan, TrialResources(1, 0, 1))
     report(layout.root)
     assert outside.read_text() == "mine"
     assert not any(path.is_symlink() for path in written)

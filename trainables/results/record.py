@@ -236,7 +236,7 @@ def read_checksummed(path: Path) -> dict[str, Any]:
 def read_records(
     layout: RunDir, damaged: dict[Path, RunDirectoryError] | None = None
 ) -> dict[str, TrialRecord]:
-    """All records of a run directory, key -> record.
+    """Refresh the run directory, then read all its records, key -> record.
 
     Args:
         layout: the run directory.
@@ -244,8 +244,9 @@ def read_records(
             raise instead.
 
     Raises:
-        RunDirectoryError: a record cannot be read and ``damaged`` is None, or the place of the
-            records is no folder.
+        RunDirectoryError: a record cannot be read and ``damaged`` is None, or the records' folder
+            is a file.
+        OSError: the object store cannot be reached.
     """
     layout.refresh()
     if layout.records.exists() and not layout.records.is_dir():

@@ -159,10 +159,10 @@ class Trial:
         self._trackers.finish(record.status.value)
 
     def _write_with_retry(
-        self, what: str, write: Callable[[], object], timeout: float | None = None
+        self, name: str, write: Callable[[], object], timeout: float | None = None
     ) -> Iterator[Progress]:
         """``Storage.write_with_retry`` as progress of a trial that waits for the storage."""
-        for note in self.storage.write_with_retry(what, write, timeout):
+        for note in self.storage.write_with_retry(name, write, timeout):
             self.note = note
             yield self.progress()
         self.note = ""

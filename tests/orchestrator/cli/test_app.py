@@ -15,7 +15,7 @@ from orchestrator.cli.app import main
 from orchestrator.cli.console import one_line
 from orchestrator.commands import report
 from orchestrator.commands.experiment import Experiment
-from orchestrator.run_dir.directory import describe
+from orchestrator.run_dir.directory import write_metadata
 from tests.helpers.command import SMALL, Command, small_grid
 from tests.helpers.plans import plan_of
 from tests.helpers.records import Trial, record
@@ -277,7 +277,7 @@ def test_report_tells_missing_and_failed_trials(
     preset, *overrides = small_grid(tiny_bert)
     layout = RunDir(tmp_path / "run")
     settings, plan, resources = plan_of(preset, overrides)
-    describe(layout, settings, plan, resources)
+    write_metadata(layout, settings, plan, resources)
     first, *others = plan.trials
     write_record(layout, record(Trial(first.key, first.config), status="failed", error="no luck"))
     ended = command("report", "run")

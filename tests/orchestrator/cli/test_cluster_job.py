@@ -12,7 +12,7 @@ from orchestrator.cli import app, cluster_job
 from orchestrator.config.experiment import load_experiment
 from orchestrator.planning.plan import make_plan
 from orchestrator.planning.resources import TrialResources
-from orchestrator.run_dir.directory import describe, take
+from orchestrator.run_dir.directory import take, write_metadata
 from orchestrator.submit.results import BEGIN, unpacked
 from tests.helpers.command import small_grid
 from trainables.storage.run_dir import RunDir
@@ -83,7 +83,7 @@ def test_a_grid_that_did_not_end_sends_a_table_of_what_there_is(
     def main(arguments: list[str]) -> None:
         # Killed before it could make a table; one of an earlier command is still there.
         take(layout, experiment, plan)
-        describe(layout, experiment, plan, TrialResources(1, 0.0, 1))
+        write_metadata(layout, experiment, plan, TrialResources(1, 0.0, 1))
         layout.table("md").write_text("an old one")
         raise SystemExit(code)
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from orchestrator.commands import watch
 from orchestrator.commands.watch import follow
-from orchestrator.run_dir.lock import held
+from orchestrator.run_dir.lock import hold_lock
 from tests.helpers.run_folders import RunFolder, aged, word
 from trainables.errors import RunDirectoryError
 from trainables.trial.progress import write_progress
@@ -132,7 +132,7 @@ def test_a_run_that_nobody_holds_is_told_with_the_command_that_goes_on(folder: R
 def test_the_lock_of_a_process_here_that_died_is_told_at_once(folder: RunFolder) -> None:
     child = os.fork()
     if child == 0:
-        with held(folder.layout.root):
+        with hold_lock(folder.layout.root):
             os._exit(1)
     os.waitpid(child, 0)
     code, text = shown(folder, once=False)

@@ -10,7 +10,7 @@ import pytest
 from orchestrator.commands.report import report
 from orchestrator.planning import disk
 from orchestrator.planning.disk import check_room, disk_use
-from orchestrator.run_dir.directory import describe
+from orchestrator.run_dir.directory import write_metadata
 from tests.helpers.command import Command, small_grid, tiny
 from tests.helpers.plans import plan_of
 from tests.helpers.trials import runtime
@@ -39,7 +39,7 @@ def test_bytes_on_the_disk_never_exceed_what_the_plan_says(
     preset, *overrides = small_grid(tiny_bert, *settings)
     experiment, plan, resources = plan_of(preset, overrides)
     layout = RunDir(tmp_path / "run")
-    describe(layout, experiment, plan, resources)
+    write_metadata(layout, experiment, plan, resources)
     bound = disk_use(experiment, plan, plan.trials, 1)
     running: list[int] = []
     sync = checkpoint.sync_folder

@@ -11,7 +11,7 @@ from orchestrator.commands.report import report
 from orchestrator.commands.tune_report import has_search
 from orchestrator.config.experiment import load_experiment
 from orchestrator.run_dir import remote
-from orchestrator.run_dir.directory import describe, take
+from orchestrator.run_dir.directory import take, write_metadata
 from orchestrator.run_dir.lock import LOCK
 from orchestrator.run_dir.lock_owner import this_process
 from orchestrator.run_dir.remote import RemoteRunDir, followed, layout_at, opened, search_of
@@ -237,7 +237,7 @@ def test_no_secret_of_the_environment_is_written_there(
     experiment, plan, resources = plan_of(preset, overrides)
     with opened(bucket, 0.0) as layout:
         take(layout, load_experiment(preset, overrides), plan)
-        describe(layout, experiment, plan, resources)
+        write_metadata(layout, experiment, plan, resources)
         store = Store(bucket)
         names = store.files()
         assert {"config.yaml", "plan.json", "environment.json", LOCK} == set(names)
