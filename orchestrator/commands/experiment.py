@@ -108,21 +108,21 @@ class Experiment:
             local=local,
             executor=executor,
         ) as session:
-            layout = session.run_dir
-            waiting = unfinished(layout, plan.longest_first(), session.records)
+            opened = session.run_dir
+            waiting = unfinished(opened, plan.longest_first(), session.records)
             if preview is not None:
                 session.check_room(plan, waiting, preview)
-            if waiting or not layout.plan.exists():
+            if waiting or not opened.plan.exists():
                 resources = session.resources(plan)
-                session.executor.check(layout, waiting, plan.glue_dir)
+                session.executor.check(opened, waiting, plan.glue_dir)
                 session.check_room(plan, waiting, resources)
-                write_metadata(layout, session.config, plan, resources)
+                write_metadata(opened, session.config, plan, resources)
                 if waiting:
-                    run_stages(waiting, plan, layout, session.executor, resources, session.console)
+                    run_stages(waiting, plan, opened, session.executor, resources, session.console)
             if not self.config.checkpoint.keep:
-                clear_artifacts(layout, plan.trials, read_records(layout, {}))
-            outcome = report(layout)
-            publish_report(session.config, layout, session.console)
+                clear_artifacts(opened, plan.trials, read_records(opened, {}))
+            outcome = report(opened)
+            publish_report(session.config, opened, session.console)
             return replace(outcome, trained=len(waiting))
 
     def report(self, run_dir: Path | str | None = None) -> Outcome:

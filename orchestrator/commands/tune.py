@@ -117,7 +117,7 @@ class TunedExperiment:
             self.config,
             run_dir or self.default_run_dir,
             console or Console(),
-            check=lambda layout: warm_start_of(search_of(layout), self.config.tune.warm_start),
+            check=lambda opened: warm_start_of(search_of(opened), self.config.tune.warm_start),
             local=local,
             executor=executor,
         ) as session:

@@ -73,7 +73,7 @@ def disk_use(
     return DiskUse(after + artifacts + stay + (KEPT + 1) * sum(largest), after)
 
 
-def check_room(layout: RunDir, use: DiskUse) -> None:
+def check_room(run_dir: RunDir, use: DiskUse) -> None:
     """Check that the disk has room; existing checkpoints count towards the estimate.
 
     An object store always has room.
@@ -81,14 +81,14 @@ def check_room(layout: RunDir, use: DiskUse) -> None:
     Raises:
         RunDirectoryError: the disk has too little room.
     """
-    if layout.url is not None:
+    if run_dir.url is not None:
         return
-    folder = layout.root / "checkpoints"
+    folder = run_dir.root / "checkpoints"
     existing = sum(_size(path) for path in folder.rglob("*"))
-    free, room = shutil.disk_usage(layout.root).free, max(0, use.running - existing)
+    free, room = shutil.disk_usage(run_dir.root).free, max(0, use.running - existing)
     if free < room:
         raise RunDirectoryError(
-            f"{layout.root}: its disk has {size(free)} left, the experiment needs about "
+            f"{run_dir.root}: its disk has {size(free)} left, the experiment needs about "
             f"{size(room)}; make room or choose another directory with --run-dir"
         )
 

@@ -26,7 +26,7 @@ def artifacts_of(trials: Iterable[PlannedTrial]) -> dict[str, tuple[str, ...]]:
 
 
 def unfinished(
-    layout: RunDir, trials: Iterable[PlannedTrial], records: Mapping[str, TrialRecord]
+    run_dir: RunDir, trials: Iterable[PlannedTrial], records: Mapping[str, TrialRecord]
 ) -> list[PlannedTrial]:
     """The trials to run, in the given order.
 
@@ -42,7 +42,7 @@ def unfinished(
         new = {
             key
             for key in needed
-            if records[key].status == "finished" and not has_artifacts(layout, key, artifacts[key])
+            if records[key].status == "finished" and not has_artifacts(run_dir, key, artifacts[key])
         }
         waiting |= new
     return [trial for trial in trials if trial.key in waiting]
@@ -77,18 +77,18 @@ def failed(trial: PlannedTrial, reason: str) -> TrialRecord:
 
 
 def clear_artifacts(
-    layout: RunDir, trials: Iterable[PlannedTrial], records: Mapping[str, TrialRecord]
+    run_dir: RunDir, trials: Iterable[PlannedTrial], records: Mapping[str, TrialRecord]
 ) -> None:
     """Remove the artifacts that no trial will need any more."""
     trials = list(trials)
     still = {key for t in trials if not has_ended(records.get(t.key)) for key in t.config.needs}
-    remove_artifacts(layout, artifacts_of(trials).keys() - still)
+    remove_artifacts(run_dir, artifacts_of(trials).keys() - still)
 
 
-def remove_artifacts(layout: RunDir, keys: Iterable[str]) -> None:
+def remove_artifacts(run_dir: RunDir, keys: Iterable[str]) -> None:
     """Remove the artifacts of these trials."""
     for key in keys:
-        for path in (layout.teacher_logits(key), layout.weights(key)):
+        for path in (run_dir.teacher_logits(key), run_dir.weights(key)):
             with suppress(OSError):
                 path.unlink(missing_ok=True)
-                layout.publish_removal(path)
+                run_dir.publish_removal(path)

@@ -28,7 +28,7 @@ class Grid:
     command: tuple[str, ...] = ("run", "demo")
 
     @property
-    def layout(self) -> RunDir:
+    def run_dir(self) -> RunDir:
         return RunDir(self.folder / "run")
 
     def overrides(self) -> list[str]:
@@ -55,7 +55,7 @@ class Grid:
         cache = cache or self.folder / "cache"
         command = [sys.executable, "-m", "orchestrator", *self.command, *self.overrides(), *more]
         process = subprocess.Popen(
-            [*command, "--run-dir", self.url or str(self.layout.root)],
+            [*command, "--run-dir", self.url or str(self.run_dir.root)],
             cwd=PROJECT,
             env=os.environ
             | {"ONE_OR_MANY_CACHE": str(cache), "RAY_ADDRESS": "127.0.0.1:1"}
@@ -75,18 +75,18 @@ class Grid:
 
     def finished(self) -> set[str]:
         """Keys of trials that have a record."""
-        return {path.stem for path in self.layout.records.glob("*.json")}
+        return {path.stem for path in self.run_dir.records.glob("*.json")}
 
     def training(self) -> set[str]:
         """Keys of trials that have said something and have no record."""
-        said = {path.stem for path in self.layout.progress_folder.glob("*.json")}
+        said = {path.stem for path in self.run_dir.progress_folder.glob("*.json")}
         return said - self.finished()
 
     def checkpointed(self) -> bool:
         """Whether a trial that has a checkpoint goes on training."""
-        before = self.layout.root / "progress"
+        before = self.run_dir.root / "progress"
         return any(
-            any(self.layout.checkpoints(key).glob("*"))
+            any(self.run_dir.checkpoints(key).glob("*"))
             and time.time() - (before / f"{key}.json").stat().st_mtime < 1
             for key in self.training()
         )

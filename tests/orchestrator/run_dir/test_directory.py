@@ -299,14 +299,14 @@ def test_a_folder_that_is_no_run_directory_gets_no_file(
 def test_a_run_that_was_killed_before_it_wrote_anything_leaves_a_usable_directory(
     tmp_path: Path, tiny_bert: Path, console: Console
 ) -> None:
-    layout = RunDir(tmp_path / "run")
-    layout.root.mkdir()
+    run_dir = RunDir(tmp_path / "run")
+    run_dir.root.mkdir()
     for name in (LOCK, GUARD, ".probe-x"):
-        (layout.root / name).write_text("")
-    os.utime(layout.root / LOCK, (1, 1))
+        (run_dir.root / name).write_text("")
+    os.utime(run_dir.root / LOCK, (1, 1))
     preset, *overrides = small_grid(tiny_bert)
     experiment, plan, _ = plan_of(preset, overrides)
-    with lock_run_dir(layout, experiment, plan, console) as there:
+    with lock_run_dir(run_dir, experiment, plan, console) as there:
         assert not there
 
 

@@ -44,8 +44,8 @@ def test_a_cluster_is_joined_and_left_as_it_was(
     run = ended(grid.start(address, "arms=[single_task]", "resources.cpu=auto"))
     assert run.code == 0, run
     assert run.err == ""
-    assert {record.status for record in read_records(grid.layout).values()} == {"finished"}
-    shutil.rmtree(grid.layout.records)
+    assert {record.status for record in read_records(grid.run_dir).values()} == {"finished"}
+    shutil.rmtree(grid.run_dir.records)
     refused = ended(grid.start(address, "arms=[single_task]", "resources.cpu=2"))
     assert refused.code == 2
     assert "resources.cpu=2: this cluster has at most 1 cores per node" in refused.err
@@ -212,7 +212,7 @@ def test_a_cluster_with_a_token_runs_a_grid(
     grid = Grid(tmp_path, tiny_bert)
     run = ended(grid.start(f"ray.address={guarded}", "arms=[shared_encoder]", "training.epochs=1"))
     assert (run.code, run.err) == (0, ""), run
-    assert len(read_records(grid.layout)) == 1
+    assert len(read_records(grid.run_dir)) == 1
     assert TOKEN not in run.out
 
 

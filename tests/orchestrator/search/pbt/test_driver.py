@@ -91,16 +91,16 @@ def start(
     warm_start: dict[str, GroupSummary] | None = None,
 ) -> tuple[Population, PbtDriver]:
     """A search as the command makes it, from nothing or from what there is."""
-    layout = layout_of(folder)
-    layout.root.mkdir(parents=True, exist_ok=True)
-    ledger = Ledger(layout.ledger)
+    run_dir = run_dir_of(folder)
+    run_dir.root.mkdir(parents=True, exist_ok=True)
+    ledger = Ledger(run_dir.ledger)
     ledger.mend()
-    description = describe_search(layout, plan.experiment, plan.groups)
-    study = open_study(description, ledger, read_records(layout))
+    description = describe_search(run_dir, plan.experiment, plan.groups)
+    study = open_study(description, ledger, read_records(run_dir))
     assert isinstance(study, Population)
     study.catch_up()
     suggester = Suggester(study, plan, warm_start or {}, budget)
-    return study, PbtDriver(study, plan, suggester, layout, budget)
+    return study, PbtDriver(study, plan, suggester, run_dir, budget)
 
 
 def search(
@@ -118,7 +118,7 @@ def search(
             for segment in pending:
                 if budget.exhausted:
                     break
-                where = runtime(folder, output_dir=str(layout_of(folder).root))
+                where = runtime(folder, output_dir=str(run_dir_of(folder).root))
                 trial = Trial(segment.trial.config, where)
                 (train or whole)(trial)
                 driver.ended(segment.trial.key)
@@ -130,7 +130,7 @@ def whole(trial: Trial) -> None:
         run_trial(trial.config, trial.runtime)
 
 
-def layout_of(folder: Path) -> RunDir:
+def run_dir_of(folder: Path) -> RunDir:
     return RunDir(folder / "search")
 
 
@@ -165,7 +165,7 @@ def test_every_member_trains_as_much_as_one_full_training(
     assert all(one.examples == one.full == budget for one in group.tried)
     assert len({tuple(examples for examples, _ in one.rungs) for one in group.tried}) == 1
     assert all(len(one.rungs) == PARTS for one in group.tried)
-    records = read_records(layout_of(folder)).values()
+    records = read_records(run_dir_of(folder)).values()
     assert (
         sum(r.examples - r.inherited for r in records) == MEMBERS * budget == group.spent.examples
     )
@@ -211,7 +211,7 @@ def test_training_the_chosen_schedule_anew_gives_its_score(
         assert final_score(found) == one.score == one.rungs[-1][1]
         if one.schedule:
             trial = run_trial(found.config, runtime(tmp_path))
-            again = read_record(trial.layout.record(one.key))
+            again = read_record(trial.run_dir.record(one.key))
             assert (again.inherited, found.inherited > 0) == (0, True)
             assert again.results == found.results
             assert again.examples == found.examples
@@ -237,18 +237,18 @@ def test_the_comparison_trains_the_whole_schedule_with_every_seed(
 
 
 def test_no_checkpoint_stays_and_few_are_there_at_a_time(tiny_bert: Path, tmp_path: Path) -> None:
-    layout = layout_of(tmp_path)
+    run_dir = run_dir_of(tmp_path)
     most: list[int] = []
 
     def count(trial: Trial) -> None:
         whole(trial)
-        most.append(len(list((layout.root / "checkpoints").glob("*/step-*"))))
+        most.append(len(list((run_dir.root / "checkpoints").glob("*/step-*"))))
 
     plan = plan_of(tiny_bert)
     search(plan, tmp_path, count)
     bound = waiting_checkpoints(plan.experiment.tune, 1, 1, keep=False)
     assert MEMBERS - 1 <= max(most) <= bound == MEMBERS + 1
-    assert not list(layout.root.glob("checkpoints/*/*"))
+    assert not list(run_dir.root.glob("checkpoints/*/*"))
 
 
 @pytest.mark.parametrize("after", [1, 5, 7, 13])
@@ -268,16 +268,16 @@ def test_a_killed_search_goes_on_to_the_same_choice(
     plan = plan_of(tiny_bert)
     with pytest.raises(Killed):
         search(plan, tmp_path, die)
-    ledger = layout_of(tmp_path).ledger
+    ledger = run_dir_of(tmp_path).ledger
     # What was written in part was never acted upon.
     ledger.write_bytes(ledger.read_bytes() + b'{"event": "contin')
     again = search(plan, tmp_path)
     assert timeless(again.summary()) == timeless(searched[2].summary())
     assert again.incumbents() == searched[2].incumbents()
-    whole_ledger = layout_of(searched[1]).ledger
+    whole_ledger = run_dir_of(searched[1]).ledger
     assert ledger.read_bytes() == whole_ledger.read_bytes()
-    check_decisions(layout_of(tmp_path).root, plan)
-    read = read_search(layout_of(tmp_path))
+    check_decisions(run_dir_of(tmp_path).root, plan)
+    read = read_search(run_dir_of(tmp_path))
     assert read.summary() == again.summary()
     assert not start(plan, tmp_path, Budget())[1].more()
 
@@ -299,10 +299,12 @@ def test_with_ray_a_killed_command_goes_on_to_the_choice_made_without(
         (*settings_of(tiny_bert), "training.epochs=2", "checkpoint.every=300", small),
         command=("tune", "demo", str(space)),
     )
-    layout = layout_of(grid.layout.root)
+    run_dir = run_dir_of(grid.run_dir.root)
     try:
         first = grid.start()
-        until(lambda: layout.ledger.exists() and b"continued" in layout.ledger.read_bytes(), first)
+        until(
+            lambda: run_dir.ledger.exists() and b"continued" in run_dir.ledger.read_bytes(), first
+        )
         for pid in session_processes(first.pid):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -311,15 +313,15 @@ def test_with_ray_a_killed_command_goes_on_to_the_choice_made_without(
     finally:
         grid.end()
     assert result.code == 0, result.err
-    state = read_search(layout)
+    state = read_search(run_dir)
     assert state.incumbents() == without.incumbents()
     assert timeless(state.summary()) == timeless(without.summary())
     # Members of a generation end in any order.
-    ledgers = [Ledger(path.ledger).read() for path in (layout, layout_of(tmp_path / "without"))]
+    ledgers = [Ledger(path.ledger).read() for path in (run_dir, run_dir_of(tmp_path / "without"))]
     decisions = [[e for e in events if not isinstance(e, TrialEnded)] for events in ledgers]
     assert decisions[0] == decisions[1]
-    check_decisions(layout.root, plan_of(tiny_bert, small))
-    assert not list(layout.root.glob("checkpoints/*/*"))
+    check_decisions(run_dir.root, plan_of(tiny_bert, small))
+    assert not list(run_dir.root.glob("checkpoints/*/*"))
 
 
 def test_a_search_whose_time_is_up_has_a_best_so_far_and_goes_on(
@@ -394,7 +396,7 @@ def test_a_member_that_failed_is_replaced_or_tried_again(
         group = plan.groups[0]
         record = failed(plan.trial(group, {}), "its process died")
         record = record.model_copy(update={"key": victim, "config": trial.config})
-        write_record(trial.layout, record)
+        write_record(trial.run_dir, record)
 
     state = search(plan, tmp_path, fail)
     [group] = state.summary().groups
@@ -416,11 +418,11 @@ def test_checkpoints_that_a_killed_command_left_at_its_very_end_are_removed(
 ) -> None:
     plan, folder, state = searched
     shutil.copytree(folder / "search", tmp_path / "search")
-    layout = layout_of(tmp_path)
-    left = layout.checkpoints(next(iter(state.suggested)))
+    run_dir = run_dir_of(tmp_path)
+    left = run_dir.checkpoints(next(iter(state.suggested)))
     left.mkdir(parents=True)
     # Nothing is left to be trained, so no cluster is asked for.
-    search_groups(plan, layout, {}, None, Console(file=io.StringIO()))  # type: ignore[arg-type]
+    search_groups(plan, run_dir, {}, None, Console(file=io.StringIO()))  # type: ignore[arg-type]
     assert not left.exists()
 
 
