@@ -12,7 +12,7 @@ from orchestrator.commands.session import MakeExecutor, open_session, preview_re
 from orchestrator.config.experiment import ExperimentConfig, load_experiment
 from orchestrator.execution.stages import run_stages
 from orchestrator.execution.tracking import publish_report
-from orchestrator.planning.pending import clear_artifacts, unfinished
+from orchestrator.planning.pending import clear_artifacts, trials_to_run
 from orchestrator.planning.plan import Plan, make_plan
 from orchestrator.planning.resources import TrialResources
 from orchestrator.run_dir.directory import write_metadata
@@ -109,7 +109,7 @@ class Experiment:
             executor=executor,
         ) as session:
             opened = session.run_dir
-            waiting = unfinished(opened, plan.longest_first(), session.records)
+            waiting = trials_to_run(opened, plan.longest_first(), session.records)
             if preview is not None:
                 session.check_room(plan, waiting, preview)
             if waiting or not opened.plan.exists():

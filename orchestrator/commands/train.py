@@ -62,20 +62,20 @@ class _EpochPrinter:
 def train(
     arm: str, single: SingleTrialConfig, where: Path | str | None, console: Console
 ) -> tuple[TrialRecord, RunDir]:
-    """Run one trial of ``arm`` in this process; prints an epoch a line.
+    """Run one trial of ``arm`` in this process; prints its epochs, and logs it in ``log_file``.
 
     Args:
         arm: name of the arm.
         single: the validated configuration.
         where: path or URL; None: ``runs/train/KEY``.
-        console: where it prints.
+        console: where the epochs are printed, each in several lines.
 
     Returns:
         The record and the run directory.
 
     Raises:
         InputError: bad input, before anything is trained.
-        TrialError: the trial failed; its record says so.
+        TrialError: the trial failed or diverged; its record says so.
     """
     device = resolve_device(single.device)
     precision = resolve_precision(single.training.precision, device)

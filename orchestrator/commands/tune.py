@@ -11,7 +11,7 @@ from orchestrator.commands.tune_report import TuningOutcome, report_tuning
 from orchestrator.config.search import TunedExperimentConfig, load_tuned_experiment
 from orchestrator.execution.stages import run_stages
 from orchestrator.execution.tracking import publish_report
-from orchestrator.planning.pending import clear_artifacts, unfinished
+from orchestrator.planning.pending import clear_artifacts, trials_to_run
 from orchestrator.planning.plan import Plan
 from orchestrator.planning.resources import TrialResources
 from orchestrator.run_dir.directory import read_plan, write_config, write_metadata
@@ -175,7 +175,7 @@ def _run(plan: SearchPlan, session: Session[TunedExperimentConfig]) -> TuningOut
 def _compare(plan: Plan, session: Session[TunedExperimentConfig]) -> int:
     """Run what is missing of the comparison; gives how many trials that were."""
     experiment, run_dir, console = session.config, session.run_dir, session.console
-    waiting = unfinished(run_dir, plan.longest_first(), session.records)
+    waiting = trials_to_run(run_dir, plan.longest_first(), session.records)
     keys = {trial.key for trial in plan.trials}
     if waiting or not run_dir.plan.exists() or {t.key for t in read_plan(run_dir)} != keys:
         resources = session.resources(plan)

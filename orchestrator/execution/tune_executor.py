@@ -236,7 +236,7 @@ class TuneCallback(tune.Callback):
         self.stop.check()
         self.raise_deferred()
         if self._unwritten and time.monotonic() - self._last_attempt >= RETRY_SECONDS:
-            self._try_to_write()
+            self._try_to_write_records()
         if time.monotonic() - self._last_check >= QUIET_SECONDS / 2:
             self._check_evaluations()
 
@@ -269,7 +269,8 @@ class TuneCallback(tune.Callback):
             self._run_dir.publish(self._run_dir.record(record.key), wait=False)
             del self._unwritten[0]
 
-    def _try_to_write(self) -> None:
+    def _try_to_write_records(self) -> None:
+        """Write the pending records; if the storage does not take them, try again later."""
         # Storage that is unavailable or full for a while must not end the other trials.
         with suppress(OSError):
             self.write_pending_records()
@@ -340,6 +341,6 @@ class TuneCallback(tune.Callback):
         key = key_of(trial)
         reason = failure_reason(trial)
         self._unwritten.append(failed(self._trials[key], reason))
-        self._try_to_write()
+        self._try_to_write_records()
         self._view.finish(key, TrialStatus.FAILED, reason)
         self._complete(key)

@@ -97,7 +97,7 @@ def trial_config(
             "demo",
             glue_dir=None,
             limits=limits,
-            selection_fraction=selection.carved(settings),
+            selection_fraction=selection.carved_fraction(settings),
         )
         for name in chosen
     }

@@ -13,7 +13,7 @@ from orchestrator.planning.pending import (
     clear_artifacts,
     failed,
     missing_upstream,
-    unfinished,
+    trials_to_run,
 )
 from orchestrator.planning.plan import PlannedTrial, make_plan
 from tests.helpers.command import Command, small_grid
@@ -59,10 +59,10 @@ def test_a_finished_teacher_without_its_predictions_is_trained_again_only_for_a_
 ) -> None:
     run_dir = RunDir(tmp_path)
     everything = ended_as(trials, "finished")
-    assert unfinished(run_dir, trials, everything) == []
+    assert trials_to_run(run_dir, trials, everything) == []
     student = by_arm(trials, "bam")[0]
     without = {key: record for key, record in everything.items() if key != student.key}
-    assert {t.key for t in unfinished(run_dir, trials, without)} == {
+    assert {t.key for t in trials_to_run(run_dir, trials, without)} == {
         student.key,
         *student.config.needs,
     }

@@ -144,7 +144,7 @@ def timeless(summary: SearchSummary) -> SearchSummary:
 
 
 def segments(state: Population) -> list[SegmentStarted]:
-    return [one for event in state.suggested.values() for one in state.line(event)]
+    return [one for event in state.suggested.values() for one in state.member_segments(event)]
 
 
 @pytest.fixture(scope="module")
@@ -225,9 +225,9 @@ def test_the_comparison_trains_the_whole_schedule_with_every_seed(
     [(name, best)] = state.incumbents().items()
     [group] = state.summary().groups
     copy = next(one for one in group.tried if one.schedule)
-    line = next(state.line(e) for e in state.suggested.values() if e.number == copy.index)
+    own = next(state.member_segments(e) for e in state.suggested.values() if e.number == copy.index)
     plan = plan_of(tiny_bert, "seeds=[41,42]")
-    for chosen in (best, replace(best, settings=line[-1].settings, changes=line[-1].changes)):
+    for chosen in (best, replace(best, settings=own[-1].settings, changes=own[-1].changes)):
         tuned = [t.config for t in plan.refit({name: chosen}).trials if t.config.tuned]
         assert [config.seed for config in tuned] == [41, 42]
         for config in tuned:
@@ -428,9 +428,9 @@ def test_checkpoints_that_a_killed_command_left_at_its_very_end_are_removed(
 
 def test_members_may_be_added_later(tiny_bert: Path, tmp_path: Path) -> None:
     before = search(plan_of(tiny_bert, "tune.trials=4"), tmp_path)
-    lines = [before.line(event) for event in before.suggested.values()]
+    earlier = [before.member_segments(event) for event in before.suggested.values()]
     state = search(plan_of(tiny_bert), tmp_path)
-    assert [state.line(event) for event in state.suggested.values()][:4] == lines
+    assert [state.member_segments(e) for e in state.suggested.values()][:4] == earlier
     assert [one.status for one in state.summary().groups[0].tried] == ["finished"] * MEMBERS
 
 
