@@ -39,7 +39,7 @@ from orchestrator.monitor.state import GridProgress
 from orchestrator.planning.pending import artifacts_of
 from orchestrator.planning.plan import largest, make_plan
 from orchestrator.planning.resources import Node
-from orchestrator.run_dir.directory import describe, taken
+from orchestrator.run_dir.directory import lock_run_dir, write_metadata
 from trainables.results.record import read_records
 from trainables.storage.run_dir import RunDir
 
@@ -121,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print("\n".join(measure(options.trials, options.gpus, options.median, RunDir(root))))
 
 
-def measure(trials: int, gpus: int, median: float, layout: RunDir) -> list[str]:
+def measure(trials: int, gpus: int, median: float, run_dir: RunDir) -> list[str]:
     """Run ``trials`` trials (in steps of five) and give the lines of the table."""
     os.environ[stub.MEDIAN] = str(median)
     began = time.perf_counter()
@@ -139,18 +139,18 @@ def measure(trials: int, gpus: int, median: float, layout: RunDir) -> list[str]:
     with ExitStack() as stack:
         nowhere = stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
         console = Console(file=nowhere, force_terminal=True, width=100, height=50)
-        stack.enter_context(taken(layout, experiment, plan, console))
+        stack.enter_context(lock_run_dir(run_dir, experiment, plan, console))
         with TuneExecutor(
             experiment, console, machine=Node(gpus, gpus), trainable=stub.StubTrial
         ) as executor:
             resources = executor.resources(len(plan.trials), lambda: largest(plan))
-            describe(layout, experiment, plan, resources)
+            write_metadata(run_dir, experiment, plan, resources)
             progress = GridProgress(map(expected_of, plan.longest_first()), resources.slots)
             ready, cpu = time.time(), time.process_time()
             with LiveView(progress, console) as view, _sampled(progress, samples):
                 executor.run(
                     each(plan.longest_first()),
-                    layout,
+                    run_dir,
                     view,
                     resources=resources,
                     glue_dir=plan.glue_dir,
@@ -158,10 +158,10 @@ def measure(trials: int, gpus: int, median: float, layout: RunDir) -> list[str]:
                 )
             took, cpu = time.time() - ready, time.process_time() - cpu
         reporting = time.perf_counter()
-        report(layout.root)
+        report(run_dir.root)
         reporting = time.perf_counter() - reporting
-    assert len(read_records(layout)) == len(plan.trials)
-    usage = slots(stub.slots_file(layout.root).read_text(encoding="utf-8").splitlines())
+    assert len(read_records(run_dir)) == len(plan.trials)
+    usage = slots(stub.slots_file(run_dir.root).read_text(encoding="utf-8").splitlines())
     seconds = [stub.duration(trial.key, median) for trial in plan.trials]
     rows = {
         "trials, simulated GPUs": f"{len(plan.trials):,}, {gpus}",

@@ -46,7 +46,7 @@ class StubTrial(tune.Trainable):
         self._began = time.time()
         spec = config["trial_spec"]
         self._trial = TrialConfig.model_validate(spec["trial"])
-        self._layout = RunDir(spec["runtime"]["output_dir"])
+        self._run_dir = RunDir(spec["runtime"]["output_dir"])
         self._key = spec["key"]
         self._seconds = duration(self._key, float(os.environ[MEDIAN]))
 
@@ -62,9 +62,9 @@ class StubTrial(tune.Trainable):
         share = min(1.0, (time.time() - self._began) / self._seconds)
         progress = self._progress(share)
         if share < 1.0:
-            write_progress(self._layout.progress(self._key), progress)
+            write_progress(self._run_dir.progress(self._key), progress)
             return {**progress, "done": False}
-        write_record(self._layout, self._record())
+        write_record(self._run_dir, self._record())
         self._log()
         return {**progress, "done": True, "status": TrialStatus.FINISHED, "error": ""}
 
@@ -104,7 +104,7 @@ class StubTrial(tune.Trainable):
 
     def _log(self) -> None:
         line = {"slot": os.getpid(), "key": self._key, "began": self._began, "ended": time.time()}
-        with slots_file(self._layout.root).open("a", encoding="utf-8") as file:
+        with slots_file(self._run_dir.root).open("a", encoding="utf-8") as file:
             # One write of a short line, which is atomic for a file opened for appending.
             file.write(json.dumps(line) + "\n")
 

@@ -37,8 +37,8 @@ def parse_parameter(values: Any) -> Parameter:
     names = ", ".join(DISTRIBUTIONS)
     if not isinstance(values, dict):
         raise ConfigError(f"{shortened(values)} is no distribution; write one of {names}")
-    more = {key: value for key, value in values.items() if key in ("when", "steps")}
-    kinds = [str(key) for key in values if key not in more]
+    options = {key: value for key, value in values.items() if key in ("when", "steps")}
+    kinds = [str(key) for key in values if key not in options]
     for kind in kinds:
         if kind not in DISTRIBUTIONS:
             near = nearest(kind, [*DISTRIBUTIONS, "when", "steps"])
@@ -49,10 +49,10 @@ def parse_parameter(values: Any) -> Parameter:
     if not isinstance(written, list | tuple):
         raise ConfigError(f"{kind.kind}: {shortened(written)} is no list of values")
     if kind is Choice:
-        return Choice.model_validate({"values": tuple(written)} | more)
+        return Choice.model_validate({"values": tuple(written)} | options)
     if len(written) != 2:
         raise ConfigError(f"{kind.kind}: a range is [low, high], not {shortened(list(written))}")
-    return kind.model_validate({"low": written[0], "high": written[1]} | more)
+    return kind.model_validate({"low": written[0], "high": written[1]} | options)
 
 
 def check_key(key: str) -> None:
@@ -79,23 +79,33 @@ def _check_accepted(setting: Setting, values: Iterable[Value]) -> None:
 
 
 def check_condition(
-    key: str, wanted: tuple[Value, ...], parameters: Mapping[str, Parameter]
+    key: str, values: tuple[Value, ...], parameters: Mapping[str, Parameter]
 ) -> None:
-    """Raises ConfigError: ``key`` is none, or can never have one of the ``wanted`` values."""
+    """Check one entry of a parameter's ``when``.
+
+    Args:
+        key: another parameter of the space, a group fact or a setting.
+        values: those of ``key`` with which the parameter is drawn.
+        parameters: those of the space that ``key`` may name.
+
+    Raises:
+        ConfigError: the key is unknown or continuous, or any of the values is impossible for it.
+            The values of ``arm``, ``model`` and ``task`` are not checked here.
+    """
     if key in parameters:
         parameter = parameters[key]
         if not isinstance(parameter, Choice | IntUniform):
             raise ConfigError("only a choice or an int_uniform can be asked for a value")
-        for value in wanted:
+        for value in values:
             if not parameter.contains(value):
                 raise ConfigError(f"{shortened(value)} is never drawn for it")
         return
     if key == "strategy":
-        for value in wanted:
+        for value in values:
             if value not in STRATEGIES:
                 raise ConfigError(f"{value} is unknown{nearest(str(value), list(STRATEGIES))}")
     elif key not in GROUP_FACTS:
         setting = find_setting(key)
         if setting is None:
             raise ConfigError(f"unknown key{nearest_key(key, [*GROUP_FACTS, *settings()])}")
-        _check_accepted(setting, wanted)
+        _check_accepted(setting, values)

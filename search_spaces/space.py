@@ -88,14 +88,16 @@ class Space(Settings):
         return parsed
 
     def _check(self) -> None:
+        """Raises ConfigError: a value or condition of a parameter is impossible."""
         for key, parameter in self.parameters.items():
             with named(key):
                 check_values(key, parameter)
-                for condition, wanted in parameter.when.items():
+                for condition, values in parameter.when.items():
                     with named(f"when {condition}"):
                         # Of its own key, a parameter can only ask what was configured.
                         parameters = self.parameters if condition != key else {}
-                        check_condition(condition, wanted, parameters)
+                        check_condition(condition, values, parameters)
+        # Raises where the conditions run in a circle.
         assert len(self.keys) == len(self.parameters)
 
     @cached_property

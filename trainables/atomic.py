@@ -58,9 +58,9 @@ def read_whole(path: Path) -> bytes:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in ``folder`` durable."""
-    handle = os.open(folder, os.O_RDONLY)
+    """Fsync a folder, so that a crash does not undo files created, renamed or removed in it."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        os.fsync(descriptor)
     finally:
-        os.close(handle)
+        os.close(descriptor)

@@ -185,14 +185,14 @@ def report(
     """Make the table of a run directory again from its records and print it."""
     from orchestrator.commands.report import report as make_report
     from orchestrator.commands.tune_report import has_search, report_tuning
-    from orchestrator.run_dir.remote import layout_at
+    from orchestrator.run_dir.remote import run_dir_at
 
     console = make_console()
-    layout = layout_at(run_dir)
-    if has_search(layout):
-        finish_tuning(console, run_dir, report_tuning(layout))
+    opened = run_dir_at(run_dir)
+    if has_search(opened):
+        finish_tuning(console, run_dir, report_tuning(opened))
     else:
-        finish(console, run_dir, make_report(layout))
+        finish(console, run_dir, make_report(opened))
 
 
 @app.command()
@@ -224,15 +224,15 @@ def train(
 
     console = make_console()
     try:
-        record, layout = train_one(arm, single, run_dir, console)
+        record, opened = train_one(arm, single, run_dir, console)
     except KeyboardInterrupt:
         echo("interrupted")
         raise typer.Exit(130) from None
     console.print(
-        f"record {layout.display_path(layout.record(record.key))}", markup=False, soft_wrap=True
+        f"record {opened.display_path(opened.record(record.key))}", markup=False, soft_wrap=True
     )
     if single.save_model:
-        model = layout.display_path(layout.model(record.key))
+        model = opened.display_path(opened.model(record.key))
         console.print(f"model  {model}", markup=False, soft_wrap=True)
 
 

@@ -54,21 +54,21 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
-def results(run_dir: str, code: int) -> dict[str, str]:
+def results(where: str, code: int) -> dict[str, str]:
     """The tables of a run directory; those of an unfinished grid are made now."""
     from orchestrator.commands.report import report
     from orchestrator.commands.tune_report import has_search, report_tuning
-    from orchestrator.run_dir.remote import layout_at
+    from orchestrator.run_dir.remote import run_dir_at
     from trainables.errors import OneOrManyError
 
     try:
-        layout = layout_at(run_dir)
+        run_dir = run_dir_at(where)
         # The reports of a run directory in an object store are made again, not fetched.
-        if code != 0 or layout.url is not None:
-            (report_tuning if has_search(layout) else report)(layout)
+        if code != 0 or run_dir.url is not None:
+            (report_tuning if has_search(run_dir) else report)(run_dir)
     except (OneOrManyError, OSError):
         return {}
-    return read_results(layout.root)
+    return read_results(run_dir.root)
 
 
 def main(arguments: list[str]) -> int:

@@ -12,10 +12,10 @@ from orchestrator.commands.session import MakeExecutor, open_session, preview_re
 from orchestrator.config.experiment import ExperimentConfig, load_experiment
 from orchestrator.execution.stages import run_stages
 from orchestrator.execution.tracking import publish_report
-from orchestrator.planning.pending import clear_artifacts, unfinished
+from orchestrator.planning.pending import clear_artifacts, trials_to_run
 from orchestrator.planning.plan import Plan, make_plan
 from orchestrator.planning.resources import TrialResources
-from orchestrator.run_dir.directory import describe
+from orchestrator.run_dir.directory import write_metadata
 from trainables.results.record import read_records
 
 
@@ -108,21 +108,21 @@ class Experiment:
             local=local,
             executor=executor,
         ) as session:
-            layout = session.run_dir
-            waiting = unfinished(layout, plan.longest_first(), session.records)
+            opened = session.run_dir
+            waiting = trials_to_run(opened, plan.longest_first(), session.records)
             if preview is not None:
                 session.check_room(plan, waiting, preview)
-            if waiting or not layout.plan.exists():
+            if waiting or not opened.plan.exists():
                 resources = session.resources(plan)
-                session.executor.check(layout, waiting, plan.glue_dir)
+                session.executor.check(opened, waiting, plan.glue_dir)
                 session.check_room(plan, waiting, resources)
-                describe(layout, session.config, plan, resources)
+                write_metadata(opened, session.config, plan, resources)
                 if waiting:
-                    run_stages(waiting, plan, layout, session.executor, resources, session.console)
+                    run_stages(waiting, plan, opened, session.executor, resources, session.console)
             if not self.config.checkpoint.keep:
-                clear_artifacts(layout, plan.trials, read_records(layout, {}))
-            outcome = report(layout)
-            publish_report(session.config, layout, session.console)
+                clear_artifacts(opened, plan.trials, read_records(opened, {}))
+            outcome = report(opened)
+            publish_report(session.config, opened, session.console)
             return replace(outcome, trained=len(waiting))
 
     def report(self, run_dir: Path | str | None = None) -> Outcome:

@@ -12,7 +12,7 @@ from orchestrator.report.render import FORMATS, write_tables
 from orchestrator.report.results import write_results
 from orchestrator.report.table import Table, comparison
 from orchestrator.run_dir.directory import read_plan
-from orchestrator.run_dir.remote import Where, layout_at
+from orchestrator.run_dir.remote import Where, run_dir_at
 from trainables.errors import RunDirectoryError
 from trainables.results.record import TrialRecord, read_records
 from trainables.storage.object_store import is_url
@@ -41,62 +41,62 @@ class Outcome:
     trained: int
 
 
-def report(run_dir: Where) -> Outcome:
+def report(where: Where) -> Outcome:
     """Make results and tables anew from a run directory's records alone.
 
     Raises:
         RunDirectoryError: there is no plan, or it is damaged.
     """
-    layout = layout_at(run_dir)
-    if not layout.plan.is_file():
-        where = layout.url or layout.root
-        raise RunDirectoryError(f"{where}: no run directory (plan.json is missing)")
-    trials = read_plan(layout)
+    run_dir = run_dir_at(where)
+    if not run_dir.plan.is_file():
+        name = run_dir.url or run_dir.root
+        raise RunDirectoryError(f"{name}: no run directory (plan.json is missing)")
+    trials = read_plan(run_dir)
     damaged: dict[Path, RunDirectoryError] = {}
-    records = read_records(layout, damaged)
+    records = read_records(run_dir, damaged)
     table = comparison(trials, records)
-    write_results(layout, records)
-    write_tables(layout, table)
-    warnings = published(layout, layout.results, *map(layout.table, FORMATS))
+    write_results(run_dir, records)
+    write_tables(run_dir, table)
+    warnings = published(run_dir, run_dir.results, *map(run_dir.table, FORMATS))
     ended = [records[trial.key] for trial in trials if trial.key in records]
     return Outcome(
         table=table,
         failed=tuple(record for record in ended if record.status != "finished"),
-        missing=tuple(_unfinished(layout, trial) for trial in trials if trial.key not in records),
+        missing=tuple(_unfinished(run_dir, trial) for trial in trials if trial.key not in records),
         damaged=tuple(map(str, damaged.values())),
-        warnings=(*_without_predictions(layout, ended), *warnings),
+        warnings=(*_without_predictions(run_dir, ended), *warnings),
         trained=0,
     )
 
 
-def published(layout: RunDir, *paths: Path) -> list[str]:
+def published(run_dir: RunDir, *paths: Path) -> list[str]:
     """Hand reports over to an object store; gives at most one line that says why it cannot be."""
     try:
-        layout.publish(*paths)
+        run_dir.publish(*paths)
     except OSError as error:
-        return [f"the reports are in {layout.root} alone: {error.strerror or error}"]
+        return [f"the reports are in {run_dir.root} alone: {error.strerror or error}"]
     return []
 
 
-def _without_predictions(layout: RunDir, records: list[TrialRecord]) -> list[str]:
+def _without_predictions(run_dir: RunDir, records: list[TrialRecord]) -> list[str]:
     """At most one line about finished trials whose predictions cannot be read."""
     keys = [
         record.key
         for record in records
-        if record.status == "finished" and not _readable(layout, layout.predictions(record.key))
+        if record.status == "finished" and not _readable(run_dir, run_dir.predictions(record.key))
     ]
     if not keys:
         return []
     more = f" (and {len(keys) - 1} more)" if len(keys) > 1 else ""
     return [
-        f"{layout.predictions(keys[0])}{more}: missing or damaged, which the table does not need; "
-        f"to make it again delete {layout.record(keys[0])} and run the experiment again"
+        f"{run_dir.predictions(keys[0])}{more}: missing or damaged, which the table does not need; "
+        f"to make it again delete {run_dir.record(keys[0])} and run the experiment again"
     ]
 
 
-def _readable(layout: RunDir, predictions: Path) -> bool:
+def _readable(run_dir: RunDir, predictions: Path) -> bool:
     """Whether a predictions file ends as a whole one does."""
-    if (remote := layout.exists_remotely(predictions)) is not None:
+    if (remote := run_dir.exists_remotely(predictions)) is not None:
         return remote
     try:
         pq.read_metadata(predictions)
@@ -105,8 +105,8 @@ def _readable(layout: RunDir, predictions: Path) -> bool:
     return True
 
 
-def _unfinished(layout: RunDir, trial: PlannedTrial) -> str:
-    progress = read_progress(layout.progress(trial.key))
+def _unfinished(run_dir: RunDir, trial: PlannedTrial) -> str:
+    progress = read_progress(run_dir.progress(trial.key))
     if progress is None:
         return f"{trial.config.title}: not started"
     return f"{trial.config.title}: at epoch {progress['epoch']:.1f} of {progress['epochs']}"

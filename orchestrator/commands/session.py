@@ -16,7 +16,7 @@ from orchestrator.planning.disk import check_room, disk_use
 from orchestrator.planning.grid import Config
 from orchestrator.planning.plan import Plan, PlannedTrial, largest
 from orchestrator.planning.resources import TrialResources, feasible, this_machine
-from orchestrator.run_dir.directory import taken
+from orchestrator.run_dir.directory import lock_run_dir
 from orchestrator.run_dir.remote import opened
 from trainables.data.token_cache import check_cache_dir
 from trainables.errors import ConfigError
@@ -97,7 +97,7 @@ def open_session(
         ExitStack() as stack,
     ):
         check(run_dir)
-        records = stack.enter_context(taken(run_dir, usable, plan, console))
+        records = stack.enter_context(lock_run_dir(run_dir, usable, plan, console))
         if executor is not None:
             chosen = executor(usable)
         elif local or isinstance(usable, SingleTrialConfig):

@@ -60,22 +60,22 @@ class _EpochPrinter:
 
 
 def train(
-    arm: str, single: SingleTrialConfig, run_dir: Path | str | None, console: Console
+    arm: str, single: SingleTrialConfig, where: Path | str | None, console: Console
 ) -> tuple[TrialRecord, RunDir]:
-    """Run one trial of ``arm`` in this process; prints an epoch a line.
+    """Run one trial of ``arm`` in this process; prints its epochs, and logs it in ``log_file``.
 
     Args:
         arm: name of the arm.
         single: the validated configuration.
-        run_dir: path or URL; None: ``runs/train/KEY``.
-        console: where it prints.
+        where: path or URL; None: ``runs/train/KEY``.
+        console: where the epochs are printed, each in several lines.
 
     Returns:
         The record and the run directory.
 
     Raises:
         InputError: bad input, before anything is trained.
-        TrialError: the trial failed; its record says so.
+        TrialError: the trial failed or diverged; its record says so.
     """
     device = resolve_device(single.device)
     precision = resolve_precision(single.training.precision, device)
@@ -86,25 +86,25 @@ def train(
     printer = _EpochPrinter(console, status, planned.config)
     with open_session(
         single,
-        run_dir or Path("runs") / "train" / planned.key,
+        where or Path("runs") / "train" / planned.key,
         console,
         plan=plan,
         executor=lambda config: LocalExecutor(config, slice_seconds=0.0, after_step=printer),
     ) as session:
-        layout = session.run_dir
+        run_dir = session.run_dir
         resources = session.resources(plan)
         session.check_room(plan, plan.trials, resources)
-        write_text(layout.config, OmegaConf.to_yaml(session.config.model_dump(mode="json")))
-        write_text(layout.environment, json.dumps(describe_environment(), indent=1) + "\n")
+        write_text(run_dir.config, OmegaConf.to_yaml(session.config.model_dump(mode="json")))
+        write_text(run_dir.environment, json.dumps(describe_environment(), indent=1) + "\n")
         title = f"{planned.config.title} ({planned.key}), {device}, {precision}"
         console.print(title, markup=False)
-        layout.publish(layout.config, layout.environment)
+        run_dir.publish(run_dir.config, run_dir.environment)
         # The epochs are printed instead.
         unseen = LiveView(GridProgress([expected_of(planned)]), Console(quiet=True))
         with status, unseen as view:
             session.executor.run(
                 each(plan.trials),
-                layout,
+                run_dir,
                 view,
                 resources=resources,
                 glue_dir=plan.glue_dir,
@@ -113,10 +113,10 @@ def train(
         _raise_error(printer.trial)
         if printer.trial is not None and (note := printer.trial.progress()["note"]):
             warn(console, note)
-    record = read_record(layout.record(planned.key))
+    record = read_record(run_dir.record(planned.key))
     if single.log_file is not None:
         append_row(Path(single.log_file), log_row(record))
-    return record, layout
+    return record, run_dir
 
 
 def _raise_error(trial: Trial | None) -> None:

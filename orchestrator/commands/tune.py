@@ -11,10 +11,10 @@ from orchestrator.commands.tune_report import TuningOutcome, report_tuning
 from orchestrator.config.search import TunedExperimentConfig, load_tuned_experiment
 from orchestrator.execution.stages import run_stages
 from orchestrator.execution.tracking import publish_report
-from orchestrator.planning.pending import clear_artifacts, unfinished
+from orchestrator.planning.pending import clear_artifacts, trials_to_run
 from orchestrator.planning.plan import Plan
 from orchestrator.planning.resources import TrialResources
-from orchestrator.run_dir.directory import describe, read_plan, write_config
+from orchestrator.run_dir.directory import read_plan, write_config, write_metadata
 from orchestrator.run_dir.remote import search_of
 from orchestrator.search.best_trial import Incumbent
 from orchestrator.search.engine import check_search, search_groups
@@ -117,7 +117,7 @@ class TunedExperiment:
             self.config,
             run_dir or self.default_run_dir,
             console or Console(),
-            check=lambda layout: warm_start_of(search_of(layout), self.config.tune.warm_start),
+            check=lambda opened: warm_start_of(search_of(opened), self.config.tune.warm_start),
             local=local,
             executor=executor,
         ) as session:
@@ -175,13 +175,13 @@ def _run(plan: SearchPlan, session: Session[TunedExperimentConfig]) -> TuningOut
 def _compare(plan: Plan, session: Session[TunedExperimentConfig]) -> int:
     """Run what is missing of the comparison; gives how many trials that were."""
     experiment, run_dir, console = session.config, session.run_dir, session.console
-    waiting = unfinished(run_dir, plan.longest_first(), session.records)
+    waiting = trials_to_run(run_dir, plan.longest_first(), session.records)
     keys = {trial.key for trial in plan.trials}
     if waiting or not run_dir.plan.exists() or {t.key for t in read_plan(run_dir)} != keys:
         resources = session.resources(plan)
         session.executor.check(run_dir, plan.trials, plan.glue_dir)
         session.check_room(plan, waiting, resources)
-        describe(run_dir, experiment, plan, resources)
+        write_metadata(run_dir, experiment, plan, resources)
         if waiting:
             console.print(f"comparison: {len(waiting)} trials", markup=False)
             run_stages(waiting, plan, run_dir, session.executor, resources, console)

@@ -9,7 +9,7 @@ from orchestrator.report.rows import PlannedTrial, TableRow, table_rows
 from orchestrator.report.tuning.gain import Change, changes
 from orchestrator.report.tuning.report import write_tuning
 from orchestrator.run_dir.directory import read_plan
-from orchestrator.run_dir.remote import Where, layout_at, search_of
+from orchestrator.run_dir.remote import Where, run_dir_at, search_of
 from orchestrator.search.engine import read_search
 from orchestrator.search.study import Study
 from orchestrator.search.summary import SearchSummary
@@ -43,24 +43,24 @@ class TuningOutcome:
     warnings: tuple[str, ...]
 
 
-def report_tuning(run_dir: Where) -> TuningOutcome:
+def report_tuning(where: Where) -> TuningOutcome:
     """Make the reports of a search and of its comparison anew from the files that it left.
 
     Raises:
         RunDirectoryError: there is no search, or a file of it is damaged.
     """
-    layout = layout_at(run_dir)
+    run_dir = run_dir_at(where)
     damaged: dict[Path, RunDirectoryError] = {}
-    study = read_search(search_of(layout), damaged)
+    study = read_search(search_of(run_dir), damaged)
     summary = study.summary()
-    compared = report(layout) if layout.plan.is_file() else None
+    compared = report(run_dir) if run_dir.plan.is_file() else None
     rows: tuple[TableRow, ...] = ()
     changed: tuple[Change, ...] = ()
     if compared is not None:
-        plan = read_plan(layout)
-        rows = table_rows(plan, read_records(layout, {}), "validation")
+        plan = read_plan(run_dir)
+        rows = table_rows(plan, read_records(run_dir, {}), "validation")
         changed = changes(rows, _outdated(plan, study))
-    warnings = published(layout, *write_tuning(layout, summary, changed))
+    warnings = published(run_dir, *write_tuning(run_dir, summary, changed))
     return TuningOutcome(
         summary=summary,
         rows=rows,
@@ -86,6 +86,6 @@ def _outdated(plan: Iterable[PlannedTrial], study: Study) -> set[tuple[str, str]
     return outdated
 
 
-def has_search(layout: RunDir) -> bool:
+def has_search(run_dir: RunDir) -> bool:
     """Whether a run directory is one of the command ``tune``."""
-    return search_of(layout).search.is_file()
+    return search_of(run_dir).search.is_file()

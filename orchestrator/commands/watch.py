@@ -122,7 +122,7 @@ class Watch:
             reader.poll()
             self._clock.adjust(reader.newest)
         if self._search is not None:
-            self._plan.changed(self._run_dir.tuning("json"))
+            self._plan.note_change(self._run_dir.tuning("json"))
             if self._plan.newest > self._search.newest:
                 self._search.end()
         if self.view.began is None:

@@ -217,6 +217,7 @@ def load_single_trial(arm: str, overrides: list[str]) -> SingleTrialConfig:
 
 
 def _check_names(config: _Common, arms: tuple[str, ...], models: tuple[str, ...]) -> None:
+    """Raises ConfigError: a task or arm is undefined, or a name is blank, repeated or reserved."""
     _check_defined("tasks", config.tasks, list(config.define.tasks))
     _check_defined("arms", arms, list(config.define.arms))
     for key, names in (("tasks", config.tasks), ("arms", arms), ("models", models)):

@@ -86,7 +86,7 @@ class TuneConfig(Settings):
         return self.generations if self.scheduler == "pbt" else 1
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _pbt_settings_fit(self) -> Self:
         if self.scheduler == "pbt" and self.search == "grid":
             raise ValueError(
                 "search=grid: scheduler=pbt changes settings on the way; set search=random"

@@ -55,15 +55,15 @@ def tracked(config: SomeConfig, root: Path, console: Console) -> Iterator[SomeCo
             console.print(hint, markup=False, highlight=False, soft_wrap=True)
 
 
-def publish_report(config: ExperimentConfig, layout: RunDir, console: Console) -> None:
+def publish_report(config: ExperimentConfig, run_dir: RunDir, console: Console) -> None:
     """Give the trackers the table and report of a grid; a tracker that refuses is a warning."""
-    if not config.tracking.trackers or not layout.plan.exists():
+    if not config.tracking.trackers or not run_dir.plan.exists():
         return
-    keys = sorted(trial.key for trial in read_plan(layout))
-    files = [file for pattern in REPORTS for file in sorted(layout.root.glob(pattern))]
+    keys = sorted(trial.key for trial in read_plan(run_dir))
+    files = [file for pattern in REPORTS for file in sorted(run_dir.root.glob(pattern))]
     key = f"report-{sha256(' '.join(keys).encode()).hexdigest()[:12]}"
     report = Report(key, f"report of {config.name}", tuple(files))
-    for problem in publish(report, _runtime(config, layout.root)):
+    for problem in publish(report, _runtime(config, run_dir.root)):
         warn(console, f"report: {problem}")
 
 

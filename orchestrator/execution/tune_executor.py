@@ -56,7 +56,7 @@ class TuneExecutor:
     Args:
         experiment: the grid.
         console: where the address of Ray's dashboard is printed.
-        run_dir: what Ray's dashboard and job list name as the run directory; None: no run.
+        where: what Ray's dashboard and job list name as the run directory; None: no run.
         machine: what a Ray that is started here is told of this machine; None: what there is.
         trainable: trains the trials in place of the classes of ``trainables/tune/trainable.py``.
     """
@@ -65,14 +65,14 @@ class TuneExecutor:
         self,
         experiment: ExperimentConfig,
         console: Console | None = None,
-        run_dir: str | None = None,
+        where: str | None = None,
         *,
         machine: Node | None = None,
         trainable: type[tune.Trainable] | None = None,
     ) -> None:
         self._experiment = experiment
         self._console = console or Console()
-        self._run_dir = run_dir
+        self._where = where
         self._machine = machine
         self._trainable = trainable
         self._nodes: list[Node] | None = None
@@ -96,7 +96,7 @@ class TuneExecutor:
             RayLostError: in the executor's context, once Ray has died.
         """
         if self._nodes is None:
-            ray = connected(self._experiment, self._run_dir, self._machine)
+            ray = connected(self._experiment, self._where, self._machine)
             self._nodes = self._stack.enter_context(ray)
             if self._experiment.ray.dashboard:
                 self._console.print(dashboard(), markup=False, soft_wrap=True)
@@ -204,7 +204,7 @@ class TuneCallback(tune.Callback):
     Args:
         view: shown the progress.
         trials: key -> every trial that has started.
-        layout: where the trials leave their records.
+        run_dir: where the trials leave their records.
         scheduler: told of trials that have ended.
     """
 
@@ -212,13 +212,13 @@ class TuneCallback(tune.Callback):
         self,
         view: LiveView,
         trials: Mapping[str, PlannedTrial],
-        layout: RunDir,
+        run_dir: RunDir,
         scheduler: TrialScheduler | None = None,
     ) -> None:
         self.stop = Stop()
         self._view = view
         self._trials = trials
-        self._layout = layout
+        self._run_dir = run_dir
         self._scheduler = scheduler or TrialScheduler()
         self._checkpoint_at_failure: dict[str, str | None] = {}
         self._unwritten: list[TrialRecord] = []
@@ -236,7 +236,7 @@ class TuneCallback(tune.Callback):
         self.stop.check()
         self.raise_deferred()
         if self._unwritten and time.monotonic() - self._last_attempt >= RETRY_SECONDS:
-            self._try_to_write()
+            self._try_to_write_records()
         if time.monotonic() - self._last_check >= QUIET_SECONDS / 2:
             self._check_evaluations()
 
@@ -250,7 +250,7 @@ class TuneCallback(tune.Callback):
             key, now = trial.expected.key, self._view.now()
             if trial.last is None or now - trial.last["time"] < QUIET_SECONDS:
                 continue
-            progress = read_progress(self._layout.progress(key))
+            progress = read_progress(self._run_dir.progress(key))
             if progress is None or progress.get("phase") != "evaluating":
                 continue
             if self._evaluating.get(key) != progress["time"]:
@@ -265,11 +265,12 @@ class TuneCallback(tune.Callback):
         """
         while self._unwritten:
             record = self._unwritten[0]
-            write_record(self._layout, record)
-            self._layout.publish(self._layout.record(record.key), wait=False)
+            write_record(self._run_dir, record)
+            self._run_dir.publish(self._run_dir.record(record.key), wait=False)
             del self._unwritten[0]
 
-    def _try_to_write(self) -> None:
+    def _try_to_write_records(self) -> None:
+        """Write the pending records; if the storage does not take them, try again later."""
         # Storage that is unavailable or full for a while must not end the other trials.
         with suppress(OSError):
             self.write_pending_records()
@@ -300,9 +301,9 @@ class TuneCallback(tune.Callback):
         key = key_of(trial)
         if killed_for_memory(trial):
             with suppress(OSError):
-                kills, path = read_kills(self._layout, key) + 1, self._layout.memory_kills(key)
+                kills, path = read_kills(self._run_dir, key) + 1, self._run_dir.memory_kills(key)
                 write_text(path, f"{min(kills, 99)}\n")
-                self._layout.publish(path, wait=False)
+                self._run_dir.publish(path, wait=False)
         self._checkpoint_at_failure[key] = self._newest(key)
         self._view.restart(key, failure_reason(trial))
 
@@ -312,7 +313,7 @@ class TuneCallback(tune.Callback):
 
     def _complete(self, key: str) -> None:
         try:
-            self._layout.fetch(self._layout.record(key))
+            self._run_dir.fetch(self._run_dir.record(key))
             self._scheduler.on_trial_complete(self._trials[key])
         except Exception as error:
             self.defer(error)
@@ -328,9 +329,9 @@ class TuneCallback(tune.Callback):
 
     def _newest(self, key: str) -> str | None:
         """Name of a trial's newest checkpoint; None if it has none."""
-        here = (path.name for path in checkpoints(self._layout.checkpoints(key)))
+        here = (path.name for path in checkpoints(self._run_dir.checkpoints(key)))
         with suppress(OSError):
-            return self._layout.newest_checkpoint(key) or next(here, None)
+            return self._run_dir.newest_checkpoint(key) or next(here, None)
         return None
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -340,6 +341,6 @@ class TuneCallback(tune.Callback):
         key = key_of(trial)
         reason = failure_reason(trial)
         self._unwritten.append(failed(self._trials[key], reason))
-        self._try_to_write()
+        self._try_to_write_records()
         self._view.finish(key, TrialStatus.FAILED, reason)
         self._complete(key)

@@ -62,11 +62,13 @@ class RunReader:
 
     def _poll_plan(self) -> None:
         path = self.run_dir.plan
-        if not self.changed(path):
+        if not self.note_change(path):
             return
         self.began = self.written_at(path)
         try:
-            expected = {trial.key: trial for trial in map(_expected, _json(path)["trials"])}
+            expected = {
+                trial.key: trial for trial in map(_expected, _read_json_object(path)["trials"])
+            }
         except OSError as error:
             self.unread(path, error)
             return
@@ -86,7 +88,7 @@ class RunReader:
             if trial is not None and trial.state.is_finished() and not is_retry:
                 continue
             # Files of unknown trials count as well: whoever writes them is not silent.
-            if not self.changed(path) or trial is None:
+            if not self.note_change(path) or trial is None:
                 continue
             written, recorded = self.written_at(path), self.written_at(self.run_dir.record(key))
             if written < self.began - 1 or (is_retry and written <= recorded):
@@ -106,7 +108,7 @@ class RunReader:
             trial = self.view.progress.trials.get(path.stem)
             if trial is None or trial.state in (TrialStatus.FINISHED, TrialStatus.STOPPED):
                 continue
-            if not self.changed(path):
+            if not self.note_change(path):
                 continue
             try:
                 self.view.finish_as_recorded(path.stem, Ending.of(read_checksummed(path)))
@@ -117,8 +119,11 @@ class RunReader:
             except (ValueError, KeyError, TypeError, RecursionError, IndexError):
                 self.damaged[path] = "no record can be read from it"
 
-    def changed(self, path: Path) -> bool:
-        """Whether a file exists whose content is not that of the last poll."""
+    def note_change(self, path: Path) -> bool:
+        """Note a file's time and size; whether they differ from those noted before.
+
+        A missing file has not changed. A changed one is no longer taken for damaged.
+        """
         try:
             stat = path.stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -148,7 +153,14 @@ class RunReader:
         return [folder / n for n in names if n.endswith(".json") and not n.startswith(".")]
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _read_json_object(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it holds anything else.
+        RecursionError: it is nested too deeply.
+    """
     content = json.loads(read_whole(path))
     if not isinstance(content, dict):
         raise ValueError("no object")

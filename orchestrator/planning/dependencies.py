@@ -115,9 +115,9 @@ def teachers_of(
     """
     if isinstance(arm, NaiveConcatArm) or arm.distillation is None:
         return {}
-    teaching = seeds if arm.distillation.seeds == "all" else (seed,)
-    trials = [t for s in teaching for t in trials_of(arm.distillation.teachers, s)]
-    return {name: tuple(t.key for t in trials if name in t.tasks) for name in tasks}
+    teacher_seeds = seeds if arm.distillation.seeds == "all" else (seed,)
+    teachers = [t for s in teacher_seeds for t in trials_of(arm.distillation.teachers, s)]
+    return {name: tuple(t.key for t in teachers if name in t.tasks) for name in tasks}
 
 
 def start_of(arm: ArmConfig, tasks: list[str], seed: int, trials_of: TrialsOf) -> str | None:

@@ -73,7 +73,7 @@ def disk_use(
     return DiskUse(after + artifacts + stay + (KEPT + 1) * sum(largest), after)
 
 
-def check_room(layout: RunDir, use: DiskUse) -> None:
+def check_room(run_dir: RunDir, use: DiskUse) -> None:
     """Check that the disk has room; existing checkpoints count towards the estimate.
 
     An object store always has room.
@@ -81,14 +81,14 @@ def check_room(layout: RunDir, use: DiskUse) -> None:
     Raises:
         RunDirectoryError: the disk has too little room.
     """
-    if layout.url is not None:
+    if run_dir.url is not None:
         return
-    folder = layout.root / "checkpoints"
+    folder = run_dir.root / "checkpoints"
     existing = sum(_size(path) for path in folder.rglob("*"))
-    free, room = shutil.disk_usage(layout.root).free, max(0, use.running - existing)
+    free, room = shutil.disk_usage(run_dir.root).free, max(0, use.running - existing)
     if free < room:
         raise RunDirectoryError(
-            f"{layout.root}: its disk has {size(free)} left, the experiment needs about "
+            f"{run_dir.root}: its disk has {size(free)} left, the experiment needs about "
             f"{size(room)}; make room or choose another directory with --run-dir"
         )
 
@@ -138,21 +138,22 @@ def _history(config: TrialConfig, plan: Plan) -> int:
 
 def _curves(config: TrialConfig, plan: Plan) -> int:
     """Bytes of a trial's numbers as CSV: a row for each epoch, about two more for the names."""
-    groups = sum(len(plan.tasks[task].splits) + 1 for task in config.tasks)
-    return (config.training.epochs + 3) * 25 * (6 + 5 * (groups + 2))
+    metric_groups = sum(len(plan.tasks[task].splits) + 1 for task in config.tasks)
+    return (config.training.epochs + 3) * 25 * (6 + 5 * (metric_groups + 2))
 
 
 def _results(config: TrialConfig, plan: Plan) -> int:
     """Bytes of a trial's record, curves, predictions and rows of the tables."""
-    together = sum(_classes(task, plan) for task in config.tasks)
+    total_classes = sum(_classes(task, plan) for task in config.tasks)
     evaluated = sum(
         len(examples)
         for task in config.tasks
         for split, examples in plan.tasks[task].splits.items()
         if split != "train"
     )
-    each = BYTES_PER_TRIAL * (1 + len(config.tasks)) + 100 * together
-    return each + evaluated * (40 + 8 * together) + _history(config, plan) + _curves(config, plan)
+    fixed_bytes = BYTES_PER_TRIAL * (1 + len(config.tasks)) + 100 * total_classes
+    predictions = evaluated * (40 + 8 * total_classes)
+    return fixed_bytes + predictions + _history(config, plan) + _curves(config, plan)
 
 
 def _classes(task: str, plan: Plan) -> int:

@@ -183,12 +183,12 @@ class Grid:
                 self._source(name),
                 glue_dir=self.glue_dir,
                 limits=self._limits(train_fraction),
-                selection_fraction=self.config.selection.carved(self.config.training),
+                selection_fraction=self.config.selection.carved_fraction(self.config.training),
             )
         return self._loaded[name, train_fraction]
 
     def training_of(self, arm_name: str) -> TrainingConfig:
-        """The grid's settings with the arm's own laid over them.
+        """The grid's training settings under the arm's own; in a search, without the test split.
 
         Raises:
             ConfigError: the arm's own cannot be used.

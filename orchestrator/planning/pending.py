@@ -25,27 +25,27 @@ def artifacts_of(trials: Iterable[PlannedTrial]) -> dict[str, tuple[str, ...]]:
     return {key: tuple(sorted(names)) for key, names in needed.items()}
 
 
-def unfinished(
-    layout: RunDir, trials: Iterable[PlannedTrial], records: Mapping[str, TrialRecord]
+def trials_to_run(
+    run_dir: RunDir, trials: Iterable[PlannedTrial], records: Mapping[str, TrialRecord]
 ) -> list[PlannedTrial]:
     """The trials to run, in the given order.
 
-    These are the trials that have not ended or failed, and finished trials whose missing artifacts
+    These are the trials that have failed or not ended, and finished trials whose missing artifacts
     one of those needs.
     """
     trials = list(trials)
     by_key, artifacts = {trial.key: trial for trial in trials}, artifacts_of(trials)
-    waiting = {t.key for t in trials if not has_ended(records.get(t.key))}
-    new = set(waiting)
+    to_run = {t.key for t in trials if not has_ended(records.get(t.key))}
+    new = set(to_run)
     while new:
-        needed = {key for waiter in new for key in by_key[waiter].config.needs} - waiting
+        needed = {key for waiter in new for key in by_key[waiter].config.needs} - to_run
         new = {
             key
             for key in needed
-            if records[key].status == "finished" and not has_artifacts(layout, key, artifacts[key])
+            if records[key].status == "finished" and not has_artifacts(run_dir, key, artifacts[key])
         }
-        waiting |= new
-    return [trial for trial in trials if trial.key in waiting]
+        to_run |= new
+    return [trial for trial in trials if trial.key in to_run]
 
 
 def has_ended(record: TrialRecord | None) -> bool:
@@ -77,18 +77,18 @@ def failed(trial: PlannedTrial, reason: str) -> TrialRecord:
 
 
 def clear_artifacts(
-    layout: RunDir, trials: Iterable[PlannedTrial], records: Mapping[str, TrialRecord]
+    run_dir: RunDir, trials: Iterable[PlannedTrial], records: Mapping[str, TrialRecord]
 ) -> None:
     """Remove the artifacts that no trial will need any more."""
     trials = list(trials)
     still = {key for t in trials if not has_ended(records.get(t.key)) for key in t.config.needs}
-    remove_artifacts(layout, artifacts_of(trials).keys() - still)
+    remove_artifacts(run_dir, artifacts_of(trials).keys() - still)
 
 
-def remove_artifacts(layout: RunDir, keys: Iterable[str]) -> None:
+def remove_artifacts(run_dir: RunDir, keys: Iterable[str]) -> None:
     """Remove the artifacts of these trials."""
     for key in keys:
-        for path in (layout.teacher_logits(key), layout.weights(key)):
+        for path in (run_dir.teacher_logits(key), run_dir.weights(key)):
             with suppress(OSError):
                 path.unlink(missing_ok=True)
-                layout.publish_removal(path)
+                run_dir.publish_removal(path)

@@ -102,7 +102,7 @@ def share_out(
     trials: int,
     need: Callable[[], GpuNeed] | None = None,
 ) -> TrialResources:
-    """Resolve ``auto`` and check that some node can run a trial.
+    """Resolve ``auto``, count the trials at once and check that some node can run one.
 
     ``gpu=auto`` divides a GPU among as many trials as fit (see ``divide``). ``cpu=auto`` divides a
     node's cores evenly among the trials that run on it at once, so that every core has work and

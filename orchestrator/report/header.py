@@ -146,7 +146,7 @@ def protocol(config: TrialConfig, split: str) -> str:
         how = f"best epoch chosen on {carved}"
     elif config.training.early_stopping is not None:
         how = f"stopped early on {carved}; last epoch before the stop reported"
-    elif config.selection.carved(config.training) is not None:
+    elif config.selection.carved_fraction(config.training) is not None:
         how = f"last epoch reported; {carved} is held out, nothing selected on it"
     else:
         how = "last epoch reported; nothing selected on it"

@@ -32,7 +32,7 @@ class Note:
 class _Event:
     kind: str
     cell: str | None
-    task: str
+    title_suffix: str
     reason: str
 
 
@@ -58,32 +58,38 @@ def degenerate_class(result: TaskResult) -> int | None:
 
 
 def _events(row: TableRow, run: SeedRun) -> Iterator[tuple[_Event, str]]:
+    """The events of one seed's trials (see ``Note.kind``), each with the key of its trial."""
     records = {record.key: record for record in run.records}
     for trial in run.trials:
         record = records.get(trial.key)
-        task = " " + ", ".join(trial.config.tasks) if row.strategy == "single_task" else ""
+        is_single_task = row.strategy == "single_task"
+        title_suffix = " " + ", ".join(trial.config.tasks) if is_single_task else ""
         if record is None:
-            yield _Event("missing", None, task, "no record yet"), trial.key
+            yield _Event("missing", None, title_suffix, "no record yet"), trial.key
         elif record.status is not TrialStatus.FINISHED:
             reason = f"{record.status}: {record.error or 'no reason was recorded'}"
-            yield _Event(record.status, None, task, reason), trial.key
+            yield _Event(record.status, None, title_suffix, reason), trial.key
         else:
-            yield from _missing_tasks(run, record, task)
+            yield from _missing_results(run, record, title_suffix)
             yield from _degenerate(run, record)
             if record.accumulation:
-                step, parts = record.accumulation[-1]
+                step, micro_batches = record.accumulation[-1]
                 reason = (
                     f"memory: batches were too large for it, from step {step} of {record.steps} on "
-                    f"each is computed in {parts} parts; the effective batch size is the same"
+                    f"each is computed in {micro_batches} parts; the effective batch size is the "
+                    "same"
                 )
-                yield _Event("memory", None, task, reason), record.key
+                yield _Event("memory", None, title_suffix, reason), record.key
 
 
-def _missing_tasks(run: SeedRun, record: TrialRecord, task: str) -> Iterator[tuple[_Event, str]]:
-    absent = [name for name in record.config.tasks if name not in run.results]
-    if absent:
-        reason = f"no result of {', '.join(absent)} on this split"
-        yield _Event("missing", None, task, reason), record.key
+def _missing_results(
+    run: SeedRun, record: TrialRecord, title_suffix: str
+) -> Iterator[tuple[_Event, str]]:
+    """The event that a finished trial lacks a task's result on the table's split."""
+    missing_tasks = [name for name in record.config.tasks if name not in run.results]
+    if missing_tasks:
+        reason = f"no result of {', '.join(missing_tasks)} on this split"
+        yield _Event("missing", None, title_suffix, reason), record.key
 
 
 def _degenerate(run: SeedRun, record: TrialRecord) -> Iterator[tuple[_Event, str]]:
@@ -100,7 +106,7 @@ def _degenerate(run: SeedRun, record: TrialRecord) -> Iterator[tuple[_Event, str
 def _note(row: TableRow, number: int, event: _Event, trials: list[tuple[int, str]]) -> Note:
     seeds = ", ".join(str(seed) for seed, _ in trials)
     keys = tuple(key for _, key in trials)
-    title = f"{row.label} {row.model}{event.task}"
+    title = f"{row.label} {row.model}{event.title_suffix}"
     effect = "in the means" if event.kind in ("degenerate", "memory") else "not in the means"
     text = (
         f"{title}, seed{'s' if len(trials) > 1 else ''} {seeds}: {event.reason} "

@@ -20,10 +20,10 @@ from trainables.storage.run_dir import RunDir
 __all__ = ["FORMATS", "print_table", "table_csv", "table_html", "table_json", "write_tables"]
 
 
-def write_tables(layout: RunDir, table: Table) -> None:
+def write_tables(run_dir: RunDir, table: Table) -> None:
     """Write ``table.md``, ``.csv``, ``.json``, ``.html`` and ``.tex``, each one atomically."""
     for ending, make in FORMATS.items():
-        write_text(layout.table(ending), make(table))
+        write_text(run_dir.table(ending), make(table))
 
 
 def table_json(table: Table) -> str:

@@ -47,12 +47,12 @@ def results_frame(records: Mapping[str, TrialRecord]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*COLUMNS, *tuned])
 
 
-def write_results(layout: RunDir, records: Mapping[str, TrialRecord]) -> None:
+def write_results(run_dir: RunDir, records: Mapping[str, TrialRecord]) -> None:
     """Write ``results_frame`` to the run directory's ``results.csv``, atomically."""
     frame = results_frame(records)
     for name in ("arm", "model", "task"):
         frame[name] = frame[name].map(csv_text)
-    with replacing(layout.results) as temporary:
+    with replacing(run_dir.results) as temporary:
         frame.to_csv(temporary, index=False, lineterminator="\n")
 
 

@@ -122,10 +122,10 @@ def comparison(
         raise ConfigError("plan: it has no trials, so there is nothing to compare")
     _check_split(plan, records, split)
     facts = task_facts(plan, records, split)
-    groups = table_rows(plan, records, split)
-    measured = columns(groups[0].tasks)
-    rows, notes = _rows(groups, facts, measured)
-    used = [c for c, _ in measured if c.key != "leak" or any(r.cells["leak"].stat for r in rows)]
+    sources = table_rows(plan, records, split)
+    measures = columns(sources[0].tasks)
+    rows, notes = _rows(sources, facts, measures)
+    used = [c for c, _ in measures if c.key != "leak" or any(r.cells["leak"].stat for r in rows)]
     return Table(
         split=split,
         header=header(plan, records, split, facts),
@@ -133,10 +133,10 @@ def comparison(
         columns=tuple(used),
         rows=_mark_best(rows, used),
         notes=notes,
-        differences=differences(groups),
-        verdict=verdict(groups),
-        curves=curves(groups, split),
-        learning=learning_curves(groups),
+        differences=differences(sources),
+        verdict=verdict(sources),
+        curves=curves(sources, split),
+        learning=learning_curves(sources),
     )
 
 
@@ -150,17 +150,17 @@ def _check_split(
 
 
 def _rows(
-    groups: Sequence[TableRow],
+    sources: Sequence[TableRow],
     facts: Sequence[TaskFacts],
-    measured: Sequence[tuple[Column, Measure]],
+    measures: Sequence[tuple[Column, Measure]],
 ) -> tuple[list[Row], tuple[Note, ...]]:
     rows, notes = [], []
     if all(task.majority is not None for task in facts):
-        rows.append(_row(_baseline(groups[0].tasks, facts), measured, (), baseline=True))
-    for group in groups:
-        own = notes_of(group, first=len(notes) + 1)
+        rows.append(_row(_baseline(sources[0].tasks, facts), measures, (), baseline=True))
+    for source in sources:
+        own = notes_of(source, first=len(notes) + 1)
         notes.extend(own)
-        rows.append(_row(group, measured, own))
+        rows.append(_row(source, measures, own))
     return rows, tuple(notes)
 
 
@@ -171,34 +171,35 @@ def _baseline(tasks: Mapping[str, str], facts: Sequence[TaskFacts]) -> TableRow:
 
 
 def _row(
-    group: TableRow,
-    measured: Sequence[tuple[Column, Measure]],
+    source: TableRow,
+    measures: Sequence[tuple[Column, Measure]],
     notes: Sequence[Note],
     baseline: bool = False,
 ) -> Row:
+    """The row that is shown for ``source``; a baseline is no arm and was trained with no seed."""
     cells = {}
-    for column, measure in measured:
+    for column, measure in measures:
         marks = [n.number for n in notes if column.task is not None and n.task == column.task]
-        cells[column.key] = Cell(measure(group), notes=tuple(marks) if column.compact else ())
+        cells[column.key] = Cell(measure(source), notes=tuple(marks) if column.compact else ())
     return Row(
-        label=plain(group.label),
-        arm=plain(group.arm),
-        strategy=group.strategy,
-        model=plain(group.model),
+        label=plain(source.label),
+        arm=plain(source.arm),
+        strategy=source.strategy,
+        model=plain(source.model),
         baseline=baseline,
         cells=cells,
-        seeds_complete=0 if baseline else len(group.complete),
-        seeds_planned=0 if baseline else len(group.runs),
-        models=group.models,
-        parameters=group.parameters,
-        method="" if baseline else method(_arms(group)),
+        seeds_complete=0 if baseline else len(source.complete),
+        seeds_planned=0 if baseline else len(source.runs),
+        models=source.models,
+        parameters=source.parameters,
+        method="" if baseline else method(_arms(source)),
         notes=tuple(n.number for n in notes if n.task is None),
-        tuned=group.tuned,
+        tuned=source.tuned,
     )
 
 
-def _arms(group: TableRow) -> dict[str, ArmConfig]:
-    configs = [trial.config for trial in group.runs[0].trials]
+def _arms(source: TableRow) -> dict[str, ArmConfig]:
+    configs = [trial.config for trial in source.runs[0].trials]
     return {task: config.arm for config in configs for task in config.tasks}
 
 

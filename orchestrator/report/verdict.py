@@ -36,7 +36,7 @@ class Difference:
 
 
 def differences(rows: Sequence[TableRow]) -> tuple[Difference, ...]:
-    """Compare every row with the ``single_task`` row of its model, seed by seed.
+    """Compare every other row with the ``single_task`` row of its model, if any, seed by seed.
 
     A tuned row is compared with a tuned one, where there is one.
     """
@@ -201,6 +201,7 @@ def _standing(gap: Stat, reference: str) -> str:
 
 
 def _evidence(gap: Stat) -> str:
+    """How far the seeds agree on a difference, as a clause that claims no significance."""
     if gap.n == 1:
         return "1 paired seed: the spread between seeds is unknown, no claim of significance"
     low, high = (signed(extreme(gap.by_seed.values()), "percent") for extreme in (min, max))

@@ -17,7 +17,7 @@ from orchestrator.planning.grid import Config
 from orchestrator.planning.plan import Plan, PlannedTrial
 from orchestrator.planning.resources import TrialResources
 from orchestrator.run_dir.environment import describe_environment
-from orchestrator.run_dir.lock import GUARD, LOCK, held, storage_time
+from orchestrator.run_dir.lock import GUARD, LOCK, hold_lock, storage_time
 from orchestrator.text import plain
 from search_spaces.yaml_files import read_yaml
 from trainables.atomic import read_whole, write_text
@@ -32,15 +32,15 @@ PLAN_SCHEMA = 1
 
 
 @contextmanager
-def taken(
-    layout: RunDir, config: Config, plan: Plan | None, console: Console
+def lock_run_dir(
+    run_dir: RunDir, config: Config, plan: Plan | None, console: Console
 ) -> Iterator[dict[str, TrialRecord]]:
     """Lock the run directory for this configuration; yields the records that it holds.
 
     Files that a crash left are removed, and damaged ones are moved aside.
 
     Args:
-        layout: the run directory, which is created if it is missing.
+        run_dir: the run directory, which is created if it is missing.
         config: the experiment or single trial.
         plan: its trials; None if they are not known yet, and may be others than last time.
         console: prints one line for each damaged file.
@@ -48,34 +48,34 @@ def taken(
     Raises:
         RunDirectoryError: it is in use, belongs to another configuration or cannot be written.
     """
-    _writable(layout)
+    _check_writable(run_dir)
     # Checked before the lock is taken, so that a folder of other files stays as it is.
-    _ours(layout, config)
-    with held(layout.root):
-        for line in take(layout, config, plan):
+    _check_ours(run_dir, config)
+    with hold_lock(run_dir.root):
+        for line in take(run_dir, config, plan):
             warn(console, line)
         # A checkpoint that the user names may lie here.
         keep = config.checkpoint.keep or getattr(config, "resume_from", None) is not None
-        yield sound_records(layout, console, keep=keep)
+        yield sound_records(run_dir, console, keep=keep)
 
 
-def sound_records(layout: RunDir, console: Console, *, keep: bool) -> dict[str, TrialRecord]:
+def sound_records(run_dir: RunDir, console: Console, *, keep: bool) -> dict[str, TrialRecord]:
     """The records of a run directory whose lock is held by the caller.
 
     Files that a crash left are removed, and damaged ones are moved aside.
 
     Args:
-        layout: the run directory.
+        run_dir: the run directory.
         console: prints one line for each damaged file.
         keep: whether the checkpoints of trials that have ended stay.
     """
     damaged: dict[Path, RunDirectoryError] = {}
-    records = read_records(layout, damaged)
+    records = read_records(run_dir, damaged)
     for path, error in damaged.items():
         reason = str(error).rpartition("; ")[0]
-        moved = _set_aside(layout, path)
+        moved = _set_aside(run_dir, path)
         warn(console, f"{reason}; moved to {moved}, its trial is trained again")
-    clean_up(layout, records.values(), keep=keep, now=storage_time(layout.root))
+    clean_up(run_dir, records.values(), keep=keep, now=storage_time(run_dir.root))
     return records
 
 
@@ -84,62 +84,62 @@ def warn(console: Console, line: str) -> None:
     console.print(f"warning: {plain(line)}", markup=False, highlight=False, soft_wrap=True)
 
 
-def take(layout: RunDir, config: Config, plan: Plan | None) -> list[str]:
+def take(run_dir: RunDir, config: Config, plan: Plan | None) -> list[str]:
     """Create the run directory, or check that it was made with this configuration.
 
     Returns:
-        A line for each damaged file; it is moved aside, and ``describe`` writes it anew.
+        A line for each damaged file; it is moved aside, and ``write_metadata`` writes it anew.
 
     Raises:
         RunDirectoryError: it belongs to another configuration or cannot be written.
     """
-    _writable(layout)
-    _ours(layout, config)
-    if not layout.plan.exists():
+    _check_writable(run_dir)
+    _check_ours(run_dir, config)
+    if not run_dir.plan.exists():
         return []
     try:
-        planned = {trial.key for trial in read_plan(layout)}
+        planned = {trial.key for trial in read_plan(run_dir)}
     except RunDirectoryError:
-        return [f"{layout.plan}: damaged; moved to {_set_aside(layout, layout.plan)}, made anew"]
+        return [f"{run_dir.plan}: damaged; moved to {_set_aside(run_dir, run_dir.plan)}, made anew"]
     if plan is not None and planned != {trial.key for trial in plan.trials}:
         raise RunDirectoryError(
-            f"{layout.root}: its trials are not this plan's although the configuration is the "
+            f"{run_dir.root}: its trials are not this plan's although the configuration is the "
             "same: the data, an encoder's folder or the code has changed since; "
             "choose another directory with --run-dir"
         )
     return []
 
 
-def describe(
-    layout: RunDir, experiment: ExperimentConfig, plan: Plan, resources: TrialResources
+def write_metadata(
+    run_dir: RunDir, experiment: ExperimentConfig, plan: Plan, resources: TrialResources
 ) -> None:
-    """Write the resolved config, the plan and the environment."""
-    write_config(layout, experiment)
-    described = [
+    """Write, and upload to an object store, the resolved config, the plan and the environment."""
+    write_config(run_dir, experiment)
+    trials = [
         {**trial.describe(resources), "config": trial.config.model_dump(mode="json")}
         for trial in plan.trials
     ]
-    content = {"schema_version": PLAN_SCHEMA, "trials": described}
-    write_text(layout.plan, json.dumps(content, indent=1) + "\n")
+    content = {"schema_version": PLAN_SCHEMA, "trials": trials}
+    write_text(run_dir.plan, json.dumps(content, indent=1) + "\n")
     environment = json.dumps(describe_environment(), indent=1)
-    write_text(layout.environment, environment + "\n")
-    layout.publish(layout.plan, layout.environment)
+    write_text(run_dir.environment, environment + "\n")
+    run_dir.publish(run_dir.plan, run_dir.environment)
 
 
-def write_config(layout: RunDir, config: Config) -> None:
+def write_config(run_dir: RunDir, config: Config) -> None:
     """Write the resolved config, by which the directory is known to belong to it."""
-    write_text(layout.config, OmegaConf.to_yaml(config.model_dump(mode="json")))
-    layout.publish(layout.config)
+    write_text(run_dir.config, OmegaConf.to_yaml(config.model_dump(mode="json")))
+    run_dir.publish(run_dir.config)
 
 
-def read_plan(layout: RunDir) -> list[PlannedTrial]:
+def read_plan(run_dir: RunDir) -> list[PlannedTrial]:
     """The planned trials, in the order of the grid.
 
     Raises:
         RunDirectoryError: the plan is missing or damaged.
     """
     try:
-        content = json.loads(read_whole(layout.plan))
+        content = json.loads(read_whole(run_dir.plan))
         if content["schema_version"] != PLAN_SCHEMA or not content["trials"]:
             raise ValueError("another version, or no trials")
         trials = [
@@ -155,51 +155,52 @@ def read_plan(layout: RunDir) -> list[PlannedTrial]:
         return trials
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise RunDirectoryError(
-            f"{layout.plan}: missing or damaged; delete it and run the experiment again"
+            f"{run_dir.plan}: missing or damaged; delete it and run the experiment again"
         ) from error
 
 
-def _same_configuration(layout: RunDir, config: Config) -> None:
+def _same_configuration(run_dir: RunDir, config: Config) -> None:
     try:
-        before = validated(type(config), upgraded(read_yaml(layout.config)))
+        before = validated(type(config), upgraded(read_yaml(run_dir.config)))
     except ConfigError as error:
         reason = " ".join(str(error).partition(";")[0].split())
         raise RunDirectoryError(
-            f"{layout.config}: damaged, or of another command ({reason}); "
+            f"{run_dir.config}: damaged, or of another command ({reason}); "
             "choose another directory with --run-dir"
         ) from error
     old_values = before.model_dump(mode="json", exclude=config.runtime_keys())
     new_values = config.model_dump(mode="json", exclude=config.runtime_keys())
     for key, old, new in _differences(old_values, new_values):
         raise RunDirectoryError(
-            f"{layout.root}: was made with {key}={shortened(old)}, this is {key}={shortened(new)}; "
-            "choose another directory with --run-dir"
+            f"{run_dir.root}: was made with {key}={shortened(old)}, this is "
+            f"{key}={shortened(new)}; choose another directory with --run-dir"
         )
 
 
-def _set_aside(layout: RunDir, path: Path) -> Path:
+def _set_aside(run_dir: RunDir, path: Path) -> Path:
     """Move a damaged file to where nothing reads it, under a name that is free there."""
-    layout.damaged.mkdir(exist_ok=True)
+    run_dir.damaged.mkdir(exist_ok=True)
     number = 0
-    target = layout.damaged / path.name
+    target = run_dir.damaged / path.name
     while target.exists():
         number += 1
-        target = layout.damaged / f"{path.stem}.{number}{path.suffix}"
+        target = run_dir.damaged / f"{path.stem}.{number}{path.suffix}"
     path.rename(target)
-    layout.publish(target)
-    layout.publish_removal(path)
+    run_dir.publish(target)
+    run_dir.publish_removal(path)
     return target
 
 
-def _ours(layout: RunDir, config: Config) -> None:
-    if layout.config.exists():
-        _same_configuration(layout, config)
+def _check_ours(run_dir: RunDir, config: Config) -> None:
+    """Check that the directory is empty or was made with this configuration."""
+    if run_dir.config.exists():
+        _same_configuration(run_dir, config)
     elif any(
         path.name not in (LOCK, GUARD) and not path.name.startswith(PROBE)
-        for path in layout.root.iterdir()
+        for path in run_dir.root.iterdir()
     ):
         raise RunDirectoryError(
-            f"{layout.root}: not empty and no run directory (config.yaml is missing); "
+            f"{run_dir.root}: not empty and no run directory (config.yaml is missing); "
             "choose another with --run-dir"
         )
 
@@ -216,15 +217,16 @@ def _differences(old: Any, new: Any, path: str = "") -> list[tuple[str, Any, Any
     return [] if old == new else [(path, old, new)]
 
 
-def _writable(layout: RunDir) -> None:
+def _check_writable(run_dir: RunDir) -> None:
+    """Create the directory if it is missing, and check that files can be written in it."""
     try:
-        layout.root.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=layout.root, prefix=PROBE) as probe:
+        run_dir.root.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=run_dir.root, prefix=PROBE) as probe:
             probe.write(bytes(1 << 16))
             probe.flush()
             os.fsync(probe.fileno())
     except OSError as error:
         raise RunDirectoryError(
-            f"{layout.root}: cannot be written ({error.strerror}); "
+            f"{run_dir.root}: cannot be written ({error.strerror}); "
             "choose another directory with --run-dir"
         ) from error

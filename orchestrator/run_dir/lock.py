@@ -61,7 +61,7 @@ def holding(lock: "Lock") -> Iterator[None]:
         lock.release()
 
 
-def held(root: Path) -> AbstractContextManager[None]:
+def hold_lock(root: Path) -> AbstractContextManager[None]:
     """Hold the lock of the run directory ``root``, which must exist; see ``holding``."""
     return holding(FolderLock(root))
 

@@ -174,35 +174,35 @@ def opened(where: Where, storage_timeout: float) -> Iterator[RunDir]:
     """A run directory to write in; one in an object store is locked and fetched.
 
     Args:
-        where: the run directory; a folder is not locked here (see ``lock.held``).
+        where: the run directory; a folder is not locked here (see ``lock.hold_lock``).
         storage_timeout: seconds to wait for an object store that goes away meanwhile.
 
     Raises:
         RunDirectoryError: the object store cannot be used, or another command uses it.
     """
     if not is_url(where):
-        yield layout_at(where)
+        yield run_dir_at(where)
         return
     store = Store(str(where))
-    layout = RemoteRunDir(store, local_copy(store.url, "command"), locked=True)
+    run_dir = RemoteRunDir(store, local_copy(store.url, "command"), locked=True)
     with ExitStack() as stack:
         with _failing_at_once(store.url):
             # A listing does not tell: a bucket that is missing looks empty.
             store.write(f"{PROBE}room", bytes(1))
             store.remove(f"{PROBE}room")
             stack.enter_context(holding(lock_of(store)))
-            layout.refresh()
-        foreign = [n for n in layout.objects if n not in (LOCK, GUARD) and not n.startswith(PROBE)]
-        if foreign and layout.config.name not in layout.objects:
+            run_dir.refresh()
+        foreign = [n for n in run_dir.objects if n not in (LOCK, GUARD) and not n.startswith(PROBE)]
+        if foreign and run_dir.config.name not in run_dir.objects:
             raise RunDirectoryError(
                 f"{store.url}: not empty and no run directory (config.yaml is missing); "
                 "choose another with --run-dir"
             )
-        layout.storage_timeout = storage_timeout
-        yield layout
+        run_dir.storage_timeout = storage_timeout
+        yield run_dir
 
 
-def layout_at(where: Where) -> RunDir:
+def run_dir_at(where: Where) -> RunDir:
     """A run directory to look at; of one in an object store, a copy that is up to date.
 
     Raises:
@@ -213,18 +213,18 @@ def layout_at(where: Where) -> RunDir:
     if not is_url(where):
         return RunDir(where)
     store = Store(str(where))
-    layout = RemoteRunDir(store, local_copy(store.url, "reader"))
+    run_dir = RemoteRunDir(store, local_copy(store.url, "reader"))
     with _failing_at_once(store.url):
-        layout.refresh()
-    return layout
+        run_dir.refresh()
+    return run_dir
 
 
-def search_of(layout: RunDir) -> RunDir:
+def search_of(run_dir: RunDir) -> RunDir:
     """The folder of a search's trials in a run directory of the command ``tune``."""
     return (
-        layout.search_folder()
-        if isinstance(layout, RemoteRunDir)
-        else RunDir(layout.root / "search")
+        run_dir.search_folder()
+        if isinstance(run_dir, RemoteRunDir)
+        else RunDir(run_dir.root / "search")
     )
 
 
@@ -240,18 +240,18 @@ def followed(where: Path | str) -> tuple[Path, Callable[[], None]]:
     if not is_url(where):
         return Path(where), lambda: None
     store = Store(str(where))
-    layout = RemoteRunDir(store, local_copy(store.url, "watch"), of_trials=WATCHED)
+    run_dir = RemoteRunDir(store, local_copy(store.url, "watch"), of_trials=WATCHED)
     with _failing_at_once(store.url):
-        layout.refresh()
+        run_dir.refresh()
     refreshed = time.monotonic()
 
     def fetch() -> None:
         nonlocal refreshed
         if time.monotonic() - refreshed >= LOOK_SECONDS:
-            layout.refresh()
+            run_dir.refresh()
             refreshed = time.monotonic()
 
-    return layout.root, fetch
+    return run_dir.root, fetch
 
 
 @contextmanager

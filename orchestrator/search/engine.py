@@ -14,7 +14,7 @@ from orchestrator.config.search import TuneConfig
 from orchestrator.execution.executor import Executor
 from orchestrator.execution.stages import run_stages
 from orchestrator.planning.disk import check_room, disk_use
-from orchestrator.planning.pending import artifacts_of, remove_artifacts, unfinished
+from orchestrator.planning.pending import artifacts_of, remove_artifacts, trials_to_run
 from orchestrator.planning.plan import PlannedTrial, largest
 from orchestrator.planning.resources import TrialResources
 from orchestrator.run_dir.directory import sound_records
@@ -242,7 +242,7 @@ def _resources(
     # Also those that have finished but lost what trials of the search need of them.
     upstream = {trial.key for trial in plan.upstream}
     ended = {key: record for key, record in records.items() if key in upstream}
-    needed = [t for t in unfinished(run_dir, whole.trials, ended) if t.key in upstream]
+    needed = [t for t in trials_to_run(run_dir, whole.trials, ended) if t.key in upstream]
     kept = engine.kept_checkpoints(resources.slots)
     check_room(run_dir, disk_use(experiment, whole, whole.trials, resources.slots, kept))
     if needed:

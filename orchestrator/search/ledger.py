@@ -226,11 +226,11 @@ class Ledger:
 
 
 def read_event(line: bytes, number: int) -> Event:
-    """The event of one line, counted from 1.
+    """The event of a ledger's line ``number``, counted from 1.
 
     Raises:
-        ValueError: the line is damaged.
-        RecursionError: the same.
+        ValueError: the line is damaged, or was written with another number.
+        RecursionError: it is nested too deeply.
     """
     content = json.loads(line)
     written = content.pop("sha256", None) if isinstance(content, dict) else None

@@ -35,7 +35,7 @@ class SearchReader(RunReader):
 
     def _poll_plan(self) -> None:
         path = self.run_dir.search
-        if self.changed(path):
+        if self.note_change(path):
             self.began = self.written_at(path)
             self.view.interrupt(self.keys)
             try:
@@ -45,7 +45,7 @@ class SearchReader(RunReader):
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 self.damaged[path] = "no search can be read from it"
         if self._forecast is not None:
-            if self.changed(self.run_dir.ledger):
+            if self.note_change(self.run_dir.ledger):
                 self._follow_ledger(self._forecast)
             self._forecast.rescale()
             self.keys = self._forecast.keys

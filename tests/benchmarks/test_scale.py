@@ -63,12 +63,12 @@ def test_a_small_cluster_runs_every_trial_once_and_one_at_a_time_in_a_slot(
     monkeypatch.setenv(stub.MEDIAN, "")
     # Other work on the machine must not keep all slots but one from starting.
     monkeypatch.setenv("RAY_worker_niceness", "0")
-    layout = RunDir(tmp_path / "run")
-    table = measure(16, 4, 0.5, layout)
+    run_dir = RunDir(tmp_path / "run")
+    table = measure(16, 4, 0.5, run_dir)
     assert "| trials, simulated GPUs | 16, 4 |" in table
-    records = read_records(layout)
+    records = read_records(run_dir)
     assert {record.status for record in records.values()} == {"finished"}
-    lines = [json.loads(text) for text in stub.slots_file(layout.root).read_text().splitlines()]
+    lines = [json.loads(text) for text in stub.slots_file(run_dir.root).read_text().splitlines()]
     assert sorted(one["key"] for one in lines) == sorted(records)
     assert len(records) == 16
     by_slot: dict[int, list[tuple[float, float]]] = {}

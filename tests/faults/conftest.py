@@ -129,7 +129,7 @@ def quiet(
     began = time.monotonic()
     assert ended(grid.start(), seconds=600).code == 0
     seconds = time.monotonic() - began
-    undisturbed.assert_same(grid.layout)
+    undisturbed.assert_same(grid.run_dir)
     return seconds
 
 

@@ -34,7 +34,7 @@ def test_a_clock_that_jumps_by_hours_and_one_slot_and_another_order_change_nothi
         timeout=600,
     )
     assert (run.returncode, run.stderr) == (0, "")
-    undisturbed.assert_same_trials(grid.layout)
+    undisturbed.assert_same_trials(grid.run_dir)
     trials = len(undisturbed.trials)
     clocks = re.findall(r"(\S*\d+:\d\d:\d\d) (?:elapsed|to go|after its start)", run.stdout)
     assert len(clocks) >= trials

@@ -49,6 +49,6 @@ def test_nodes_that_are_lost_and_return_change_nothing(
     run = ended(process, seconds=600)
     assert run.code == 0, run
     assert run.err == ""
-    undisturbed.assert_same(grid.layout)
+    undisturbed.assert_same(grid.run_dir)
     extra = None if quiet is None else time.monotonic() - began - quiet
     figures.append(Figure("node lost", lost, len(undisturbed.trials), extra=extra))

@@ -111,7 +111,7 @@ def test_lost_nodes_and_connections_change_nothing(
     run = ended(process)
     assert run.code == 0, run
     assert TOKEN not in run.out + run.err
-    undisturbed.assert_same(grid.layout)
+    undisturbed.assert_same(grid.run_dir)
     # Every line of the log was shown once, whatever was lost on the way.
     log = JobServer(cluster.url).log(job)
     shown, _, block = log.partition(BEGIN)
@@ -122,17 +122,17 @@ def test_lost_nodes_and_connections_change_nothing(
     assert block.count(BEGIN) == 0
     # The tables are here, whole.
     fetched = grid.folder / "fetched"
-    there = {name for name in NAMES if (grid.layout.root / name).is_file()}
+    there = {name for name in NAMES if (grid.run_dir.root / name).is_file()}
     assert {path.name for path in fetched.iterdir()} == there | {MANIFEST}
     for name in there:
-        assert (fetched / name).read_bytes() == (grid.layout.root / name).read_bytes()
+        assert (fetched / name).read_bytes() == (grid.run_dir.root / name).read_bytes()
     about = json.loads((fetched / MANIFEST).read_text())
     assert (about["job"], about["exit_code"]) == (job, 0)
     assert unpacked(log) is not None
     # It says of which commit the code was that was sent.
     there = json.loads((fetched / "environment.json").read_text())
     assert there["git_commit"] == git_commit()
-    for record in read_records(grid.layout).values():
+    for record in read_records(grid.run_dir).values():
         assert record.status == "finished"
 
 
@@ -143,7 +143,7 @@ def test_a_stopped_grid_keeps_what_it_has(
         grid, folder=tmp_path, settings=(*grid.settings, "training.epochs=500")
     )
     process = submit(long, cluster.url)
-    until(long.layout.plan.exists, process)
+    until(long.run_dir.plan.exists, process)
     stopping = ended(submit(long, cluster.url, "--stop"), seconds=180)
     run = ended(process, seconds=120)
     assert (stopping.code, run.code) == (130, 130)

@@ -51,23 +51,23 @@ def test_a_thousand_trials_leave_records_and_predictions_and_a_driver_that_does_
             late = driver.memory_info().rss / 1e6
             if done <= trials // 10:
                 early = late
-            checkpoints = max(checkpoints, megabytes(grid.layout.root / "checkpoints"))
+            checkpoints = max(checkpoints, megabytes(grid.run_dir.root / "checkpoints"))
             print(f"\r{done} of {trials}, driver {late:.0f} MB", end="", flush=True)
             time.sleep(1.0)
     run = ending.result()
     assert run.code == 0, run.err
     assert_nothing_left(process.pid)
-    assert len(read_records(grid.layout)) == trials
+    assert len(read_records(grid.run_dir)) == trials
     assert late - early < GROWTH_MB
     # Two for each of the two trials that run, of which each is below half a megabyte.
     assert checkpoints < 4.0
-    assert megabytes(grid.layout.root / "checkpoints") == 0.0
+    assert megabytes(grid.run_dir.root / "checkpoints") == 0.0
     figures.append(
         Figure(
             "a thousand trials",
             0,
             trials,
             note=f"driver {early:.0f} MB after a tenth, {late:.0f} MB at the end; run directory "
-            f"{megabytes(grid.layout.root):.0f} MB, checkpoints at most {checkpoints:.1f} MB",
+            f"{megabytes(grid.run_dir.root):.0f} MB, checkpoints at most {checkpoints:.1f} MB",
         )
     )

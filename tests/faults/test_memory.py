@@ -24,14 +24,14 @@ def test_a_trial_whose_process_ray_kills_for_its_memory_is_told_to_take_less_and
     run = ended(process)
     assert_nothing_left(process.pid)
     assert run.code == 1
-    [record] = read_records(grid.layout).values()
+    [record] = read_records(grid.run_dir).values()
     assert record.status == "failed"
     reason = "its machine ran out of memory and Ray killed its process: lower training.batch_size"
     assert (record.error or "").startswith(reason)
     assert run.err == f"failed: {record.title}: {record.error}\n"
     assert len(re.findall(f"^restarting .* seed 41: {reason}", run.out, re.M)) == 1
     # The attempt after it was told.
-    assert read_kills(grid.layout, record.key) == 1
+    assert read_kills(grid.run_dir, record.key) == 1
     figures.append(
         Figure("memory of the machine full", 2, 1, note="fails with a line that says so")
     )

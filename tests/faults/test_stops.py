@@ -60,7 +60,7 @@ class Story:
         stop(process.pid)
         self.runs[name] = ended(process)
         self.seconds += time.monotonic() - began
-        self.records[name] = read_records(self.grid.layout)
+        self.records[name] = read_records(self.grid.run_dir)
         return process.pid
 
 
@@ -86,7 +86,7 @@ def story(grid: Grid, size: Size) -> Story:
     story = Story(grid, len(trials))
     for trial, damage in zip(trials, CHECKPOINT_DAMAGES, strict=False):
         stop_midway(grid, trial)
-        damage_checkpoints(grid.layout.checkpoints(trial.key), damage)
+        damage_checkpoints(grid.run_dir.checkpoints(trial.key), damage)
 
     # As Ctrl-C does: to everything in the terminal.
     pid = story.run(
@@ -112,7 +112,7 @@ def story(grid: Grid, size: Size) -> Story:
         pid = story.run(f"{part} killed", lambda _: grid.checkpointed(), kill_of_ray(part))
         assert_nothing_left(pid)
     for key, damage in zip(sorted(grid.finished()), RECORD_DAMAGES.values(), strict=False):
-        damage(grid.layout.record(key))
+        damage(grid.run_dir.record(key))
     pid = story.run("finished", lambda _: True, lambda pid: None, "--local")
     assert_nothing_left(pid)
     assert_nothing_left(driver, seconds=90)
@@ -127,7 +127,7 @@ def test_a_signal_ends_the_grid_within_seconds_and_says_how_to_go_on(
     assert run.code == 130
     assert run.seconds < 30
     said = run.err.splitlines()
-    assert said[0] == f"interrupted; finished trials are kept in {story.grid.layout.root}"
+    assert said[0] == f"interrupted; finished trials are kept in {story.grid.run_dir.root}"
     assert said[1].startswith("continue with: python -m orchestrator run demo ")
     assert len(said) == 2
 
@@ -166,7 +166,7 @@ def test_a_damaged_record_is_moved_aside_and_its_trial_trained_again(story: Stor
     assert len(started) == story.trials - len(finished) + len(damaged)
     warnings = re.findall(r"^warning: (.*)$", story.runs["finished"].out, re.M)
     for key, warning in zip(damaged, warnings, strict=True):
-        assert warning.startswith(f"{story.grid.layout.record(key)}: not a readable trial record")
+        assert warning.startswith(f"{story.grid.run_dir.record(key)}: not a readable trial record")
 
 
 def test_the_longest_trials_start_first_and_nothing_of_tune_remains(
@@ -177,7 +177,7 @@ def test_the_longest_trials_start_first_and_nothing_of_tune_remains(
     # The two slots' processes come up together, in either order; among seeds costs are equal.
     first = {t.config.title for t in trials if t.cost >= trials[1].cost}
     assert set(started[:2]) <= first
-    assert {path.name for path in story.grid.layout.root.iterdir() if path.is_dir()} == {
+    assert {path.name for path in story.grid.run_dir.root.iterdir() if path.is_dir()} == {
         "checkpoints",
         "curves",
         "damaged",
@@ -188,9 +188,9 @@ def test_the_longest_trials_start_first_and_nothing_of_tune_remains(
 
 
 def test_checkpoints_go_with_their_trials_and_the_lock_with_the_run(story: Story) -> None:
-    folder = story.grid.layout.root / "checkpoints"
+    folder = story.grid.run_dir.root / "checkpoints"
     assert list(folder.iterdir()) == []
-    assert not (story.grid.layout.root / LOCK).exists()
+    assert not (story.grid.run_dir.root / LOCK).exists()
 
 
 def test_after_all_that_every_bit_is_that_of_an_undisturbed_run_without_ray(
@@ -198,7 +198,7 @@ def test_after_all_that_every_bit_is_that_of_an_undisturbed_run_without_ray(
 ) -> None:
     run = story.runs["finished"]
     assert run.code == 0
-    undisturbed.assert_same(story.grid.layout)
+    undisturbed.assert_same(story.grid.run_dir)
     injected = min(len(CHECKPOINT_DAMAGES), story.trials) + len(story.runs) - 1
     figures.append(
         Figure(
@@ -215,8 +215,8 @@ def test_a_finished_grid_trains_nothing_and_starts_no_ray(
 ) -> None:
     monkeypatch.setattr(ray, "init", lambda **_: pytest.fail("Ray was started"))
     monkeypatch.setenv("ONE_OR_MANY_CACHE", str(story.grid.folder / "cache"))
-    outcome = Experiment.load("demo", story.grid.overrides()).run(story.grid.layout.root)
+    outcome = Experiment.load("demo", story.grid.overrides()).run(story.grid.run_dir.root)
     assert outcome.trained == 0
     assert not outcome.failed
     assert not outcome.missing
-    assert measured_all(read_records(story.grid.layout)) == measured_all(story.records["finished"])
+    assert measured_all(read_records(story.grid.run_dir)) == measured_all(story.records["finished"])

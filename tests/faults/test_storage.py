@@ -42,7 +42,7 @@ def fill(disk: Path) -> Path:
 def test_a_directory_that_vanishes_and_returns_is_waited_for_and_not_made_anew(
     grid: Grid, size: Size, undisturbed: Undisturbed, figures: Figures, quiet: float | None
 ) -> None:
-    there, away = grid.layout.root, grid.folder / "elsewhere"
+    there, away = grid.run_dir.root, grid.folder / "elsewhere"
     began = time.monotonic()
     process = grid.start("checkpoint.storage_timeout=120", "--local")
     for absence in range(size.absences):
@@ -59,7 +59,7 @@ def test_a_directory_that_vanishes_and_returns_is_waited_for_and_not_made_anew(
     assert run.code == 0, run
     assert run.err == ""
     assert_nothing_left(process.pid)
-    undisturbed.assert_same(grid.layout)
+    undisturbed.assert_same(grid.run_dir)
     extra = None if quiet is None else time.monotonic() - began - quiet
     trials = len(undisturbed.trials)
     figures.append(Figure("run directory gone", size.absences, trials, extra=extra))
@@ -74,7 +74,7 @@ def test_a_full_disk_is_waited_for_and_then_ends_the_run_with_a_line_that_names_
     run = ended(process)
     assert run.code == 1
     told = [line for line in run.err.splitlines() if "No space left on device" in line]
-    assert any(str(grid.layout.root) in line for line in told), run.err
+    assert any(str(grid.run_dir.root) in line for line in told), run.err
     assert "Traceback" not in run.err
     assert_nothing_left(process.pid)
     ballast.unlink()
@@ -87,5 +87,5 @@ def test_a_full_disk_is_waited_for_and_then_ends_the_run_with_a_line_that_names_
     ballast.unlink()
     run = ended(process, seconds=600)
     assert run.code == 0, run
-    undisturbed.assert_same(grid.layout)
+    undisturbed.assert_same(grid.run_dir)
     figures.append(Figure("disk full", 2, len(undisturbed.trials)))

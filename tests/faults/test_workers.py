@@ -45,7 +45,7 @@ def story(grid: Grid, size: Size) -> Story:
     trials = begin(grid)
     blocked = min(trials, key=lambda trial: trial.cost).key
     # A folder is where its predictions should go.
-    obstacle = grid.layout.predictions(blocked)
+    obstacle = grid.run_dir.predictions(blocked)
     (obstacle / "in-the-way").mkdir(parents=True)
     began = time.monotonic()
     process = grid.start()
@@ -59,7 +59,7 @@ def story(grid: Grid, size: Size) -> Story:
     disturbed = ended(process, seconds=600)
     seconds = time.monotonic() - began
     assert_nothing_left(process.pid)
-    records = read_records(grid.layout)
+    records = read_records(grid.run_dir)
     shutil.rmtree(obstacle)
     return Story(
         grid,
@@ -81,7 +81,7 @@ def unsaved(grid: Grid) -> list[float]:
     """
     found = []
     for key in grid.training():
-        said, saved = read_progress(grid.layout.progress(key)), grid.layout.checkpoints(key)
+        said, saved = read_progress(grid.run_dir.progress(key)), grid.run_dir.checkpoints(key)
         kept = [int(path.name.partition("-")[2]) for path in checkpoints(saved)]
         if said is not None and said["step"] and kept:
             share = max(0.0, 1 - kept[0] / said["step"])
@@ -128,7 +128,7 @@ def test_what_failed_and_only_that_is_trained_again(story: Story) -> None:
 def test_every_bit_is_that_of_an_undisturbed_run(
     story: Story, size: Size, undisturbed: Undisturbed, figures: Figures, quiet: float | None
 ) -> None:
-    undisturbed.assert_same(story.grid.layout)
+    undisturbed.assert_same(story.grid.run_dir)
     extra = None if quiet is None else story.seconds - quiet
     figures.append(
         Figure("worker killed", size.kills, story.trials, max(story.losses), EVERY, extra)

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from orchestrator.run_dir.directory import describe, take
+from orchestrator.run_dir.directory import take, write_metadata
 from tests.helpers.command import Command, small_grid
 from tests.helpers.fuzz_campaign import Campaign, accepted
 from tests.helpers.fuzz_damage import REPLACED, damaged, damaged_json, remove, replace
@@ -27,18 +27,18 @@ PROGRESS = {
 def run(command: Command, tmp_path: Path, tiny_bert: Path) -> RunDir:
     """A finished run directory of the small grid, reported once."""
     experiment, plan, resources = plan_of("demo", small_grid(tiny_bert)[1:])
-    layout = RunDir(tmp_path / "run")
-    take(layout, experiment, plan)
-    describe(layout, experiment, plan, resources)
+    run_dir = RunDir(tmp_path / "run")
+    take(run_dir, experiment, plan)
+    write_metadata(run_dir, experiment, plan, resources)
     for trial in plan.trials:
-        write_record(layout, record(Trial(trial.key, trial.config)))
-        write_progress(layout.progress(trial.key), PROGRESS)
+        write_record(run_dir, record(Trial(trial.key, trial.config)))
+        write_progress(run_dir.progress(trial.key), PROGRESS)
     assert command("report", "run").code == 0
-    return layout
+    return run_dir
 
 
-def tables(layout: RunDir) -> list[bytes]:
-    return [layout.table(ending).read_bytes() for ending in TABLES]
+def tables(run_dir: RunDir) -> list[bytes]:
+    return [run_dir.table(ending).read_bytes() for ending in TABLES]
 
 
 def test_any_damage_of_a_run_directory_is_told(

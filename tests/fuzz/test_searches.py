@@ -34,11 +34,11 @@ def run(
     monkeypatch.setattr(report, "tuning_html", lambda *report: "")
     overrides = [*small_grid(tiny_bert)[1:], "tune.trials=3"]
     experiment = load_tuned_experiment("demo", "quick", overrides)
-    plan, layout = SearchPlan(experiment), RunDir(tmp_path / "run" / "search")
-    layout.root.mkdir(parents=True)
+    plan, run_dir = SearchPlan(experiment), RunDir(tmp_path / "run" / "search")
+    run_dir.root.mkdir(parents=True)
     write_config(RunDir(tmp_path / "run"), experiment)
-    description = describe_search(layout, experiment, plan.groups)
-    study = Study(description, Ledger(layout.ledger), {})
+    description = describe_search(run_dir, experiment, plan.groups)
+    study = Study(description, Ledger(run_dir.ledger), {})
     suggester = Suggester(study, plan, {}, TimeBudget(None))
     while (suggestion := suggester.next()) is not None:
         event, trial = suggestion
@@ -52,14 +52,14 @@ def run(
             results = {task: {"confusion": right(8, 10)} for task in trial.config.tasks}
             planned = Trial(trial.key, trial.config)
             trial_record = record(planned, results={"selection": results})
-            write_record(layout, trial_record)
+            write_record(run_dir, trial_record)
             study.take_record(trial_record)
     assert command("report", "run").code == 0
     return RunDir(tmp_path / "run")
 
 
-def reports(layout: RunDir) -> list[bytes]:
-    return [layout.tuning(ending).read_bytes() for ending in REPORTS]
+def reports(run_dir: RunDir) -> list[bytes]:
+    return [run_dir.tuning(ending).read_bytes() for ending in REPORTS]
 
 
 def test_any_damage_of_a_search_is_told(

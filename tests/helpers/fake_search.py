@@ -63,8 +63,8 @@ class MadeUp:
 
     def __init__(self, folder: Path, *groups: Group, **tune: Any) -> None:
         folder.mkdir(exist_ok=True)
-        self.layout = RunDir(folder)
-        self.ledger = Ledger(self.layout.ledger)
+        self.run_dir = RunDir(folder)
+        self.ledger = Ledger(self.run_dir.ledger)
         self.ledger.mend()
         description = Description(
             space=SPACE, tune=TuneConfig.model_validate(tune), groups=groups or (group(),)
@@ -74,7 +74,7 @@ class MadeUp:
             Expected(f"{g.name}{n}", "", "", 1) for g in groups or (group(),) for n in range(100)
         ]
         view = LiveView(GridProgress(expected), Console(file=io.StringIO()))
-        self.scheduler = SearchScheduler(self.study, self.layout, view, TimeBudget(None))
+        self.scheduler = SearchScheduler(self.study, self.run_dir, view, TimeBudget(None))
 
     def suggest(self, name: str, number: int) -> None:
         """Let a trial begin, unless it has before."""

@@ -30,7 +30,7 @@ class Grid:
     command: tuple[str, ...] = ("run", "demo")
 
     @property
-    def layout(self) -> RunDir:
+    def run_dir(self) -> RunDir:
         return RunDir(self.folder / "run")
 
     def overrides(self) -> list[str]:
@@ -67,7 +67,7 @@ class Grid:
 
     def arguments(self) -> list[str]:
         """Of the command line."""
-        where = ["--run-dir", self.url or str(self.layout.root)]
+        where = ["--run-dir", self.url or str(self.run_dir.root)]
         return [*self.command, *self.overrides(), *where]
 
     def end(self) -> None:
@@ -77,18 +77,18 @@ class Grid:
 
     def finished(self) -> set[str]:
         """Keys of trials that have a record."""
-        return {path.stem for path in self.layout.records.glob("*.json")}
+        return {path.stem for path in self.run_dir.records.glob("*.json")}
 
     def training(self) -> set[str]:
         """Keys of trials that have said something and have no record."""
-        said = {path.stem for path in self.layout.progress_folder.glob("*.json")}
+        said = {path.stem for path in self.run_dir.progress_folder.glob("*.json")}
         return said - self.finished()
 
     def checkpointed(self) -> bool:
         """Whether a trial that has a checkpoint goes on training."""
-        before = self.layout.root / "progress"
+        before = self.run_dir.root / "progress"
         return any(
-            any(self.layout.checkpoints(key).glob("*"))
+            any(self.run_dir.checkpoints(key).glob("*"))
             and time.time() - (before / f"{key}.json").stat().st_mtime < 1
             for key in self.training()
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestrator.planning.plan import PlannedTrial
 from orchestrator.planning.resources import TrialResources
-from orchestrator.run_dir.directory import describe, take
+from orchestrator.run_dir.directory import take, write_metadata
 from orchestrator.run_dir.lock import LOCK
 from tests.helpers.command import small_grid
 from tests.helpers.plans import plan_of
@@ -33,22 +33,22 @@ def finished_grid(root: Path, encoder: Path) -> RunDir:
     """A run directory of the small grid in which every trial has finished."""
     preset, *overrides = small_grid(encoder)
     experiment, plan, resources = plan_of(preset, overrides)
-    layout = RunDir(root)
-    take(layout, experiment, plan)
-    describe(layout, experiment, plan, resources)
+    run_dir = RunDir(root)
+    take(run_dir, experiment, plan)
+    write_metadata(run_dir, experiment, plan, resources)
     for planned in plan.trials:
-        write_record(layout, record(Trial(planned.key, planned.config)))
-    return layout
+        write_record(run_dir, record(Trial(planned.key, planned.config)))
+    return run_dir
 
 
 class RunFolder:
     """A run directory with ``n`` trials that differ in their seeds, and whoever runs it."""
 
     def __init__(self, root: Path, n: int = 4) -> None:
-        self.layout = RunDir(root)
+        self.run_dir = RunDir(root)
         self.trials: list[Trial] = [trial(seed=seed) for seed in range(1, n + 1)]
         root.mkdir()
-        self.layout.config.write_text("name: mine\n")
+        self.run_dir.config.write_text("name: mine\n")
         self.plan()
 
     def plan(self) -> None:
@@ -58,11 +58,11 @@ class RunFolder:
             for one in self.trials
         ]
         content = {"schema_version": 1, "trials": described}
-        self.layout.plan.write_text(json.dumps(content))
+        self.run_dir.plan.write_text(json.dumps(content))
 
     def says(self, index: int, age: float = 0.0, **changes: Any) -> Path:
         """A trial speaks, ``age`` seconds ago."""
-        path = self.layout.progress(self.trials[index].key)
+        path = self.run_dir.progress(self.trials[index].key)
         write_progress(path, word(**changes))
         aged(path, age)
         return path
@@ -71,8 +71,8 @@ class RunFolder:
         """A trial leaves its record."""
         one = self.trials[index]
         error = None if status == "finished" else "out of memory"
-        write_record(self.layout, record(one, status=status, error=error, **changes))
-        return self.layout.record(one.key)
+        write_record(self.run_dir, record(one, status=status, error=error, **changes))
+        return self.run_dir.record(one.key)
 
     def held_elsewhere(
         self, age: float = 0.0, command: str = "python -m orchestrator run x"
@@ -83,12 +83,12 @@ class RunFolder:
             "namespace": "", "pid": 4242, "started": 1, "since": "2026-01-01T00:00:00+00:00",
             "command": command,
         }  # fmt: skip
-        path = self.layout.root / LOCK
+        path = self.run_dir.root / LOCK
         path.write_text(json.dumps(holder))
         aged(path, age)
 
     def let_go(self) -> None:
-        (self.layout.root / LOCK).unlink()
+        (self.run_dir.root / LOCK).unlink()
 
 
 def aged(path: Path, seconds: float) -> None:

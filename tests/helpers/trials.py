@@ -97,7 +97,7 @@ def trial_config(
             "demo",
             glue_dir=None,
             limits=limits,
-            selection_fraction=selection.carved(settings),
+            selection_fraction=selection.carved_fraction(settings),
         )
         for name in chosen
     }
@@ -135,7 +135,7 @@ def runtime(folder: Path, **settings: Any) -> Runtime:
 
 def finished(config: TrialConfig, folder: Path, **settings: Any) -> tuple[TrialRecord, Trial]:
     trial = run_trial(config, runtime(folder, **settings))
-    return read_record(trial.layout.record(config.key)), trial
+    return read_record(trial.run_dir.record(config.key)), trial
 
 
 def weights(trial: Trial) -> dict[str, torch.Tensor]:
@@ -151,7 +151,7 @@ def assert_same(one: tuple[TrialRecord, Trial], other: tuple[TrialRecord, Trial]
     for a, b in zip(one[0].history, other[0].history, strict=True):
         assert a.model_dump(exclude={"seconds"}) == b.model_dump(exclude={"seconds"})
     key = one[0].key
-    a, b = (pd.read_parquet(t.layout.predictions(key)) for _, t in (one, other))
+    a, b = (pd.read_parquet(t.run_dir.predictions(key)) for _, t in (one, other))
     assert a["prediction"].tolist() == b["prediction"].tolist()
     assert np.stack(a["logits"].tolist()).tobytes() == np.stack(b["logits"].tolist()).tobytes()
     ours, theirs = weights(one[1]), weights(other[1])

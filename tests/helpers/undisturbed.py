@@ -10,7 +10,7 @@ from orchestrator.commands.report import report
 from orchestrator.config.experiment import load_experiment
 from orchestrator.planning.plan import PlannedTrial, make_plan
 from orchestrator.planning.resources import TrialResources
-from orchestrator.run_dir.directory import describe, take
+from orchestrator.run_dir.directory import take, write_metadata
 from tests.helpers.ray_grid import Grid, measured_all
 from trainables.config.trial import Runtime
 from trainables.results.record import read_records
@@ -29,19 +29,21 @@ class Undisturbed:
         for trial in self.trials:
             run_trial(trial.config, runtime)
         self.seconds = time.monotonic() - began
-        report(grid.layout.root)
-        self.records = measured_all(read_records(grid.layout))
+        report(grid.run_dir.root)
+        self.records = measured_all(read_records(grid.run_dir))
 
-    def assert_same(self, layout: RunDir) -> None:
+    def assert_same(self, run_dir: RunDir) -> None:
         """Table, records and predictions are ours bit for bit; times may differ."""
-        self.assert_same_trials(layout)
-        assert _table(layout) == _table(self.grid.layout)
+        self.assert_same_trials(run_dir)
+        assert _table(run_dir) == _table(self.grid.run_dir)
 
-    def assert_same_trials(self, layout: RunDir) -> None:
+    def assert_same_trials(self, run_dir: RunDir) -> None:
         """Records and predictions are ours bit for bit, in whatever order they were made."""
-        assert measured_all(read_records(layout)) == self.records
+        assert measured_all(read_records(run_dir)) == self.records
         for key in self.records:
-            theirs, ours = (pd.read_parquet(w.predictions(key)) for w in (layout, self.grid.layout))
+            theirs, ours = (
+                pd.read_parquet(w.predictions(key)) for w in (run_dir, self.grid.run_dir)
+            )
             pd.testing.assert_frame_equal(theirs, ours, check_exact=True)
 
 
@@ -49,8 +51,8 @@ def begin(grid: Grid) -> list[PlannedTrial]:
     """Make the run directory as the command line would, without a trial; gives the trials."""
     experiment = load_experiment("demo", grid.overrides())
     plan = make_plan(experiment)
-    take(grid.layout, experiment, plan)
-    describe(grid.layout, experiment, plan, TrialResources(1, 0.0, 2))
+    take(grid.run_dir, experiment, plan)
+    write_metadata(grid.run_dir, experiment, plan, TrialResources(1, 0.0, 2))
     return list(plan.trials)
 
 
@@ -66,7 +68,7 @@ def runtime_of(grid: Grid, **settings: Any) -> Runtime:
     """One thread and no checkpoints, unless told."""
     return Runtime.model_validate(
         {
-            "output_dir": str(grid.layout.root),
+            "output_dir": str(grid.run_dir.root),
             "cache_dir": str(grid.folder / "cache"),
             "device": "cpu",
             "threads": 1,
@@ -76,9 +78,9 @@ def runtime_of(grid: Grid, **settings: Any) -> Runtime:
     )
 
 
-def _table(layout: RunDir) -> dict[str, Any]:
+def _table(run_dir: RunDir) -> dict[str, Any]:
     """The comparison table as values, training times left out."""
-    table = json.loads(layout.table("json").read_text(encoding="utf-8"))
+    table = json.loads(run_dir.table("json").read_text(encoding="utf-8"))
     for row in table["rows"]:
         row["cells"].pop("train_seconds", None)
     return table

@@ -71,7 +71,7 @@ def block(cache: Path, grid: Grid) -> None:
 
 
 def test_a_record_says_why_it_failed_without_the_secret(leaky: Leaky) -> None:
-    records = read_records(leaky.grid.layout).values()
+    records = read_records(leaky.grid.run_dir).values()
     assert sorted(record.status for record in records) == ["failed", "finished"]
     [error] = [record.error for record in records if record.status == "failed"]
     assert error is not None
@@ -83,7 +83,7 @@ def test_a_record_says_why_it_failed_without_the_secret(leaky: Leaky) -> None:
 @pytest.mark.parametrize("what", ["run directory", "Ray's logs"])
 def test_no_file_holds_a_secret(what: str, leaky: Leaky) -> None:
     folder = (
-        leaky.grid.layout.root if what == "run directory" else leaky.session / f"ray-{os.getuid()}"
+        leaky.grid.run_dir.root if what == "run directory" else leaky.session / f"ray-{os.getuid()}"
     )
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert len(files) > 10
@@ -97,7 +97,7 @@ def test_no_file_holds_a_secret(what: str, leaky: Leaky) -> None:
 
 
 def test_w_and_b_was_given_something(leaky: Leaky) -> None:
-    assert list(leaky.grid.layout.root.glob("wandb/offline-run-*/*.wandb"))
+    assert list(leaky.grid.run_dir.root.glob("wandb/offline-run-*/*.wandb"))
 
 
 def test_nothing_that_is_shown_holds_a_secret(leaky: Leaky) -> None:

@@ -15,7 +15,7 @@ from orchestrator.commands.report import report
 from orchestrator.config.experiment import load_experiment
 from orchestrator.planning.plan import make_plan
 from orchestrator.planning.resources import TrialResources
-from orchestrator.run_dir.directory import describe, read_plan
+from orchestrator.run_dir.directory import read_plan, write_metadata
 from tests.helpers.ray_grid import Grid
 from tests.helpers.records import record, trial
 from tests.helpers.trials import runtime, trial_config
@@ -71,7 +71,7 @@ def test_a_pickle_in_a_checkpoint_is_not_run(tiny_bert: Path, tmp_path: Path) ->
     stopped = Trial(config, runtime(tmp_path))
     next(stopped.run())
     assert stopped.loop is not None
-    folder = stopped.layout.checkpoints(config.key)
+    folder = stopped.run_dir.checkpoints(config.key)
     path = save_checkpoint(folder, config.key, stopped.loop)
     mark = tmp_path / "mark"
     torch.save({"optimizer": Touch(mark)}, path / "parts.pt")
@@ -93,7 +93,7 @@ def test_a_manifest_that_names_other_places_is_no_checkpoint(
     stopped = Trial(config, runtime(tmp_path))
     next(stopped.run())
     assert stopped.loop is not None
-    path = save_checkpoint(stopped.layout.checkpoints(config.key), config.key, stopped.loop)
+    path = save_checkpoint(stopped.run_dir.checkpoints(config.key), config.key, stopped.loop)
     outside = tmp_path / "run" / "checkpoints" / "secret"
     outside.write_text("secret")
     manifest = json.loads((path / "manifest.json").read_text())
@@ -117,10 +117,10 @@ def test_the_name_of_an_experiment_is_one_folder(name: str) -> None:
 @given(names, names, names)
 def test_names_do_not_enter_the_paths_of_a_trial(arm: str, model: str, task: str) -> None:
     planned = trial(arm, [task], model, arm={"strategy": "shared_encoder"})
-    layout = RunDir("run")
+    run_dir = RunDir("run")
     assert set(planned.key) <= set("0123456789abcdef")
-    for path in (layout.record, layout.predictions, layout.checkpoints, layout.model):
-        assert path(planned.key).resolve().is_relative_to(layout.root.resolve())
+    for path in (run_dir.record, run_dir.predictions, run_dir.checkpoints, run_dir.model):
+        assert path(planned.key).resolve().is_relative_to(run_dir.root.resolve())
 
 
 def test_nasty_names_leave_nothing_outside_the_run_directory(
@@ -147,33 +147,33 @@ def test_nasty_names_leave_nothing_outside_the_run_directory(
     preset.write_text(OmegaConf.to_yaml(OmegaConf.create(values)), encoding="utf-8")
     experiment = load_experiment(str(preset), [])
     plan = make_plan(experiment)
-    layout = RunDir(tmp_path / "run")
+    run_dir = RunDir(tmp_path / "run")
     before = everything(tmp_path)
     where = Runtime(
-        output_dir=str(layout.root),
+        output_dir=str(run_dir.root),
         cache_dir=str(tmp_path / "cache"),
         tracking=TrackingConfig(trackers=("wandb",)),
         save_model=True,
         checkpoint_every=1e-9,
     )
-    describe(layout, experiment, plan, TrialResources(1, 0, 1))
+    write_metadata(run_dir, experiment, plan, TrialResources(1, 0, 1))
     run_trial(plan.trials[0].config, where)
-    outcome = report(layout.root)
+    outcome = report(run_dir.root)
     assert not outcome.failed
     assert not outcome.missing
-    assert everything(tmp_path, layout.root, tmp_path / "cache") == before
-    assert list(layout.root.glob("wandb/offline-run-*/*.wandb"))
+    assert everything(tmp_path, run_dir.root, tmp_path / "cache") == before
+    assert list(run_dir.root.glob("wandb/offline-run-*/*.wandb"))
 
 
 @pytest.mark.parametrize("key", ["../../x", "/x", ".."])
 def test_a_record_with_the_key_of_another_place_is_refused(key: str, tmp_path: Path) -> None:
-    layout = RunDir(tmp_path)
+    run_dir = RunDir(tmp_path)
     planned = trial()
-    write_record(layout, record(planned))
-    path = layout.record(planned.key)
+    write_record(run_dir, record(planned))
+    path = run_dir.record(planned.key)
     path.write_text(path.read_text().replace(f'"key": "{planned.key}"', f'"key": "{key}"'))
     with pytest.raises(RunDirectoryError, match="the file's name says otherwise"):
-        read_records(layout)
+        read_records(run_dir)
 
 
 @pytest.mark.parametrize("key", ["../../x", "/x"])
@@ -184,12 +184,12 @@ def test_a_plan_with_the_key_of_another_place_is_refused(
         "demo", [*Grid(tmp_path, tiny_bert).overrides(), "arms=[naive_concat]"]
     )
     plan = make_plan(experiment)
-    layout = RunDir(tmp_path / "run")
-    describe(layout, experiment, plan, TrialResources(1, 0, 1))
+    run_dir = RunDir(tmp_path / "run")
+    write_metadata(run_dir, experiment, plan, TrialResources(1, 0, 1))
     ours = plan.trials[0].key
-    layout.plan.write_text(layout.plan.read_text().replace(f'"{ours}"', f'"{key}"'))
+    run_dir.plan.write_text(run_dir.plan.read_text().replace(f'"{ours}"', f'"{key}"'))
     with pytest.raises(RunDirectoryError, match="missing or damaged"):
-        read_plan(layout)
+        read_plan(run_dir)
 
 
 def test_links_in_a_run_directory_do_not_lead_writing_elsewhere(
@@ -197,14 +197,20 @@ def test_links_in_a_run_directory_do_not_lead_writing_elsewhere(
 ) -> None:
     experiment = load_experiment("demo", Grid(tmp_path, tiny_bert).overrides())
     plan = make_plan(experiment)
-    layout = RunDir(tmp_path / "run")
-    layout.root.mkdir()
+    run_dir = RunDir(tmp_path / "run")
+    run_dir.root.mkdir()
     outside = tmp_path / "outside"
     outside.write_text("mine")
-    written = [layout.config, layout.plan, layout.environment, layout.results, layout.table("html")]
+    written = [
+        run_dir.config,
+        run_dir.plan,
+        run_dir.environment,
+        run_dir.results,
+        run_dir.table("html"),
+    ]
     for path in written:
         path.symlink_to(outside)
-    describe(layout, experiment, plan, TrialResources(1, 0, 1))
-    report(layout.root)
+    write_metadata(run_dir, experiment, plan, TrialResources(1, 0, 1))
+    report(run_dir.root)
     assert outside.read_text() == "mine"
     assert not any(path.is_symlink() for path in written)

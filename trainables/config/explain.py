@@ -158,7 +158,7 @@ class _Node:
         }
 
     def child(self, part: int | str) -> "_Node":
-        """What the next part of a location stands for."""
+        """What the next part of a location leads to; without ``kinds`` if there is no such part."""
         if str(part) in self.tags:
             return _Node((self.tags[str(part)],), None, self.written)
         if len(self.kinds) > 1 and self.discriminator is None:

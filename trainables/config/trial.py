@@ -173,8 +173,8 @@ class SelectionConfig(Settings):
         description="share of the training split that is carved, where it is",
     )
 
-    def carved(self, training: TrainingConfig) -> float | None:
-        """The share of ``train`` that is carved, None if nothing is."""
+    def carved_fraction(self, training: TrainingConfig) -> float | None:
+        """The share of ``train`` that is carved for a trial with ``training``; None: nothing is."""
         needed = training.early_stopping is not None or training.keep == "best"
         if self.enabled == "always" or (self.enabled == "auto" and needed):
             return self.fraction

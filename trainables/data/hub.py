@@ -36,19 +36,19 @@ def load(name: str, task: TaskConfig, glue_dir: str | None) -> RawTask:
     """
     assert task.hub is not None, "choose_source offers hub only where it is set"
     source = task.hub
-    data = _download(name, source)
+    dataset = _load_dataset(name, source)
     rows: dict[str, Rows] = {}
     for split in ("train", "validation", "test"):
         hub_split = getattr(source, split)
         if hub_split is None:
             continue
-        if hub_split not in data:
+        if hub_split not in dataset:
             raise DataError(
                 f"{_title(source)} has no split {hub_split!r} (define.tasks.{name}.hub.{split}); "
-                f"{suggestion(hub_split, data)}"
+                f"{suggestion(hub_split, dataset)}"
             )
-        rows[split] = _rows(name, task, f"{_title(source)} {hub_split}", data[hub_split])
-    classes = _class_names(data[source.train].features[task.label])
+        rows[split] = _rows(name, task, f"{_title(source)} {hub_split}", dataset[hub_split])
+    classes = _class_names(dataset[source.train].features[task.label])
     if task.labels is None and classes is not None:
         task = task.model_copy(update={"labels": classes})
     labels, splits = to_splits(name, task, rows, allow_empty_text=True)
@@ -101,25 +101,25 @@ def _label_names(name: str, task: TaskConfig, classes: tuple[str, ...]) -> tuple
     return task.labels
 
 
-def _download(name: str, source: HubSource) -> Any:
-    """Load all splits of the data set from the Hub, its cache or a folder."""
+def _load_dataset(name: str, source: HubSource) -> Any:
+    """Load all splits from a folder or the Hub; from the cache if the Hub does not answer."""
     # Slow to import, and only this source needs it.
     from datasets import config, disable_progress_bars, load_dataset
 
     key = f"define.tasks.{name}.hub"
     offline = bool(config.HF_HUB_OFFLINE)
-    unreachable = None
+    probe_error = None
     reason = "HF_HUB_OFFLINE is set and it is not in the cache"
     if not offline and not Path(source.name).is_dir():
         try:
             _probe(key, source)
         except _UnreachableError as error:
-            offline, unreachable = True, error
+            offline, probe_error = True, error
             reason = f"{error}, and it is not in the cache"
     disable_progress_bars()
     try:
         with _offline(config, offline):
-            data = load_dataset(source.name, source.config, revision=source.revision)
+            dataset = load_dataset(source.name, source.config, revision=source.revision)
     except ConnectionError as error:
         raise DataError(
             f"{_title(source)} cannot be had ({key}): {reason}; check the network and "
@@ -129,10 +129,10 @@ def _download(name: str, source: HubSource) -> Any:
     except Exception as error:
         text = " ".join(str(error).split())[:300] or type(error).__name__
         raise DataError(f"{_title(source)} cannot be loaded ({key}): {text}") from error
-    _check_revision(key, source, data, offline)
-    if unreachable is not None:
-        _log.warning("The Hub gives no answer (%s); using the cached %s", unreachable, source.name)
-    return data
+    _check_revision(key, source, dataset, offline)
+    if probe_error is not None:
+        _log.warning("The Hub gives no answer (%s); using the cached %s", probe_error, source.name)
+    return dataset
 
 
 @contextmanager
@@ -146,12 +146,12 @@ def _offline(config: Any, offline: bool) -> Iterator[None]:
         config.HF_HUB_OFFLINE = before
 
 
-def _check_revision(key: str, source: HubSource, data: Any, offline: bool) -> None:
+def _check_revision(key: str, source: HubSource, dataset: Any, offline: bool) -> None:
     """Check that an offline cache holds the requested commit, which ``datasets`` does not."""
     commit = source.revision or ""
     if not offline or len(commit) != 40 or Path(source.name).is_dir():
         return
-    files = [file["filename"] for split in data.values() for file in split.cache_files]
+    files = [file["filename"] for split in dataset.values() for file in split.cache_files]
     if not all(commit in Path(file).parts for file in files):
         raise DataError(
             f"{_title(source)} ({key}.revision): the cache holds another revision and the Hub "

@@ -28,10 +28,10 @@ class PoolerHead(Head):
         """See ``Head.forward``."""
         if self.dense is None:
             assert encoded.pooled is not None, "this head was made for an encoder with a pooler"
-            first = encoded.pooled
+            pooled = encoded.pooled
         else:
-            first = torch.tanh(self.dense(self.dropout(encoded.hidden[:, 0])))
-        return self.out(self.dropout(first))
+            pooled = torch.tanh(self.dense(self.dropout(encoded.hidden[:, 0])))
+        return self.out(self.dropout(pooled))
 
 
 class FirstTokenHead(Head):

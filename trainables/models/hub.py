@@ -77,7 +77,11 @@ def fetch(model: ModelConfig, repository: str, *, weights: bool, download_weight
 
 
 def tensor_names(model: ModelConfig, repository: str) -> set[str]:
-    """Names of the tensors in a Hub model's weights, from the files' headers alone."""
+    """Names of the tensors in a Hub model's weights, from the files' headers alone.
+
+    Raises:
+        EncoderError: the Hub gives no usable answer.
+    """
     from huggingface_hub import HfApi
 
     try:

@@ -159,15 +159,15 @@ def measured(
     return metrics | {"macro": {"headline": headline}, "pooled": together or {}}
 
 
-def write_record(layout: RunDir, record: TrialRecord) -> None:
+def write_record(run_dir: RunDir, record: TrialRecord) -> None:
     """Write a record with the checksum of its content, atomically."""
-    write_checksummed(layout.record(record.key), json.loads(record.model_dump_json()))
+    write_checksummed(run_dir.record(record.key), json.loads(record.model_dump_json()))
 
 
-def read_kills(layout: RunDir, key: str) -> int:
+def read_kills(run_dir: RunDir, key: str) -> int:
     """How many times the processes of a trial were killed for their memory."""
     try:
-        return max(0, int(layout.memory_kills(key).read_bytes()[:2]))
+        return max(0, int(run_dir.memory_kills(key).read_bytes()[:2]))
     except (OSError, ValueError):
         return 0
 
@@ -234,24 +234,25 @@ def read_checksummed(path: Path) -> dict[str, Any]:
 
 
 def read_records(
-    layout: RunDir, damaged: dict[Path, RunDirectoryError] | None = None
+    run_dir: RunDir, damaged: dict[Path, RunDirectoryError] | None = None
 ) -> dict[str, TrialRecord]:
-    """All records of a run directory, key -> record.
+    """Refresh the run directory, then read all its records, key -> record.
 
     Args:
-        layout: the run directory.
+        run_dir: the run directory.
         damaged: collects the files that are no readable record, each with the reason; None to
             raise instead.
 
     Raises:
-        RunDirectoryError: a record cannot be read and ``damaged`` is None, or the place of the
-            records is no folder.
+        RunDirectoryError: a record cannot be read and ``damaged`` is None, or the records' folder
+            is a file.
+        OSError: the object store cannot be reached.
     """
-    layout.refresh()
-    if layout.records.exists() and not layout.records.is_dir():
-        raise RunDirectoryError(f"{layout.records}: not a folder; delete it")
+    run_dir.refresh()
+    if run_dir.records.exists() and not run_dir.records.is_dir():
+        raise RunDirectoryError(f"{run_dir.records}: not a folder; delete it")
     records: dict[str, TrialRecord] = {}
-    for path in sorted(layout.records.glob("*.json")):
+    for path in sorted(run_dir.records.glob("*.json")):
         try:
             records[path.stem] = read_record(path)
         except RunDirectoryError as error:

@@ -96,11 +96,11 @@ class Store:
         return {info.base_name for info in self._listed(folder, recursive=False)}
 
     def info(self, name: str) -> ObjectInfo | None:
-        """Size and time of one object; None if absent."""
-        info = self._call(lambda: self.filesystem.get_file_info(self._path(name)))
-        if info.type != fs.FileType.File:
+        """Size and time, in whole seconds, of one object; None if absent or a folder."""
+        file_info = self._call(lambda: self.filesystem.get_file_info(self._path(name)))
+        if file_info.type != fs.FileType.File:
             return None
-        return ObjectInfo(info.size or 0, int((info.mtime_ns or 0) // 10**9))
+        return ObjectInfo(file_info.size or 0, int((file_info.mtime_ns or 0) // 10**9))
 
     def read(self, name: str) -> bytes:
         """The content of an object."""

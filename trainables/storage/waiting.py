@@ -63,13 +63,13 @@ class Storage:
             raise StorageError(f"{self._root} is gone ({error.strerror})") from error
 
     def write_with_retry(
-        self, what: str, write: Callable[[], object], timeout: float | None = None
+        self, name: str, write: Callable[[], object], timeout: float | None = None
     ) -> Iterator[str]:
-        """Do ``write`` until the storage takes it; yields while it waits.
+        """Call ``write`` and upload what it wrote, until both succeed; yields while it waits.
 
         Args:
-            what: what is written, for the message.
-            write: has no effect where it raises.
+            name: of what is written, for the message.
+            write: is called again after a failure of its own or of the upload.
             timeout: seconds, in place of the trial's own.
 
         Yields:
@@ -94,17 +94,17 @@ class Storage:
             pause = backoff.next_pause()
             if pause is None:
                 raise StorageError(
-                    f"{self._root}: {what} cannot be kept, waited {timeout:g} s for it ({reason});"
+                    f"{self._root}: {name} cannot be kept, waited {timeout:g} s for it ({reason});"
                     " bring the storage back or make room, then run the same command again "
                     "(checkpoint.storage_timeout sets how long a trial waits)"
                 )
-            end = time.monotonic() + pause
-            while (rest := end - time.monotonic()) > 0:
+            deadline = time.monotonic() + pause
+            while (remaining := deadline - time.monotonic()) > 0:
                 yield f"waiting for storage: {reason}"
-                time.sleep(min(rest, NOTE_SECONDS))
+                time.sleep(min(remaining, NOTE_SECONDS))
 
     def write_now(self, write: Callable[[], object]) -> None:
-        """Do ``write`` without waiting.
+        """Call ``write`` once, without waiting.
 
         Raises:
             StorageError: the run directory is gone, or its object store is.
@@ -121,12 +121,12 @@ class Storage:
         """Why the storage does not take it now; None if it never will."""
         try:
             self.check()
-        except StorageError as gone:
-            return str(gone)
-        code = error_number(error)
-        if code == errno.EHOSTDOWN and isinstance(error, OSError):
+        except StorageError as storage_error:
+            return str(storage_error)
+        error_code = error_number(error)
+        if error_code == errno.EHOSTDOWN and isinstance(error, OSError):
             return error.strerror
-        return os.strerror(code) if code in PASSING else None
+        return os.strerror(error_code) if error_code in PASSING else None
 
 
 def error_number(error: Exception) -> int | None:

@@ -111,18 +111,21 @@ def load_weights(path: Path, model: Classifier) -> None:
     """Load another trial's weights into ``model``: the encoder and the heads that both have.
 
     Raises:
-        TrialError: the weights are missing, damaged or of another encoder.
+        TrialError: the weights are missing, damaged, of another encoder, or a head's sizes differ.
     """
     try:
         weights = load_file(path)
-        missing = model.load_state_dict(weights, strict=False).missing_keys
+        missing_keys = model.load_state_dict(weights, strict=False).missing_keys
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise TrialError(
             f"{path}: the weights to start from cannot be used ({reason}); {ADVICE}"
         ) from error
-    if not_heads := [name for name in missing if not name.startswith("heads.")]:
-        raise TrialError(f"{path}: the weights to start from lack {not_heads[0]}; {ADVICE}")
+    missing_encoder_keys = [key for key in missing_keys if not key.startswith("heads.")]
+    if missing_encoder_keys:
+        raise TrialError(
+            f"{path}: the weights to start from lack {missing_encoder_keys[0]}; {ADVICE}"
+        )
 
 
 def has_artifacts(run_dir: RunDir, key: str, artifacts: Iterable[str]) -> bool:

@@ -67,7 +67,7 @@ def discard(run_dir: RunDir, key: str) -> None:
 
 
 def clean_up(run_dir: RunDir, records: Iterable[TrialRecord], *, keep: bool, now: float) -> None:
-    """Remove what a crash left in a run directory; the caller holds its lock.
+    """Remove what recorded trials no longer need and what a crash left; the caller holds the lock.
 
     Args:
         run_dir: the run directory.

@@ -18,7 +18,7 @@ def load_data(config: TrialConfig, glue_dir: str | None) -> dict[str, TaskData]:
     Raises:
         DataError: the data cannot be read, or has changed since the trial was planned.
     """
-    fraction = config.selection.carved(config.training)
+    fraction = config.selection.carved_fraction(config.training)
     tasks = {}
     for name, task in config.tasks.items():
         data = _load(

@@ -45,7 +45,7 @@ class Trial:
     Attributes:
         config: what to train.
         runtime: where it runs and which files it writes.
-        layout: the run directory.
+        run_dir: the run directory.
         loop: the training loop; None until it is built.
         record: the trial's record; None until the trial has ended.
         tasks: the data, task name -> data.
@@ -58,10 +58,10 @@ class Trial:
     def __init__(self, config: TrialConfig, runtime: Runtime) -> None:
         self.config = config
         self.runtime = runtime = on_this_machine(runtime)
-        self.layout = RunDir(runtime.output_dir)
+        self.run_dir = RunDir(runtime.output_dir)
         self.transfer = transfer_of(config, runtime)
         self.started = datetime.now(UTC)
-        self.storage = Storage(self.layout, self.transfer, runtime.storage_timeout)
+        self.storage = Storage(self.run_dir, self.transfer, runtime.storage_timeout)
         self.loop: TrainingLoop | None = None
         self.record: TrialRecord | None = None
         self.error: Exception | None = None
@@ -72,7 +72,7 @@ class Trial:
         self.checkpoints_failed = 0
         self._trackers = TrialTrackers(config, runtime, self.storage)
         self._write_progress = ProgressWriter(
-            self.layout.progress(config.key),
+            self.run_dir.progress(config.key),
             self.progress,
             self.storage.check,
             self.transfer.push_progress,
@@ -146,8 +146,8 @@ class Trial:
     def _write_record(self, record: TrialRecord) -> None:
         """Write curves and record, and remove the checkpoints that are no longer needed."""
         self._trackers.write_curves(record.history)
-        write_record(self.layout, record)
-        clean_up_trial(self.layout, record, keep=self.runtime.keep_checkpoints)
+        write_record(self.run_dir, record)
+        clean_up_trial(self.run_dir, record, keep=self.runtime.keep_checkpoints)
 
     def stop(self) -> None:
         """Close the trackers of a trial that a scheduler stopped early; it leaves no record."""
@@ -159,10 +159,10 @@ class Trial:
         self._trackers.finish(record.status.value)
 
     def _write_with_retry(
-        self, what: str, write: Callable[[], object], timeout: float | None = None
+        self, name: str, write: Callable[[], object], timeout: float | None = None
     ) -> Iterator[Progress]:
         """``Storage.write_with_retry`` as progress of a trial that waits for the storage."""
-        for note in self.storage.write_with_retry(what, write, timeout):
+        for note in self.storage.write_with_retry(name, write, timeout):
             self.note = note
             yield self.progress()
         self.note = ""
@@ -170,7 +170,7 @@ class Trial:
     def _checkpoint(self, loop: TrainingLoop) -> None:
         """Save a checkpoint; if it fails, training continues and tries again the next time."""
         try:
-            folder, key = self.layout.checkpoints(self.config.key), self.config.key
+            folder, key = self.run_dir.checkpoints(self.config.key), self.config.key
             self.storage.write_now(lambda: save_checkpoint(folder, key, loop))
             self.note = ""
         except (CheckpointError, StorageError) as error:
@@ -189,12 +189,12 @@ class Trial:
         if runtime.resume_from is not None:
             load_checkpoint(Path(runtime.resume_from), config.key, loop)
         elif runtime.checkpoint_every:
-            load_newest(self.layout.checkpoints(config.key), config.key, loop)
+            load_newest(self.run_dir.checkpoints(config.key), config.key, loop)
         loop.state.interruptions += loop.state.step > 0
         if loop.state.step == 0:
             self._continue_segment(loop)
         loop.accumulation.apply_memory_kills(
-            read_kills(self.layout, config.key), loop.state.step + 1
+            read_kills(self.run_dir, config.key), loop.state.step + 1
         )
         return loop
 
@@ -206,7 +206,7 @@ class Trial:
         earlier = self.config.earlier
         if earlier is None:
             return
-        if load_newest(self.layout.checkpoints(earlier.key), earlier.key, loop) is not None:
+        if load_newest(self.run_dir.checkpoints(earlier.key), earlier.key, loop) is not None:
             state = loop.state
             state.inherited, state.inherited_seconds = state.examples, state.train_seconds
             state.interruptions = 0
@@ -215,7 +215,7 @@ class Trial:
         evaluations = loop.finish()
         if not loop.state.history and not self.config.has_next_segment:
             raise CheckpointError(f"{self.config.title}: ended without an evaluation")
-        path = self.layout.predictions(self.config.key)
+        path = self.run_dir.predictions(self.config.key)
         yield from self._write_with_retry(
             "predictions", lambda: write_predictions(path, evaluations)
         )
@@ -240,17 +240,17 @@ class Trial:
     def _write_artifacts(self, loop: TrainingLoop) -> Iterator[Progress]:
         """Write ``Runtime.artifacts`` for later trials; yields while waiting for the storage."""
         if "teacher_logits" in self.runtime.artifacts:
-            logits, path = loop.teacher_logits(), self.layout.teacher_logits(self.config.key)
+            logits, path = loop.teacher_logits(), self.run_dir.teacher_logits(self.config.key)
             yield from self._write_with_retry(
                 "predictions on train", lambda: write_teacher_logits(path, logits)
             )
         if "weights" in self.runtime.artifacts:
-            target = self.layout.weights(self.config.key)
+            target = self.run_dir.weights(self.config.key)
             yield from self._write_with_retry("weights", lambda: write_weights(target, loop.model))
 
     def _save_model(self, loop: TrainingLoop) -> None:
         save_classifier(
-            self.layout.model(self.config.key),
+            self.run_dir.model(self.config.key),
             loop.model,
             load_tokenizer(self.config.model),
             {

@@ -32,7 +32,7 @@ Ask = Callable[
 
 
 def check_nodes(
-    ask: Ask, layout: RunDir, trials: Iterable[PlannedTrial], glue_dir: str | None
+    ask: Ask, run_dir: RunDir, trials: Iterable[PlannedTrial], glue_dir: str | None
 ) -> None:
     """Check that every node can reach the run directory, the data and the encoders.
 
@@ -42,10 +42,10 @@ def check_nodes(
         EncoderError: a node has another encoder's folder, or none.
     """
     errors = files_of(trials, glue_dir)
-    place = str(layout.root.resolve()) if layout.url is None else layout.url
+    place = str(run_dir.root.resolve()) if run_dir.url is None else run_dir.url
     marker = f"{PROBE}{secrets.token_hex(16)}"
     wanted = ProbeRequest(
-        place, layout.url is not None, marker, {path: fingerprint(Path(path)) for path in errors}
+        place, run_dir.url is not None, marker, {path: fingerprint(Path(path)) for path in errors}
     )
     write(wanted, marker)
     try:

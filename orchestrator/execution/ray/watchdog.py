@@ -39,23 +39,23 @@ def watched(node: Any) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    watch = _Watch(node)
-    watch.start()
+    watchdog = _RayWatchdog(node)
+    watchdog.start()
     try:
         try:
             yield
         finally:
             with signals(signal.SIG_IGN):
-                watch.block_ended.set()
-                watch.join()
+                watchdog.block_ended.set()
+                watchdog.join()
     except BaseException as error:
-        if watch.death is None:
+        if watchdog.death is None:
             raise
-        raise RayLostError(watch.death) from error
+        raise RayLostError(watchdog.death) from error
 
 
-class _Watch(threading.Thread):
-    """Checks Ray until the block ends."""
+class _RayWatchdog(threading.Thread):
+    """Checks Ray until the block ends; if Ray dies, kills its processes and stops the command."""
 
     def __init__(self, node: Any) -> None:
         super().__init__(name="watch-ray", daemon=True)
@@ -66,29 +66,31 @@ class _Watch(threading.Thread):
         self._raylet = _raylet_of(node)
 
     def run(self) -> None:
-        family: dict[int, psutil.Process] = {}
-        while (part := self._lost()) is None:
+        ray_processes: dict[int, psutil.Process] = {}
+        while (reason := self._lost()) is None:
             # Before it dies: the children of a dead raylet have no parent.
-            family = _family(self._node)
+            ray_processes = _processes_of(self._node)
             if self.block_ended.wait(CHECK_SECONDS):
                 return
-        self.death = f"{part}; what is finished or has a checkpoint is kept: run the command again"
-        for process in family.values():
+        self.death = (
+            f"{reason}; what is finished or has a checkpoint is kept: run the command again"
+        )
+        for process in ray_processes.values():
             with suppress(psutil.Error):  # It has ended, or its id was given to another process.
                 process.kill()
-        main = threading.main_thread().ident
-        assert main is not None
-        end = time.monotonic() + LEAVING_SECONDS
-        while time.monotonic() < end:
+        main_thread_id = threading.main_thread().ident
+        assert main_thread_id is not None
+        deadline = time.monotonic() + LEAVING_SECONDS
+        while time.monotonic() < deadline:
             # More than once: ``signals.Stop`` acts on the second one at once.
-            signal.pthread_kill(main, signal.SIGTERM)
+            signal.pthread_kill(main_thread_id, signal.SIGTERM)
             if self.block_ended.wait(1.0):
                 return
         print(f"error: {self.death}", file=sys.stderr, flush=True)
         os._exit(1)
 
     def _lost(self) -> str | None:
-        """Which part of Ray has died; None if none has."""
+        """A sentence on the part of Ray that has died; None if none has."""
         for kind, process in self._node.dead_processes():
             if kind in ("raylet", "gcs_server"):
                 return f"Ray on this machine has died ({kind}: exit code {process.returncode})"
@@ -123,12 +125,12 @@ def _raylet_of(node: Any) -> psutil.Process | None:
     return None
 
 
-def _family(node: Any) -> dict[int, psutil.Process]:
+def _processes_of(node: Any) -> dict[int, psutil.Process]:
     """The processes that ``node`` has started, and all their descendants."""
-    family: dict[int, psutil.Process] = {}
+    processes: dict[int, psutil.Process] = {}
     for _, process in node.live_processes():
         with suppress(psutil.Error):
             parent = psutil.Process(process.pid)
             for member in (parent, *parent.children(recursive=True)):
-                family[member.pid] = member
-    return family
+                processes[member.pid] = member
+    return processes

@@ -35,7 +35,7 @@ MARKS: dict[str, dict[str, Any]] = {
 """Markers of trials in slices; later kinds are drawn above earlier ones."""
 
 
-def best_so_far_chart(group: GroupSummary, number: int) -> Markup | None:
+def best_so_far_chart(group: GroupSummary, group_number: int) -> Markup | None:
     """Best score against examples spent, as a step line; None before the first score."""
     points = group.best_so_far
     if not points:
@@ -61,10 +61,10 @@ def best_so_far_chart(group: GroupSummary, number: int) -> Markup | None:
         axes.set_ylabel(score_title(group.metric))
 
     title = f"best score so far against examples spent, {group_name(group)}"
-    return svg(draw, f"{number}-budget", title, 5.4, 2.3)
+    return svg(draw, f"{group_number}-budget", title, 5.4, 2.3)
 
 
-def importance_chart(group: GroupSummary, number: int) -> Markup | None:
+def importance_chart(group: GroupSummary, group_number: int) -> Markup | None:
     """Importance of the parameters as bars, the highest on top; None if it is unknown."""
     finite = {k: v for k, v in group.importances.items() if math.isfinite(v)}
     if not finite:
@@ -89,10 +89,10 @@ def importance_chart(group: GroupSummary, number: int) -> Markup | None:
         axes.set_xlabel("share of what the scores depend on, %")
 
     title = f"importance of the parameters, {group_name(group)}"
-    return svg(draw, f"{number}-importance", title, 5.0, max(2.3, 0.5 + 0.22 * len(ordered)))
+    return svg(draw, f"{group_number}-importance", title, 5.0, max(2.3, 0.5 + 0.22 * len(ordered)))
 
 
-def parallel_chart(group: GroupSummary, number: int) -> Markup | None:
+def parallel_chart(group: GroupSummary, group_number: int) -> Markup | None:
     """A line per trial through its settings and its score; None before the first trial."""
     if not group.tried or not group.parameters:
         return None
@@ -128,7 +128,7 @@ def parallel_chart(group: GroupSummary, number: int) -> Markup | None:
         axes.set_ylim(NOWHERE - 0.08, 1.2)
 
     title = f"parallel coordinates of settings and score, {group_name(group)}"
-    return svg(draw, f"{number}-parallel", title, min(11, 1.6 * len(keys) + 2), 2.7)
+    return svg(draw, f"{group_number}-parallel", title, min(11, 1.6 * len(keys) + 2), 2.7)
 
 
 def _axis(axes: "Axes", x: int, name: str, scale: Scale, below: str) -> None:
@@ -165,7 +165,7 @@ def _line(trial: TrialSummary, group: GroupSummary, scores: Scale) -> dict[str, 
     return {"color": colour, "lw": 1.2, "ls": dashes}
 
 
-def slice_chart(group: GroupSummary, number: int) -> Markup | None:
+def slice_chart(group: GroupSummary, group_number: int) -> Markup | None:
     """Score against each parameter; None before the first trial."""
     keys = group.parameters
     if not group.tried or not keys:
@@ -200,7 +200,9 @@ def slice_chart(group: GroupSummary, number: int) -> Markup | None:
                 row[0].set_yticks([])
 
     title = f"score against each parameter, {group_name(group)}"
-    return svg(draw, f"{number}-slices", title, min(11, 0.6 + 2.2 * per_row), 0.2 + 1.75 * rows)
+    return svg(
+        draw, f"{group_number}-slices", title, min(11, 0.6 + 2.2 * per_row), 0.2 + 1.75 * rows
+    )
 
 
 def _floor(group: GroupSummary) -> float:

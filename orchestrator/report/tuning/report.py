@@ -36,12 +36,12 @@ COLUMNS = ("group", "index", "key", "status", "reason", "score", "examples", "fu
 
 
 def write_tuning(
-    layout: RunDir, summary: SearchSummary, gained: Sequence[Change] = ()
+    run_dir: RunDir, summary: SearchSummary, gained: Sequence[Change] = ()
 ) -> list[Path]:
     """Write ``tuning.md``, ``.csv``, ``.json`` and ``.html``, each one atomically; gives them.
 
     Args:
-        layout: the run directory.
+        run_dir: the run directory.
         summary: the search.
         gained: how much tuning changes the answer, which is not said where there is none.
     """
@@ -52,8 +52,8 @@ def write_tuning(
         "html": tuning_html(summary, gained),
     }
     for ending, content in contents.items():
-        write_text(layout.tuning(ending), content)
-    return [layout.tuning(ending) for ending in contents]
+        write_text(run_dir.tuning(ending), content)
+    return [run_dir.tuning(ending) for ending in contents]
 
 
 def print_tuning(console: Console, summary: SearchSummary, gained: Sequence[Change] = ()) -> None:

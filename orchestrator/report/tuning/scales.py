@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from orchestrator.report.tuning.views import setting
+from orchestrator.report.tuning.views import setting_text
 
 LOG_SPAN = 20
 """Values that span more than this factor are shown on a logarithmic axis."""
@@ -35,7 +35,7 @@ class Scale:
     def position(self, value: Any) -> float:
         """From 0 (low end) to 1 (high end); 0.5 where all values are equal."""
         if self.kind == "names":
-            at = float(self.names.index(setting(value)))
+            at = float(self.names.index(setting_text(value)))
         else:
             at = math.log(value) if self.kind == "log" else float(value)
         return (at - self.low) / (self.high - self.low) if self.high > self.low else 0.5
@@ -70,8 +70,8 @@ def scale_of(values: Sequence[Any], log: bool = True) -> Scale:
     """The axis for these values; with ``log`` logarithmic where positive ones span a factor 20."""
     if not all(_is_number(value) for value in values):
         numbers = sorted({v for v in values if _is_number(v)})
-        others = {setting(v) for v in values if not _is_number(v)}
-        names = tuple(dict.fromkeys((*map(setting, numbers), *sorted(others))))
+        others = {setting_text(v) for v in values if not _is_number(v)}
+        names = tuple(dict.fromkeys((*map(setting_text, numbers), *sorted(others))))
         return Scale("names", 0, len(names) - 1, names)
     numbers = tuple(sorted({float(value) for value in values}))
     low, high = (numbers[0], numbers[-1]) if numbers else (0.0, 1.0)

@@ -31,7 +31,7 @@ def group_name(group: GroupSummary) -> str:
     return f"{arm_name(group)}, {plain(group.model)}"
 
 
-def setting(value: Any) -> str:
+def setting_text(value: Any) -> str:
     """A sampled value as a short text: 0.0003, 32, true, none, power."""
     if isinstance(value, str):
         return plain(value)
@@ -146,10 +146,10 @@ def scheduled(trial: TrialSummary, key: str) -> str:
     """A setting of a trial, also where it changed on the way: ``0.0001, from 50 % on 0.00012``."""
     parts = [(at, values[key]) for at, values in trial.schedule if key in values]
     if len(parts) < 2:
-        return setting(trial.settings[key]) if key in trial.settings else DASH
+        return setting_text(trial.settings[key]) if key in trial.settings else DASH
     (_, first), *later = parts
     return ", ".join(
-        [setting(first), *(f"from {100 * at:.3g} % on {setting(v)}" for at, v in later)]
+        [setting_text(first), *(f"from {100 * at:.3g} % on {setting_text(v)}" for at, v in later)]
     )
 
 
@@ -192,7 +192,9 @@ def parameter_heads(keys: Sequence[str]) -> tuple[Head, ...]:
 
 def parameter_fields(trial: TrialSummary, keys: Sequence[str]) -> tuple[Field, ...]:
     """The settings of a trial; a dash where it does not have the key."""
-    return tuple(Field(setting(trial.settings[k]) if k in trial.settings else DASH) for k in keys)
+    return tuple(
+        Field(setting_text(trial.settings[k]) if k in trial.settings else DASH) for k in keys
+    )
 
 
 def changes_view(changes: Sequence[Change]) -> View:

@@ -90,7 +90,7 @@ class PbtDriver:
     def _is_open(self, group: str) -> bool:
         """Whether a member of a group is still to be trained."""
         last = self._study.generations - 1
-        newest = [self._study.line(event)[-1] for event in self._study.trials_of(group)]
+        newest = [self._study.member_segments(event)[-1] for event in self._study.trials_of(group)]
         generations = {segment.generation for segment in newest if segment.generation < last}
         return any(map(self._is_pending, newest)) or any(
             self._study.status(segment.key) is TrialStatus.FINISHED
@@ -170,10 +170,10 @@ class PbtDriver:
         """See ``SearchEngine``."""
         if self._keep:
             return
-        lines = [self._study.line(event) for event in self._study.suggested.values()]
-        pending = (segment for line in lines for segment in line if self._is_pending(segment))
-        needed = {line[-1].key for line in lines} | {segment.parent for segment in pending}
-        ended = {s.key for line in lines for s in line if s.key in self._study.records}
+        members = [self._study.member_segments(event) for event in self._study.suggested.values()]
+        pending = (segment for own in members for segment in own if self._is_pending(segment))
+        needed = {own[-1].key for own in members} | {segment.parent for segment in pending}
+        ended = {s.key for own in members for s in own if s.key in self._study.records}
         for key in ended - needed - self._discarded:
             discard(self._run_dir, key)
             self._discarded.add(key)

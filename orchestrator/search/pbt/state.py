@@ -24,7 +24,7 @@ class Population(Study):
     def __init__(
         self, description: Description, ledger: Ledger, records: Mapping[str, TrialRecord]
     ) -> None:
-        self._lines: dict[str, list[SegmentStarted]] = {}
+        self._member_segments: dict[str, list[SegmentStarted]] = {}
         self._trained_by: dict[str, str] = {}
         super().__init__(description, ledger, records)
 
@@ -34,7 +34,7 @@ class Population(Study):
             self._check_group(event.group)
             trials = self.trials_of(event.group)
             start = trials[event.member].key if event.member < len(trials) else ""
-            if len(self._lines.get(start, ())) != event.generation:
+            if len(self._member_segments.get(start, ())) != event.generation:
                 raise self._foreign(f"goes on with trial {event.member} of {event.group} too early")
             self._extend(start, event)
             return
@@ -54,7 +54,7 @@ class Population(Study):
             self._extend(event.key, first)
 
     def _extend(self, start: str, segment: SegmentStarted) -> None:
-        self._lines.setdefault(start, []).append(segment)
+        self._member_segments.setdefault(start, []).append(segment)
         # Members with the same settings all the way share their segments, which are trained once.
         self._trained_by.setdefault(segment.key, start)
 
@@ -64,7 +64,7 @@ class Population(Study):
 
     def slots(self) -> list[Slot]:
         """See ``Study``."""
-        segments = (segment for line in self._lines.values() for segment in line)
+        segments = (segment for own in self._member_segments.values() for segment in own)
         return [(segment.group, segment.member, segment.generation) for segment in segments]
 
     @property
@@ -72,14 +72,14 @@ class Population(Study):
         """Number of segments of a whole training."""
         return self.description.tune.parts
 
-    def line(self, event: TrialSuggested) -> list[SegmentStarted]:
+    def member_segments(self, event: TrialSuggested) -> list[SegmentStarted]:
         """The segments of a member so far, the first one first."""
-        return self._lines[event.key]
+        return self._member_segments[event.key]
 
     def segments(self, group: str, generation: int) -> list[SegmentStarted]:
-        """The segments of a generation so far, in the order of the members."""
-        lines = map(self.line, self.trials_of(group))
-        return [line[generation] for line in lines if len(line) > generation]
+        """The segments of a generation so far, one per member, in the order of the members."""
+        members = map(self.member_segments, self.trials_of(group))
+        return [own[generation] for own in members if len(own) > generation]
 
     def member_score(self, segment: SegmentStarted) -> MemberScore:
         """The score of a member after a segment that has ended."""
@@ -91,7 +91,7 @@ class Population(Study):
     @property
     def failed(self) -> tuple[TrialRecord, ...]:
         """Records of the members that failed and have not been replaced."""
-        keys = dict.fromkeys(line[-1].key for line in self._lines.values())
+        keys = dict.fromkeys(own[-1].key for own in self._member_segments.values())
         return tuple(self.records[key] for key in keys if self.status(key) is TrialStatus.FAILED)
 
     def observations(self, group: str) -> list[Observation]:
@@ -100,11 +100,11 @@ class Population(Study):
 
     def trial_summary(self, event: TrialSuggested) -> TrialSummary:
         """A member, for the report: with the settings of its newest segment."""
-        line = self.line(event)
-        newest = line[-1]
+        segments = self.member_segments(event)
+        newest = segments[-1]
         spent, seconds, trained = 0, 0.0, 0
         rungs: list[tuple[int, float]] = []
-        for segment in line:
+        for segment in segments:
             record = self.records.get(segment.key)
             if record is None:
                 continue
@@ -121,7 +121,7 @@ class Population(Study):
             key=newest.key,
             settings=in_force(newest),
             status=self._member_status(newest),
-            reason=self._reason(line),
+            reason=self._reason(segments),
             score=self._newest_score(newest),
             examples=spent,
             full=max(spent + missing, 1),
@@ -137,10 +137,10 @@ class Population(Study):
             return TrialStatus.UNFINISHED
         return status
 
-    def _reason(self, line: list[SegmentStarted]) -> str:
-        status, record = self._member_status(line[-1]), self.records.get(line[-1].key)
+    def _reason(self, segments: list[SegmentStarted]) -> str:
+        status, record = self._member_status(segments[-1]), self.records.get(segments[-1].key)
         reason = REASONS.get(status) or (record and record.error) or status
-        for segment, before in zip(line[1:], line, strict=False):
+        for segment, before in zip(segments[1:], segments, strict=False):
             if segment.source != segment.member:
                 ended = self.status(before.key)
                 why = f", where it {ended}" if ended in ("failed", "diverged") else ""
@@ -155,10 +155,10 @@ class Population(Study):
 
     def _scored_segment(self, event: TrialSuggested) -> SegmentStarted | None:
         """The newest segment of a member with a score. None if it has none, or ended badly."""
-        line = self.line(event)
-        if self.status(line[-1].key) not in SOUND:
+        segments = self.member_segments(event)
+        if self.status(segments[-1].key) not in SOUND:
             return None
-        finished = [segment for segment in line if self.status(segment.key) == "finished"]
+        finished = [segment for segment in segments if self.status(segment.key) == "finished"]
         return finished[-1] if finished else None
 
     def _best(self, group: str) -> int | None:

@@ -15,7 +15,7 @@ from orchestrator.cli.app import main
 from orchestrator.cli.console import one_line
 from orchestrator.commands import report
 from orchestrator.commands.experiment import Experiment
-from orchestrator.run_dir.directory import describe
+from orchestrator.run_dir.directory import write_metadata
 from tests.helpers.command import SMALL, Command, small_grid
 from tests.helpers.plans import plan_of
 from tests.helpers.records import Trial, record
@@ -275,11 +275,11 @@ def test_report_tells_missing_and_failed_trials(
     command: Command, tmp_path: Path, tiny_bert: Path
 ) -> None:
     preset, *overrides = small_grid(tiny_bert)
-    layout = RunDir(tmp_path / "run")
+    run_dir = RunDir(tmp_path / "run")
     settings, plan, resources = plan_of(preset, overrides)
-    describe(layout, settings, plan, resources)
+    write_metadata(run_dir, settings, plan, resources)
     first, *others = plan.trials
-    write_record(layout, record(Trial(first.key, first.config), status="failed", error="no luck"))
+    write_record(run_dir, record(Trial(first.key, first.config), status="failed", error="no luck"))
     ended = command("report", "run")
     assert ended.code == 1
     assert ended.err.splitlines() == [
@@ -287,7 +287,7 @@ def test_report_tells_missing_and_failed_trials(
         *(f"no result: {trial.config.title}: not started" for trial in others),
     ]
     for trial in plan.trials:
-        write_record(layout, record(Trial(trial.key, trial.config)))
+        write_record(run_dir, record(Trial(trial.key, trial.config)))
     ended = command("report", "run")
     assert ended.code == 0
     [warning] = ended.err.splitlines()  # These records were written without any predictions.

@@ -12,7 +12,7 @@ from orchestrator.cli import app, cluster_job
 from orchestrator.config.experiment import load_experiment
 from orchestrator.planning.plan import make_plan
 from orchestrator.planning.resources import TrialResources
-from orchestrator.run_dir.directory import describe, take
+from orchestrator.run_dir.directory import take, write_metadata
 from orchestrator.submit.results import BEGIN, unpacked
 from tests.helpers.command import small_grid
 from trainables.storage.run_dir import RunDir
@@ -78,17 +78,17 @@ def test_a_grid_that_did_not_end_sends_a_table_of_what_there_is(
     preset, *overrides = small_grid(tiny_bert)
     experiment = load_experiment(preset, overrides)
     plan = make_plan(experiment)
-    layout = RunDir(tmp_path / "run")
+    run_dir = RunDir(tmp_path / "run")
 
     def main(arguments: list[str]) -> None:
         # Killed before it could make a table; one of an earlier command is still there.
-        take(layout, experiment, plan)
-        describe(layout, experiment, plan, TrialResources(1, 0.0, 1))
-        layout.table("md").write_text("an old one")
+        take(run_dir, experiment, plan)
+        write_metadata(run_dir, experiment, plan, TrialResources(1, 0.0, 1))
+        run_dir.table("md").write_text("an old one")
         raise SystemExit(code)
 
     monkeypatch.setattr(app, "main", main)
-    assert cluster_job.main(["run", "demo", "--run-dir", str(layout.root)]) == code
+    assert cluster_job.main(["run", "demo", "--run-dir", str(run_dir.root)]) == code
     files = unpacked(capsys.readouterr().out)
     assert files is not None
     assert "3 planned, 3 not run" in files["table.md"]
@@ -110,7 +110,7 @@ def test_the_user_s_own_preset_is_found_where_it_was_unpacked(
     monkeypatch.chdir(tmp_path)
     seen = []
     monkeypatch.setattr(app, "main", lambda arguments: seen.append((Path.cwd(), sys.argv)))
-    monkeypatch.setattr(cluster_job, "results", lambda run_dir, code: {})
+    monkeypatch.setattr(cluster_job, "results", lambda where, code: {})
     assert cluster_job.main(["run", "0/mine.yaml", "--run-dir", "/x"]) == 0
     # What is said about going on is said in words that whoever submitted can type.
     assert seen == [(tmp_path / cluster_job.SENT, ["orchestrator", "submit", "demo"])]

@@ -36,8 +36,8 @@ def test_train_prints_metrics_and_leaves_record_row_and_model(
     settings = [tasks, *small, "training.epochs=2", "log_file=logs/all.csv"]
     ended = command("train", "shared_encoder", *settings, "--run-dir", "run")
     assert (ended.code, ended.err) == (0, "")
-    layout = RunDir(tmp_path / "run")
-    [record] = read_records(layout).values()
+    run_dir = RunDir(tmp_path / "run")
+    [record] = read_records(run_dir).values()
     assert record.config.seed == 41
     assert record.status == "finished"
     lines = ended.out.splitlines()
@@ -54,7 +54,7 @@ def test_train_prints_metrics_and_leaves_record_row_and_model(
     confusion = record.results["validation"]["sentiment"].confusion
     accuracy = (confusion[0][0] + confusion[1][1]) / 12
     assert float(row["validation_sentiment_accuracy"]) == pytest.approx(accuracy, abs=1e-6)
-    classifier, _, extra = load_classifier(layout.model(record.key))
+    classifier, _, extra = load_classifier(run_dir.model(record.key))
     assert list(classifier.classes) == ["sentiment", "acceptability"]
     assert extra["key"] == record.key
 

@@ -8,7 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from orchestrator.config.search import TuneConfig, load_tuned_experiment
-from orchestrator.run_dir.lock import held
+from orchestrator.run_dir.lock import hold_lock
 from tests.helpers.command import Command
 from tests.helpers.local_search import overrides, space_file, trained
 from tests.orchestrator.config.test_experiment import another, at, leaves
@@ -190,7 +190,7 @@ def test_a_run_directory_is_of_one_command(
     assert "was made with space." in other.err
     for refused in (ended, again, other):
         assert refused.err.count("\n") == 1
-    with held(tmp_path / "run"):
+    with hold_lock(tmp_path / "run"):
         busy = command("tune", "--local", "demo", "quick", *settings, "--run-dir", "run")
     assert busy.code == 2
     assert "another command" in busy.err or "in use" in busy.err, busy.err

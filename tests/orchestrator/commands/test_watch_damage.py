@@ -44,7 +44,7 @@ def folder(tmp_path: Path) -> RunFolder:
 
 def snapshot(folder: RunFolder) -> str:
     file = io.StringIO()
-    follow(folder.layout.root, Console(file=file, width=300), once=True)
+    follow(folder.run_dir.root, Console(file=file, width=300), once=True)
     return file.getvalue()
 
 
@@ -54,9 +54,9 @@ def test_damage_is_named_in_one_line_and_the_rest_is_shown(
     folder: RunFolder, which: str, content: bytes
 ) -> None:
     path = {
-        "plan": folder.layout.plan,
-        "record": folder.layout.record(folder.trials[0].key),
-        "progress": folder.layout.progress(folder.trials[2].key),
+        "plan": folder.run_dir.plan,
+        "record": folder.run_dir.record(folder.trials[0].key),
+        "progress": folder.run_dir.progress(folder.trials[2].key),
     }[which]
     path.write_bytes(content)
     text = snapshot(folder)
@@ -70,7 +70,7 @@ def test_damage_is_named_in_one_line_and_the_rest_is_shown(
 def test_what_the_storage_does_not_give_once_is_read_again(
     folder: RunFolder, which: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = folder.layout.plan if which == "plan" else folder.layout.record(folder.trials[0].key)
+    path = folder.run_dir.plan if which == "plan" else folder.run_dir.record(folder.trials[0].key)
     reads: list[Path] = []
 
     def stale(asked: Path) -> bytes:
@@ -81,7 +81,7 @@ def test_what_the_storage_does_not_give_once_is_read_again(
 
     for module in (run_reader, record):
         monkeypatch.setattr(module, "read_whole", stale)
-    following = watch.Watch(folder.layout.root, Console(file=io.StringIO()))
+    following = watch.Watch(folder.run_dir.root, Console(file=io.StringIO()))
     following.poll()
     assert following.status_line(is_running=True) == f"damaged: {path}: Stale file handle"
     following.poll()
@@ -94,7 +94,7 @@ def test_what_the_storage_does_not_give_once_is_read_again(
 
 def test_damage_that_is_mended_is_forgotten(folder: RunFolder) -> None:
     seen: list[str] = []
-    path = folder.layout.record(folder.trials[0].key)
+    path = folder.run_dir.record(folder.trials[0].key)
     whole = path.read_bytes()
     path.write_bytes(whole[:100])
 
@@ -108,14 +108,14 @@ def test_damage_that_is_mended_is_forgotten(folder: RunFolder) -> None:
             folder.let_go()
 
     file = io.StringIO()
-    assert follow(folder.layout.root, Console(file=file, width=300), fetch=fetch) == 0
+    assert follow(folder.run_dir.root, Console(file=file, width=300), fetch=fetch) == 0
     assert file.getvalue().count("damaged: ") == 1
     assert "damaged: " in seen[3]
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff\xfe"])
 def test_a_lock_that_cannot_be_read_is_judged_by_its_age(folder: RunFolder, content: bytes) -> None:
-    lock = folder.layout.root / LOCK
+    lock = folder.run_dir.root / LOCK
     lock.write_bytes(content)
     assert "nobody" not in snapshot(folder)
     os.utime(lock, (1, 1))
@@ -123,7 +123,7 @@ def test_a_lock_that_cannot_be_read_is_judged_by_its_age(folder: RunFolder, cont
 
 
 def test_storage_that_is_away_for_a_while_is_waited_for(folder: RunFolder) -> None:
-    root, aside = folder.layout.root, folder.layout.root.with_name("aside")
+    root, aside = folder.run_dir.root, folder.run_dir.root.with_name("aside")
     looks = iter(range(100))
 
     def fetch() -> None:
@@ -158,8 +158,8 @@ def test_nothing_is_written(folder: RunFolder, tmp_path: Path) -> None:
 
     before = state()
     snapshot(folder)
-    assert follow(folder.layout.root, Console(file=io.StringIO()), fetch=fetch) == 1
-    assert not (folder.layout.root / GUARD).exists()
+    assert follow(folder.run_dir.root, Console(file=io.StringIO()), fetch=fetch) == 1
+    assert not (folder.run_dir.root / GUARD).exists()
 
 
 def test_what_has_not_changed_is_not_read_again(
@@ -182,8 +182,8 @@ def test_what_has_not_changed_is_not_read_again(
         if look == 20:
             folder.let_go()
 
-    follow(folder.layout.root, Console(file=io.StringIO()), fetch=fetch)
-    said = folder.layout.progress(folder.trials[2].key)
+    follow(folder.run_dir.root, Console(file=io.StringIO()), fetch=fetch)
+    said = folder.run_dir.progress(folder.trials[2].key)
     assert read.count(said) == 2
-    others = [folder.layout.plan, *folder.layout.records.iterdir()]
+    others = [folder.run_dir.plan, *folder.run_dir.records.iterdir()]
     assert all(read.count(path) == 1 for path in others)

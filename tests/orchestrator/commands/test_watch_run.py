@@ -23,7 +23,7 @@ def grid(tmp_path: Path, tiny_bert: Path) -> Iterator[Grid]:
 
 def watcher(grid: Grid, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "orchestrator", "watch", str(grid.layout.root), *options],
+        [sys.executable, "-m", "orchestrator", "watch", str(grid.run_dir.root), *options],
         cwd=PROJECT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -28,17 +28,17 @@ class Search:
 
     def __init__(self, root: Path, **tune: object) -> None:
         self.run = RunFolder(root)
-        self.plan = self.run.layout.plan.read_bytes()
-        self.run.layout.plan.unlink()
+        self.plan = self.run.run_dir.plan.read_bytes()
+        self.run.run_dir.plan.unlink()
         self.run.held_elsewhere()
-        self.layout = RunDir(root / "search")
-        self.layout.root.mkdir()
+        self.run_dir = RunDir(root / "search")
+        self.run_dir.root.mkdir()
         content = Description.model_validate(
             {"space": SPACE, "tune": tune, "groups": (group("a"), group("b"))}
         ).model_dump(mode="json")
         content["sha256"] = checksum(content)
-        self.layout.search.write_text(json.dumps(content))
-        self.ledger = Ledger(self.layout.ledger)
+        self.run_dir.search.write_text(json.dumps(content))
+        self.ledger = Ledger(self.run_dir.ledger)
 
     def stopped(self, key: str) -> None:
         self.ledger.append(
@@ -47,7 +47,7 @@ class Search:
 
     def shown(self) -> str:
         file = io.StringIO()
-        follow(self.run.layout.root, Console(file=file, width=300), once=True)
+        follow(self.run.run_dir.root, Console(file=file, width=300), once=True)
         return file.getvalue()
 
 
@@ -63,7 +63,7 @@ def test_trials_that_were_proposed_and_those_to_come_are_counted_by_group(tmp_pa
     for name, number in (("a", 0), ("b", 0), ("a", 1)):
         search.ledger.append(suggested(name, number))
     search.stopped("a0")
-    write_progress(search.layout.progress("a1"), words(800))
+    write_progress(search.run_dir.progress("a1"), words(800))
     text = search.shown()
     assert "1 of 6 done, 1 running, 4 left, 1 stopped" in text
     a, b = ([line.split() for line in text.splitlines() if line.startswith(f"{n}  ")] for n in "ab")
@@ -82,13 +82,13 @@ def test_a_line_that_is_not_whole_yet_waits_and_a_damaged_one_is_named(tmp_path:
     search = Search(tmp_path / "run", trials=2)
     search.ledger.append(suggested("a", 0))
     search.stopped("a0")
-    lines = search.layout.ledger.read_bytes().splitlines(keepends=True)
-    search.layout.ledger.write_bytes(lines[0] + lines[1][:20])
+    lines = search.run_dir.ledger.read_bytes().splitlines(keepends=True)
+    search.run_dir.ledger.write_bytes(lines[0] + lines[1][:20])
     text = search.shown()
     assert "0 of 4 done" in text
     assert "damaged" not in text
-    search.layout.ledger.write_bytes(lines[0] + lines[1][:20] + b"\n")
-    assert f"damaged: {search.layout.ledger}: line 2 cannot be read" in search.shown()
+    search.run_dir.ledger.write_bytes(lines[0] + lines[1][:20] + b"\n")
+    assert f"damaged: {search.run_dir.ledger}: line 2 cannot be read" in search.shown()
 
 
 def test_the_ledger_is_followed_line_by_line_until_the_comparison_has_ended(tmp_path: Path) -> None:
@@ -99,19 +99,19 @@ def test_the_ledger_is_followed_line_by_line_until_the_comparison_has_ended(tmp_
         look = next(looks)
         if look == 2:
             search.ledger.append(suggested("a", 0))
-            write_progress(search.layout.progress("a0"), words(50))
+            write_progress(search.run_dir.progress("a0"), words(50))
         if look == 4:
             search.stopped("a0")
         if look == 6:
             # Of group b nothing was tried: the search has come to its end all the same.
-            search.run.layout.plan.write_bytes(search.plan)
+            search.run.run_dir.plan.write_bytes(search.plan)
         if look == 8:
             for index in range(4):
                 search.run.ends(index)
             search.run.let_go()
 
     file = io.StringIO()
-    code = follow(search.run.layout.root, Console(file=file, width=300), fetch=fetch)
+    code = follow(search.run.run_dir.root, Console(file=file, width=300), fetch=fetch)
     lines = file.getvalue().splitlines()
     assert code == 0
     assert lines[0] == "started a #0"
@@ -131,7 +131,7 @@ def test_the_parts_of_a_population_are_counted_one_by_one(tmp_path: Path) -> Non
             source=0, examples=1600,
         )
     )  # fmt: skip
-    write_progress(search.layout.progress("later"), words(1200))
+    write_progress(search.run_dir.progress("later"), words(1200))
     text = search.shown()
     assert "0 of 16 done, 1 running" in text
     assert "a #0, part 2" in text

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from orchestrator.commands import watch
 from orchestrator.commands.watch import follow
-from orchestrator.run_dir.lock import held
+from orchestrator.run_dir.lock import hold_lock
 from tests.helpers.run_folders import RunFolder, aged, word
 from trainables.errors import RunDirectoryError
 from trainables.trial.progress import write_progress
@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> RunFolder:
 
 def shown(folder: RunFolder, once: bool = True, width: int = 80) -> tuple[int, str]:
     file = io.StringIO()
-    code = follow(folder.layout.root, Console(file=file, width=width), once=once)
+    code = follow(folder.run_dir.root, Console(file=file, width=width), once=once)
     return code, file.getvalue()
 
 
@@ -132,7 +132,7 @@ def test_a_run_that_nobody_holds_is_told_with_the_command_that_goes_on(folder: R
 def test_the_lock_of_a_process_here_that_died_is_told_at_once(folder: RunFolder) -> None:
     child = os.fork()
     if child == 0:
-        with held(folder.layout.root):
+        with hold_lock(folder.run_dir.root):
             os._exit(1)
     os.waitpid(child, 0)
     code, text = shown(folder, once=False)
@@ -157,7 +157,7 @@ def test_clocks_that_differ_are_no_death_and_no_silence(folder: RunFolder, clock
     """The storage's clock is an hour off this machine's, and the lock is renewed."""
     age = -clock
     folder.held_elsewhere(age=age)
-    aged(folder.layout.plan, age)
+    aged(folder.run_dir.plan, age)
     folder.says(0, age=age)
     renewed = threading.Timer(0.1, folder.held_elsewhere, kwargs={"age": age - 1})
     renewed.start()
@@ -207,8 +207,8 @@ def test_trials_of_a_command_that_died_do_not_run_under_the_next_one(folder: Run
     folder.held_elsewhere()
     folder.says(0, age=10)
     folder.says(1, age=10)
-    aged(folder.layout.plan, 20)
-    following = watch.Watch(folder.layout.root, Console(file=io.StringIO()))
+    aged(folder.run_dir.plan, 20)
+    following = watch.Watch(folder.run_dir.root, Console(file=io.StringIO()))
     following.poll()
     progress = following.view.progress
     assert len(progress.running()) == 2
@@ -220,15 +220,15 @@ def test_trials_of_a_command_that_died_do_not_run_under_the_next_one(folder: Run
 
 def test_trials_that_nobody_expects_are_no_silence(folder: RunFolder) -> None:
     """A search trains what its trials need before it proposes the first of them."""
-    for path in (folder.layout.plan, folder.says(0)):
+    for path in (folder.run_dir.plan, folder.says(0)):
         aged(path, 100)
     folder.held_elsewhere()
-    write_progress(folder.layout.progress("0" * 12), word())
+    write_progress(folder.run_dir.progress("0" * 12), word())
     assert "silent for more than" not in shown(folder)[1]
 
 
 def test_an_experiment_without_a_word_for_long_is_silent_not_dead(folder: RunFolder) -> None:
-    for path in (folder.layout.plan, folder.says(0), folder.says(1)):
+    for path in (folder.run_dir.plan, folder.says(0), folder.says(1)):
         aged(path, 100)
     folder.held_elsewhere()
     code, text = shown(folder)
@@ -238,8 +238,8 @@ def test_an_experiment_without_a_word_for_long_is_silent_not_dead(folder: RunFol
 
 
 def test_one_trial_without_a_grid_is_refused(folder: RunFolder) -> None:
-    folder.layout.plan.unlink()
-    folder.layout.config.write_text("name: mine\nseed: 41\n")
+    folder.run_dir.plan.unlink()
+    folder.run_dir.config.write_text("name: mine\nseed: 41\n")
     with pytest.raises(RunDirectoryError, match=r"run: one trial of `train`, which shows itself"):
         shown(folder)
 

@@ -68,13 +68,13 @@ def assert_same_trials(ours: RunDir, theirs: RunDir) -> None:
     assert records == measured_all(read_records(theirs))
     assert {record["status"] for record in records.values()} <= {"finished"}
     for key in records:
-        mine, other = (pd.read_parquet(layout.predictions(key)) for layout in (ours, theirs))
+        mine, other = (pd.read_parquet(run_dir.predictions(key)) for run_dir in (ours, theirs))
         pd.testing.assert_frame_equal(mine, other, check_exact=True)
 
 
-def table(layout: RunDir) -> list[dict[str, Any]]:
+def table(run_dir: RunDir) -> list[dict[str, Any]]:
     """Rows of the comparison table but for the time that trials took."""
-    rows = json.loads(layout.table("json").read_text(encoding="utf-8"))["rows"]
+    rows = json.loads(run_dir.table("json").read_text(encoding="utf-8"))["rows"]
     for row in rows:
         row["cells"].pop("train_seconds", None)
     return rows
@@ -114,16 +114,16 @@ def test_a_search_takes_the_same_decisions_through_both(
     assert_same_trials(RunDir(here.root / "search"), RunDir(there.root / "search"))
 
 
-def decisions(layout: RunDir) -> list[dict[str, Any]]:
+def decisions(run_dir: RunDir) -> list[dict[str, Any]]:
     """The lines of a search's ledger but for what a clock says."""
-    lines = RunDir(layout.root / "search").ledger.read_text(encoding="utf-8").splitlines()
+    lines = RunDir(run_dir.root / "search").ledger.read_text(encoding="utf-8").splitlines()
     clocked = ("seconds", "sha256")
     return [{k: v for k, v in json.loads(line).items() if k not in clocked} for line in lines]
 
 
-def tried(layout: RunDir) -> list[dict[str, str]]:
+def tried(run_dir: RunDir) -> list[dict[str, str]]:
     """The trials of a search, as its report lists them, but for their time."""
-    with layout.tuning("csv").open(encoding="utf-8") as file:
+    with run_dir.tuning("csv").open(encoding="utf-8") as file:
         return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
 
 
@@ -156,21 +156,21 @@ def run_here(
     scheduler: TrialScheduler | None = None,
 ) -> RunDir:
     """Run trials in this process, a step at a time."""
-    layout = RunDir(folder)
+    run_dir = RunDir(folder)
     folder.mkdir(exist_ok=True)
     config = Experiment.load("demo", ["checkpoint.every=0"]).config
     expected = [Expected(trial.key, trial.config.title, "tiny", 40) for trial in trials]
     with LiveView(GridProgress(expected), quiet()) as view:
         LocalExecutor(config, slice_seconds=0.0, release=lambda: None).run(
             each(trials),
-            layout,
+            run_dir,
             view,
             resources=TrialResources(1, 0.0, at_once),
             glue_dir=None,
             artifacts={},
             scheduler=scheduler,
         )
-    return layout
+    return run_dir
 
 
 def seeds(encoder: Path, *numbers: int, **training: Any) -> list[PlannedTrial]:
@@ -196,8 +196,8 @@ def test_a_stopped_trial_leaves_no_record_and_the_others_theirs(
 ) -> None:
     first, second = seeds(tiny_bert, 1, 2)
     scheduler = Following(stopped=first.key)
-    layout = run_here(tmp_path / "run", [first, second], scheduler=scheduler)
-    assert read_records(layout).keys() == {second.key}
+    run_dir = run_here(tmp_path / "run", [first, second], scheduler=scheduler)
+    assert read_records(run_dir).keys() == {second.key}
     assert scheduler.events[:4] == [
         ("add", first.key),
         ("result", first.key),
@@ -213,8 +213,8 @@ def test_a_trial_that_fails_leaves_a_record_and_the_next_one_runs(
     [diverging] = seeds(tiny_bert, 1, learning_rate=1e30)
     [sound] = seeds(tiny_bert, 2)
     scheduler = Following()
-    layout = run_here(tmp_path / "run", [diverging, sound], scheduler=scheduler)
-    statuses = {key: record.status for key, record in read_records(layout).items()}
+    run_dir = run_here(tmp_path / "run", [diverging, sound], scheduler=scheduler)
+    statuses = {key: record.status for key, record in read_records(run_dir).items()}
     assert statuses == {diverging.key: "diverged", sound.key: "finished"}
     completed = [key for kind, key in scheduler.events if kind == "complete"]
     assert completed == [diverging.key, sound.key]

@@ -44,7 +44,7 @@ def continued(
 
 
 def begun(grid: Grid) -> bool:
-    root = grid.layout.root
+    root = grid.run_dir.root
     kinds = ("wandb/offline-run-*/*.wandb", "tensorboard/*/events.*", "mlflow.db", "curves/*.csv")
     return all(any(root.glob(kind)) for kind in kinds)
 
@@ -56,11 +56,11 @@ def test_every_tracker_has_every_epoch_of_a_killed_and_continued_grid_once(
     grid, run = continued
     assert (run.code, run.err) == (0, "")
     assert "was dropped" not in run.out
-    records = read_records(grid.layout)
+    records = read_records(grid.run_dir)
     assert len(records) == 2
     assert any(record.interruptions for record in records.values())
     for key, record in records.items():
-        seen = READERS[name](grid.layout.root, key)
+        seen = READERS[name](grid.run_dir.root, key)
         expected = sorted(
             (value, epoch.step)
             for epoch in record.history
@@ -72,7 +72,7 @@ def test_every_tracker_has_every_epoch_of_a_killed_and_continued_grid_once(
 
 def test_the_report_is_an_artifact(continued: tuple[Grid, Ended]) -> None:
     grid, _ = continued
-    root = grid.layout.root
+    root = grid.run_dir.root
     [folder] = root.glob("wandb/offline-run-*-report-*")
     [file] = folder.glob("*.wandb")
     key = file.stem.removeprefix("run-")
@@ -103,7 +103,7 @@ def in_mlflow_title(root: Path, key: str) -> str:
 
 def test_the_printed_command_finds_every_offline_run(continued: tuple[Grid, Ended]) -> None:
     grid, run = continued
-    hint = sync_hint(grid.layout.root)
+    hint = sync_hint(grid.run_dir.root)
     assert run.out.splitlines().count(hint) == 1
     command = hint.rpartition(": ")[2].replace("wandb sync", f"{sys.executable} -m wandb sync", 1)
     asked = subprocess.run(
@@ -115,7 +115,7 @@ def test_the_printed_command_finds_every_offline_run(continued: tuple[Grid, Ende
         timeout=60,
         check=True,
     )
-    there = [path.name for path in grid.layout.root.glob("wandb/offline-run-*")]
+    there = [path.name for path in grid.run_dir.root.glob("wandb/offline-run-*")]
     said = asked.stdout + asked.stderr
     # The report, the two trials, and what one of them had before it was killed.
     assert len(there) >= 4

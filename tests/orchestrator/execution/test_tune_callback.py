@@ -30,14 +30,14 @@ class Follower:
     """A ``TuneCallback`` of one trial, and what its live view has printed."""
 
     def __init__(self, folder: Path) -> None:
-        self.layout = RunDir(folder / "run")
-        self.layout.root.mkdir()
+        self.run_dir = RunDir(folder / "run")
+        self.run_dir.root.mkdir()
         self.file = io.StringIO()
         self._folder = folder
         progress = GridProgress([Expected(KEY, PLANNED.config.title, "tiny", 100)])
         self.view = LiveView(progress, Console(file=self.file, width=300))
         planned = {KEY: PlannedTrial(PLANNED.config, 100, 1.0)}
-        self.follow = TuneCallback(self.view, planned, self.layout)
+        self.follow = TuneCallback(self.view, planned, self.run_dir)
         self.view.__enter__()
         self.view.start(KEY)
 
@@ -65,10 +65,10 @@ MEMORY = ray.exceptions.OutOfMemoryError(
 
 
 def test_a_trial_that_took_too_much_memory_is_told_so_each_time(follower: Follower) -> None:
-    assert read_kills(follower.layout, KEY) == 0
+    assert read_kills(follower.run_dir, KEY) == 0
     for kills in (1, 2, 3):
         follower.follow.on_trial_recover(0, [], follower.dies(MEMORY))
-        assert read_kills(follower.layout, KEY) == kills
+        assert read_kills(follower.run_dir, KEY) == kills
     assert follower.said().count("restarting") == 3
     assert "ran out of memory" in follower.said()
     assert "resources.memory" in follower.said()
@@ -79,13 +79,13 @@ def test_a_trial_that_died_of_anything_else_keeps_its_micro_batches(
     error: Exception, follower: Follower
 ) -> None:
     follower.follow.on_trial_recover(0, [], follower.dies(error))
-    assert read_kills(follower.layout, KEY) == 0
+    assert read_kills(follower.run_dir, KEY) == 0
     assert "restarting" in follower.said()
 
 
 def test_one_that_died_of_it_too_often_fails_with_one_clear_line(follower: Follower) -> None:
     follower.follow.on_trial_error(0, [], follower.dies(MEMORY))
-    record = read_record(follower.layout.record(KEY))
+    record = read_record(follower.run_dir.record(KEY))
     assert record.status == "failed"
     for key in ("training.batch_size", "model.max_length", "resources.memory"):
         assert key in (record.error or "")
@@ -93,18 +93,18 @@ def test_one_that_died_of_it_too_often_fails_with_one_clear_line(follower: Follo
 
 
 def test_the_grid_goes_on_where_the_trial_cannot_be_told(follower: Follower) -> None:
-    shutil.rmtree(follower.layout.root)
+    shutil.rmtree(follower.run_dir.root)
     follower.follow.on_trial_recover(0, [], follower.dies(MEMORY))
     assert "restarting" in follower.said()
-    assert not follower.layout.root.exists()
+    assert not follower.run_dir.root.exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"many", b"-3", b"\xff", b"9" * 400])
 def test_a_damaged_count_of_kills_does_no_harm(content: bytes, follower: Follower) -> None:
-    path = follower.layout.memory_kills(KEY)
+    path = follower.run_dir.memory_kills(KEY)
     path.parent.mkdir()
     path.write_bytes(content)
-    assert 0 <= read_kills(follower.layout, KEY) < 100
+    assert 0 <= read_kills(follower.run_dir, KEY) < 100
 
 
 def test_what_does_not_go_as_planned_is_said_once(follower: Follower) -> None:
@@ -135,7 +135,7 @@ def test_a_long_evaluation_is_heard_from_the_trials_file(
     follower: Follower, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("orchestrator.execution.tune_executor.QUIET_SECONDS", 0.0)
-    trial, path = follower.view.progress.trials, follower.layout.progress(KEY)
+    trial, path = follower.view.progress.trials, follower.run_dir.progress(KEY)
     write_progress(path, word(examples=10, phase="evaluating"))
     follower.follow.on_step_begin(0, [])
     assert trial[KEY].last is None, "one that gave no result yet starts"
@@ -173,7 +173,7 @@ def test_an_error_of_the_scheduler_ends_the_run_and_is_not_the_trials(follower: 
             raise OSError("the ledger cannot be written")
 
     callback = TuneCallback(
-        follower.view, {KEY: PlannedTrial(PLANNED.config, 1, 1.0)}, follower.layout, Failing()
+        follower.view, {KEY: PlannedTrial(PLANNED.config, 1, 1.0)}, follower.run_dir, Failing()
     )
     callback.on_step_begin(0, [])
     callback.on_trial_complete(0, [], SimpleNamespace(config={"trial_spec": {"key": KEY}}))

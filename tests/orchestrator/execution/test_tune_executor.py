@@ -24,9 +24,9 @@ from trainables.storage.run_dir import RunDir
 
 
 def test_retries_count_deaths_in_a_row_without_a_checkpoint_between_them(tmp_path: Path) -> None:
-    layout = RunDir(tmp_path)
+    run_dir = RunDir(tmp_path)
     view = LiveView(GridProgress([Expected("k", "trial k", "tiny", 100)]))
-    follow = TuneCallback(view, {}, layout)
+    follow = TuneCallback(view, {}, run_dir)
     metadata = SimpleNamespace(num_failures=0)
     trial = SimpleNamespace(
         config={"trial_spec": {"key": "k"}}, run_metadata=metadata, error_file=None
@@ -36,7 +36,7 @@ def test_retries_count_deaths_in_a_row_without_a_checkpoint_between_them(tmp_pat
         """Die once for each, with a word from the trial before; what Tune then counts."""
         for new in new_checkpoint_before:
             if new:
-                (layout.checkpoints("k") / "step-00000007").mkdir(parents=True)
+                (run_dir.checkpoints("k") / "step-00000007").mkdir(parents=True)
             follow.on_trial_result(0, [], trial, {"note": ""})
             metadata.num_failures += 1
             follow.on_trial_recover(0, [], trial)
@@ -101,11 +101,11 @@ def test_the_record_of_a_dead_trial_waits_for_storage_that_is_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planned = records.trial()
-    layout = RunDir(tmp_path / "run")
+    run_dir = RunDir(tmp_path / "run")
     expected = Expected(planned.key, planned.config.title, "tiny", 10)
     view = LiveView(GridProgress([expected], 1), Console(file=io.StringIO()))
     trials = {planned.key: PlannedTrial(planned.config, 10, 1.0)}
-    follow = TuneCallback(view, trials, layout)
+    follow = TuneCallback(view, trials, run_dir)
     monkeypatch.setattr(tune_executor, "RETRY_SECONDS", 0.0)
     (tmp_path / "run").write_text("")  # In place of the folder: nothing can be written.
     with view:
@@ -117,5 +117,5 @@ def test_the_record_of_a_dead_trial_waits_for_storage_that_is_away(
         (tmp_path / "run").unlink()
         (tmp_path / "run").mkdir()
         follow.on_step_begin(0, [])
-    record = read_record(layout.record(planned.key))
+    record = read_record(run_dir.record(planned.key))
     assert (record.status, record.error) == ("failed", "its process died")

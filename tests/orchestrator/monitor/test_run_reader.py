@@ -23,7 +23,7 @@ def test_files_tell_what_an_executor_tells(tmp_path: Path) -> None:
         GridProgress(map(expected_of, planned)), Console(file=io.StringIO()), now=lambda: 1.0
     )
     files_view = LiveView(GridProgress([]), Console(file=io.StringIO()), now=lambda: 1.0)
-    reader = RunReader(folder.layout, files_view)
+    reader = RunReader(folder.run_dir, files_view)
 
     for index, examples in ((0, 400), (1, 300), (2, 200)):
         executor_view.start(planned[index].key)

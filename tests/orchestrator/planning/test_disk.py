@@ -10,7 +10,7 @@ import pytest
 from orchestrator.commands.report import report
 from orchestrator.planning import disk
 from orchestrator.planning.disk import check_room, disk_use
-from orchestrator.run_dir.directory import describe
+from orchestrator.run_dir.directory import write_metadata
 from tests.helpers.command import Command, small_grid, tiny
 from tests.helpers.plans import plan_of
 from tests.helpers.trials import runtime
@@ -38,8 +38,8 @@ def test_bytes_on_the_disk_never_exceed_what_the_plan_says(
 ) -> None:
     preset, *overrides = small_grid(tiny_bert, *settings)
     experiment, plan, resources = plan_of(preset, overrides)
-    layout = RunDir(tmp_path / "run")
-    describe(layout, experiment, plan, resources)
+    run_dir = RunDir(tmp_path / "run")
+    write_metadata(run_dir, experiment, plan, resources)
     bound = disk_use(experiment, plan, plan.trials, 1)
     running: list[int] = []
     sync = checkpoint.sync_folder
@@ -47,7 +47,7 @@ def test_bytes_on_the_disk_never_exceed_what_the_plan_says(
     def look(folder: Path) -> None:
         """Called when a checkpoint has been written and the oldest one is not yet gone."""
         sync(folder)
-        running.append(used(layout.root))
+        running.append(used(run_dir.root))
 
     monkeypatch.setattr(checkpoint, "sync_folder", look)
     where = runtime(
@@ -57,16 +57,16 @@ def test_bytes_on_the_disk_never_exceed_what_the_plan_says(
         save_model=experiment.save_models,
     )
     for trial in plan.trials:
-        run_trial(trial.config, where, lambda *_: running.append(used(layout.root)))
-    report(layout.root)
+        run_trial(trial.config, where, lambda *_: running.append(used(run_dir.root)))
+    report(run_dir.root)
     assert max(running) <= bound.running
-    assert used(layout.root) <= bound.after
+    assert used(run_dir.root) <= bound.after
     whole = disk._checkpoint(plan.trials[-1].config, plan)
-    sizes = used(layout.root / "checkpoints") / KEPT
+    sizes = used(run_dir.root / "checkpoints") / KEPT
     if experiment.checkpoint.keep:
         assert sizes <= whole <= 3 * sizes
     else:
-        largest = max(running) - used(layout.root)
+        largest = max(running) - used(run_dir.root)
         assert largest <= bound.running - bound.after <= 3 * largest
 
 
@@ -137,13 +137,13 @@ def test_a_full_disk_is_found_before_anything_runs(
 def test_checkpoints_that_are_there_already_are_part_of_the_need(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    layout = RunDir(tmp_path)
+    run_dir = RunDir(tmp_path)
     usage = shutil.disk_usage(tmp_path)._replace(free=500)
     monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: usage)
     use = disk.DiskUse(1000, 100)
     with pytest.raises(RunDirectoryError, match=r"has 0\.5 kB left, .* needs about 1\.0 kB"):
-        check_room(layout, use)
-    folder = layout.checkpoints("key") / "step-00000001"
+        check_room(run_dir, use)
+    folder = run_dir.checkpoints("key") / "step-00000001"
     folder.mkdir(parents=True)
     (folder / "model.safetensors").write_bytes(bytes(600))
-    check_room(layout, use)
+    check_room(run_dir, use)

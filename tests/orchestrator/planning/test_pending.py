@@ -13,7 +13,7 @@ from orchestrator.planning.pending import (
     clear_artifacts,
     failed,
     missing_upstream,
-    unfinished,
+    trials_to_run,
 )
 from orchestrator.planning.plan import PlannedTrial, make_plan
 from tests.helpers.command import Command, small_grid
@@ -41,7 +41,7 @@ def ended_as(trials: list[PlannedTrial], status: str) -> dict[str, TrialRecord]:
     return {t.key: failed(t, "broken").model_copy(update={"status": status}) for t in trials}
 
 
-def leave(layout: RunDir, key: str, path: Callable[[str], Path]) -> None:
+def leave(run_dir: RunDir, key: str, path: Callable[[str], Path]) -> None:
     """Something that only stands where a trial would leave its own."""
     path(key).parent.mkdir(parents=True, exist_ok=True)
     path(key).write_bytes(b"")
@@ -57,12 +57,12 @@ def test_what_each_trial_must_leave(trials: list[PlannedTrial]) -> None:
 def test_a_finished_teacher_without_its_predictions_is_trained_again_only_for_a_student(
     trials: list[PlannedTrial], tmp_path: Path
 ) -> None:
-    layout = RunDir(tmp_path)
+    run_dir = RunDir(tmp_path)
     everything = ended_as(trials, "finished")
-    assert unfinished(layout, trials, everything) == []
+    assert trials_to_run(run_dir, trials, everything) == []
     student = by_arm(trials, "bam")[0]
     without = {key: record for key, record in everything.items() if key != student.key}
-    assert {t.key for t in unfinished(layout, trials, without)} == {
+    assert {t.key for t in trials_to_run(run_dir, trials, without)} == {
         student.key,
         *student.config.needs,
     }
@@ -84,32 +84,32 @@ def test_who_needs_a_trial_that_failed_says_why_it_cannot_start(
 def test_what_no_trial_needs_any_more_is_removed(
     trials: list[PlannedTrial], tmp_path: Path
 ) -> None:
-    layout = RunDir(tmp_path)
+    run_dir = RunDir(tmp_path)
     for teacher in by_arm(trials, "single_task"):
-        leave(layout, teacher.key, layout.teacher_logits)
+        leave(run_dir, teacher.key, run_dir.teacher_logits)
     [start] = by_arm(trials, "shared_encoder")
-    leave(layout, start.key, layout.weights)
+    leave(run_dir, start.key, run_dir.weights)
     students = by_arm(trials, "bam")
-    clear_artifacts(layout, trials, ended_as(students, "finished") | ended_as([start], "finished"))
-    assert not any(layout.teacher_logits(t.key).exists() for t in by_arm(trials, "single_task"))
-    assert layout.weights(start.key).exists(), "two trials that start from it have not ended"
-    clear_artifacts(layout, trials, ended_as(trials, "finished"))
-    assert not layout.weights(start.key).exists()
+    clear_artifacts(run_dir, trials, ended_as(students, "finished") | ended_as([start], "finished"))
+    assert not any(run_dir.teacher_logits(t.key).exists() for t in by_arm(trials, "single_task"))
+    assert run_dir.weights(start.key).exists(), "two trials that start from it have not ended"
+    clear_artifacts(run_dir, trials, ended_as(trials, "finished"))
+    assert not run_dir.weights(start.key).exists()
 
 
 def test_stages_run_in_order_and_a_failure_reaches_only_those_that_need_it(
     tiny_bert: Path, tmp_path: Path, command: Command
 ) -> None:
     grid = Grid(tmp_path, tiny_bert, SETTINGS)
-    run_command = ["run", "demo", *grid.overrides(), "--run-dir", str(grid.layout.root), "--local"]
+    run_command = ["run", "demo", *grid.overrides(), "--run-dir", str(grid.run_dir.root), "--local"]
     trials = begin(grid)
     teacher = by_arm(trials, "single_task")[0]
     # A folder is where its predictions on train should go.
-    obstacle = grid.layout.teacher_logits(teacher.key)
+    obstacle = grid.run_dir.teacher_logits(teacher.key)
     (obstacle / "in-the-way").mkdir(parents=True)
     run = command(*run_command)
     assert run.code == 1, run
-    records = read_records(grid.layout)
+    records = read_records(grid.run_dir)
     status = {record.title: record.status for record in records.values()}
     assert sorted(title for title, how in status.items() if how == "failed") == [
         "bam tiny seed 41",
@@ -129,5 +129,5 @@ def test_stages_run_in_order_and_a_failure_reaches_only_those_that_need_it(
     # The other teacher's predictions were kept for the student.
     assert titles == [teacher.config.title, "bam tiny seed 41"]
     for key in records:
-        assert not grid.layout.teacher_logits(key).exists()
-        assert not grid.layout.weights(key).exists()
+        assert not grid.run_dir.teacher_logits(key).exists()
+        assert not grid.run_dir.weights(key).exists()

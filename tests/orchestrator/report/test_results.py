@@ -39,12 +39,12 @@ def test_a_trial_without_results_keeps_a_row_per_task() -> None:
 
 def test_the_file_is_the_frame_whatever_the_order_of_the_records(tmp_path) -> None:
     records = by_key(*(record(trial(seed=seed)) for seed in (42, 41, 43)))
-    layout = RunDir(tmp_path)
-    write_results(layout, records)
-    first = layout.results.read_bytes()
-    assert list(pd.read_csv(layout.results)["seed"].unique()) == [41, 42, 43]
-    write_results(layout, dict(reversed(records.items())))
-    assert layout.results.read_bytes() == first
+    run_dir = RunDir(tmp_path)
+    write_results(run_dir, records)
+    first = run_dir.results.read_bytes()
+    assert list(pd.read_csv(run_dir.results)["seed"].unique()) == [41, 42, 43]
+    write_results(run_dir, dict(reversed(records.items())))
+    assert run_dir.results.read_bytes() == first
 
 
 def test_several_tasks_are_summarised_too() -> None:

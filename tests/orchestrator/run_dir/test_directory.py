@@ -15,8 +15,8 @@ from rich.console import Console
 
 from orchestrator.config.experiment import load_experiment
 from orchestrator.run_dir import directory
-from orchestrator.run_dir.directory import describe, read_plan, take, taken
-from orchestrator.run_dir.lock import GUARD, LOCK, held
+from orchestrator.run_dir.directory import lock_run_dir, read_plan, take, write_metadata
+from orchestrator.run_dir.lock import GUARD, LOCK, hold_lock
 from tests.helpers.command import Command, small_grid, tiny
 from tests.helpers.plans import plan_of
 from tests.helpers.run_folders import finished_grid
@@ -95,7 +95,7 @@ def test_other_data_under_the_same_configuration_is_refused(
         "define.tasks.mine={text: [s], files: {train: mine.csv, validation: mine.csv}}",
     )
     experiment, plan, resources = plan_of(grid[0], grid[1:])
-    describe(RunDir(tmp_path / "run"), experiment, plan, resources)
+    write_metadata(RunDir(tmp_path / "run"), experiment, plan, resources)
     file.write_text("s,label\ngood,1\nworse,0\n")
     ended = command("run", *grid, "--run-dir", "run")
     assert ended.code == 2
@@ -194,7 +194,7 @@ def test_a_run_moves_a_damaged_record_aside_and_goes_on_with_the_rest(
     experiment, plan, _ = plan_of(preset, overrides)
     for number in range(2):
         damage(path)
-        with taken(run, experiment, plan, console) as there:
+        with lock_run_dir(run, experiment, plan, console) as there:
             assert there.keys() == records.keys() - {path.stem}
         [line] = said(console)
         name = path.name if number == 0 else f"{path.stem}.1.json"
@@ -215,7 +215,7 @@ def test_foreign_files_among_the_records_are_moved_aside_or_left_alone(
     assert "damaged: run/records/[bold]a" in ended.err
     preset, *overrides = small_grid(tiny_bert)
     experiment, plan, _ = plan_of(preset, overrides)
-    with taken(run, experiment, plan, console) as there:
+    with lock_run_dir(run, experiment, plan, console) as there:
         assert len(there) == 3
     assert [path.name for path in run.damaged.iterdir()] == ["[bold]a\nb.json"]
     assert (run.records / "notes.txt").read_text() == "mine"
@@ -228,10 +228,10 @@ def test_a_damaged_plan_is_made_anew(
     run.plan.write_bytes(run.plan.read_bytes()[:300])
     preset, *overrides = small_grid(tiny_bert)
     experiment, plan, resources = plan_of(preset, overrides)
-    with taken(run, experiment, plan, console) as there:
+    with lock_run_dir(run, experiment, plan, console) as there:
         assert len(there) == 3
         assert not run.plan.exists()
-        describe(run, experiment, plan, resources)
+        write_metadata(run, experiment, plan, resources)
     moved = run.damaged / "plan.json"
     assert said(console) == [f"warning: {run.plan}: damaged; moved to {moved}, made anew"]
     assert read_plan(run) == list(plan.trials)
@@ -264,14 +264,14 @@ def test_the_second_command_in_a_directory_ends_at_once_and_others_need_no_lock(
 ) -> None:
     grid = small_grid(tiny_bert)
     one = [tiny(tiny_bert), "model=tiny", "task=sentiment"]
-    with held(run.root):
+    with hold_lock(run.root):
         before = (run.root / LOCK).stat().st_ino, (run.root / LOCK).read_bytes()
         for arguments in (
             ["run", *grid, "--run-dir", "run"],
             ["train", "single_task", *one, "--run-dir", "other"],
         ):
             (tmp_path / "other").mkdir(exist_ok=True)
-            with held(tmp_path / "other"):
+            with hold_lock(tmp_path / "other"):
                 ended = command(*arguments)
             assert ended.code == 2
             assert ended.err.startswith(
@@ -299,14 +299,14 @@ def test_a_folder_that_is_no_run_directory_gets_no_file(
 def test_a_run_that_was_killed_before_it_wrote_anything_leaves_a_usable_directory(
     tmp_path: Path, tiny_bert: Path, console: Console
 ) -> None:
-    layout = RunDir(tmp_path / "run")
-    layout.root.mkdir()
+    run_dir = RunDir(tmp_path / "run")
+    run_dir.root.mkdir()
     for name in (LOCK, GUARD, ".probe-x"):
-        (layout.root / name).write_text("")
-    os.utime(layout.root / LOCK, (1, 1))
+        (run_dir.root / name).write_text("")
+    os.utime(run_dir.root / LOCK, (1, 1))
     preset, *overrides = small_grid(tiny_bert)
     experiment, plan, _ = plan_of(preset, overrides)
-    with taken(layout, experiment, plan, console) as there:
+    with lock_run_dir(run_dir, experiment, plan, console) as there:
         assert not there
 
 

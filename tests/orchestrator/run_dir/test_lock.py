@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from orchestrator.run_dir import lock
-from orchestrator.run_dir.lock import LOCK, LockOwner, held
+from orchestrator.run_dir.lock import LOCK, LockOwner, hold_lock
 from orchestrator.run_dir.lock_owner import process
 from trainables.errors import LockLostError, RunDirectoryError
 
@@ -34,7 +34,7 @@ def contend(root: Path, pipe: Connection) -> None:
     witness = os.open(root / "witness", os.O_RDWR | os.O_CREAT)
     while pipe.recv():
         try:
-            with held(root):
+            with hold_lock(root):
                 # The kernel lets go of this one when a process dies, so it can tell.
                 fcntl.flock(witness, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 pipe.send("got")
@@ -104,14 +104,14 @@ def test_processes_killed_while_they_take_it_or_release_it_leave_it_takeable(
         if (tmp_path / LOCK).exists() and not (tmp_path / LOCK).read_bytes():
             past = time.time() - 2 * lock.STALE_SECONDS  # Killed between its name and its content.
             os.utime(tmp_path / LOCK, (past, past))
-        with held(tmp_path):
+        with hold_lock(tmp_path):
             pass
 
 
 def test_the_second_is_told_who_holds_it_since_when_and_what_to_do(tmp_path: Path) -> None:
-    with held(tmp_path):
+    with hold_lock(tmp_path):
         content = json.loads((tmp_path / LOCK).read_text())
-        with pytest.raises(RunDirectoryError) as caught, held(tmp_path):
+        with pytest.raises(RunDirectoryError) as caught, hold_lock(tmp_path):
             pytest.fail("held twice")
         assert (tmp_path / LOCK).exists()
     assert str(caught.value) == (
@@ -127,12 +127,12 @@ def test_another_thread_of_the_same_process_is_refused_too(tmp_path: Path) -> No
 
     def second() -> None:
         try:
-            with held(tmp_path):
+            with hold_lock(tmp_path):
                 pass
         except RunDirectoryError as error:
             refused.append(error)
 
-    with held(tmp_path):
+    with hold_lock(tmp_path):
         thread = threading.Thread(target=second)
         thread.start()
         thread.join()
@@ -143,15 +143,15 @@ def test_another_thread_of_the_same_process_is_refused_too(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
 def test_released_however_the_block_ends(tmp_path: Path, error: type[BaseException]) -> None:
-    with pytest.raises(error), held(tmp_path):
+    with pytest.raises(error), hold_lock(tmp_path):
         raise error
-    with held(tmp_path):
+    with hold_lock(tmp_path):
         pass
 
 
 def leave(root: Path, age: float, **changes: Any) -> None:
     """The lock of a process like this one but for ``changes``, renewed ``age`` seconds ago."""
-    with held(root):
+    with hold_lock(root):
         content = json.loads((root / LOCK).read_text())
     (root / LOCK).write_text(json.dumps(content | changes))
     past = time.time() - age
@@ -189,7 +189,7 @@ def test_a_dead_holders_lock_is_taken_over_in_silence(
 ) -> None:
     age, changes = STALE[why]
     leave(tmp_path, age, **changes())
-    with held(tmp_path):
+    with hold_lock(tmp_path):
         assert json.loads((tmp_path / LOCK).read_text())["pid"] == os.getpid()
     assert capfd.readouterr() == ("", "")
 
@@ -199,7 +199,7 @@ def test_a_living_holders_lock_is_not(tmp_path: Path, why: str) -> None:
     age, changes = HELD[why]
     leave(tmp_path, age, **changes())
     before = (tmp_path / LOCK).read_bytes()
-    with pytest.raises(RunDirectoryError, match="in use by process"), held(tmp_path):
+    with pytest.raises(RunDirectoryError, match="in use by process"), hold_lock(tmp_path):
         pytest.fail("taken")
     assert (tmp_path / LOCK).read_bytes() == before
 
@@ -211,7 +211,7 @@ def test_the_file_servers_clock_counts_and_not_this_computers(
     leave(tmp_path, 10, **AFAR)
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + shift)
-    with pytest.raises(RunDirectoryError, match="if that computer is gone"), held(tmp_path):
+    with pytest.raises(RunDirectoryError, match="if that computer is gone"), hold_lock(tmp_path):
         pytest.fail("taken")
 
 
@@ -220,10 +220,10 @@ def test_a_lock_that_cannot_be_read_holds_only_while_it_is_new(
     tmp_path: Path, content: bytes
 ) -> None:
     (tmp_path / LOCK).write_bytes(content)
-    with pytest.raises(RunDirectoryError, match="in use by somebody"), held(tmp_path):
+    with pytest.raises(RunDirectoryError, match="in use by somebody"), hold_lock(tmp_path):
         pytest.fail("taken")
     os.utime(tmp_path / LOCK, (1, 1))
-    with held(tmp_path):
+    with hold_lock(tmp_path):
         assert LockOwner.model_validate_json((tmp_path / LOCK).read_bytes()).pid == os.getpid()
 
 
@@ -240,7 +240,7 @@ def test_the_holder_renews_its_lock_through_storage_that_vanishes_and_a_deletion
     monkeypatch.setattr(lock, "BEAT_SECONDS", 0.02)
     root, away = tmp_path / "run", tmp_path / "away"
     root.mkdir()
-    with held(root):
+    with hold_lock(root):
         os.utime(root / LOCK, (1, 1))
         until(lambda: (root / LOCK).stat().st_mtime > 1)
         root.rename(away)
@@ -250,7 +250,7 @@ def test_the_holder_renews_its_lock_through_storage_that_vanishes_and_a_deletion
         (root / LOCK).unlink()
         until((root / LOCK).exists)
         until(lambda: (root / LOCK).read_bytes())
-        with pytest.raises(RunDirectoryError), held(root):
+        with pytest.raises(RunDirectoryError), hold_lock(root):
             pytest.fail("taken")
     assert not (root / LOCK).exists()
 
@@ -260,7 +260,7 @@ def test_a_run_that_ends_while_the_storage_is_away_makes_nothing_in_its_place(
 ) -> None:
     root = tmp_path / "run"
     root.mkdir()
-    with held(root):
+    with hold_lock(root):
         root.rename(tmp_path / "away")
     assert not root.exists()
 
@@ -278,6 +278,6 @@ def test_a_holder_that_was_robbed_while_it_slept_ends_and_leaves_the_others_lock
     leave(tmp_path, 0, token="other", pid=5, **AFAR)
     (tmp_path / LOCK).rename(other)
     content = other.read_bytes()
-    with pytest.raises(LockLostError, match="taken over by process 5 on afar"), held(tmp_path):
+    with pytest.raises(LockLostError, match="taken over by process 5 on afar"), hold_lock(tmp_path):
         rob_and_wait(other, tmp_path / LOCK)
     assert (tmp_path / LOCK).read_bytes() == content

@@ -11,10 +11,10 @@ from orchestrator.commands.report import report
 from orchestrator.commands.tune_report import has_search
 from orchestrator.config.experiment import load_experiment
 from orchestrator.run_dir import remote
-from orchestrator.run_dir.directory import describe, take
+from orchestrator.run_dir.directory import take, write_metadata
 from orchestrator.run_dir.lock import LOCK
 from orchestrator.run_dir.lock_owner import this_process
-from orchestrator.run_dir.remote import RemoteRunDir, followed, layout_at, opened, search_of
+from orchestrator.run_dir.remote import RemoteRunDir, followed, opened, run_dir_at, search_of
 from tests.helpers.command import SMALL, Command, small_grid, tiny
 from tests.helpers.object_store import NewBucket
 from tests.helpers.plans import plan_of
@@ -34,11 +34,11 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def there(tmp_path: Path, tiny_bert: Path) -> RunDir:
     """A run directory, at ``url``, of the small grid in which every trial has finished."""
-    layout = finished_grid(tmp_path / "there", tiny_bert)
-    for key in keys(layout):
-        layout.predictions(key).parent.mkdir(exist_ok=True)
-        layout.predictions(key).write_bytes(b"rows")
-    return layout
+    run_dir = finished_grid(tmp_path / "there", tiny_bert)
+    for key in keys(run_dir):
+        run_dir.predictions(key).parent.mkdir(exist_ok=True)
+        run_dir.predictions(key).write_bytes(b"rows")
+    return run_dir
 
 
 @pytest.fixture
@@ -57,28 +57,28 @@ def test_only_what_a_command_reads_is_fetched_and_nothing_else_stays_here(
     for path in (there.checkpoints(key) / "step-00000001" / "manifest.json", there.weights(key)):
         path.parent.mkdir(parents=True)
         path.write_bytes(b"large")
-    with opened(url, 0.0) as layout:
-        assert isinstance(layout, RemoteRunDir)
-        here = {str(p.relative_to(layout.root)) for p in layout.root.rglob("*") if p.is_file()}
+    with opened(url, 0.0) as run_dir:
+        assert isinstance(run_dir, RemoteRunDir)
+        here = {str(p.relative_to(run_dir.root)) for p in run_dir.root.rglob("*") if p.is_file()}
         records = {f"records/{key}.json" for key in keys(there)}
         assert here == {"config.yaml", "plan.json", "environment.json"} | records
-        assert layout.exists_remotely(layout.weights(key)) is True
-        assert layout.exists_remotely(layout.teacher_logits(key)) is False
-        assert layout.newest_checkpoint(key) == "step-00000001"
-        assert layout.newest_checkpoint("0" * 12) == ""
+        assert run_dir.exists_remotely(run_dir.weights(key)) is True
+        assert run_dir.exists_remotely(run_dir.teacher_logits(key)) is False
+        assert run_dir.newest_checkpoint(key) == "step-00000001"
+        assert run_dir.newest_checkpoint("0" * 12) == ""
         # A trial ends elsewhere; another is no more.
         there.record(key).unlink()
         there.progress_folder.mkdir()
         there.progress(key).write_text("{}")
-        layout.refresh()
-        assert not layout.record(key).exists()
-        assert layout.progress(key).read_text() == "{}"
-        discard(layout, key)
+        run_dir.refresh()
+        assert not run_dir.record(key).exists()
+        assert run_dir.progress(key).read_text() == "{}"
+        discard(run_dir, key)
         assert not there.checkpoints(key).exists()
         assert not there.progress(key).exists()
     shutil.rmtree(there.root)
-    with opened(url, 0.0) as layout:
-        assert not [p for p in layout.root.rglob("*") if p.is_file()]
+    with opened(url, 0.0) as run_dir:
+        assert not [p for p in run_dir.root.rglob("*") if p.is_file()]
 
 
 def test_a_finished_grid_is_not_run_again_and_its_tables_are_there(
@@ -155,18 +155,18 @@ def test_a_trial_in_this_process(
 
 
 def test_a_search_lies_in_a_folder_of_its_own(there: RunDir, url: str) -> None:
-    assert not has_search(layout_at(url))
+    assert not has_search(run_dir_at(url))
     (there.root / "search" / "records").mkdir(parents=True)
     (there.root / "search" / "search.json").write_text("{}")
     (there.root / "search" / "records" / "a.json").write_text("{}")
-    with opened(url, 0.0) as layout:
-        assert has_search(layout)
-        search = search_of(layout)
+    with opened(url, 0.0) as run_dir:
+        assert has_search(run_dir)
+        search = search_of(run_dir)
         search.refresh()
         assert search.record("a").read_text() == "{}"
         search.ledger.write_text("line\n")
         search.publish(search.ledger)
-        layout.refresh()
+        run_dir.refresh()
         search.refresh()
         assert search.ledger.read_text() == "line\n"
     assert (there.root / "search" / "ledger.jsonl").read_text() == "line\n"
@@ -217,15 +217,15 @@ def test_a_store_that_goes_away_meanwhile_is_waited_for(
             raise left.pop()
         return real(store, folder)
 
-    with opened(url, 60.0) as layout:
+    with opened(url, 60.0) as run_dir:
         monkeypatch.setattr(Store, "files", files)
-        layout.refresh()
+        run_dir.refresh()
         assert not left
-        assert isinstance(layout, RemoteRunDir)
-        layout.storage_timeout = 0.0
+        assert isinstance(run_dir, RemoteRunDir)
+        run_dir.storage_timeout = 0.0
         left.append(OSError(112, "away"))
         with pytest.raises(OSError, match="away"):
-            layout.refresh()
+            run_dir.refresh()
 
 
 def test_no_secret_of_the_environment_is_written_there(
@@ -235,9 +235,9 @@ def test_no_secret_of_the_environment_is_written_there(
     bucket = s3()
     preset, *overrides = small_grid(tiny_bert)
     experiment, plan, resources = plan_of(preset, overrides)
-    with opened(bucket, 0.0) as layout:
-        take(layout, load_experiment(preset, overrides), plan)
-        describe(layout, experiment, plan, resources)
+    with opened(bucket, 0.0) as run_dir:
+        take(run_dir, load_experiment(preset, overrides), plan)
+        write_metadata(run_dir, experiment, plan, resources)
         store = Store(bucket)
         names = store.files()
         assert {"config.yaml", "plan.json", "environment.json", LOCK} == set(names)

@@ -36,7 +36,7 @@ def test_a_killed_search_goes_on_to_the_choice_of_one_that_was_not(
     grid: Grid, searches: LocalSearches, tmp_path: Path
 ) -> None:
     search = _Search(grid.folder, grid.encoder)
-    ledger = search.layout.ledger
+    ledger = search.run_dir.ledger
 
     process = grid.start("--local")
     until(search.training, process)
@@ -44,7 +44,7 @@ def test_a_killed_search_goes_on_to_the_choice_of_one_that_was_not(
     interrupted = ended(process)
     assert interrupted.code == 130
     first, second = interrupted.err.splitlines()
-    assert first == f"interrupted; finished trials are kept in {grid.layout.root}"
+    assert first == f"interrupted; finished trials are kept in {grid.run_dir.root}"
     assert second.startswith("continue with: python -m orchestrator tune demo quick ")
     assert " --local" in second
     assert_nothing_left(process.pid)
@@ -58,15 +58,15 @@ def test_a_killed_search_goes_on_to_the_choice_of_one_that_was_not(
     run = ended(grid.start("--local"))
     assert run.code == 0, run
     assert "Traceback" not in run.out + run.err
-    assert grid.layout.tuning("html").stat().st_size > 10_000
-    assert list((search.layout.root / "checkpoints").glob("*")) == []
+    assert grid.run_dir.tuning("html").stat().st_size > 10_000
+    assert list((search.run_dir.root / "checkpoints").glob("*")) == []
 
     whole = tmp_path / "whole"
     space = grid.command[2]
     searches.tune(whole, space, grid.overrides())
-    assert ledger_lines(grid.layout.root) == ledger_lines(whole)
-    assert reported(grid.layout.root) == reported(whole)
-    assert compared(grid.layout.root) == compared(whole)
+    assert ledger_lines(grid.run_dir.root) == ledger_lines(whole)
+    assert reported(grid.run_dir.root) == reported(whole)
+    assert compared(grid.run_dir.root) == compared(whole)
     statuses = {row["status"] for row in reported(whole)}
     assert statuses == {"finished", "stopped"}
 
@@ -75,5 +75,5 @@ class _Search(Grid):
     """The folder of the search's trials."""
 
     @property
-    def layout(self) -> RunDir:
+    def run_dir(self) -> RunDir:
         return RunDir(self.folder / "run" / "search")

@@ -166,7 +166,7 @@ def test_after_any_interruption_the_decisions_are_those_of_the_run_without_one(
         settings = {"scheduler": scheduler} | ({"reduction": reduction} if halving else {})
         whole = MadeUp(tmp_path / f"{case}", *groups, **settings)
         _run(whole, tables, Random(case), slots)
-        lines = whole.layout.ledger.read_bytes().splitlines(keepends=True)
+        lines = whole.run_dir.ledger.read_bytes().splitlines(keepends=True)
         for _ in range(4):
             cut = random.randrange(len(lines))
             folder = tmp_path / f"{case}-{cut}"
@@ -177,7 +177,7 @@ def test_after_any_interruption_the_decisions_are_those_of_the_run_without_one(
             assert continued.decisions == whole.decisions[: len(continued.decisions)]
             _run(continued, tables, Random(case), slots)
             assert continued.decisions == whole.decisions
-            assert continued.layout.ledger.read_bytes() == whole.layout.ledger.read_bytes()
+            assert continued.run_dir.ledger.read_bytes() == whole.run_dir.ledger.read_bytes()
 
 
 def _run(search: MadeUp, tables: dict[str, list[float]], random: Random, slots: int) -> None:

@@ -98,13 +98,13 @@ def test_nothing_of_validation_is_in_a_search_and_its_labels_change_nothing(
     assert _without_keys(ledger_lines(folders[0])) == _without_keys(ledger_lines(folders[1]))
     keys = [{row["key"] for row in reported(folder)} for folder in folders]
     assert not keys[0] & keys[1], "the data differ"
-    layout = RunDir(folders[0] / "search")
-    records = read_records(layout, {})
+    run_dir = RunDir(folders[0] / "search")
+    records = read_records(run_dir, {})
     assert records
     for record in records.values():
         assert set(record.results) == {"train", "selection"}
         assert all(set(epoch.splits) == {"train", "selection"} for epoch in record.history)
-        assert set(pd.read_parquet(layout.predictions(record.key))["split"]) == {"selection"}
+        assert set(pd.read_parquet(run_dir.predictions(record.key))["split"]) == {"selection"}
 
 
 def _without_keys(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -139,7 +139,7 @@ def test_a_trial_goes_on_on_another_machine(
     copy = RunDir(fetch_all(runtime(tmp_path).store or "", tmp_path / "copy"))
     record = read_record(copy.record(key))
     assert record.interruptions == 3
-    last.layout = copy
+    last.run_dir = copy
     assert_same(whole, (record, last))
 
 
@@ -177,7 +177,7 @@ def test_a_checkpoint_that_is_no_whole_one_there_costs_the_work_since_the_one_be
     for _ in events:
         pass
     copy = RunDir(fetch_all(runtime(tmp_path).store or "", tmp_path / "copy"))
-    again.layout = copy
+    again.run_dir = copy
     assert_same(whole, (read_record(copy.record(config.key)), again))
 
 

@@ -79,13 +79,13 @@ def test_waiting_ends_with_one_line_that_says_what_to_do(tmp_path: Path) -> None
 
 
 def test_an_empty_mount_point_is_not_the_run_directory(tmp_path: Path) -> None:
-    layout = RunDir(tmp_path / "run")
-    layout.root.mkdir()
-    layout.config.write_text("name: mine\n")
-    store = storage_at(layout.root, 0.0)
+    run_dir = RunDir(tmp_path / "run")
+    run_dir.root.mkdir()
+    run_dir.config.write_text("name: mine\n")
+    store = storage_at(run_dir.root, 0.0)
     store.check()
-    shutil.move(layout.root, tmp_path / "elsewhere")
-    layout.root.mkdir()
+    shutil.move(run_dir.root, tmp_path / "elsewhere")
+    run_dir.root.mkdir()
     with pytest.raises(StorageError):
         store.check()
     with pytest.raises(StorageError):
@@ -122,25 +122,25 @@ def test_a_trial_waits_for_its_run_directory_and_loses_nothing(
     config = trial_config("single_task", tiny_bert)
     whole = finished(config, tmp_path / "whole")
     values = runtime(tmp_path, checkpoint_every=1e-9)
-    layout, aside = RunDir(values.output_dir), tmp_path / "aside"
-    layout.config.write_text("name: mine\n")
+    run_dir, aside = RunDir(values.output_dir), tmp_path / "aside"
+    run_dir.config.write_text("name: mine\n")
     one = Trial(config, values)
 
     when = {"start": -1, "a step": 4, "the end": whole[0].steps}[at]
     waited = 0
     if when < 0:
-        vanish(layout.root, aside, mount_point=mount_point)
+        vanish(run_dir.root, aside, mount_point=mount_point)
     for progress in one.run():
         if progress["note"].startswith("waiting for storage: "):
             waited += 1
             if waited == 3:
-                come_back(layout.root, aside, mount_point=mount_point)
+                come_back(run_dir.root, aside, mount_point=mount_point)
         elif progress["step"] == when and not aside.exists():
-            vanish(layout.root, aside, mount_point=mount_point)
+            vanish(run_dir.root, aside, mount_point=mount_point)
         elif progress["step"] == when + 2 and aside.exists() and at == "a step":
             assert "cannot be written" in progress["note"] or "is gone" in progress["note"]
-            come_back(layout.root, aside, mount_point=mount_point)
-    record = read_record(layout.record(config.key))
+            come_back(run_dir.root, aside, mount_point=mount_point)
+    record = read_record(run_dir.record(config.key))
     assert (record.checkpoints_failed > 0) == (at == "a step")
     assert (waited >= 3) == (at != "a step")
     assert_same(whole, (record.model_copy(update={"checkpoints_failed": 0}), one))
@@ -156,9 +156,9 @@ def test_a_full_disk_delays_a_trials_end(
     notes = {progress["note"] for progress in one.run()}
     assert any(note == "waiting for storage: No space left on device" for note in notes)
     assert one.note == ""
-    assert one.layout.predictions(config.key).is_file()
-    assert (one.layout.model(config.key) / "model.safetensors").is_file()
-    assert read_record(one.layout.record(config.key)).status == "finished"
+    assert one.run_dir.predictions(config.key).is_file()
+    assert (one.run_dir.model(config.key) / "model.safetensors").is_file()
+    assert read_record(one.run_dir.record(config.key)).status == "finished"
 
 
 def failing_twice(write: Callable[..., Any]) -> Callable[..., Any]:
@@ -188,9 +188,9 @@ def test_tune_is_answered_while_a_trial_waits_and_told_when_its_time_is_over(
             }
         }
     )
-    layout = RunDir(values.output_dir)
+    run_dir = RunDir(values.output_dir)
     result = trainable.step()
-    shutil.rmtree(layout.root)
+    shutil.rmtree(run_dir.root)
     notes = set()
     while not result["done"]:
         result = trainable.step()
@@ -198,5 +198,5 @@ def test_tune_is_answered_while_a_trial_waits_and_told_when_its_time_is_over(
     assert any(note.startswith("waiting for storage: ") for note in notes)
     assert result["status"] == ("diverged" if diverging else "failed")
     assert "\n" not in result["error"]
-    assert str(layout.root) in result["error"]
-    assert not layout.root.exists(), "a trial made its run directory again"
+    assert str(run_dir.root) in result["error"]
+    assert not run_dir.root.exists(), "a trial made its run directory again"

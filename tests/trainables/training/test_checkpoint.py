@@ -34,7 +34,7 @@ def stopped(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Trial:
     for progress in trial.run():
         assert trial.loop is not None
         if progress["step"] >= 14:
-            save_checkpoint(trial.layout.checkpoints(config.key), config.key, trial.loop)
+            save_checkpoint(trial.run_dir.checkpoints(config.key), config.key, trial.loop)
         if progress["step"] == 16:
             break
     assert trial.loop is not None
@@ -45,7 +45,7 @@ def stopped(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Trial:
 @pytest.fixture
 def folder(stopped: Trial, tmp_path: Path) -> Path:
     """A copy of its checkpoints."""
-    return shutil.copytree(stopped.layout.checkpoints(stopped.config.key), tmp_path / "copy")
+    return shutil.copytree(stopped.run_dir.checkpoints(stopped.config.key), tmp_path / "copy")
 
 
 def loop_of(trial: Trial) -> TrainingLoop:
@@ -292,10 +292,10 @@ def test_training_goes_on_where_no_checkpoint_can_be_written(
         full.setattr(torch, "save", failing)
         trial = Trial(config, runtime(tmp_path, checkpoint_every=1e-9))
         notes = [progress["note"] for progress in trial.run()]
-    folder = trial.layout.checkpoints(config.key)
+    folder = trial.run_dir.checkpoints(config.key)
     assert not folder.exists()
     assert all(str(error) in note and "trying again in 1e-09 s" in note for note in notes[:-1])
-    record = read_record(trial.layout.record(config.key))
+    record = read_record(trial.run_dir.record(config.key))
     assert record.checkpoints_failed == whole[0].steps - 1
     assert_same(whole, (record.model_copy(update={"checkpoints_failed": 0}), trial))
 
@@ -317,4 +317,4 @@ def test_a_checkpoint_that_is_written_after_a_failed_one_ends_the_note(
     notes = [progress["note"] for progress in trial.run()]
     assert "no room" in notes[0]
     assert set(notes[1:]) == {""}
-    assert read_record(trial.layout.record(config.key)).checkpoints_failed == 1
+    assert read_record(trial.run_dir.record(config.key)).checkpoints_failed == 1

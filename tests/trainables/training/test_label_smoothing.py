@@ -73,7 +73,7 @@ def test_evaluation_measures_the_labels_as_they_are(
 ) -> None:
     config = trial_config(arm, tiny_bert, limits=LIMITS, label_smoothing=SMOOTHING, epochs=1)
     record, trial = finished(config, tmp_path)
-    frame = pd.read_parquet(trial.layout.predictions(record.key))
+    frame = pd.read_parquet(trial.run_dir.predictions(record.key))
     for task, rows in frame.groupby("task", observed=True):
         logits = torch.from_numpy(np.stack(rows["logits"].tolist()))
         loss = cross_entropy(logits, torch.tensor(rows["label"].tolist()))

@@ -72,7 +72,7 @@ def accumulated(config: TrialConfig, folder: Path, parts: int) -> tuple[Any, Tri
         assert trial.loop is not None
         while progress["step"] == STEP - 1 and trial.loop.accumulation.parts < parts:
             trial.loop.accumulation.double(STEP)
-    return read_record(trial.layout.record(config.key)), trial
+    return read_record(trial.run_dir.record(config.key)), trial
 
 
 @pytest.mark.parametrize("arm", ARMS)
@@ -99,7 +99,7 @@ def test_a_trial_that_goes_on_keeps_the_finer_cut(
             if progress["step"] == STEP + 1:
                 break
         assert first.loop is not None
-        save_checkpoint(first.layout.checkpoints(config.key), config.key, first.loop)
+        save_checkpoint(first.run_dir.checkpoints(config.key), config.key, first.loop)
     record, trial = finished(config, tmp_path / "stopped", checkpoint_every=1e9)
     assert record.interruptions == 1
     assert_same(reference, (record, trial))
@@ -162,7 +162,7 @@ def test_evaluation_in_smaller_batches_predicts_the_same(
     record, other = finished(config, tmp_path / "small")
     assert failed_logits
     assert record.accumulation == ()
-    a, b = (pd.read_parquet(t.layout.predictions(config.key)) for t in (trial, other))
+    a, b = (pd.read_parquet(t.run_dir.predictions(config.key)) for t in (trial, other))
     assert a["prediction"].tolist() == b["prediction"].tolist()
     np.testing.assert_allclose(
         np.stack(a["logits"].tolist()), np.stack(b["logits"].tolist()), atol=1e-5
@@ -207,7 +207,7 @@ def test_each_kill_is_heeded_once_also_by_a_trial_that_went_on() -> None:
 def test_a_trial_heeds_the_kills_that_the_driver_counted(tiny_bert: Path, tmp_path: Path) -> None:
     config = trial_config("single_task", tiny_bert)
     trial = Trial(config, runtime(tmp_path))
-    kills = trial.layout.memory_kills(config.key)
+    kills = trial.run_dir.memory_kills(config.key)
     kills.parent.mkdir()
     kills.write_text("2\n")
     record, _ = finished(config, tmp_path)

@@ -24,7 +24,7 @@ TASK = "acceptability"
 
 def finished(config: TrialConfig, folder: Path, **settings: Any) -> tuple[Trial, TrialRecord]:
     trial = run_trial(config, runtime(folder, **settings))
-    return trial, read_record(trial.layout.record(config.key))
+    return trial, read_record(trial.run_dir.record(config.key))
 
 
 def student_of(teachers: list[TrialConfig], **distillation: Any) -> TrialConfig:
@@ -40,7 +40,7 @@ def student_of(teachers: list[TrialConfig], **distillation: Any) -> TrialConfig:
 
 
 def logits(trial: Trial) -> np.ndarray:
-    frame = pd.read_parquet(trial.layout.predictions(trial.config.key))
+    frame = pd.read_parquet(trial.run_dir.predictions(trial.config.key))
     return np.stack(frame["logits"].tolist())
 
 
@@ -57,24 +57,24 @@ def test_a_teacher_leaves_what_its_final_model_says_of_train(
     teachers: list[TrialConfig], tmp_path: Path
 ) -> None:
     trial, _ = finished(teachers[0], tmp_path, artifacts=("teacher_logits",))
-    assert has_artifacts(trial.layout, teachers[0].key, ("teacher_logits",))
+    assert has_artifacts(trial.run_dir, teachers[0].key, ("teacher_logits",))
     assert trial.loop is not None
     said = trial.loop.teacher_logits()[TASK]
     shares = np.exp(said) / np.exp(said).sum(axis=1, keepdims=True)
     student = student_of(teachers[:1])
-    loaded = load_teacher_distributions(trial.layout, student, {TASK: (40, 2)})[TASK]
+    loaded = load_teacher_distributions(trial.run_dir, student, {TASK: (40, 2)})[TASK]
     np.testing.assert_allclose(loaded, shares, rtol=1e-5)
 
 
 def test_an_ensemble_is_the_mean_of_its_distributions(
     teachers: list[TrialConfig], tmp_path: Path
 ) -> None:
-    layout = Trial(teachers[0], runtime(tmp_path)).layout
+    run_dir = Trial(teachers[0], runtime(tmp_path)).run_dir
     size = {TASK: (40, 2)}
     first, second = (
-        load_teacher_distributions(layout, student_of([t]), size)[TASK] for t in teachers
+        load_teacher_distributions(run_dir, student_of([t]), size)[TASK] for t in teachers
     )
-    both = load_teacher_distributions(layout, student_of(teachers), size)[TASK]
+    both = load_teacher_distributions(run_dir, student_of(teachers), size)[TASK]
     np.testing.assert_allclose(both, (first + second) / 2, rtol=1e-6)
     assert np.abs(first - second).max() > 1e-3
 
@@ -83,10 +83,10 @@ def test_an_ensemble_is_the_mean_of_its_distributions(
 def test_a_student_that_only_imitates_says_what_its_teacher_says(
     said: int, teachers: list[TrialConfig], tmp_path: Path
 ) -> None:
-    layout = Trial(teachers[0], runtime(tmp_path)).layout
+    run_dir = Trial(teachers[0], runtime(tmp_path)).run_dir
     constant = np.full((40, 2), -9.0, dtype=np.float32)
     constant[:, said] = 9.0
-    write_teacher_logits(layout.teacher_logits(teachers[0].key), {TASK: constant})
+    write_teacher_logits(run_dir.teacher_logits(teachers[0].key), {TASK: constant})
     student, _ = finished(student_of(teachers[:1], gold_weight=0.0), tmp_path)
     assert set(logits(student).argmax(axis=1)) == {said}
 
@@ -114,7 +114,7 @@ def test_a_student_resumed_after_any_step_ends_bit_for_bit_the_same(
             if progress["step"] == stop:
                 break
         assert first.loop is not None
-        save_checkpoint(first.layout.checkpoints(student.key), student.key, first.loop)
+        save_checkpoint(first.run_dir.checkpoints(student.key), student.key, first.loop)
         again, _ = finished(student, tmp_path, checkpoint_every=1e9)
         assert logits(again).tobytes() == expected.tobytes()
 
@@ -123,8 +123,8 @@ def test_a_student_resumed_after_any_step_ends_bit_for_bit_the_same(
 def test_a_teacher_whose_predictions_cannot_be_used(
     damage: str, teachers: list[TrialConfig], tmp_path: Path
 ) -> None:
-    layout = Trial(teachers[0], runtime(tmp_path)).layout
-    path = layout.teacher_logits(teachers[0].key)
+    run_dir = Trial(teachers[0], runtime(tmp_path)).run_dir
+    path = run_dir.teacher_logits(teachers[0].key)
     examples = 40
     if damage == "missing":
         path.unlink()
@@ -132,11 +132,11 @@ def test_a_teacher_whose_predictions_cannot_be_used(
         path.write_bytes(path.read_bytes()[:-20])
     else:
         examples = 41
-    assert has_artifacts(layout, teachers[0].key, ("teacher_logits",)) == (
+    assert has_artifacts(run_dir, teachers[0].key, ("teacher_logits",)) == (
         damage == "of other data"
     )
     with pytest.raises(TrialError, match=f"{path.name}: .*delete it and run") as caught:
-        load_teacher_distributions(layout, student_of(teachers), {TASK: (examples, 2)})
+        load_teacher_distributions(run_dir, student_of(teachers), {TASK: (examples, 2)})
     assert "\n" not in str(caught.value)
 
 
@@ -146,7 +146,7 @@ def test_it_starts_from_the_other_trials_weights(tiny_bert: Path, tmp_path: Path
     single = trial_config("single_task", tiny_bert, learning_rate=1e-12)
     tuned = single.model_copy(update={"start_from": shared.key})
     after, _ = finished(tuned, tmp_path)
-    rows = pd.read_parquet(before.layout.predictions(shared.key)).query("task == @TASK")
+    rows = pd.read_parquet(before.run_dir.predictions(shared.key)).query("task == @TASK")
     np.testing.assert_allclose(logits(after), np.stack(rows["logits"].tolist()), atol=1e-5)
 
 

@@ -28,12 +28,12 @@ def test_a_finished_trials_checkpoints_go_unless_they_are_to_be_kept(
     numbers: list[int] = []
 
     def look(trial, progress) -> None:
-        numbers.append(len(checkpoints(trial.layout.checkpoints(trial.config.key))))
+        numbers.append(len(checkpoints(trial.run_dir.checkpoints(trial.config.key))))
 
     config = trial_config("single_task", tiny_bert)
     ended = run_trial(config, saving(tmp_path, keep_checkpoints=keep), look)
     assert max(numbers) == 2
-    assert len(checkpoints(ended.layout.checkpoints(config.key))) == (2 if keep else 0)
+    assert len(checkpoints(ended.run_dir.checkpoints(config.key))) == (2 if keep else 0)
 
 
 @pytest.mark.parametrize(("status", "stay"), [("diverged", False), ("failed", True)])
@@ -55,13 +55,13 @@ def test_a_trial_that_will_be_continued_keeps_them(
 @pytest.fixture
 def crashed(tmp_path: Path) -> RunDir:
     """A run directory in which two trials ended, one failed and one was killed."""
-    layout = RunDir(tmp_path)
+    run_dir = RunDir(tmp_path)
     for key in ("finished", "diverged", "failed", "killed"):
         for name in ("step-00000001", ".writing-ab"):
-            (layout.checkpoints(key) / name).mkdir(parents=True)
-            (layout.checkpoints(key) / name / "model.safetensors").write_text("x")
-        layout.progress(key).parent.mkdir(exist_ok=True)
-        layout.progress(key).write_text("{}")
+            (run_dir.checkpoints(key) / name).mkdir(parents=True)
+            (run_dir.checkpoints(key) / name / "model.safetensors").write_text("x")
+        run_dir.progress(key).parent.mkdir(exist_ok=True)
+        run_dir.progress(key).write_text("{}")
     for name in (
         "records/.killed.json.x1.tmp",
         "predictions/.killed.parquet.x1.tmp",
@@ -78,23 +78,23 @@ def crashed(tmp_path: Path) -> RunDir:
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x")
-    return layout
+    return run_dir
 
 
 OURS_NO_MORE = {"records/killed.tmp", ".mine.tmp", "models/killed/config.json"}
 
 
-def clear(layout: RunDir, keep: bool = False, age: float = ABANDONED_SECONDS + 1) -> set[str]:
+def clear(run_dir: RunDir, keep: bool = False, age: float = ABANDONED_SECONDS + 1) -> set[str]:
     """What ``clean_up`` leaves of files that were written ``age`` seconds ago."""
     planned = trial()
     records = [
         record(Trial(planned.key, planned.config), status=status).model_copy(update={"key": status})
         for status in ("finished", "diverged", "failed")
     ]
-    clean_up(layout, records, keep=keep, now=time.time() + age)
+    clean_up(run_dir, records, keep=keep, now=time.time() + age)
     return {
-        path.relative_to(layout.root).as_posix()
-        for path in layout.root.rglob("*")
+        path.relative_to(run_dir.root).as_posix()
+        for path in run_dir.root.rglob("*")
         if path.is_file()
     }
 

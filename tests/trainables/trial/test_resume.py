@@ -38,7 +38,7 @@ def saved_at_every_step(config: TrialConfig, folder: Path) -> tuple[Any, Trial, 
     for _ in trial.run():
         assert trial.loop is not None
         saved.append(save_checkpoint(folder / "saved" / config.key, config.key, trial.loop))
-    return read_record(trial.layout.record(config.key)), trial, saved
+    return read_record(trial.run_dir.record(config.key)), trial, saved
 
 
 @pytest.fixture

@@ -92,7 +92,7 @@ def test_a_schedule_in_parts_gives_the_bits_of_one_that_runs_through(
     assert [record.interruptions for record, _ in parts] == [0, 0, 0]
     for record, trial in parts:
         # Only what another segment may go on from stays.
-        kept = checkpoints(trial.layout.checkpoints(record.key))
+        kept = checkpoints(trial.run_dir.checkpoints(record.key))
         assert len(kept) == (record is not parts[-1][0])
         assert "selection" in record.results
         assert not record.config.has_next_segment or record.reported_epoch is None
@@ -185,7 +185,7 @@ def test_a_segment_that_is_killed_goes_on_from_its_own_checkpoint(
     killed = Trial(last, runtime(tmp_path / "killed", **settings))
     steps = killed.run()
     next(steps)
-    assert checkpoints(killed.layout.checkpoints(last.key))
+    assert checkpoints(killed.run_dir.checkpoints(last.key))
     del steps
     record, trial = finished(last, tmp_path / "killed", **settings)
     assert record.interruptions == 1

@@ -57,7 +57,7 @@ def test_every_arm_trains_evaluates_and_leaves_a_record(
 def test_predictions_give_the_records_numbers(arm: str, tiny_bert: Path, tmp_path: Path) -> None:
     config = trial_config(arm, tiny_bert)
     record, trial = finished(config, tmp_path)
-    frame = pd.read_parquet(trial.layout.predictions(config.key))
+    frame = pd.read_parquet(trial.run_dir.predictions(config.key))
     assert set(frame["split"]) == {"validation"}
     for task, rows in frame.groupby("task", observed=True):
         result = record.results["validation"][str(task)]
@@ -134,7 +134,7 @@ def test_the_best_epoch_is_chosen_on_selection_and_its_weights_are_kept(
     best = int(np.argmax(macro))
     assert record.reported_epoch == best + 1
     assert record.results == record.history[best].splits
-    model, _, _ = load_classifier(trial.layout.model(config.key))
+    model, _, _ = load_classifier(trial.run_dir.model(config.key))
     saved = model.state_dict()
     assert all(torch.equal(tensor, saved[name]) for name, tensor in weights(trial).items())
 
@@ -150,9 +150,9 @@ def test_averaged_weights_are_evaluated_and_kept_also_after_an_interruption(
         if progress["step"] == whole[0].steps // 2:
             break
     assert first.loop is not None
-    save_checkpoint(first.layout.checkpoints(config.key), config.key, first.loop)
+    save_checkpoint(first.run_dir.checkpoints(config.key), config.key, first.loop)
     assert_same(whole, finished(config, tmp_path / "stopped", checkpoint_every=1e9))
-    saved = load_classifier(whole[1].layout.model(config.key))[0].state_dict()
+    saved = load_classifier(whole[1].run_dir.model(config.key))[0].state_dict()
     assert all(torch.equal(tensor, saved[name]) for name, tensor in weights(whole[1]).items())
 
 
@@ -187,7 +187,7 @@ def test_every_optimiser_resumes_bit_for_bit(
         if progress["step"] == 5:
             break
     assert first.loop is not None
-    save_checkpoint(first.layout.checkpoints(config.key), config.key, first.loop)
+    save_checkpoint(first.run_dir.checkpoints(config.key), config.key, first.loop)
     assert_same(whole, finished(config, tmp_path / "stopped", checkpoint_every=1e9))
 
 
@@ -244,7 +244,7 @@ def test_the_test_split_is_evaluated_once_and_only_where_asked(
         assert all("test" not in epoch.splits for epoch in record.history)
         results = record.results.get("test", {})
         assert sum(np.sum(result.confusion) for result in results.values()) == expected
-        frame = pd.read_parquet(trial.layout.predictions(config.key))
+        frame = pd.read_parquet(trial.run_dir.predictions(config.key))
         assert frame["split"].tolist().count("test") == expected
 
 
@@ -273,7 +273,7 @@ def stopped(tiny_bert: Path, tmp_path: Path) -> Trial:
     trial = Trial(config, runtime(tmp_path))
     for progress in trial.run():
         assert trial.loop is not None
-        save_checkpoint(trial.layout.checkpoints(config.key), config.key, trial.loop)
+        save_checkpoint(trial.run_dir.checkpoints(config.key), config.key, trial.loop)
         if progress["step"] == 3:
             break
     return trial
@@ -294,7 +294,7 @@ def flip(path: Path) -> None:
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
     stopped: Trial, name: str, damage: Any
 ) -> None:
-    folder = stopped.layout.checkpoints(stopped.config.key)
+    folder = stopped.run_dir.checkpoints(stopped.config.key)
     newest, before = checkpoints(folder)
     damage(newest / name)
     assert stopped.loop is not None
@@ -303,7 +303,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
 
 
 def test_a_checkpoint_of_another_trial_is_refused(stopped: Trial, tmp_path: Path) -> None:
-    folder = checkpoints(stopped.layout.checkpoints(stopped.config.key))[0]
+    folder = checkpoints(stopped.run_dir.checkpoints(stopped.config.key))[0]
     other = stopped.config.model_copy(update={"seed": 7})
     with pytest.raises(CheckpointError, match=f"a checkpoint of trial {stopped.config.key}"):
         run_trial(other, runtime(tmp_path, resume_from=str(folder)))

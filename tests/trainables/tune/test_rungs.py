@@ -151,9 +151,9 @@ def test_a_stopped_trials_tracker_is_ended_and_its_actor_takes_the_next_trial(
     trainable.cleanup()
     endings = (f"{first.key} stopped", f"{second.key} finished", f"{third.key} stopped")
     assert Followed.ended == endings
-    layout = RunDir(tmp_path / "run")
-    assert not layout.record(first.key).exists(), "it may be asked for again"
-    assert read_record(layout.record(second.key)).status == "finished"
+    run_dir = RunDir(tmp_path / "run")
+    assert not run_dir.record(first.key).exists(), "it may be asked for again"
+    assert read_record(run_dir.record(second.key)).status == "finished"
 
 
 def test_a_trial_that_was_never_stepped_can_be_stopped(tiny_bert: Path, tmp_path: Path) -> None:

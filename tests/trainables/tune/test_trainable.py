@@ -36,8 +36,8 @@ def end(trainable: TrialTrainable) -> dict[str, Any]:
 
 
 def record_of(config: dict[str, Any]) -> TrialRecord:
-    layout = RunDir(config["trial_spec"]["runtime"]["output_dir"])
-    return read_record(layout.record(config["trial_spec"]["key"]))
+    run_dir = RunDir(config["trial_spec"]["runtime"]["output_dir"])
+    return read_record(run_dir.record(config["trial_spec"]["key"]))
 
 
 def measured(record: TrialRecord) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def _adjective(draw: Draw, same: bool) -> tuple[str, ...]:
 
 
 def _quantity(draw: Draw, same: bool) -> tuple[str, ...]:
-    """All of the lamps fell / Each of the lamps fell / Some of the lamps fell."""
+    """All of the nurses fell / Each of the nurses fell / Some of the nurses fell."""
     rest = f"the {draw.word(PEOPLE).plural} {draw.word(INTRANSITIVE).past}"
     first, second = _two(draw, same, QUANTITIES)
     return _pair(draw, f"{first} {rest}", f"{second} {rest}", _where(draw))

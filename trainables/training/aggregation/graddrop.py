@@ -22,12 +22,13 @@ class GradDrop(RowAggregation):
     def result(self, rows: list[Row]) -> list[Tensor | None]:
         """See ``RowAggregation.result``."""
         return [
-            self._of_parameter(list(gradients), [row.share for row in rows])
+            self._combine_parameter(list(gradients), [row.share for row in rows])
             for gradients in zip(*(row.gradients for row in rows), strict=True)
         ]
 
     @staticmethod
-    def _of_parameter(gradients: list[Tensor | None], shares: list[float]) -> Tensor | None:
+    def _combine_parameter(gradients: list[Tensor | None], shares: list[float]) -> Tensor | None:
+        """The result for one parameter, from each row's gradient; built in the first of them."""
         present = [
             (gradient.flatten(), share)
             for gradient, share in zip(gradients, shares, strict=True)
@@ -35,9 +36,9 @@ class GradDrop(RowAggregation):
         ]
         if not present:
             return None
-        first, _ = present[0]
-        for start in range(0, len(first), PIECE):
+        result, _ = present[0]
+        for start in range(0, len(result), PIECE):
             piece = slice(start, start + PIECE)
             matrix = torch.stack([flat[piece] / share for flat, share in present])
-            first[piece] = torchjd_aggregation.GradDrop()(matrix) / len(gradients)
-        return first.view_as(next(gradient for gradient in gradients if gradient is not None))
+            result[piece] = torchjd_aggregation.GradDrop()(matrix) / len(gradients)
+        return result.view_as(next(gradient for gradient in gradients if gradient is not None))

@@ -48,12 +48,12 @@ class NashMTL:
 def bargain(matrix: np.ndarray) -> np.ndarray:
     """The ``b > 0`` with ``matrix @ b = 1 / b``, shape ``(tasks,)``.
 
-    Damped Newton steps on ``b' M b / 2 - sum log b``. It is self-concordant, so that steps of
-    ``1 / (1 + decrement)`` stay positive and reach the minimum from anywhere (Boyd and
-    Vandenberghe 2004, "Convex Optimization", section 9.6).
+    Newton steps on ``b' M b / 2 - sum log b``, whole ones near the minimum. It is self-concordant,
+    so that steps of ``1 / (1 + decrement)`` stay positive and reach the minimum from anywhere (Boyd
+    and Vandenberghe 2004, "Convex Optimization", section 9.6).
 
     Args:
-        matrix: symmetric and positive definite, shape ``(tasks, tasks)``.
+        matrix: M, symmetric and positive definite, shape ``(tasks, tasks)``.
     """
     solution = 1 / np.sqrt(np.diagonal(matrix))
     for _ in range(STEPS):

@@ -121,7 +121,7 @@ def test_a_process_of_many_trials_is_not_called_by_one_of_them(
     )
     try:
         running.wait(lambda: (grid.folder / ".ray").exists())
-        running.wait(lambda: (grid.layout.root / "search" / "records").exists())
+        running.wait(lambda: (grid.run_dir.root / "search" / "records").exists())
         running.wait(lambda: len(set().union(*running.traced, running.watch())) == 2)
         running.wait(lambda: len(running.watch()) == 1)
         [actor] = running.ask("/api/v0/actors?detail=1")["data"]["result"]["result"]
@@ -173,7 +173,7 @@ def test_the_job_says_what_it_is(running: Running) -> None:
     assert commit is None or re.fullmatch(r"[0-9a-f]{40}(\+changes)?", commit)
     assert job["metadata"] == {
         "experiment": "demo",
-        "run_directory": str(running.grid.layout.root),
+        "run_directory": str(running.grid.run_dir.root),
         "code_schema": str(CODE_SCHEMA),
     }
 
@@ -214,7 +214,7 @@ def test_the_gauges_say_where_a_trial_stands(running: Running) -> None:
                 "task": "acceptability+sentiment",
                 "seed": "41",
             }
-    progress = read_progress(running.grid.layout.progress(training))
+    progress = read_progress(running.grid.run_dir.progress(training))
     assert progress is not None
     assert set(found) == {f"ray_{PREFIX}{name}" for name in GAUGES}
     assert 0 < found["ray_one_or_many_epoch"] <= progress["epoch"] + 1

@@ -94,22 +94,22 @@ class Connected:
         """Run trials; what each noted, those that ran in one process together."""
         update = {"resources": self.experiment.resources.model_copy(update=resources)}
         experiment = self.experiment.model_copy(update=update)
-        layout = RunDir(self.folder / name)
+        run_dir = RunDir(self.folder / name)
         planned = [
             PlannedTrial(trial_config("single_task", self.encoder, seed=seed, epochs=1), 40, 1.0)
             for seed in range(trials)
         ]
         given = feasible(experiment, self.nodes, trials)
-        notes = layout.root / "notes"
+        notes = run_dir.root / "notes"
         notes.mkdir(parents=True)
         (notes / "together").write_text(str(given.slots))
         expected = [Expected(t.key, t.config.title, "tiny", 40) for t in planned]
         view = LiveView(GridProgress(expected, given.slots), Console(file=io.StringIO()))
         with view:
             TuneExecutor(experiment, trainable=Noting).run(
-                each(planned), layout, view, resources=given, glue_dir=None, artifacts={}
+                each(planned), run_dir, view, resources=given, glue_dir=None, artifacts={}
             )
-        assert {r.status for r in read_records(layout, {}).values()} == {"finished"}
+        assert {r.status for r in read_records(run_dir, {}).values()} == {"finished"}
         found = [json.loads(path.read_text()) for path in notes.glob("*.json")]
         assert len(found) == trials
         return sorted(found, key=lambda note: note["pid"])

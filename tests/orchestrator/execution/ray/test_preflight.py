@@ -27,7 +27,7 @@ Probe = Callable[[ProbeRequest, str], dict[str, str]]
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> RunDir:
+def run_dir(tmp_path: Path) -> RunDir:
     (tmp_path / "run").mkdir()
     return RunDir(tmp_path / "run")
 
@@ -90,17 +90,17 @@ def blind(wanted: ProbeRequest, node: str) -> dict[str, str]:
 
 
 def test_nodes_that_see_all_of_it_are_not_talked_about(
-    layout: RunDir, trials: list[PlannedTrial]
+    run_dir: RunDir, trials: list[PlannedTrial]
 ) -> None:
-    check_nodes(nodes(probe, probe), layout, trials, None)
-    assert list(layout.root.iterdir()) == []
+    check_nodes(nodes(probe, probe), run_dir, trials, None)
+    assert list(run_dir.root.iterdir()) == []
 
 
 def test_a_node_that_lacks_something_is_named(
-    layout: RunDir, trials: list[PlannedTrial], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run_dir: RunDir, trials: list[PlannedTrial], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("orchestrator.execution.ray.preflight.SEEN_SECONDS", 0.1)
-    aside, run, encoder = tmp_path / "aside", layout.root, tmp_path / "encoder"
+    aside, run, encoder = tmp_path / "aside", run_dir.root, tmp_path / "encoder"
     cases: list[tuple[Probe, type[InputError], str]] = [
         (moved(run, aside), RunDirectoryError, f"{run}: node node-1 (10.0.0.1) has no such folder"),
         (elsewhere(tmp_path / "own"), RunDirectoryError, "has another folder of that name; put it"),
@@ -110,29 +110,29 @@ def test_a_node_that_lacks_something_is_named(
     ]
     for answer, kind, told in cases:
         with pytest.raises(kind) as refused:
-            check_nodes(nodes(probe, answer), layout, trials, None)
+            check_nodes(nodes(probe, answer), run_dir, trials, None)
         assert told in str(refused.value)
         assert list(run.iterdir()) == [], "what was written for the question stays"
 
 
 def test_other_data_on_a_node_are_told(
-    layout: RunDir, trials: list[PlannedTrial], tmp_path: Path
+    run_dir: RunDir, trials: list[PlannedTrial], tmp_path: Path
 ) -> None:
     def shorter(wanted: ProbeRequest, node: str) -> dict[str, str]:
         os.truncate(tmp_path / "dev.csv", 10)
         return probe(wanted, node)
 
     with pytest.raises(DataError, match=r"dev\.csv: node node-0 .* has other files there than"):
-        check_nodes(nodes(shorter), layout, trials, None)
+        check_nodes(nodes(shorter), run_dir, trials, None)
 
 
 def test_a_node_that_cannot_reach_an_object_store_is_named(
     s3: NewBucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    layout = RunDir(tmp_path)
-    layout.url = s3()
-    check_nodes(nodes(probe), layout, [], None)
-    assert node_probe.Store(layout.url).files() == {}
+    run_dir = RunDir(tmp_path)
+    run_dir.url = s3()
+    check_nodes(nodes(probe), run_dir, [], None)
+    assert node_probe.Store(run_dir.url).files() == {}
 
     def away(wanted: ProbeRequest, node: str) -> dict[str, str]:
         away = "s3://bucket/x?endpoint_override=127.0.0.1:9&scheme=http"
@@ -140,14 +140,14 @@ def test_a_node_that_cannot_reach_an_object_store_is_named(
         return {wanted.run_dir if path == away else path: what for path, what in found.items()}
 
     with pytest.raises(RunDirectoryError, match=r"node node-0 .* cannot use it \(.*NETWORK_CONN"):
-        check_nodes(nodes(away), layout, [], None)
+        check_nodes(nodes(away), run_dir, [], None)
 
 
 def test_a_node_without_the_package_for_an_object_store_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    layout = RunDir(tmp_path)
-    layout.url = f"memory://{tmp_path.name}/there"
+    run_dir = RunDir(tmp_path)
+    run_dir.url = f"memory://{tmp_path.name}/there"
 
     def lacking(url: str) -> None:
         """What fsspec does where it lacks the package that knows a scheme."""
@@ -159,7 +159,7 @@ def test_a_node_without_the_package_for_an_object_store_is_named(
             return probe(wanted, node)
 
     with pytest.raises(RunDirectoryError, match=r"node node-1 .* cannot use it \(.*Install x to"):
-        check_nodes(nodes(probe, bare), layout, [], None)
+        check_nodes(nodes(probe, bare), run_dir, [], None)
 
 
 @pytest.fixture(scope="module")

@@ -68,9 +68,9 @@ def test_ray_goes_on_without_the_parts_that_a_grid_does_not_need() -> None:
     with signals(interrupt), watched(node):
         time.sleep(0.5)
     assert node.processes["raylet"].poll() is None
-    family = watchdog._family(node)
-    assert len(family) == 2
-    for process in family.values():
+    processes = watchdog._processes_of(node)
+    assert len(processes) == 2
+    for process in processes.values():
         process.kill()
     node.processes["raylet"].wait()
 

@@ -29,7 +29,7 @@ from orchestrator.report.tuning.views import (
     changes_view,
     chosen_view,
     groups_view,
-    setting,
+    setting_text,
     short_names,
 )
 from orchestrator.report.views import View
@@ -145,7 +145,7 @@ def test_chosen_settings_have_a_dash_where_a_group_has_no_such_parameter() -> No
     ],
 )
 def test_settings_are_short(value, text: str) -> None:
-    assert setting(value) == text
+    assert setting_text(value) == text
 
 
 def test_names_are_as_short_as_they_can_be() -> None:

@@ -92,16 +92,16 @@ def start(
     warm_start: dict[str, GroupSummary] | None = None,
 ) -> tuple[Population, PbtDriver]:
     """A search as the command makes it, from nothing or from what there is."""
-    layout = layout_of(folder)
-    layout.root.mkdir(parents=True, exist_ok=True)
-    ledger = Ledger(layout.ledger)
+    run_dir = run_dir_of(folder)
+    run_dir.root.mkdir(parents=True, exist_ok=True)
+    ledger = Ledger(run_dir.ledger)
     ledger.mend()
-    description = describe_search(layout, plan.experiment, plan.groups)
-    study = open_study(description, ledger, read_records(layout))
+    description = describe_search(run_dir, plan.experiment, plan.groups)
+    study = open_study(description, ledger, read_records(run_dir))
     assert isinstance(study, Population)
     study.catch_up()
     suggester = Suggester(study, plan, warm_start or {}, budget)
-    return study, PbtDriver(study, plan, suggester, layout, budget)
+    return study, PbtDriver(study, plan, suggester, run_dir, budget)
 
 
 def search(
@@ -119,7 +119,7 @@ def search(
             for segment in pending:
                 if budget.exhausted:
                     break
-                where = runtime(folder, output_dir=str(layout_of(folder).root))
+                where = runtime(folder, output_dir=str(run_dir_of(folder).root))
                 trial = Trial(segment.trial.config, where)
                 (train or whole)(trial)
                 driver.ended(segment.trial.key)
@@ -131,7 +131,7 @@ def whole(trial: Trial) -> None:
         run_trial(trial.config, trial.runtime)
 
 
-def layout_of(folder: Path) -> RunDir:
+def run_dir_of(folder: Path) -> RunDir:
     return RunDir(folder / "search")
 
 
@@ -145,7 +145,7 @@ def timeless(summary: SearchSummary) -> SearchSummary:
 
 
 def segments(state: Population) -> list[SegmentStarted]:
-    return [one for event in state.suggested.values() for one in state.line(event)]
+    return [one for event in state.suggested.values() for one in state.member_segments(event)]
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +166,7 @@ def test_every_member_trains_as_much_as_one_full_training(
     assert all(one.examples == one.full == budget for one in group.tried)
     assert len({tuple(examples for examples, _ in one.rungs) for one in group.tried}) == 1
     assert all(len(one.rungs) == PARTS for one in group.tried)
-    records = read_records(layout_of(folder)).values()
+    records = read_records(run_dir_of(folder)).values()
     assert (
         sum(r.examples - r.inherited for r in records) == MEMBERS * budget == group.spent.examples
     )
@@ -212,7 +212,7 @@ def test_training_the_chosen_schedule_anew_gives_its_score(
         assert final_score(found) == one.score == one.rungs[-1][1]
         if one.schedule:
             trial = run_trial(found.config, runtime(tmp_path))
-            again = read_record(trial.layout.record(one.key))
+            again = read_record(trial.run_dir.record(one.key))
             assert (again.inherited, found.inherited > 0) == (0, True)
             assert again.results == found.results
             assert again.examples == found.examples
@@ -226,7 +226,9 @@ def test_the_comparison_trains_the_whole_schedule_with_every_seed(
     [(name, best)] = state.incumbents().items()
     [group] = state.summary().groups
     copy = next(one for one in group.tried if one.schedule)
-    line = next(state.line(e) for e in state.suggested.values() if e.number == copy.index)
+    line = next(
+        state.member_segments(e) for e in state.suggested.values() if e.number == copy.index
+    )
     plan = plan_of(tiny_bert, "seeds=[41,42]")
     for chosen in (best, replace(best, settings=line[-1].settings, changes=line[-1].changes)):
         tuned = [t.config for t in plan.refit({name: chosen}).trials if t.config.tuned]
@@ -238,18 +240,18 @@ def test_the_comparison_trains_the_whole_schedule_with_every_seed(
 
 
 def test_no_checkpoint_stays_and_few_are_there_at_a_time(tiny_bert: Path, tmp_path: Path) -> None:
-    layout = layout_of(tmp_path)
+    run_dir = run_dir_of(tmp_path)
     most: list[int] = []
 
     def count(trial: Trial) -> None:
         whole(trial)
-        most.append(len(list((layout.root / "checkpoints").glob("*/step-*"))))
+        most.append(len(list((run_dir.root / "checkpoints").glob("*/step-*"))))
 
     plan = plan_of(tiny_bert)
     search(plan, tmp_path, count)
     bound = waiting_checkpoints(plan.experiment.tune, 1, 1, keep=False)
     assert MEMBERS - 1 <= max(most) <= bound == MEMBERS + 1
-    assert not list(layout.root.glob("checkpoints/*/*"))
+    assert not list(run_dir.root.glob("checkpoints/*/*"))
 
 
 @pytest.mark.parametrize("after", [1, 5, 7, 13])
@@ -269,16 +271,16 @@ def test_a_killed_search_goes_on_to_the_same_choice(
     plan = plan_of(tiny_bert)
     with pytest.raises(Killed):
         search(plan, tmp_path, die)
-    ledger = layout_of(tmp_path).ledger
+    ledger = run_dir_of(tmp_path).ledger
     # What was written in part was never acted upon.
     ledger.write_bytes(ledger.read_bytes() + b'{"event": "contin')
     again = search(plan, tmp_path)
     assert timeless(again.summary()) == timeless(searched[2].summary())
     assert again.incumbents() == searched[2].incumbents()
-    whole_ledger = layout_of(searched[1]).ledger
+    whole_ledger = run_dir_of(searched[1]).ledger
     assert ledger.read_bytes() == whole_ledger.read_bytes()
-    check_decisions(layout_of(tmp_path).root, plan)
-    read = read_search(layout_of(tmp_path))
+    check_decisions(run_dir_of(tmp_path).root, plan)
+    read = read_search(run_dir_of(tmp_path))
     assert read.summary() == again.summary()
     assert not start(plan, tmp_path, Budget())[1].more()
 
@@ -295,24 +297,24 @@ def test_with_ray_a_killed_command_goes_on_to_the_choice_made_without(
     space.write_text(yaml.safe_dump(content, sort_keys=False))
     cache = f"data.cache_dir={tmp_path / 'cache'}"
     settings = [*settings_of(tiny_bert), "checkpoint.every=300", small, cache]
-    layout = layout_of(tmp_path / "run")
+    run_dir = run_dir_of(tmp_path / "run")
     command = (tmp_path / "run", str(space), settings, shared_ray)
     driver = forked(search_in_session, *command)
-    while not layout.ledger.exists() or b"continued" not in layout.ledger.read_bytes():
+    while not run_dir.ledger.exists() or b"continued" not in run_dir.ledger.read_bytes():
         assert driver.is_alive()
         time.sleep(0.01)
     driver.kill()
     driver.join()
     run_search(*command)
-    state = read_search(layout)
+    state = read_search(run_dir)
     assert state.incumbents() == without.incumbents()
     assert timeless(state.summary()) == timeless(without.summary())
     # Members of a generation end in any order.
-    ledgers = [Ledger(path.ledger).read() for path in (layout, layout_of(tmp_path / "without"))]
+    ledgers = [Ledger(path.ledger).read() for path in (run_dir, run_dir_of(tmp_path / "without"))]
     decisions = [[e for e in events if not isinstance(e, TrialEnded)] for events in ledgers]
     assert decisions[0] == decisions[1]
-    check_decisions(layout.root, plan_of(tiny_bert, small))
-    assert not list(layout.root.glob("checkpoints/*/*"))
+    check_decisions(run_dir.root, plan_of(tiny_bert, small))
+    assert not list(run_dir.root.glob("checkpoints/*/*"))
 
 
 def test_a_search_whose_time_is_up_has_a_best_so_far_and_goes_on(
@@ -387,7 +389,7 @@ def test_a_member_that_failed_is_replaced_or_tried_again(
         group = plan.groups[0]
         record = failed(plan.trial(group, {}), "its process died")
         record = record.model_copy(update={"key": victim, "config": trial.config})
-        write_record(trial.layout, record)
+        write_record(trial.run_dir, record)
 
     state = search(plan, tmp_path, fail)
     [group] = state.summary().groups
@@ -409,19 +411,19 @@ def test_checkpoints_that_a_killed_command_left_at_its_very_end_are_removed(
 ) -> None:
     plan, folder, state = searched
     shutil.copytree(folder / "search", tmp_path / "search")
-    layout = layout_of(tmp_path)
-    left = layout.checkpoints(next(iter(state.suggested)))
+    run_dir = run_dir_of(tmp_path)
+    left = run_dir.checkpoints(next(iter(state.suggested)))
     left.mkdir(parents=True)
     # Nothing is left to be trained, so no cluster is asked for.
-    search_groups(plan, layout, {}, None, Console(file=io.StringIO()))  # type: ignore[arg-type]
+    search_groups(plan, run_dir, {}, None, Console(file=io.StringIO()))  # type: ignore[arg-type]
     assert not left.exists()
 
 
 def test_members_may_be_added_later(tiny_bert: Path, tmp_path: Path) -> None:
     before = search(plan_of(tiny_bert, "tune.trials=4"), tmp_path)
-    lines = [before.line(event) for event in before.suggested.values()]
+    lines = [before.member_segments(event) for event in before.suggested.values()]
     state = search(plan_of(tiny_bert), tmp_path)
-    assert [state.line(event) for event in state.suggested.values()][:4] == lines
+    assert [state.member_segments(event) for event in state.suggested.values()][:4] == lines
     assert [one.status for one in state.summary().groups[0].tried] == ["finished"] * MEMBERS
 
 
