@@ -1,5 +1,6 @@
 """Fixtures that many tests share."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +58,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that start Ray come first, since they take longest."""
     first = {path: starts_ray(path) for path in {item.nodeid.partition("::")[0] for item in items}}
     items.sort(key=lambda item: not first[item.nodeid.partition("::")[0]])
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was imported out of every later garbage collection, each of which takes longer."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

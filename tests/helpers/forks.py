@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 PRELOADED = [
+    "optuna",
     "orchestrator.cli.app",
     "orchestrator.commands.train",
     "orchestrator.commands.tune",
@@ -23,6 +24,9 @@ PRELOADED = [
     "orchestrator.execution.tune_executor",
     "orchestrator.report.tuning.charts",
     "orchestrator.submit.submit",
+    # Tune imports both when it is given any callback.
+    "ray.air.integrations.mlflow",
+    "ray.air.integrations.wandb",
     "trainables.results.evaluate_metric",
     "trainables.storage.conditional_writes",
     "transformers.models.bert.modeling_bert",

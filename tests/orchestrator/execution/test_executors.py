@@ -41,11 +41,17 @@ TINY = (
 )
 
 
+def ray_processes() -> set[int]:
+    """Processes of Ray that descend from this one."""
+    return {p.pid for p in psutil.Process().children(recursive=True) if "ray" in p.name()}
+
+
 def local(config: Config) -> LocalExecutor:
     """An executor of this process that notices processes that it starts."""
+    before = ray_processes()
 
     def before_step(trial: PlannedTrial) -> None:
-        assert not [p for p in psutil.Process().children(recursive=True) if "ray" in p.name()]
+        assert ray_processes() <= before
 
     return LocalExecutor(config, before_step=before_step)
 
