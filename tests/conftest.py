@@ -97,5 +97,5 @@ def shared_ray() -> Iterator[str]:
 
     head = {"num_cpus": 2, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args=head)
-    yield cluster.address
+    yield str(cluster.address)
     cluster.shutdown()

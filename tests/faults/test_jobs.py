@@ -4,7 +4,6 @@ import dataclasses
 import json
 import re
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from orchestrator.run_dir.environment import git_commit
 from orchestrator.submit.job_server import JobServer
 from orchestrator.submit.results import BEGIN, MANIFEST, NAMES, unpacked
 from tests.helpers.cluster_jobs import TOKEN, JobCluster, Wire, job_cluster
+from tests.helpers.forks import ForkedCommand
 from tests.helpers.ray_grid import Grid, ended, until
 from tests.helpers.undisturbed import Undisturbed
 from trainables.errors import ResourceError
@@ -57,7 +57,7 @@ def set_token(monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]) -> None
     private_api.forget_token()
 
 
-def submit(grid: Grid, url: str, *more: str) -> subprocess.Popen[str]:
+def submit(grid: Grid, url: str, *more: str) -> ForkedCommand:
     """The command, in a process of its own; its tables go to ``fetched``."""
     command = dataclasses.replace(grid, command=("submit", "demo", "--address", url))
     return command.start(
@@ -68,7 +68,7 @@ def submit(grid: Grid, url: str, *more: str) -> subprocess.Popen[str]:
     )
 
 
-def says(process: subprocess.Popen[str], pattern: str) -> str:
+def says(process: ForkedCommand, pattern: str) -> str:
     """The next lines of standard error up to one that has ``pattern``; gives that line."""
     assert process.stderr is not None
     for line in process.stderr:

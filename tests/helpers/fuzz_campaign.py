@@ -21,7 +21,7 @@ Value = TypeVar("Value")
 SECONDS = 30.0
 """A case that takes longer hangs; far more than any needs, since the machine may be busy."""
 SOAK = 10
-"""How many times the cases of a small campaign a soak has."""
+"""A soak has so many times the cases that a campaign asks for, an everyday run a third of them."""
 
 
 class Hang(BaseException):
@@ -36,13 +36,16 @@ class Campaign:
         self.seed = totals.seed
         self.soak = soak
 
+    def _count(self, cases: int) -> int:
+        return cases * SOAK if self.soak else -(-cases // 3)
+
     def draw(self, corpus: str, cases: int, body: Callable[[Random], bool]) -> None:
         """Call ``body`` with a generator per case; it says whether the input was accepted.
 
         All cases are tried before the first failure is raised.
         """
         failures: list[str] = []
-        for number in range(cases * (SOAK if self.soak else 1)):
+        for number in range(self._count(cases)):
             name = f"{corpus} {number} {self.seed}"
             try:
                 self._case(corpus, lambda name=name: body(Random(name)))
@@ -58,7 +61,7 @@ class Campaign:
 
         @seeded(self.seed)
         @settings(
-            max_examples=cases * (SOAK if self.soak else 1),
+            max_examples=self._count(cases),
             database=None,
             deadline=None,
             suppress_health_check=(

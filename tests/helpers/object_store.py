@@ -34,7 +34,7 @@ CREDENTIALS = {
 @pytest.fixture(scope="session")
 def s3() -> Iterator[NewBucket]:
     """An S3 server (moto's), as long as the tests run; other processes reach it too."""
-    from moto.server import DomainDispatcherApplication, create_backend_app
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)

@@ -107,6 +107,7 @@ class Ended:
 def ended(process: Process, seconds: float = 300) -> Ended:
     began = time.monotonic()
     out, err = process.communicate(timeout=seconds)
+    assert process.returncode is not None
     return Ended(process.returncode, out, err, time.monotonic() - began)
 
 

@@ -79,7 +79,7 @@ def accumulated(config: TrialConfig, folder: Path, parts: int) -> tuple[Any, Tri
 def test_a_step_that_does_not_fit_gives_the_bits_of_one_that_was_told_to_be_smaller(
     arm: str, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = trial_config(arm, tiny_bert, gradient_accumulation=2)
+    config = trial_config(arm, tiny_bert, gradient_accumulation=2, epochs=1)
     reference = accumulated(config, tmp_path / "told", 8)
     assert reference[0].accumulation == ((STEP, 8),)
     failed_logits = starve(monkeypatch, lambda step, rows: step < STEP or rows < 2)

@@ -15,6 +15,8 @@ in one noun, synonymous or not; the rest (voice, clefts, quantities, negation ..
 learned from a few hundred examples and keeps the ceiling below 100 %.
 """
 
+from functools import cache
+
 from trainables.data.demo import acceptability, paraphrase, sentiment
 from trainables.data.task import Split
 from trainables.errors import DataError
@@ -27,6 +29,7 @@ _GENERATORS = {
 CORPORA = tuple(_GENERATORS)
 
 
+@cache
 def generate(corpus: str) -> dict[str, Split]:
     """Generate the splits ``train`` (2,000 examples) and ``validation`` (400) of a demo corpus.
 
