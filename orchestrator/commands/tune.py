@@ -6,15 +6,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from orchestrator.commands.experiment import run_plan
 from orchestrator.commands.session import MakeExecutor, Session, open_session, preview_resources
 from orchestrator.commands.tune_report import TuningOutcome, report_tuning
 from orchestrator.config.search import TunedExperimentConfig, load_tuned_experiment
-from orchestrator.execution.stages import run_stages
 from orchestrator.execution.tracking import publish_report
-from orchestrator.planning.pending import clear_artifacts, trials_to_run
-from orchestrator.planning.plan import Plan
 from orchestrator.planning.resources import TrialResources
-from orchestrator.run_dir.directory import read_plan, write_config, write_metadata
+from orchestrator.run_dir.directory import write_config
 from orchestrator.run_dir.remote import search_of
 from orchestrator.search.best_trial import Incumbent
 from orchestrator.search.engine import check_search, search_groups
@@ -23,7 +21,6 @@ from orchestrator.search.study import Study
 from orchestrator.search.warm_start import keep_warm_start, read_warm_start, warm_start_of
 from search_spaces.space import Space
 from trainables.errors import ConfigError, TrialError
-from trainables.results.record import read_records
 
 
 @dataclass(frozen=True)
@@ -121,8 +118,6 @@ class TunedExperiment:
             local=local,
             executor=executor,
         ) as session:
-            # With the trackers that can be used.
-            plan.experiment = session.config
             return _run(plan, session)
 
     def report(self, run_dir: Path | str | None = None) -> TuningOutcome:
@@ -166,28 +161,10 @@ def _run(plan: SearchPlan, session: Session[TunedExperimentConfig]) -> TuningOut
     trained = 0
     if experiment.tune.refit:
         _check_incumbents(study, incumbents)
-        trained = _compare(plan.refit(incumbents), session)
+        trained = run_plan(session, plan.refit(incumbents), "comparison")
     outcome = report_tuning(run_dir)
     publish_report(experiment, run_dir, console)
     return replace(outcome, trained=trained)
-
-
-def _compare(plan: Plan, session: Session[TunedExperimentConfig]) -> int:
-    """Run what is missing of the comparison; gives how many trials that were."""
-    experiment, run_dir, console = session.config, session.run_dir, session.console
-    waiting = trials_to_run(run_dir, plan.longest_first(), session.records)
-    keys = {trial.key for trial in plan.trials}
-    if waiting or not run_dir.plan.exists() or {t.key for t in read_plan(run_dir)} != keys:
-        resources = session.resources(plan)
-        session.executor.check(run_dir, plan.trials, plan.glue_dir)
-        session.check_room(plan, waiting, resources)
-        write_metadata(run_dir, experiment, plan, resources)
-        if waiting:
-            console.print(f"comparison: {len(waiting)} trials", markup=False)
-            run_stages(waiting, plan, run_dir, session.executor, resources, console)
-    if not experiment.checkpoint.keep:
-        clear_artifacts(run_dir, plan.trials, read_records(run_dir, {}))
-    return len(waiting)
 
 
 def _check_incumbents(study: Study, incumbents: Mapping[str, Incumbent]) -> None:

@@ -59,13 +59,6 @@ class LiveView:
         self._last_summary = self._last_snapshot = now()
         self._snapshot_interval = snapshot_interval()
 
-    def __getstate__(self) -> dict[str, Any]:
-        passive = {"_console": None, "_live": None, "_is_log": False, "_lock": None}
-        return self.__dict__ | passive
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state | {"_lock": RLock()})
-
     def __enter__(self) -> "LiveView":
         console = self._console or Console()
         self._console = console
