@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import PROJECT
 from tests.helpers.ray_grid import Grid, ended
-from tests.helpers.undisturbed import Undisturbed
+from tests.helpers.reference_run import ReferenceRun
 
 
 @dataclass(frozen=True)
@@ -103,33 +103,33 @@ def size(soak: bool) -> Size:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(
+def reference_run(
     size: Size, tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Undisturbed:
+) -> ReferenceRun:
     """The grid of all these tests, trained in this process without Ray, once."""
-    return Undisturbed(Grid(tmp_path_factory.mktemp("undisturbed"), tiny_bert, size.settings))
+    return ReferenceRun(Grid(tmp_path_factory.mktemp("reference"), tiny_bert, size.settings))
 
 
 @pytest.fixture(scope="module")
-def grid(undisturbed: Undisturbed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grid]:
+def grid(reference_run: ReferenceRun, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grid]:
     """The same grid in a folder of its own, for the faults of one test file."""
-    grid = dataclasses.replace(undisturbed.grid, folder=tmp_path_factory.mktemp("grid"))
+    grid = dataclasses.replace(reference_run.grid, folder=tmp_path_factory.mktemp("grid"))
     yield grid
     grid.end()
 
 
 @pytest.fixture(scope="session")
 def quiet(
-    soak: bool, undisturbed: Undisturbed, tmp_path_factory: pytest.TempPathFactory
+    soak: bool, reference_run: ReferenceRun, tmp_path_factory: pytest.TempPathFactory
 ) -> float | None:
     """Seconds that the command takes where nothing disturbs it; none outside of ``make soak``."""
     if not soak:
         return None
-    grid = dataclasses.replace(undisturbed.grid, folder=tmp_path_factory.mktemp("quiet"))
+    grid = dataclasses.replace(reference_run.grid, folder=tmp_path_factory.mktemp("quiet"))
     began = time.monotonic()
     assert ended(grid.start(), seconds=600).code == 0
     seconds = time.monotonic() - began
-    undisturbed.assert_same(grid.run_dir)
+    reference_run.assert_same(grid.run_dir)
     return seconds
 
 

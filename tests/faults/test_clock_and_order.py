@@ -10,13 +10,13 @@ from pathlib import Path
 from tests.conftest import PROJECT
 from tests.faults.conftest import Figure, Figures, Size
 from tests.helpers.ray_grid import Grid
-from tests.helpers.undisturbed import Undisturbed
+from tests.helpers.reference_run import ReferenceRun
 
 JUMPING = Path(__file__).with_name("jumping_clock")
 
 
 def test_a_clock_that_jumps_by_hours_and_one_slot_and_another_order_change_nothing(
-    grid: Grid, size: Size, undisturbed: Undisturbed, figures: Figures
+    grid: Grid, size: Size, reference_run: ReferenceRun, figures: Figures
 ) -> None:
     """Other tests of this folder run two trials at once."""
     backwards = dataclasses.replace(size, seeds=size.seeds[::-1])
@@ -34,8 +34,8 @@ def test_a_clock_that_jumps_by_hours_and_one_slot_and_another_order_change_nothi
         timeout=600,
     )
     assert (run.returncode, run.stderr) == (0, "")
-    undisturbed.assert_same_trials(grid.run_dir)
-    trials = len(undisturbed.trials)
+    reference_run.assert_same_trials(grid.run_dir)
+    trials = len(reference_run.trials)
     clocks = re.findall(r"(\S*\d+:\d\d:\d\d) (?:elapsed|to go|after its start)", run.stdout)
     assert len(clocks) >= trials
     assert all(re.fullmatch(r"0:\d\d:\d\d", clock) for clock in clocks), run.stdout

@@ -8,7 +8,7 @@ from ray.cluster_utils import Cluster
 
 from tests.faults.conftest import Figure, Figures, Size
 from tests.helpers.ray_grid import Grid, ended, until
-from tests.helpers.undisturbed import Undisturbed
+from tests.helpers.reference_run import ReferenceRun
 
 pytestmark = pytest.mark.ray
 
@@ -27,7 +27,7 @@ def test_nodes_that_are_lost_and_return_change_nothing(
     grid: Grid,
     size: Size,
     cluster: Cluster,
-    undisturbed: Undisturbed,
+    reference_run: ReferenceRun,
     figures: Figures,
     quiet: float | None,
 ) -> None:
@@ -49,6 +49,6 @@ def test_nodes_that_are_lost_and_return_change_nothing(
     run = ended(process, seconds=600)
     assert run.code == 0, run
     assert run.err == ""
-    undisturbed.assert_same(grid.run_dir)
+    reference_run.assert_same(grid.run_dir)
     extra = None if quiet is None else time.monotonic() - began - quiet
-    figures.append(Figure("node lost", lost, len(undisturbed.trials), extra=extra))
+    figures.append(Figure("node lost", lost, len(reference_run.trials), extra=extra))

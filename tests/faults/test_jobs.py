@@ -18,7 +18,7 @@ from orchestrator.submit.results import BEGIN, MANIFEST, NAMES, unpacked
 from tests.helpers.cluster_jobs import TOKEN, JobCluster, Wire, job_cluster
 from tests.helpers.forks import ForkedCommand
 from tests.helpers.ray_grid import Grid, ended, until
-from tests.helpers.undisturbed import Undisturbed
+from tests.helpers.reference_run import ReferenceRun
 from trainables.errors import ResourceError
 from trainables.results.record import read_records
 
@@ -78,7 +78,7 @@ def says(process: ForkedCommand, pattern: str) -> str:
 
 
 def test_lost_nodes_and_connections_change_nothing(
-    grid: Grid, cluster: JobCluster, wire: Wire, undisturbed: Undisturbed, token: None
+    grid: Grid, cluster: JobCluster, wire: Wire, reference_run: ReferenceRun, token: None
 ) -> None:
     process = submit(grid, wire.url)
     job = says(process, "^submitted job ").split()[2].rstrip(";")
@@ -111,7 +111,7 @@ def test_lost_nodes_and_connections_change_nothing(
     run = ended(process)
     assert run.code == 0, run
     assert TOKEN not in run.out + run.err
-    undisturbed.assert_same(grid.run_dir)
+    reference_run.assert_same(grid.run_dir)
     # Every line of the log was shown once, whatever was lost on the way.
     log = JobServer(cluster.url).log(job)
     shown, _, block = log.partition(BEGIN)

@@ -12,22 +12,22 @@ from orchestrator.report.render import table_json
 from orchestrator.run_dir.lock import LOCK
 from tests.helpers.object_store import NewBucket, fetch_all
 from tests.helpers.ray_grid import Grid, assert_nothing_left, ended, until
-from tests.helpers.undisturbed import Undisturbed
+from tests.helpers.reference_run import ReferenceRun
 from trainables.results.record import read_records
 from trainables.storage.object_store import Store
 from trainables.storage.run_dir import RunDir
 
 
 @pytest.fixture
-def stored(undisturbed: Undisturbed, s3: NewBucket, tmp_path: Path) -> Iterator[Grid]:
+def stored(reference_run: ReferenceRun, s3: NewBucket, tmp_path: Path) -> Iterator[Grid]:
     """The grid of the other fault tests, with a bucket for a run directory."""
-    grid = dataclasses.replace(undisturbed.grid, folder=tmp_path, url=s3())
+    grid = dataclasses.replace(reference_run.grid, folder=tmp_path, url=s3())
     yield grid
     grid.end()
 
 
 def test_a_killed_grid_goes_on_from_an_empty_machine(
-    stored: Grid, undisturbed: Undisturbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stored: Grid, reference_run: ReferenceRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Store(stored.url or "")
 
@@ -61,7 +61,7 @@ def test_a_killed_grid_goes_on_from_an_empty_machine(
     assert not [name for name in names if name.startswith("checkpoints/")]
     assert LOCK not in names
     copy = RunDir(fetch_all(store.url, tmp_path / "copy"))
-    undisturbed.assert_same(copy)
+    reference_run.assert_same(copy)
     records = read_records(copy)
     assert any(record.interruptions for record in records.values()), (
         "none went on from where it was"

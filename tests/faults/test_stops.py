@@ -25,7 +25,7 @@ from tests.helpers.ray_grid import (
     until,
     workers,
 )
-from tests.helpers.undisturbed import Undisturbed, begin, stop_midway
+from tests.helpers.reference_run import ReferenceRun, begin, stop_midway
 from trainables.results.record import TrialRecord, read_records
 
 pytestmark = pytest.mark.ray
@@ -170,9 +170,9 @@ def test_a_damaged_record_is_moved_aside_and_its_trial_trained_again(story: Stor
 
 
 def test_the_longest_trials_start_first_and_nothing_of_tune_remains(
-    story: Story, undisturbed: Undisturbed
+    story: Story, reference_run: ReferenceRun
 ) -> None:
-    trials = sorted(undisturbed.trials, key=lambda trial: -trial.cost)
+    trials = sorted(reference_run.trials, key=lambda trial: -trial.cost)
     started = re.findall(r"^started (.*)$", story.runs["interrupted"].out, re.M)
     # The two slots' processes come up together, in either order; among seeds costs are equal.
     first = {t.config.title for t in trials if t.cost >= trials[1].cost}
@@ -194,11 +194,11 @@ def test_checkpoints_go_with_their_trials_and_the_lock_with_the_run(story: Story
 
 
 def test_after_all_that_every_bit_is_that_of_an_undisturbed_run_without_ray(
-    story: Story, undisturbed: Undisturbed, figures: Figures, quiet: float | None
+    story: Story, reference_run: ReferenceRun, figures: Figures, quiet: float | None
 ) -> None:
     run = story.runs["finished"]
     assert run.code == 0
-    undisturbed.assert_same(story.grid.run_dir)
+    reference_run.assert_same(story.grid.run_dir)
     injected = min(len(CHECKPOINT_DAMAGES), story.trials) + len(story.runs) - 1
     figures.append(
         Figure(

@@ -11,7 +11,7 @@ import pytest
 
 from tests.faults.conftest import Figure, Figures, Size
 from tests.helpers.ray_grid import Grid, assert_nothing_left, ended, until
-from tests.helpers.undisturbed import Undisturbed
+from tests.helpers.reference_run import ReferenceRun
 
 AWAY_SECONDS = 3.0
 """How long the run directory is gone or full."""
@@ -40,7 +40,7 @@ def fill(disk: Path) -> Path:
 
 
 def test_a_directory_that_vanishes_and_returns_is_waited_for_and_not_made_anew(
-    grid: Grid, size: Size, undisturbed: Undisturbed, figures: Figures, quiet: float | None
+    grid: Grid, size: Size, reference_run: ReferenceRun, figures: Figures, quiet: float | None
 ) -> None:
     there, away = grid.run_dir.root, grid.folder / "elsewhere"
     began = time.monotonic()
@@ -59,14 +59,14 @@ def test_a_directory_that_vanishes_and_returns_is_waited_for_and_not_made_anew(
     assert run.code == 0, run
     assert run.err == ""
     assert_nothing_left(process.pid)
-    undisturbed.assert_same(grid.run_dir)
+    reference_run.assert_same(grid.run_dir)
     extra = None if quiet is None else time.monotonic() - began - quiet
-    trials = len(undisturbed.trials)
+    trials = len(reference_run.trials)
     figures.append(Figure("run directory gone", size.absences, trials, extra=extra))
 
 
 def test_a_full_disk_is_waited_for_and_then_ends_the_run_with_a_line_that_names_it(
-    grid: Grid, small_disk: Path, undisturbed: Undisturbed, figures: Figures
+    grid: Grid, small_disk: Path, reference_run: ReferenceRun, figures: Figures
 ) -> None:
     process = grid.start("checkpoint.storage_timeout=2", "--local")
     until(grid.checkpointed, process)
@@ -87,5 +87,5 @@ def test_a_full_disk_is_waited_for_and_then_ends_the_run_with_a_line_that_names_
     ballast.unlink()
     run = ended(process, seconds=600)
     assert run.code == 0, run
-    undisturbed.assert_same(grid.run_dir)
-    figures.append(Figure("disk full", 2, len(undisturbed.trials)))
+    reference_run.assert_same(grid.run_dir)
+    figures.append(Figure("disk full", 2, len(reference_run.trials)))

@@ -12,7 +12,7 @@ import pytest
 
 from tests.faults.conftest import Figure, Figures, Size
 from tests.helpers.ray_grid import Ended, Grid, assert_nothing_left, ended, until, workers
-from tests.helpers.undisturbed import Undisturbed, begin
+from tests.helpers.reference_run import ReferenceRun, begin
 from trainables.results.record import TrialRecord, read_records
 from trainables.training.checkpoint import checkpoints
 from trainables.trial.progress import read_progress
@@ -126,9 +126,9 @@ def test_what_failed_and_only_that_is_trained_again(story: Story) -> None:
 
 @pytest.mark.ray
 def test_every_bit_is_that_of_an_undisturbed_run(
-    story: Story, size: Size, undisturbed: Undisturbed, figures: Figures, quiet: float | None
+    story: Story, size: Size, reference_run: ReferenceRun, figures: Figures, quiet: float | None
 ) -> None:
-    undisturbed.assert_same(story.grid.run_dir)
+    reference_run.assert_same(story.grid.run_dir)
     extra = None if quiet is None else story.seconds - quiet
     figures.append(
         Figure("worker killed", size.kills, story.trials, max(story.losses), EVERY, extra)

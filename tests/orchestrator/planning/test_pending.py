@@ -18,7 +18,7 @@ from orchestrator.planning.pending import (
 from orchestrator.planning.plan import PlannedTrial, make_plan
 from tests.helpers.command import Command, small_grid
 from tests.helpers.ray_grid import Grid
-from tests.helpers.undisturbed import begin
+from tests.helpers.reference_run import begin
 from tests.orchestrator.planning.test_dependencies import DEFINED
 from trainables.results.record import TrialRecord, read_records
 from trainables.storage.run_dir import RunDir

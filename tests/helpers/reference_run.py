@@ -18,7 +18,7 @@ from trainables.storage.run_dir import RunDir
 from trainables.trial.trial import Trial, run_trial
 
 
-class Undisturbed:
+class ReferenceRun:
     """All trials of ``grid``, run one after the other in this process."""
 
     def __init__(self, grid: Grid) -> None:
