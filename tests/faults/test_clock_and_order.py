@@ -3,13 +3,10 @@
 import dataclasses
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
-from tests.conftest import PROJECT
 from tests.faults.conftest import Figure, Figures, Size
-from tests.helpers.ray_grid import Grid
+from tests.helpers.ray_grid import Grid, ended
 from tests.helpers.reference_run import ReferenceRun
 
 JUMPING = Path(__file__).with_name("jumping_clock")
@@ -24,19 +21,12 @@ def test_a_clock_that_jumps_by_hours_and_one_slot_and_another_order_change_nothi
     one_slot = "resources.max_concurrent=1"
     grid = dataclasses.replace(grid, settings=(*backwards.settings, arms, one_slot))
     path = os.pathsep.join([str(JUMPING), *filter(None, [os.environ.get("PYTHONPATH")])])
-    cache = {"ONE_OR_MANY_CACHE": str(grid.folder / "cache")}
-    run = subprocess.run(
-        [sys.executable, "-m", "orchestrator", *grid.arguments(), "--local"],
-        cwd=PROJECT,
-        env=os.environ | {"PYTHONPATH": path} | cache,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert (run.returncode, run.stderr) == (0, "")
+    run = ended(grid.start_interpreter("--local", environment={"PYTHONPATH": path}), seconds=600)
+    assert run.code == 0, run
+    assert run.err == ""
     reference_run.assert_same_trials(grid.run_dir)
     trials = len(reference_run.trials)
-    clocks = re.findall(r"(\S*\d+:\d\d:\d\d) (?:elapsed|to go|after its start)", run.stdout)
+    clocks = re.findall(r"(\S*\d+:\d\d:\d\d) (?:elapsed|to go|after its start)", run.out)
     assert len(clocks) >= trials
-    assert all(re.fullmatch(r"0:\d\d:\d\d", clock) for clock in clocks), run.stdout
+    assert all(re.fullmatch(r"0:\d\d:\d\d", clock) for clock in clocks), run.out
     figures.append(Figure("clock jumps by hours, one slot, grid reversed", 1, trials))

@@ -32,13 +32,14 @@ PRELOADED = [
     "transformers.models.bert.modeling_bert",
 ]
 
-_server = multiprocessing.get_context("forkserver")
-_server.set_forkserver_preload(PRELOADED)
+SERVER = multiprocessing.get_context("forkserver")
+"""There is one for all tests of a process, so all take this one."""
+SERVER.set_forkserver_preload(PRELOADED)
 
 
 def forked(target: Callable[..., object], *arguments: object) -> BaseProcess:
     """Call a function in a new process; its environment is that of the first such process."""
-    process = _server.Process(target=target, args=arguments)
+    process = SERVER.Process(target=target, args=arguments)
     process.start()
     return process
 
@@ -58,7 +59,7 @@ class ForkedCommand:
         err, err_end = os.pipe()
         self.stdout: TextIO = os.fdopen(out, encoding="utf-8")
         self.stderr: TextIO = os.fdopen(err, encoding="utf-8")
-        ends = DupFd(out_end), DupFd(err_end)
+        ends = _Descriptor(out_end), _Descriptor(err_end)
         self._process = forked(_command, self.args, cwd, dict(environment), *ends)
         os.close(out_end)
         os.close(err_end)
@@ -101,8 +102,22 @@ class ForkedCommand:
         return texts[self.stdout], texts[self.stderr]
 
 
+class _Descriptor:
+    """A file descriptor that is passed to the new process, where it is an integer."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _detached, (DupFd(self._number),)
+
+
+def _detached(descriptor: Any) -> int:
+    return descriptor.detach()
+
+
 def _command(
-    arguments: list[str], cwd: Path, environment: dict[str, str], out: Any, err: Any
+    arguments: list[str], cwd: Path, environment: dict[str, str], out: int, err: int
 ) -> None:
     """Call the command line as a shell would: nothing of the forking process is left."""
     os.setsid()
@@ -115,10 +130,9 @@ def _command(
 
     private_api.reload_settings()
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number, end in ((1, out), (2, err)):
-        descriptor = end.detach()
-        os.dup2(descriptor, number)
-        os.close(descriptor)
+    for stream, end in ((1, out), (2, err)):
+        os.dup2(end, stream)
+        os.close(end)
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
     sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False, buffering=1)
     sys.argv = ["orchestrator", *arguments]

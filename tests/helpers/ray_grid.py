@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -54,19 +55,34 @@ class Grid:
         environment: Mapping[str, str] | None = None,
     ) -> ForkedCommand:
         """The command, in a process group of its own as a terminal would make it."""
-        cache = cache or self.folder / "cache"
         process = ForkedCommand(
-            [*self.arguments(), *more],
-            PROJECT,
-            os.environ
-            | {"ONE_OR_MANY_CACHE": str(cache), "RAY_ADDRESS": "127.0.0.1:1"}
-            | dict(environment or {}),
+            [*self._arguments(), *more], PROJECT, self._environment(cache, environment)
         )
         self.sessions.append(process.pid)
         return process
 
-    def arguments(self) -> list[str]:
-        """Of the command line."""
+    def start_interpreter(
+        self, *more: str, environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[str]:
+        """The same, seconds slower: for a test of what the process is before it runs our code."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "orchestrator", *self._arguments(), *more],
+            cwd=PROJECT,
+            env=self._environment(None, environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.sessions.append(process.pid)
+        return process
+
+    def _environment(self, cache: Path | None, more: Mapping[str, str] | None) -> dict[str, str]:
+        cache = cache or self.folder / "cache"
+        own = {"ONE_OR_MANY_CACHE": str(cache), "RAY_ADDRESS": "127.0.0.1:1"}
+        return os.environ | own | dict(more or {})
+
+    def _arguments(self) -> list[str]:
         where = ["--run-dir", self.url or str(self.run_dir.root)]
         return [*self.command, *self.overrides(), *where]
 

@@ -32,7 +32,7 @@ def watcher(grid: Grid, *options: str) -> subprocess.Popen[str]:
 
 
 def test_a_run_is_watched_and_seen_to_die(grid: Grid) -> None:
-    run = grid.start("--local")
+    run = grid.start_interpreter("--local")
     until(grid.training, run)
     followed, interrupted = watcher(grid), watcher(grid)
     once = watcher(grid, "--once")

@@ -2,7 +2,6 @@
 
 import fcntl
 import json
-import multiprocessing
 import os
 import random
 import shlex
@@ -20,13 +19,10 @@ import pytest
 from orchestrator.run_dir import lock
 from orchestrator.run_dir.lock import LOCK, LockOwner, hold_lock
 from orchestrator.run_dir.lock_owner import process
+from tests.helpers.forks import SERVER
 from trainables.errors import LockLostError, RunDirectoryError
 
 pytestmark = pytest.mark.serial
-
-CONTEXT = multiprocessing.get_context("forkserver")
-# Children of a clean server that has imported what they need.
-CONTEXT.set_forkserver_preload([__name__])
 
 
 def contend(root: Path, pipe: Connection) -> None:
@@ -51,8 +47,8 @@ class Contender:
     """A process that tries when told."""
 
     def __init__(self, root: Path) -> None:
-        self.pipe, other = CONTEXT.Pipe()
-        self.process = CONTEXT.Process(target=contend, args=(root, other))
+        self.pipe, other = SERVER.Pipe()
+        self.process = SERVER.Process(target=contend, args=(root, other))
         self.process.start()
         other.close()
 
@@ -159,7 +155,7 @@ def leave(root: Path, age: float, **changes: Any) -> None:
 
 
 def ended_process() -> int:
-    process = CONTEXT.Process(target=int)
+    process = SERVER.Process(target=int)
     process.start()
     process.join()
     assert process.pid is not None

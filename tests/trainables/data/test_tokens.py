@@ -1,7 +1,6 @@
 """The token cache: the tokenizer's own numbers, built once, made anew when damaged."""
 
 import json
-import multiprocessing
 import os
 import shutil
 import signal
@@ -15,6 +14,7 @@ import pytest
 import torch
 from transformers import BertTokenizer, PreTrainedTokenizerBase
 
+from tests.helpers.forks import SERVER
 from trainables.data import token_cache, tokens
 from trainables.data.splits import fingerprint
 from trainables.data.task import Split, TaskData
@@ -204,14 +204,11 @@ def _die(cache: str, barrier, word: str) -> None:
 def test_of_processes_that_ask_at_once_the_living_read_whole_tokens_whoever_is_killed(
     tmp_path: Path,
 ) -> None:
-    # Children of a clean server that has imported what they need: seconds faster than spawn.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    barrier, built = context.Barrier(8), context.Value("i", 0)
+    barrier, built = SERVER.Barrier(8), SERVER.Value("i", 0)
     words, cache = tuple(SIZES), str(tmp_path)
-    dying = [context.Process(target=_die, args=(cache, barrier, word)) for word in words]
+    dying = [SERVER.Process(target=_die, args=(cache, barrier, word)) for word in words]
     asking = [
-        context.Process(target=_ask, args=(cache, barrier, words[i % 3 :] + words[: i % 3], built))
+        SERVER.Process(target=_ask, args=(cache, barrier, words[i % 3 :] + words[: i % 3], built))
         for i in range(5)
     ]
     for process in (*dying, *asking):

@@ -1,12 +1,12 @@
 """Two processes at one trial's checkpoints: the worker of a driver that was killed lives on."""
 
 import json
-import multiprocessing
 import os
 import signal
 import time
 from pathlib import Path
 
+from tests.helpers.forks import SERVER
 from tests.helpers.trials import runtime, trial_config
 from trainables.config.trial import Runtime, TrialConfig
 from trainables.errors import CheckpointError
@@ -36,12 +36,10 @@ def test_two_processes_at_one_trials_checkpoints_never_make_a_wrong_one(
     folder = tmp_path / "run" / "checkpoints" / config.key
     folder.mkdir(parents=True)
     where = runtime(tmp_path)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
     # The new worker goes on from an older checkpoint than the one that the old worker has reached.
-    counts = [context.Value("i", 0) for _ in range(2)]
+    counts = [SERVER.Value("i", 0) for _ in range(2)]
     old, new = (
-        context.Process(target=save_often, args=(config, where, step, folder, count))
+        SERVER.Process(target=save_often, args=(config, where, step, folder, count))
         for step, count in zip((5, 0), counts, strict=True)
     )
     for process in (old, new):
