@@ -1,12 +1,13 @@
 """Servers on this machine in place of object stores, and what lies in them."""
 
 import hashlib
+import io
 import logging
 import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -40,8 +41,15 @@ def s3() -> Iterator[NewBucket]:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     application, one_at_a_time = DomainDispatcherApplication(create_backend_app), threading.Lock()
 
-    def serve(environ: Any, start_response: Any) -> list[bytes]:
-        """Moto compares the versions of conditional writes and writes in two steps; S3 in one."""
+    def serve(environ: Any, start_response: Any) -> Iterable[bytes]:
+        """Moto compares versions for a conditional write and writes in two steps, S3 in one."""
+        if environ["REQUEST_METHOD"] != "PUT":
+            return application(environ, start_response)
+        # Not while others wait: who sends it may be suspended.
+        chunked = environ.pop("HTTP_TRANSFER_ENCODING", "") == "chunked"
+        length = -1 if chunked else int(environ.get("CONTENT_LENGTH") or 0)
+        body = environ["wsgi.input"].read(length)
+        environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
         with one_at_a_time:
             return list(application(environ, start_response))
 
