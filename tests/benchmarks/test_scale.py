@@ -64,18 +64,18 @@ def test_a_small_cluster_runs_every_trial_once_and_one_at_a_time_in_a_slot(
     # Other work on the machine must not keep all slots but one from starting.
     monkeypatch.setenv("RAY_worker_niceness", "0")
     run_dir = RunDir(tmp_path / "run")
-    table = measure(15, 4, 0.5, run_dir)
-    assert "| trials, simulated GPUs | 15, 4 |" in table
+    table = measure(30, 6, 1.0, run_dir)
+    assert "| trials, simulated GPUs | 30, 6 |" in table
     records = read_records(run_dir)
     assert {record.status for record in records.values()} == {"finished"}
     lines = [json.loads(text) for text in stub.slots_file(run_dir.root).read_text().splitlines()]
     assert sorted(one["key"] for one in lines) == sorted(records)
-    assert len(records) == 15
+    assert len(records) == 30
     by_slot: dict[int, list[tuple[float, float]]] = {}
     for one in lines:
         by_slot.setdefault(one["slot"], []).append((one["began"], one["ended"]))
     # A machine that is slow to start processes may be done before the last one is there.
-    assert 1 < len(by_slot) <= 4
+    assert 1 < len(by_slot) <= 6
     assert os.getpid() not in by_slot
     for spans in by_slot.values():
         spans.sort()

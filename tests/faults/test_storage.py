@@ -79,8 +79,9 @@ def test_a_full_disk_is_waited_for_and_then_ends_the_run_with_a_line_that_names_
     assert_nothing_left(process.pid)
     ballast.unlink()
 
+    began = time.time()
     process = grid.start("checkpoint.storage_timeout=120", "--local")
-    until(grid.checkpointed, process)
+    until(lambda: grid.training(since=began), process)
     ballast = fill(small_disk)
     time.sleep(AWAY_SECONDS)
     assert process.poll() is None

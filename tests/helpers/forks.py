@@ -38,10 +38,29 @@ SERVER.set_forkserver_preload(PRELOADED)
 
 
 def forked(target: Callable[..., object], *arguments: object) -> BaseProcess:
-    """Call a function in a new process; its environment is that of the first such process."""
-    process = SERVER.Process(target=target, args=arguments)
+    """Call a function in a new process, with the environment of this one."""
+    process = SERVER.Process(target=_call, args=(dict(os.environ), target, arguments))
     process.start()
     return process
+
+
+def _call(
+    environment: Mapping[str, str], target: Callable[..., object], arguments: Sequence[object]
+) -> None:
+    set_environment(environment)
+    target(*arguments)
+
+
+def set_environment(environment: Mapping[str, str]) -> None:
+    """Replace the environment, also of what has been imported."""
+    os.environ.clear()
+    os.environ.update(environment)
+    # It sets variables when it is imported.
+    importlib.reload(importlib.import_module("orchestrator.execution"))
+    from orchestrator.execution.ray import private_api
+
+    private_api.reload_settings()
+    private_api.forget_token()
 
 
 class ForkedCommand:
@@ -122,13 +141,7 @@ def _command(
     """Call the command line as a shell would: nothing of the forking process is left."""
     os.setsid()
     os.chdir(cwd)
-    os.environ.clear()
-    os.environ.update(environment)
-    # It sets variables when it is imported.
-    importlib.reload(sys.modules["orchestrator.execution"])
-    from orchestrator.execution.ray import private_api
-
-    private_api.reload_settings()
+    set_environment(environment)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for stream, end in ((1, out), (2, err)):
         os.dup2(end, stream)

@@ -95,10 +95,11 @@ class Grid:
         """Keys of trials that have a record."""
         return {path.stem for path in self.run_dir.records.glob("*.json")}
 
-    def training(self) -> set[str]:
-        """Keys of trials that have said something and have no record."""
-        said = {path.stem for path in self.run_dir.progress_folder.glob("*.json")}
-        return said - self.finished()
+    def training(self, since: float = 0.0) -> set[str]:
+        """Keys of trials without a record that have reported progress since a time (Unix)."""
+        files = self.run_dir.progress_folder.glob("*.json")
+        reported = {path.stem for path in files if path.stat().st_mtime > since}
+        return reported - self.finished()
 
     def checkpointed(self) -> bool:
         """Whether a trial that has a checkpoint goes on training."""

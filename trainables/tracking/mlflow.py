@@ -3,11 +3,13 @@
 Runs are tagged with the trial's key, so a resumed trial continues the same run.
 """
 
+import glob
 import logging
 import os
 import re
 import socket
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -153,11 +155,13 @@ def _create_database(uri: str) -> None:
     url = make_url(uri)
     if not url.database or Path(url.database).exists():
         return
-    unfinished = Path(url.database + ".unfinished")
-    unfinished.unlink(missing_ok=True)
-    Path(f"{unfinished}-journal").unlink(missing_ok=True)
+    file = Path(url.database)
+    for remains in file.parent.glob(f"{glob.escape(file.name)}.unfinished-*"):
+        remains.unlink()
+    # A name of its own, since MLflow keeps its connections to a name as long as the process runs.
+    unfinished = Path(f"{file}.unfinished-{uuid.uuid4().hex[:8]}")
     MlflowClient(str(url.set(database=str(unfinished)))).search_experiments()
-    unfinished.rename(url.database)
+    unfinished.rename(file)
 
 
 def _quiet() -> None:

@@ -1,7 +1,6 @@
 """The live view and the time that a grid will still take."""
 
 import io
-import pickle
 import threading
 from collections.abc import Callable
 
@@ -311,16 +310,3 @@ def test_a_status_line_stays_in_view_and_is_one_line_of_a_log() -> None:
     assert "silent" in console.export_text()
     assert file.getvalue().splitlines()[:2] == ["silent", "silent"]
     assert file.getvalue().count("silent") == 2
-
-
-def test_a_pickled_copy_keeps_the_numbers_and_shows_nothing() -> None:
-    file = io.StringIO()
-    with LiveView(planned(2), Console(file=file, force_terminal=True), now=Clock()) as view:
-        view.start("k0")
-        copy = pickle.loads(pickle.dumps(view))
-        before = file.getvalue()
-        copy.start("k1")
-        copy.tick()
-        assert len(copy.progress.running()) == 2
-        assert len(view.progress.running()) == 1
-        assert "trial 1" not in file.getvalue()[len(before) :]

@@ -70,7 +70,7 @@ def test_a_process_killed_while_mlflow_creates_its_tables_does_not_stop_later_on
         with pytest.raises(Killed):
             MlflowTracker(config, settings)
     assert not file.exists()
-    assert list(file.parent.glob("mlflow.db.*unfinished"))
+    assert list(file.parent.glob("mlflow.db.unfinished-*"))
     MlflowTracker(config, settings).finish("finished")
     assert {path.name for path in file.parent.glob("mlflow*")} == {"mlflow.db", "mlflow.db.lock"}
     client = MlflowClient(f"sqlite:///{file}")

@@ -14,11 +14,10 @@ import pytest
 from ray.cluster_utils import Cluster
 
 from orchestrator.config.experiment import load_experiment
-from orchestrator.execution.ray import private_api
 from orchestrator.execution.ray.cluster import connected, runtime_environment
 from orchestrator.execution.ray.private_api import PROPAGATED_VARIABLES
 from tests.helpers.command import Command, small_grid
-from tests.helpers.forks import forked
+from tests.helpers.forks import forked, set_environment
 from trainables.errors import ResourceError
 from trainables.results.record import read_records
 from trainables.storage.run_dir import RunDir
@@ -127,10 +126,7 @@ def join(address: str, environment: dict[str, str], output: Path) -> None:
     with output.open("wb") as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
-    os.environ.clear()
-    os.environ.update(environment)
-    private_api.reload_settings()
-    private_api.forget_token()
+    set_environment(environment)
     try:
         with connected(load_experiment("demo", [f"ray.address={address}"])):
             print("joined", flush=True)
