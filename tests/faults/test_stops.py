@@ -100,7 +100,7 @@ def story(grid: Grid, size: Size) -> Story:
 
     driver = story.run(
         "driver killed",
-        lambda _: grid.checkpointed(),
+        lambda pid: workers(pid) and grid.checkpointed(),
         lambda pid: os.kill(pid, signal.SIGKILL),
         environment=AGENTS_GIVE_UP_SOON,
     )
@@ -109,7 +109,11 @@ def story(grid: Grid, size: Size) -> Story:
         time.sleep(0.1)
     story.driverless = time.monotonic() - began
     for part in size.ray_parts:
-        pid = story.run(f"{part} killed", lambda _: grid.checkpointed(), kill_of_ray(part))
+        pid = story.run(
+            f"{part} killed",
+            lambda pid: workers(pid) and grid.checkpointed(),
+            kill_of_ray(part),
+        )
         assert_nothing_left(pid)
     for key, damage in zip(sorted(grid.finished()), RECORD_DAMAGES.values(), strict=False):
         damage(grid.run_dir.record(key))
