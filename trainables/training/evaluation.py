@@ -66,13 +66,14 @@ def evaluate_task(
     Raises:
         TrialError: not even a single example fits into memory.
     """
+    # Imported here for start-up time: a command that plans evaluates nothing.
+    from trainables.results.evaluate_metric import Classification
+
     model.eval()
     classes = strategy.tasks[task].classes
     logits = torch.empty(len(split), classes)
     predictions = torch.empty(len(split), dtype=torch.int64)
     labels = torch.empty(len(split), dtype=torch.int64)
-    from trainables.results.evaluate_metric import Classification
-
     metric = Classification()
     leaks = 0
     leaking = False

@@ -1,8 +1,6 @@
 """Both executors give the same numbers and take the same decisions, bit for bit."""
 
-import csv
 import io
-import json
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -26,6 +24,7 @@ from orchestrator.monitor.state import Expected, GridProgress
 from orchestrator.planning.grid import Config
 from orchestrator.planning.plan import PlannedTrial
 from orchestrator.planning.resources import TrialResources
+from tests.helpers.local_search import compared, ledger_lines, reported
 from tests.helpers.ray_grid import Grid, measured_all
 from tests.helpers.shared_ray import SharedRayExecutor
 from tests.helpers.trials import trial_config
@@ -78,14 +77,6 @@ def assert_same_trials(ours: RunDir, theirs: RunDir) -> None:
         pd.testing.assert_frame_equal(mine, other, check_exact=True)
 
 
-def table(run_dir: RunDir) -> list[dict[str, Any]]:
-    """Rows of the comparison table but for the time that trials took."""
-    rows = json.loads(run_dir.table("json").read_text(encoding="utf-8"))["rows"]
-    for row in rows:
-        row["cells"].pop("train_seconds", None)
-    return rows
-
-
 @pytest.mark.ray
 def test_a_grid_of_all_strategies_with_a_teacher_is_the_same_through_both(
     shared_ray: str, tiny_bert: Path, tmp_path: Path
@@ -98,7 +89,7 @@ def test_a_grid_of_all_strategies_with_a_teacher_is_the_same_through_both(
     with with_ray(shared_ray) as executor:
         experiment.run(there.root, console=quiet(), executor=executor)
     assert_same_trials(here, there)
-    assert table(here) == table(there)
+    assert compared(here.root) == compared(there.root)
 
 
 @pytest.mark.ray
@@ -113,24 +104,11 @@ def test_a_search_takes_the_same_decisions_through_both(
     experiment.run(here.root, console=quiet(), executor=local)
     with with_ray(shared_ray) as executor:
         experiment.run(there.root, console=quiet(), executor=executor)
-    assert decisions(here) == decisions(there)
-    assert tried(here) == tried(there)
-    assert table(here) == table(there)
+    assert ledger_lines(here.root) == ledger_lines(there.root)
+    assert reported(here.root) == reported(there.root)
+    assert compared(here.root) == compared(there.root)
     assert_same_trials(here, there)
     assert_same_trials(RunDir(here.root / "search"), RunDir(there.root / "search"))
-
-
-def decisions(run_dir: RunDir) -> list[dict[str, Any]]:
-    """The lines of a search's ledger but for what a clock says."""
-    lines = RunDir(run_dir.root / "search").ledger.read_text(encoding="utf-8").splitlines()
-    clocked = ("seconds", "sha256")
-    return [{k: v for k, v in json.loads(line).items() if k not in clocked} for line in lines]
-
-
-def tried(run_dir: RunDir) -> list[dict[str, str]]:
-    """The trials of a search, as its report lists them, but for their time."""
-    with run_dir.tuning("csv").open(encoding="utf-8") as file:
-        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
 
 
 def quiet() -> Console:

@@ -80,13 +80,13 @@ def test_with_ray_every_decision_before_a_kill_is_kept_and_follows_from_the_repo
     for _ in range(KILLS):
         settings = [*asked, "tune.trials=200"]
         driver = forked(search_in_session, run, space, settings, shared_ray, InstantTrial)
-        while len(ledger_lines(search)) == len(lines):
+        while len(complete_lines(search)) == len(lines):
             assert driver.is_alive(), "it ended before it was killed"
             time.sleep(0.01)
         time.sleep(random.uniform(0.0, 0.5))
         driver.kill()
         driver.join()
-        before, lines = lines, ledger_lines(search)
+        before, lines = lines, complete_lines(search)
         assert lines[: len(before)] == before
     trials = sum(b'"event": "proposed"' in line for line in lines)
     settings = [*asked, f"tune.trials={trials}"]
@@ -100,7 +100,7 @@ def test_with_ray_every_decision_before_a_kill_is_kept_and_follows_from_the_repo
     assert {row["status"] for row in reported(run)} <= {"finished", "stopped"}
 
 
-def ledger_lines(search: RunDir) -> list[bytes]:
+def complete_lines(search: RunDir) -> list[bytes]:
     """The complete lines of a search's ledger."""
     if not search.ledger.exists():
         return []
