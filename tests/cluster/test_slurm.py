@@ -124,6 +124,30 @@ def assert_clean(folder: Path, session: int) -> None:
     assert not list(folder.glob(".ray-*"))
 
 
+@pytest.mark.ray
+def test_a_grid_runs_on_all_nodes_and_nothing_stays_behind(
+    start: Start, tmp_path: Path, tiny_bert: Path
+) -> None:
+    grid = small_grid(tiny_bert, "arms=[single_task]", "resources.cpu=1")
+    process = start(*grid, addresses=own_addresses())
+    token = None
+    while token is None and process.poll() is None:
+        token = next(tmp_path.glob(".ray-12345-*/token"), None)
+        time.sleep(0.01)
+    assert token is not None
+    assert stat.S_IMODE(token.parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, (out, err)
+    assert "run directory: runs/demo" in out
+    assert (tmp_path / "runs" / "demo" / "table.md").is_file()
+    assert "2 of 2 done" in out
+    calls = (tmp_path / "calls").read_text()
+    for node in ("node1", "node2"):
+        assert f"--cpus-per-task=1 --nodelist={node} bash -c" in calls
+    assert_clean(tmp_path, process.pid)
+
+
 @pytest.mark.parametrize(
     ("arguments", "command"), [("demo", "run demo"), ("tune demo quick", "tune demo quick")]
 )
@@ -185,18 +209,9 @@ def test_the_end_of_its_time_is_told_to_the_grid(start: Start, tmp_path: Path) -
 
 
 @pytest.mark.ray
-def test_a_grid_runs_on_all_nodes_is_told_of_the_end_of_its_time_and_leaves_nothing_behind(
-    start: Start, tmp_path: Path, tiny_bert: Path
-) -> None:
+def test_a_real_grid_is_told_too(start: Start, tmp_path: Path, tiny_bert: Path) -> None:
     grid = small_grid(tiny_bert, "arms=[single_task]", "resources.cpu=1", "training.epochs=500")
     process = start(*grid, addresses=own_addresses())
-    token = None
-    while token is None and process.poll() is None:
-        token = next(tmp_path.glob(".ray-12345-*/token"), None)
-        time.sleep(0.01)
-    assert token is not None
-    assert stat.S_IMODE(token.parent.stat().st_mode) == 0o700
-    assert stat.S_IMODE(token.stat().st_mode) == 0o600
     assert process.stdout is not None
     # A core on each of two nodes: both trials at once.
     for line in itertools.islice(process.stdout, 2):
@@ -205,9 +220,6 @@ def test_a_grid_runs_on_all_nodes_is_told_of_the_end_of_its_time_and_leaves_noth
     out, err = process.communicate(timeout=100)
     assert process.returncode == 130, (out, err)
     assert "interrupted; finished trials are kept in runs/demo" in err
-    calls = (tmp_path / "calls").read_text()
-    for node in ("node1", "node2"):
-        assert f"--cpus-per-task=1 --nodelist={node} bash -c" in calls
     assert_clean(tmp_path, process.pid)
 
 

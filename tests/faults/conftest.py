@@ -37,7 +37,7 @@ class Size:
         )
 
 
-CI = Size(seeds=(41,), epochs=6, kills=2, ray_parts=("all",), absences=1)
+CI = Size(seeds=(41,), epochs=6, kills=3, ray_parts=("all",), absences=1)
 SOAK = Size(
     seeds=(41, 42, 43), epochs=16, kills=20, ray_parts=("all", "raylet", "gcs_server"), absences=5
 )

@@ -3,13 +3,15 @@
 import io
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import ray
 from ray import tune
 from rich.console import Console
 
+from orchestrator.commands.session import MakeExecutor
 from orchestrator.commands.tune import TunedExperiment
 from orchestrator.config.experiment import ExperimentConfig
 from orchestrator.execution.tune_executor import TuneExecutor
@@ -42,6 +44,13 @@ class SharedRayExecutor(TuneExecutor):
         return TrialResources(cpu=1, gpu=0.0, slots=min(2, slots))
 
 
+@contextmanager
+def with_ray(address: str, trainable: type[tune.Trainable] | None = None) -> Iterator[MakeExecutor]:
+    """Makes executors that run trials in the Ray at this address, which is left in the end."""
+    with ExitStack() as stack:
+        yield lambda config: stack.enter_context(SharedRayExecutor(config, address, trainable))
+
+
 def search(
     run_dir: Path,
     space: str,
@@ -50,19 +59,10 @@ def search(
     trainable: type[tune.Trainable] | None = None,
 ) -> None:
     """The command ``tune demo`` with the shared Ray."""
-    executors: list[SharedRayExecutor] = []
-
-    def executor(config: Config) -> SharedRayExecutor:
-        executors.append(SharedRayExecutor(config, address, trainable))
-        return executors[-1]
-
     console = Console(file=io.StringIO(), width=200)
-    try:
-        experiment = TunedExperiment.load("demo", space, overrides)
+    experiment = TunedExperiment.load("demo", space, overrides)
+    with with_ray(address, trainable) as executor:
         experiment.run(run_dir, console=console, executor=executor)
-    finally:
-        for used in executors:
-            used.__exit__(None, None, None)
 
 
 def search_in_session(*arguments: object) -> None:

@@ -2,8 +2,7 @@
 
 import io
 import random
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ import torch
 from rich.console import Console
 
 from orchestrator.commands.experiment import Experiment
-from orchestrator.commands.session import MakeExecutor
 from orchestrator.commands.tune import TunedExperiment
 from orchestrator.execution.executor import Decision, TrialScheduler, each
 from orchestrator.execution.local_executor import LocalExecutor
@@ -26,7 +24,7 @@ from orchestrator.planning.plan import PlannedTrial
 from orchestrator.planning.resources import TrialResources
 from tests.helpers.local_search import compared, ledger_lines, reported
 from tests.helpers.ray_grid import Grid, measured_all
-from tests.helpers.shared_ray import SharedRayExecutor
+from tests.helpers.shared_ray import with_ray
 from tests.helpers.trials import trial_config
 from trainables.results.record import read_records
 from trainables.storage.run_dir import RunDir
@@ -53,13 +51,6 @@ def local(config: Config) -> LocalExecutor:
         assert ray_processes() <= before
 
     return LocalExecutor(config, before_step=before_step)
-
-
-@contextmanager
-def with_ray(address: str) -> Iterator[MakeExecutor]:
-    """Makes executors that run trials in the Ray at this address."""
-    with ExitStack() as stack:
-        yield lambda config: stack.enter_context(SharedRayExecutor(config, address))
 
 
 def overrides(folder: Path, encoder: Path, *settings: str) -> list[str]:
