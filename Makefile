@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev install-trackers run plan report test soak check docs format clean
+.PHONY: help install install-dev install-trackers run plan report test test-all soak check docs format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -45,12 +45,18 @@ report: install ## print the demo's table again from its records
 
 # Exit code 5 of pytest: nothing was selected of one of the two parts.
 # Three workers on two cores: one of them runs all tests with Ray, which mostly wait.
-test: install-dev install-trackers ## run the tests, three at once and then those that must be alone (ARGS="-k name" selects)
-	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder -m "not serial" $(ARGS) || test $$? -eq 5
-	$(BIN)/python -m pytest -m serial $(ARGS) || test $$? -eq 5
+PYTEST := $(BIN)/python -m pytest
+
+test: install-dev install-trackers ## run the tests but the slow ones, three at once and then those that must be alone (ARGS="-k name" selects)
+	$(PYTEST) -n 3 --no-loadscope-reorder -m "not serial and not slow" $(ARGS) || test $$? -eq 5
+	$(PYTEST) -m "serial and not slow" $(ARGS) || test $$? -eq 5
+
+test-all: install-dev install-trackers ## run all tests, also whole grids that are killed and clusters (twice as long)
+	$(PYTEST) -n 3 --no-loadscope-reorder -m "not serial" $(ARGS) || test $$? -eq 5
+	$(PYTEST) -m serial $(ARGS) || test $$? -eq 5
 
 soak: install-dev install-trackers ## run the fault tests at full size and print what was measured (30 minutes)
-	$(BIN)/python -m pytest tests/faults --soak -v -s --durations=0 $(ARGS)
+	$(PYTEST) tests/faults --soak -v -s --durations=0 $(ARGS)
 
 check: install-dev install-trackers ## check format, lint, types and the import contract
 	$(BIN)/ruff format --check .

@@ -57,6 +57,7 @@ def test_the_stub_takes_no_memory_for_what_it_does_not_do() -> None:
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_a_small_cluster_runs_every_trial_once_and_one_at_a_time_in_a_slot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

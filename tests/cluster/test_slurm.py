@@ -125,6 +125,7 @@ def assert_clean(folder: Path, session: int) -> None:
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_a_grid_runs_on_all_nodes_and_nothing_stays_behind(
     start: Start, tmp_path: Path, tiny_bert: Path
 ) -> None:
@@ -209,6 +210,7 @@ def test_the_end_of_its_time_is_told_to_the_grid(start: Start, tmp_path: Path) -
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_a_real_grid_is_told_too(start: Start, tmp_path: Path, tiny_bert: Path) -> None:
     grid = small_grid(tiny_bert, "arms=[single_task]", "resources.cpu=1", "training.epochs=500")
     process = start(*grid, addresses=own_addresses())

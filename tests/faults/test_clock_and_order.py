@@ -5,9 +5,13 @@ import os
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.faults.conftest import Figure, Figures, Size
 from tests.helpers.ray_grid import Grid, ended
 from tests.helpers.reference_run import ReferenceRun
+
+pytestmark = pytest.mark.slow
 
 JUMPING = Path(__file__).with_name("jumping_clock")
 

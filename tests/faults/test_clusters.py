@@ -10,7 +10,7 @@ from tests.faults.conftest import Figure, Figures, Size
 from tests.helpers.ray_grid import Grid, ended, until
 from tests.helpers.reference_run import ReferenceRun
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from tests.helpers.reference_run import ReferenceRun
 from trainables.errors import ResourceError
 from trainables.results.record import read_records
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

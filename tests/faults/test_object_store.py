@@ -17,6 +17,8 @@ from trainables.results.record import read_records
 from trainables.storage.object_store import Store
 from trainables.storage.run_dir import RunDir
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def stored(reference_run: ReferenceRun, s3: NewBucket, tmp_path: Path) -> Iterator[Grid]:

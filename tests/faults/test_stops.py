@@ -28,7 +28,7 @@ from tests.helpers.ray_grid import (
 from tests.helpers.reference_run import ReferenceRun, begin, stop_midway
 from trainables.results.record import TrialRecord, read_records
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 AGENTS_GIVE_UP_SOON = {"RAY_gcs_rpc_server_reconnect_timeout_s": "5"}
 """Else Ray's agents try for a minute to tell its GCS, dead as well, that their raylet has died."""

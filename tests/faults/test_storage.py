@@ -13,6 +13,8 @@ from tests.faults.conftest import Figure, Figures, Size
 from tests.helpers.ray_grid import Grid, assert_nothing_left, ended, until
 from tests.helpers.reference_run import ReferenceRun
 
+pytestmark = pytest.mark.slow
+
 AWAY_SECONDS = 3.0
 """How long the run directory is gone or full."""
 

@@ -16,7 +16,7 @@ from trainables.data.tokens import tokenize_task
 from trainables.models.tokenizer import load_tokenizer
 from trainables.results.record import read_records
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 SECRETS = {
     "WANDB_API_KEY": "0123456789abcdef0123456789abcdef01234567",

@@ -22,7 +22,7 @@ from trainables.errors import ResourceError
 from trainables.results.record import read_records
 from trainables.storage.run_dir import RunDir
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

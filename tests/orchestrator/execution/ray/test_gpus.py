@@ -36,6 +36,7 @@ from trainables.tune.trainable import TrialTrainable
 
 pytestmark = [
     pytest.mark.ray,
+    pytest.mark.slow,
     # Ray leaves a socket to the garbage collector.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
