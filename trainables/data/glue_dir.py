@@ -118,10 +118,13 @@ def _rows(path: Path, columns: int, header: list[str] | None = None) -> list[Row
 def _split(path: Path, rows: list[Row], texts: tuple[int, ...], label: int) -> Split:
     """Make a split from the text columns ``texts`` and the column ``label``."""
     for number, fields in rows:
+        if fields[label] == "-1":
+            raise DataError(f"{path}:{number}: the label is hidden (-1); leave the row out ({KEY})")
         if fields[label] not in _LABELS:
             raise DataError(f"{path}:{number}: label {fields[label]!r} is not 0 or 1 ({KEY})")
-        if not all(fields[column].strip() for column in texts):
-            raise DataError(f"{path}:{number}: the sentence is empty ({KEY})")
+        if not any(fields[column].strip() for column in texts):
+            reason = "the sentence is" if len(texts) == 1 else "both sentences are"
+            raise DataError(f"{path}:{number}: {reason} empty ({KEY})")
     return Split(
         [tuple(fields[column] for column in texts) for _, fields in rows],
         np.array([_LABELS[fields[label]] for _, fields in rows], dtype=np.int64),
