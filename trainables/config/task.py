@@ -3,11 +3,17 @@
 The built-in tasks are plain values in ``search_spaces/catalogue.yaml``.
 """
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from trainables.config.base import Settings
+
+
+def _as_label(value: Any) -> Any:
+    """A whole number as the label of that name."""
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if is_number else value
 
 
 class HubSource(Settings):
@@ -54,6 +60,12 @@ class TaskConfig(Settings):
     headline: Literal["accuracy", "f1", "matthews"] = Field(
         default="accuracy", description="the metric that speaks for the task; higher is better"
     )
+    positive: Annotated[str, BeforeValidator(_as_label)] | None = Field(
+        default=None,
+        min_length=1,
+        description="the label whose F1 is measured, or `macro`: the mean over the classes; None: "
+        "the second of two labels, macro of more",
+    )
     both_orders: bool = Field(
         default=False,
         description="train on each pair in both orders, where the order has no meaning (BAM, MRPC)",
@@ -79,6 +91,11 @@ class TaskConfig(Settings):
         if self.both_orders and len(self.text) != 2:
             raise ValueError("both_orders is for tasks with two text columns")
         return self
+
+    @property
+    def measure(self) -> str | list[str]:
+        """What of a task's measurement is part of a trial's key."""
+        return self.headline if self.positive is None else [self.headline, self.positive]
 
     @property
     def offered(self) -> tuple[str, ...]:
