@@ -3,6 +3,9 @@
 DASH = "–"
 """Stands where there is no value."""
 
+UNDEFINED = "n/a"
+"""Stands where the labels of a split leave a metric undefined."""
+
 METRIC_NAMES = {"accuracy": "acc", "f1": "F1", "matthews": "MCC"}
 
 

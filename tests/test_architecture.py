@@ -43,6 +43,7 @@ IMPORTS_INSIDE_FUNCTIONS = {
         "orchestrator.execution.tracking",
         "orchestrator.planning.dependencies",
         "orchestrator.planning.disk",
+        "orchestrator.planning.scoring",
         "orchestrator.run_dir.remote",
     ),
     "orchestrator.cli.cluster_job": (

@@ -66,6 +66,7 @@ def plan(
     from orchestrator.execution.tracking import warn_of_trackers
     from orchestrator.planning.dependencies import stages
     from orchestrator.planning.disk import disk_use
+    from orchestrator.planning.scoring import scoring
 
     experiment = Experiment(config)
     planned, resources = experiment.plan(), experiment.resources()
@@ -76,8 +77,15 @@ def plan(
         for trial in stage
     ]
     disk = disk_use(config, planned, planned.trials, resources.slots)
+    configs = config.task_configs()
+    scored = {name: scoring(configs[name], data) for name, data in planned.tasks.items()}
     if as_json:
-        content = {"trials": described, "disk": asdict(disk), "gpu": resources.why}
+        content = {
+            "trials": described,
+            "disk": asdict(disk),
+            "gpu": resources.why,
+            "scoring": scored,
+        }
         print(json.dumps(content, indent=1))
         return
     table = RichTable(
@@ -106,6 +114,8 @@ def plan(
         )
     console = make_console()
     console.print(table, markup=False)
+    for name, text in scored.items():
+        console.print(one_line(f"task {name}: {text}"), markup=False)
     warn_of_trackers(config, experiment.default_run_dir, console)
 
 

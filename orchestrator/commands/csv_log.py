@@ -31,7 +31,7 @@ def log_row(record: TrialRecord) -> dict[str, str]:
     for split, results in record.results.items():
         for name, metrics in measured(results, config.tasks).items():
             for metric, value in metrics.items():
-                row[f"{split}_{name}_{metric}"] = f"{value:.6f}"
+                row[f"{split}_{name}_{metric}"] = "n/a" if value is None else f"{value:.6f}"
     return row
 
 

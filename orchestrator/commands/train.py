@@ -20,6 +20,7 @@ from orchestrator.monitor.state import GridProgress
 from orchestrator.planning.dependencies import upstream_arms
 from orchestrator.planning.grid import Grid
 from orchestrator.planning.plan import Plan, check_model, plan_trial
+from orchestrator.planning.scoring import scoring
 from orchestrator.run_dir.directory import warn
 from orchestrator.run_dir.environment import describe_environment
 from trainables.atomic import write_text
@@ -98,6 +99,8 @@ def train(
         write_text(run_dir.environment, json.dumps(describe_environment(), indent=1) + "\n")
         title = f"{planned.config.title} ({planned.key}), {device}, {precision}"
         console.print(title, markup=False)
+        for name, task in planned.config.tasks.items():
+            console.print(f"task {name}: {scoring(task, plan.tasks[name])}", markup=False)
         run_dir.publish(run_dir.config, run_dir.environment)
         # The epochs are printed instead.
         unseen = LiveView(GridProgress([expected_of(planned)]), Console(quiet=True))
@@ -173,6 +176,9 @@ def epoch_line(epoch: EpochResult, config: TrialConfig) -> str:
     lines = [f"epoch {epoch.epoch}: train loss {epoch.train_loss:.4f}"]
     for split, results in epoch.splits.items():
         for name, metrics in measured(results, config.tasks).items():
-            named = ", ".join(f"{metric} {value:.4f}" for metric, value in metrics.items())
+            named = ", ".join(
+                f"{metric} {'n/a' if value is None else f'{value:.4f}'}"
+                for metric, value in metrics.items()
+            )
             lines.append(f"  {split} {name}: {named}")
     return "\n".join(lines)

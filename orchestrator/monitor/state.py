@@ -13,10 +13,9 @@ from datetime import datetime
 from statistics import fmean
 from typing import Any
 
-import numpy as np
-
 from orchestrator.monitor.sparkline import Curves
-from trainables.results.metrics import macro, scores
+from trainables.results.metrics import macro
+from trainables.results.record import TaskResult
 from trainables.results.status import TrialStatus
 
 
@@ -136,7 +135,7 @@ def _headline(record: Mapping[str, Any]) -> float | None:
     results = splits.get("selection") or splits["validation"]
     return macro(
         [
-            scores(np.array(result["confusion"]))[tasks[name]["headline"]]
+            TaskResult.model_validate(result).scores()[tasks[name]["headline"]]
             for name, result in results.items()
         ]
     )

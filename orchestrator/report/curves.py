@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from orchestrator.report.rows import Stat, TableRow
 from orchestrator.text import plain
-from trainables.results.metrics import scores
 from trainables.results.status import TrialStatus
 
 
@@ -49,7 +48,9 @@ def _curve(group: TableRow, task: str, split: str) -> Curve:
             for epoch in record.history if record.status is TrialStatus.FINISHED else ():
                 result = epoch.splits.get(split, {}).get(task)
                 if result is not None:
-                    value = scores(result.confusion)[metric]
+                    value = result.scores()[metric]
+                    if value is None:
+                        continue
                     by_epoch.setdefault(epoch.epoch, {})[run.seed] = value
     stats = ((epoch, Stat.of(values)) for epoch, values in sorted(by_epoch.items()))
     points = tuple((epoch, stat) for epoch, stat in stats if stat is not None)

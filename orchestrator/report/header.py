@@ -1,11 +1,12 @@
 """The lines above the comparison table: the protocol, budget, data and machine of its numbers."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from orchestrator.report.columns import metric_title
+from orchestrator.planning.scoring import caveats, headline
 from orchestrator.report.rows import TUNED, PlannedTrial
 from orchestrator.text import listed, number, plain, share
+from trainables.config.metrics import Positive, f1_name, f1_of, undefined
 from trainables.config.trial import ModelConfig, TrainingConfig, TrialConfig
 from trainables.results.record import TaskResult, TrialRecord
 from trainables.results.status import TrialStatus
@@ -24,6 +25,11 @@ class TaskFacts:
             the first result.
         majority_share: its share of the examples, a fraction.
         class_sizes: examples of each class on the table's split.
+        f1: whose F1 it is; None before the first record.
+        positive: the same as the results say it.
+        caveats: metrics that the split's labels leave undefined, or out of a mean, each with a
+            sentence about it.
+        undefined: those of them that are undefined.
     """
 
     name: str
@@ -34,6 +40,10 @@ class TaskFacts:
     majority: tuple[int, str] | None
     majority_share: float | None
     class_sizes: tuple[int, ...]
+    f1: str | None = None
+    positive: Positive | None = None
+    caveats: dict[str, str] = field(default_factory=dict)
+    undefined: tuple[str, ...] = ()
 
     @property
     def line(self) -> str:
@@ -43,7 +53,8 @@ class TaskFacts:
         if self.majority is not None and self.majority_share is not None:
             share = number(self.majority_share, "percent")
             parts.append(f"majority class {self.majority[1]} {share} %")
-        parts.append(f"headline {metric_title(self.headline).removesuffix(' %')}")
+        parts.append(headline(self.headline, self.f1))
+        parts += dict.fromkeys(self.caveats.values())
         parts.append(f"fingerprint {', '.join(print_[:12] for print_ in self.fingerprints)}")
         return "; ".join(parts)
 
@@ -72,6 +83,8 @@ def _facts(
     result = next((r.results[split][task] for r in ended if task in r.results.get(split, {})), None)
     classes = () if result is None else tuple(sum(row) for row in result.confusion)
     majority = classes.index(max(classes)) if classes else None
+    positive = next(t.config.tasks[task].positive for t in plan if task in t.config.tasks)
+    known = len(names) == len(classes) > 0
     return TaskFacts(
         name=plain(task),
         headline=headline,
@@ -81,6 +94,10 @@ def _facts(
         majority=None if majority is None else (majority, _class_name(names, majority)),
         majority_share=None if majority is None else classes[majority] / sum(classes),
         class_sizes=classes,
+        f1=plain(f1_name(names, positive)) if names else None,
+        positive=None if result is None else result.positive,
+        caveats=caveats(names, positive, split, classes) if known else {},
+        undefined=tuple(sorted(undefined(classes, f1_of(names, positive)))) if known else (),
     )
 
 
@@ -93,7 +110,7 @@ def majority_result(facts: TaskFacts) -> TaskResult:
     index = facts.majority[0] if facts.majority else 0
     width = len(facts.class_sizes)
     rows = tuple(tuple(n if j == index else 0 for j in range(width)) for n in facts.class_sizes)
-    return TaskResult(confusion=rows, loss=None, leak=None)
+    return TaskResult(confusion=rows, positive=facts.positive, loss=None, leak=None)
 
 
 def header(

@@ -1,8 +1,9 @@
 """Footnotes of the comparison table: whatever did not go as planned stays visible."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from orchestrator.report.header import TaskFacts
 from orchestrator.report.rows import SeedRun, TableRow
 from orchestrator.text import plain
 from trainables.results.record import TaskResult, TrialRecord
@@ -15,9 +16,10 @@ class Note:
 
     Attributes:
         number: its mark in the table, counted from 1.
-        kind: ``failed``, ``diverged``, ``missing``, ``degenerate`` or ``memory``.
+        kind: ``failed``, ``diverged``, ``missing``, ``degenerate`` or ``memory``; ``labels`` if it
+            is about a task's labels, for all rows alike.
         task: the task whose cell bears the mark; None for the row itself.
-        keys: of the trials that it is about.
+        keys: of the trials that it is about; none of them where it is about labels.
         text: one line: trial, seeds and reason.
     """
 
@@ -34,6 +36,24 @@ class _Event:
     cell: str | None
     title_suffix: str
     reason: str
+
+
+def notes_of_labels(tasks: Iterable[str], facts: Iterable[TaskFacts]) -> tuple[Note, ...]:
+    """A footnote for each task whose labels say little of its headline metric.
+
+    Args:
+        tasks: the tasks' names.
+        facts: the same tasks' facts.
+    """
+    found = [
+        (name, f"{task.name}: {task.caveats[task.headline]}")
+        for name, task in zip(tasks, facts, strict=True)
+        if task.headline in task.caveats
+    ]
+    return tuple(
+        Note(number, "labels", name, (), plain(text))
+        for number, (name, text) in enumerate(found, 1)
+    )
 
 
 def notes_of(row: TableRow, first: int) -> tuple[Note, ...]:

@@ -32,11 +32,12 @@ COLUMNS = (
 def results_frame(records: Mapping[str, TrialRecord]) -> pd.DataFrame:
     """Lay out the reported epoch of each record, one row per trial, task, split and metric.
 
-    Metrics are fractions: accuracy, f1, matthews, and where known loss (mean cross-entropy) and
-    leak. A trial of several tasks also has rows for ``macro`` and ``pooled``. A trial without
-    results (failed, diverged) keeps one row per task, with empty split, metric and value. Rows are
-    ordered by arm, model, seed and key, whatever the mapping's order. Where settings of some trials
-    were found by a search, a column ``tuned`` says of which.
+    Metrics are fractions: accuracy, f1, matthews (empty where the split's labels leave them
+    undefined), and where known loss (mean cross-entropy) and leak. A trial of several tasks also
+    has rows for ``macro`` and ``pooled``. A trial without results (failed, diverged) keeps one row
+    per task, with empty split, metric and value. Rows are ordered by arm, model, seed and key,
+    whatever the mapping's order. Where settings of some trials were found by a search, a column
+    ``tuned`` says of which.
     """
     ordered = sorted(
         records.values(),
@@ -83,7 +84,7 @@ def _rows(record: TrialRecord) -> list[dict[str, Any]]:
     return [trial | {"task": task} | nothing for task in config.tasks]
 
 
-def _others(result: TaskResult) -> dict[str, float]:
+def _others(result: TaskResult) -> dict[str, float | None]:
     """Loss and leak of a result, those that are known."""
     values = {"loss": result.loss, "leak": result.leak}
     return {name: value for name, value in values.items() if value is not None}

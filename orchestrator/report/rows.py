@@ -12,8 +12,8 @@ from typing import Protocol
 
 from trainables.config.trial import TrialConfig
 from trainables.errors import ConfigError
-from trainables.results.metrics import macro, pooled, scores
-from trainables.results.record import TaskResult, TrialRecord
+from trainables.results.metrics import macro
+from trainables.results.record import TaskResult, TrialRecord, pooled_result
 from trainables.results.status import TrialStatus
 
 TUNED = ", tuned"
@@ -135,9 +135,9 @@ class TableRow:
         return next((run.parameters for run in self.runs if run.parameters is not None), None)
 
     def task(self, task: str, metric: str) -> Stat | None:
-        """A metric of one task, over the seeds that have the task."""
-        runs = [run for run in self.runs if task in run.results]
-        return Stat.of({run.seed: scores(run.results[task].confusion)[metric] for run in runs})
+        """A metric of one task, over the seeds that have the task; None where it is undefined."""
+        values = {r.seed: r.results[task].scores()[metric] for r in self.runs if task in r.results}
+        return Stat.of({seed: value for seed, value in values.items() if value is not None})
 
     def headline(self, task: str) -> Stat | None:
         """The headline metric of one task."""
@@ -146,6 +146,7 @@ class TableRow:
     def macro(self) -> Stat | None:
         """Unweighted mean of the tasks' headline metrics, over complete seeds.
 
+        Headlines that the split's labels leave undefined are left out.
         None for an arm that is not trained on all tasks: its mean would be of something else.
         """
         return self._over_all(lambda run: macro(self._headlines(run)))
@@ -167,11 +168,11 @@ class TableRow:
             lambda run: sum(r.train_seconds for r in run.records) if run.records else None
         )
 
-    def _headlines(self, run: SeedRun) -> list[float]:
-        return [scores(run.results[t].confusion)[metric] for t, metric in self.tasks.items()]
+    def _headlines(self, run: SeedRun) -> list[float | None]:
+        return [run.results[t].scores()[metric] for t, metric in self.tasks.items()]
 
-    def _pooled(self, run: SeedRun) -> Mapping[str, float]:
-        return pooled([run.results[task].confusion for task in self.tasks]) or {}
+    def _pooled(self, run: SeedRun) -> Mapping[str, float | None]:
+        return pooled_result([run.results[task] for task in self.tasks])
 
     def _over_all(self, measure: Callable[[SeedRun], float | None]) -> Stat | None:
         return self._over_complete(measure) if self.asked == self.tasks.keys() else None

@@ -12,7 +12,7 @@ from orchestrator.report.curves import Curve, curves
 from orchestrator.report.header import TaskFacts, header, majority_result, task_facts
 from orchestrator.report.learning import learning_curves
 from orchestrator.report.methods import method
-from orchestrator.report.notes import Note, notes_of
+from orchestrator.report.notes import Note, notes_of, notes_of_labels
 from orchestrator.report.rows import PlannedTrial, SeedRun, Stat, TableRow, table_rows
 from orchestrator.report.verdict import REFERENCE, Difference, differences, verdict
 from orchestrator.text import number, plain
@@ -79,6 +79,7 @@ class Table:
         verdict: a few plain sentences per model.
         curves: headline metric per epoch.
         learning: headline metric by share of the training data.
+        undefined: keys of the columns that the split's labels leave undefined, for all rows alike.
     """
 
     split: str
@@ -91,6 +92,7 @@ class Table:
     verdict: tuple[str, ...]
     curves: tuple[Curve, ...]
     learning: tuple[Curve, ...]
+    undefined: tuple[str, ...] = ()
     schema_version: int = TABLE_SCHEMA
 
     @property
@@ -137,6 +139,7 @@ def comparison(
         verdict=verdict(sources),
         curves=curves(sources, split),
         learning=learning_curves(sources),
+        undefined=_undefined(sources[0].tasks, facts),
     )
 
 
@@ -154,14 +157,26 @@ def _rows(
     facts: Sequence[TaskFacts],
     measures: Sequence[tuple[Column, Measure]],
 ) -> tuple[list[Row], tuple[Note, ...]]:
-    rows, notes = [], []
+    labels = notes_of_labels(sources[0].tasks, facts)
+    rows, notes = [], list(labels)
     if all(task.majority is not None for task in facts):
-        rows.append(_row(_baseline(sources[0].tasks, facts), measures, (), baseline=True))
+        rows.append(_row(_baseline(sources[0].tasks, facts), measures, labels, baseline=True))
     for source in sources:
         own = notes_of(source, first=len(notes) + 1)
         notes.extend(own)
-        rows.append(_row(source, measures, own))
+        rows.append(_row(source, measures, (*labels, *own)))
     return rows, tuple(notes)
+
+
+def _undefined(tasks: Mapping[str, str], facts: Sequence[TaskFacts]) -> tuple[str, ...]:
+    """Keys of the columns that the split's labels leave undefined."""
+    keys = [
+        f"{name}.{metric}"
+        for name, task in zip(tasks, facts, strict=True)
+        for metric in task.undefined
+    ]
+    nothing = all(task.headline in task.undefined for task in facts)
+    return (*keys, *(["macro"] if nothing else []))
 
 
 def _baseline(tasks: Mapping[str, str], facts: Sequence[TaskFacts]) -> TableRow:

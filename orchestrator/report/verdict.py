@@ -80,6 +80,11 @@ def _of_model(rows: Sequence[TableRow], model: str) -> str:
         return f"{model}: no {missing} in this grid, nothing to compare."
     best, gap = _best(others, reference)
     if best is None or gap is None:
+        if any(_complete(row) & _complete(reference) for row in others):
+            return (
+                f"{model}: the labels of this split leave the headline metric of every task "
+                "undefined, so there is no mean to compare."
+            )
         which = "tuned " if tuned else ""
         sentences = [
             f"{model}: no seed is complete in both single_task and a {which}multi-task arm yet."
@@ -102,6 +107,11 @@ def _of_model(rows: Sequence[TableRow], model: str) -> str:
     if tuned:
         sentences += _at_default(own, model, gap)
     return " ".join(sentences)
+
+
+def _complete(row: TableRow) -> set[int]:
+    """The seeds that have a result of every task of the table."""
+    return {run.seed for run in row.complete} if row.asked == row.tasks.keys() else set()
 
 
 def _per_task(best: TableRow, reference: TableRow) -> list[str]:

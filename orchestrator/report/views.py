@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from orchestrator.report.columns import Column, metric_title, metric_unit
 from orchestrator.report.rows import Stat
 from orchestrator.report.table import Row, Table
-from orchestrator.text import DASH, count, number, share, signed
+from orchestrator.text import DASH, UNDEFINED, count, number, share, signed
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def compact(table: Table, paired: bool = False) -> View:
     rows = (
         (
             *_names(row),
-            *(_field(row, column) for column in scored),
+            *(_field(table, row, column) for column in scored),
             *_costs(row, paired),
         )
         for row in table.rows
@@ -73,7 +73,7 @@ def detailed(table: Table) -> View:
     """Every measured column with its spread; ``(n)`` where fewer seeds than planned are in it."""
     heads = (*NAMES, *(Head(*column.title) for column in table.columns))
     rows = (
-        (*_names(row), *(_field(row, column, seeds=True) for column in table.columns))
+        (*_names(row), *(_field(table, row, column, seeds=True) for column in table.columns))
         for row in table.rows
     )
     return View("All metrics", heads, tuple(rows))
@@ -154,10 +154,11 @@ def _costs(row: Row, paired: bool) -> tuple[Field, ...]:
     return Field(models or DASH, parameters), Field(seeds or DASH, duration)
 
 
-def _field(row: Row, column: Column, seeds: bool = False) -> Field:
+def _field(table: Table, row: Row, column: Column, seeds: bool = False) -> Field:
     cell = row.cells[column.key]
     if cell.stat is None:
-        return Field(DASH, notes=cell.notes)
+        text = UNDEFINED if column.key in table.undefined else DASH
+        return Field(text, notes=cell.notes)
     spread = _spread(cell.stat, column.unit)
     if seeds and not row.baseline and cell.stat.n < row.seeds_planned:
         spread = f"{spread} ({cell.stat.n})".strip()

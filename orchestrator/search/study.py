@@ -30,10 +30,10 @@ from search_spaces.searchers import Observation, importances
 from search_spaces.space import Space
 from trainables.config.base import Settings, used_settings
 from trainables.errors import ConfigError, RunDirectoryError
+from trainables.results.metrics import macro
 from trainables.results.record import (
     TrialRecord,
     mean_loss,
-    measured,
     read_checksummed,
     write_checksummed,
 )
@@ -334,11 +334,10 @@ def end_of(record: TrialRecord) -> TrialEnded:
 
 def final_score(record: TrialRecord) -> float:
     """Headline on ``selection`` of a finished trial; over several tasks, their mean."""
-    metrics = measured(record.results["selection"], record.config.tasks)
-    if len(record.config.tasks) > 1:
-        return metrics["macro"]["headline"]
-    [(task, config)] = record.config.tasks.items()
-    return metrics[task][config.headline]
+    tasks, results = record.config.tasks, record.results["selection"]
+    score = macro([results[name].scores()[task.headline] for name, task in tasks.items()])
+    # Only a record of an earlier version is without: it scored 0 then.
+    return 0.0 if score is None else score
 
 
 def final_loss(record: TrialRecord) -> float:

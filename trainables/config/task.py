@@ -68,23 +68,27 @@ class FileSource(Settings):
         return {split: path for split, path in self if isinstance(path, str)}
 
 
-def _as_names(labels: Any) -> Any:
-    """Label names as YAML gives them: numbers become text.
+def _as_name(label: Any) -> Any:
+    """A label's name as YAML gives it, in Unicode NFC; a number becomes text.
 
     Raises:
         ValueError: YAML has made a value of a name.
     """
-    if not isinstance(labels, list | tuple):
-        return labels
-    for label in labels:
-        if label is None or isinstance(label, bool):
-            raise ValueError(
-                "YAML reads yes, no, on, off, true and false as truth values and null as nothing; "
-                'put such names in quotation marks, for example ["yes", "no"]'
-            )
-        if isinstance(label, float) and not math.isfinite(label):
-            raise ValueError(f"put {label} in quotation marks if it is a name")
-    return tuple(str(label) if isinstance(label, int | float) else label for label in labels)
+    if label is None or isinstance(label, bool):
+        raise ValueError(
+            "YAML reads yes, no, on, off, true and false as truth values and null as nothing; "
+            'put such names in quotation marks, for example ["yes", "no"]'
+        )
+    if isinstance(label, float) and not math.isfinite(label):
+        raise ValueError(f"put {label} in quotation marks if it is a name")
+    if not isinstance(label, str | int | float):
+        return label
+    return normalize("NFC", str(label).strip())
+
+
+def _as_names(labels: Any) -> Any:
+    """Each of the names, see ``_as_name``."""
+    return tuple(map(_as_name, labels)) if isinstance(labels, list | tuple) else labels
 
 
 class TaskConfig(Settings):
@@ -122,6 +126,11 @@ class TaskConfig(Settings):
     headline: Literal["accuracy", "f1", "matthews"] = Field(
         default="accuracy", description="the metric that speaks for the task; higher is better"
     )
+    positive: Annotated[str, Field(min_length=1), BeforeValidator(_as_name)] | None = Field(
+        default=None,
+        description="the label whose F1 is measured, or `macro`: the mean over the classes; None: "
+        "the second of two labels, macro of more",
+    )
     both_orders: bool = Field(
         default=False,
         description="train on each pair in both orders, where the order has no meaning (BAM, MRPC)",
@@ -142,10 +151,9 @@ class TaskConfig(Settings):
     def _has_a_source(self) -> "TaskConfig":
         if not self.offered:
             raise ValueError("give at least one source: hub, glue_dir, demo or files")
-        names = [normalize("NFC", label.strip()) for label in self.labels or ()]
-        if len(set(names)) != len(names):
+        if self.labels is not None and len(set(self.labels)) != len(self.labels):
             raise ValueError("labels repeats a name")
-        if not all(names):
+        if self.labels is not None and not all(self.labels):
             raise ValueError("labels has an empty name")
         if self.group == self.label:
             raise ValueError("group must be another column than label")
@@ -158,6 +166,11 @@ class TaskConfig(Settings):
         section = getattr(self, source)
         split = section.validation if isinstance(section, HubSource | FileSource) else None
         return split.fraction if isinstance(split, CarvedSplit) else None
+
+    @property
+    def measure(self) -> str | list[str]:
+        """What of a task's measurement is part of a trial's key."""
+        return self.headline if self.positive is None else [self.headline, self.positive]
 
     @property
     def offered(self) -> tuple[str, ...]:

@@ -279,7 +279,7 @@ class TrialConfig(Settings):
         Where the data lies (paths, Hub or folder) does not enter: the fingerprints do.
         """
         content = self.model_dump(mode="json", exclude={"sources", "tasks", "ignored"})
-        content["tasks"] = {name: task.headline for name, task in self.tasks.items()}
+        content["tasks"] = {name: task.measure for name, task in self.tasks.items()}
         content["arm"] = flattened(content["arm"], self.ignored)
         content["arm"].pop("label")
         if content["search"] is not None and content["search"]["segment"] is None:

@@ -5,13 +5,17 @@ it below and add a field of that name to ``TaskConfig``.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+import numpy as np
+
+from trainables.config.metrics import f1_of, undefined
 from trainables.config.task import TaskConfig
 from trainables.config.trial import LimitsConfig
 from trainables.data.files import load as load_files
 from trainables.data.glue_dir import load as load_glue_dir
 from trainables.data.hub import load as load_hub
+from trainables.data.rows import suggestion
 from trainables.data.splits import RawTask, cap, carve, check, fingerprint, in_both_orders
 from trainables.data.task import Split, TaskData
 from trainables.errors import DataError
@@ -104,6 +108,7 @@ def load_task(
     if task.both_orders:
         splits["train"] = in_both_orders(splits["train"])
     check(name, RawTask(raw.labels, splits, raw.origin), len(task.text))
+    _check_measures(name, task, raw.labels, splits)
     return TaskData(
         name=name,
         labels=raw.labels,
@@ -163,3 +168,27 @@ def _check_carved(name: str, task: TaskConfig, split: Split, purpose: str) -> No
             f"task {name}: no {purpose} split can be carved from train: no class has two examples "
             f"that differ in their text{group}, and those that do not stay together; give it more"
         )
+
+
+def _check_measures(
+    name: str, task: TaskConfig, labels: tuple[str, ...], splits: Mapping[str, Split]
+) -> None:
+    """Check that the task's metrics can be measured where something depends on them.
+
+    Raises:
+        DataError: ``positive`` is no label, or the selection split leaves the headline undefined.
+    """
+    if task.positive not in (None, "macro", *labels):
+        raise DataError(
+            f"define.tasks.{name}.positive={task.positive}: it is neither macro nor a label; "
+            f"{suggestion(str(task.positive), labels)}"
+        )
+    if "selection" in splits:
+        sizes = np.bincount(splits["selection"].labels, minlength=len(labels)).tolist()
+        if task.headline in undefined(sizes, f1_of(labels, task.positive)):
+            kinds = ", ".join(label for label, size in zip(labels, sizes, strict=True) if size)
+            raise DataError(
+                f"task {name}: the selection split that is carved from train has labels of "
+                f"{kinds} alone, which leaves the headline {task.headline} undefined; raise "
+                f"selection.fraction, or set define.tasks.{name}.headline=accuracy"
+            )

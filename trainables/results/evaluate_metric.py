@@ -11,6 +11,7 @@ import evaluate
 import numpy as np
 from numpy.typing import ArrayLike
 
+from trainables.config.metrics import Positive
 from trainables.results.metrics import counts, scores, trimmed
 
 _DESCRIPTION = "Confusion matrix, accuracy, F1 and Matthews correlation over a whole split."
@@ -20,9 +21,11 @@ Args:
         task's class, which is always wrong.
     references: true classes, integers from 0.
     classes: number of classes; without it, the largest that occurs plus one, and at least 2.
+    positive: the class of f1, or "macro"; without it, class 1 of two and macro of more.
 
 Returns:
-    accuracy, f1 and matthews, as fractions (see trainables.results.metrics.scores), and
+    accuracy, f1 and matthews, as fractions (see trainables.results.metrics.scores; None for what
+    the references leave undefined), and
     confusion, the counts that they follow from, with a column more than rows where another
     task's class was predicted.
 """
@@ -56,9 +59,14 @@ class Classification(evaluate.Metric):
         )
 
     def _compute(
-        self, *, predictions: ArrayLike, references: ArrayLike, classes: int | None = None
+        self,
+        *,
+        predictions: ArrayLike,
+        references: ArrayLike,
+        classes: int | None = None,
+        positive: Positive | None = None,
     ) -> dict[str, Any]:
         if classes is None:
             classes = max(2, 1 + int(max(np.max(predictions), np.max(references))))
         confusion = trimmed(counts(references, predictions, classes))
-        return scores(confusion) | {"confusion": confusion.tolist()}
+        return scores(confusion, positive) | {"confusion": confusion.tolist()}

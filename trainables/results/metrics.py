@@ -7,25 +7,11 @@ metric of the ``evaluate`` library around the same functions is in ``evaluate_me
 import math
 from collections.abc import Sequence
 from statistics import fmean
-from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-
-class MetricInfo(NamedTuple):
-    """How a metric is called in a table, and whether more or less of it is better."""
-
-    title: str
-    direction: Literal["max", "min"]
-
-
-METRICS = {
-    "accuracy": MetricInfo("Accuracy", "max"),
-    "f1": MetricInfo("F1", "max"),
-    "matthews": MetricInfo("Matthews", "max"),
-}
-"""The metrics that ``scores`` returns, in the order of a table's columns."""
+from trainables.config.metrics import Positive, default_f1, undefined
 
 
 def confusion_matrix(labels: ArrayLike, predictions: ArrayLike, classes: int) -> np.ndarray:
@@ -69,20 +55,20 @@ def trimmed(confusion: np.ndarray) -> np.ndarray:
     return confusion if confusion[:, -1].any() else confusion[:, :-1]
 
 
-def scores(confusion: ArrayLike) -> dict[str, float]:
-    """Every metric of one split, as fractions.
+def scores(confusion: ArrayLike, positive: Positive | None = None) -> dict[str, float | None]:
+    """Every metric of one split, as fractions; None for what its labels leave undefined.
 
     - ``accuracy``: the share of right predictions.
-    - ``f1``: of class 1 for two classes; for more, the plain mean over all classes (macro). A
-      class that neither occurs nor is predicted has F1 0, as with scikit-learn's
-      ``zero_division=0``.
+    - ``f1``: of one class, or the plain mean over the classes that occur among the labels or the
+      predictions (macro), as scikit-learn's ``f1_score(average="macro", zero_division=0)``.
     - ``matthews``: the correlation coefficient R_K of Gorodkin, "Comparing two K-category
       assignments by a K-category correlation coefficient" (2004), which is Matthews' coefficient
-      for two classes. 0 where it is undefined (all examples of, or all predicted as, one class).
+      for two classes. 0 where all examples are predicted as one class.
 
     Args:
         confusion: counts of shape ``(C, C)``, true class first; or ``(C, C + 1)``, where the last
             column counts predictions of another task's class, which are wrong for every metric.
+        positive: the class of ``f1``, or macro; None: class 1 of two, macro of more.
 
     Raises:
         ValueError: the matrix has another shape or counts no example.
@@ -97,36 +83,63 @@ def scores(confusion: ArrayLike) -> dict[str, float]:
     right = [int(n) for n in matrix.diagonal()]
     true = [int(n) for n in matrix.sum(axis=1)]
     predicted = [int(n) for n in matrix.sum(axis=0)]
+    if positive is None:
+        positive = default_f1(len(true))
 
-    f1 = [
-        2 * hit / (is_ + said) if is_ + said else 0.0
-        for hit, is_, said in zip(right, true, predicted, strict=False)
-    ]
+    f1 = {
+        label: 2 * hit / (is_ + said)
+        for label, (hit, is_, said) in enumerate(zip(right, true, predicted, strict=False))
+        if is_ + said
+    }
     covariance = sum(right) * total - sum(a * b for a, b in zip(true, predicted, strict=False))
     spread = (total**2 - sum(n * n for n in true)) * (total**2 - sum(n * n for n in predicted))
-    return {
+    values: dict[str, float | None] = {
         "accuracy": sum(right) / total,
-        "f1": f1[1] if len(f1) == 2 else fmean(f1),
+        "f1": fmean(f1.values()) if positive == "macro" else f1.get(positive),
         "matthews": covariance / math.sqrt(spread) if spread else 0.0,
     }
+    return values | dict.fromkeys(undefined(true, positive))
 
 
-def pooled(confusions: Sequence[ArrayLike]) -> dict[str, float] | None:
+def pooled(
+    confusions: Sequence[ArrayLike],
+    positives: Sequence[Positive | None] | None = None,
+) -> dict[str, float | None] | None:
     """Scores of several tasks' examples taken together as one set.
 
     The matrices are added where all tasks have the same number of classes; otherwise class ``k``
-    means nothing across tasks and only ``accuracy`` is returned. ``None`` without tasks.
+    means nothing across tasks and only ``accuracy`` is returned. Two classes are added with the
+    positive one as class 1. Where the tasks ask for different kinds of F1, there is none together.
+    ``None`` without tasks.
+
+    Args:
+        confusions: one matrix per task, see ``scores``.
+        positives: whose F1 each task asks for, see ``scores``; None: the default of all.
     """
     matrices = [np.asarray(confusion, dtype=np.int64) for confusion in confusions]
     if not matrices:
         return None
     if len({len(matrix) for matrix in matrices}) == 1:
+        kinds = set()
+        for i, positive in enumerate(positives or [None] * len(matrices)):
+            if positive == 0 and len(matrices[i]) == 2:
+                matrices[i] = matrices[i][[1, 0]][:, [1, 0, *range(2, matrices[i].shape[1])]]
+                positive = 1
+            kinds.add(default_f1(len(matrices[i])) if positive is None else positive)
         columns = max(matrix.shape[1] for matrix in matrices)
-        return scores(sum(np.pad(m, ((0, 0), (0, columns - m.shape[1]))) for m in matrices))
+        together = sum(np.pad(m, ((0, 0), (0, columns - m.shape[1]))) for m in matrices)
+        values = scores(together, next(iter(kinds)))
+        if len(kinds) > 1:
+            del values["f1"]
+        return values
     right = sum(int(matrix.trace()) for matrix in matrices)
     return {"accuracy": right / sum(int(matrix.sum()) for matrix in matrices)}
 
 
-def macro(headlines: Sequence[float]) -> float:
-    """The plain mean of the tasks' headline metrics; NaN if one of them is NaN."""
-    return fmean(headlines)
+def macro(headlines: Sequence[float | None]) -> float | None:
+    """The plain mean of the tasks' headline metrics; NaN if one of them is NaN.
+
+    Those that are undefined (None) are left out; None if all are.
+    """
+    defined = [value for value in headlines if value is not None]
+    return fmean(defined) if defined else None

@@ -17,6 +17,7 @@ from pydantic import (
 
 from trainables.atomic import read_whole, write_text
 from trainables.config.base import Settings
+from trainables.config.metrics import Positive
 from trainables.config.task import TaskConfig
 from trainables.config.trial import TrialConfig
 from trainables.errors import RunDirectoryError
@@ -37,6 +38,12 @@ class TaskResult(Settings):
     """
 
     confusion: tuple[tuple[NonNegativeInt, ...], ...]
+    positive: Positive | None = Field(
+        default=None,
+        description="index of the class whose F1 is meant, or their mean (macro); None: class 1 of "
+        "two classes, macro of more",
+        exclude_if=lambda value: value is None,
+    )
     loss: float | None = Field(
         default=None, description="mean cross-entropy; none where not finite"
     )
@@ -49,7 +56,13 @@ class TaskResult(Settings):
         widths = {len(row) for row in self.confusion}
         if widths not in ({len(self.confusion)}, {len(self.confusion) + 1}):
             raise ValueError("confusion is neither square nor one column wider")
+        if isinstance(self.positive, int) and not 0 <= self.positive < len(self.confusion):
+            raise ValueError(f"positive is class {self.positive} of {len(self.confusion)}")
         return self
+
+    def scores(self) -> dict[str, float | None]:
+        """Every metric, as fractions; None for what the split's labels leave undefined."""
+        return scores(self.confusion, self.positive)
 
 
 class EpochResult(Settings):
@@ -86,6 +99,9 @@ class TrialRecord(Settings):
     config: TrialConfig
     origins: dict[str, str] = Field(default={}, description="task -> where its data came from")
     labels: dict[str, tuple[str, ...]] = Field(default={}, description="task -> label names")
+    f1: dict[str, str] = Field(
+        default={}, description="task -> whose F1 was measured, such as F1 of acceptable"
+    )
     examples_per_split: dict[str, dict[str, int]] = Field(default={}, description="task -> split")
     results: dict[str, dict[str, TaskResult]] = Field(
         default={}, description="split -> task -> result of the reported epoch"
@@ -145,18 +161,24 @@ TOGETHER = ("macro", "pooled")
 
 def measured(
     results: Mapping[str, TaskResult], tasks: Mapping[str, TaskConfig]
-) -> dict[str, dict[str, float]]:
+) -> dict[str, dict[str, float | None]]:
     """Metrics of one split as fractions: task -> metric -> value.
 
     Several tasks are summarised under ``macro`` (``headline``: the mean of their headline metrics)
-    and ``pooled`` (their examples taken together, see ``metrics.pooled``).
+    and ``pooled`` (their examples taken together, see ``pooled_result``). A value is None where
+    the split's labels leave it undefined.
     """
-    metrics = {task: scores(result.confusion) for task, result in results.items()}
+    metrics = {task: result.scores() for task, result in results.items()}
     if len(results) < 2:
         return metrics
     headline = macro([metrics[task][tasks[task].headline] for task in results])
-    together = pooled([result.confusion for result in results.values()])
-    return metrics | {"macro": {"headline": headline}, "pooled": together or {}}
+    return metrics | {"macro": {"headline": headline}, "pooled": pooled_result(results.values())}
+
+
+def pooled_result(results: Iterable[TaskResult]) -> dict[str, float | None]:
+    """Metrics of all tasks' examples taken together, see ``metrics.pooled``."""
+    kept = list(results)
+    return pooled([r.confusion for r in kept], [r.positive for r in kept]) or {}
 
 
 def write_record(run_dir: RunDir, record: TrialRecord) -> None:

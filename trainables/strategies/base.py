@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from trainables.config.metrics import Positive
 from trainables.config.trial import TrainingConfig
 from trainables.data.batches import BatchStream
 from trainables.data.tokens import TokenSplit
@@ -22,12 +23,14 @@ class TrainTask:
         train: the training examples.
         teacher: a teacher's class probabilities for them, float32 of shape
             ``(examples, classes)``; None if the task has no teacher.
+        positive: whose F1 is measured, see ``TaskResult``.
     """
 
     name: str
     classes: int
     train: TokenSplit
     teacher: np.ndarray | None = None
+    positive: Positive | None = None
 
     def collate(self, indices: np.ndarray) -> dict[str, torch.Tensor]:
         """Make a batch as ``TokenSplit.collate`` does, with the rows of ``teacher``, if any."""

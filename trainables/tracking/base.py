@@ -40,7 +40,10 @@ class Report:
 
 
 def values_of(epoch: EpochResult, config: TrialConfig) -> dict[str, float]:
-    """An epoch's values by name, for example ``validation/cola/matthews``."""
+    """An epoch's values by name, for example ``validation/cola/matthews``.
+
+    Metrics that a split's labels leave undefined are not among them.
+    """
     values: dict[str, float] = {
         "epoch": epoch.epoch,
         "examples": epoch.examples,
@@ -51,7 +54,8 @@ def values_of(epoch: EpochResult, config: TrialConfig) -> dict[str, float]:
     for split, results in epoch.splits.items():
         for task, metrics in measured(results, config.tasks).items():
             for metric, value in metrics.items():
-                values[f"{split}/{task}/{metric}"] = value
+                if value is not None:
+                    values[f"{split}/{task}/{metric}"] = value
         for task, result in results.items():
             if result.loss is not None:
                 values[f"{split}/{task}/loss"] = result.loss

@@ -105,11 +105,13 @@ def evaluate_task(
             leaking = True
             leaks += int(leaked.sum())
     model.train()
-    measured = metric.compute(classes=classes)
+    positive = strategy.tasks[task].positive
+    measured = metric.compute(classes=classes, positive=positive)
     assert measured is not None
     loss = float(torch.nn.functional.cross_entropy(logits, labels))
     result = TaskResult(
         confusion=measured["confusion"],
+        positive=positive,
         loss=loss if np.isfinite(loss) else None,
         leak=leaks / len(split) if leaking else None,
     )

@@ -14,7 +14,7 @@ import torch
 from trainables.config.trial import TrialConfig
 from trainables.data.tokens import TokenSplit
 from trainables.models.classifier import Classifier
-from trainables.results.metrics import macro, scores, trimmed
+from trainables.results.metrics import macro, trimmed
 from trainables.results.record import EpochResult, TaskResult, mean_loss
 from trainables.strategies.base import Step, Strategy
 from trainables.training.divergence import check_finite, check_weights
@@ -200,10 +200,9 @@ class TrainingLoop:
         self._evaluations = self._evaluate(self.config.evaluated)
         self._evaluated_epoch = self.epoch
         state.eval_seconds += time.perf_counter() - started
-        names = [task.name for task in self.strategy.tasks]
         running = {
-            name: TaskResult(confusion=trimmed(confusion).tolist())
-            for name, confusion in zip(names, state.running, strict=True)
+            task.name: TaskResult(confusion=trimmed(confusion).tolist(), positive=task.positive)
+            for task, confusion in zip(self.strategy.tasks, state.running, strict=True)
         }
         evaluated = {
             split: {name: evaluation.result for name, evaluation in evaluations.items()}
@@ -224,7 +223,9 @@ class TrainingLoop:
         self.gradients.weighting.end_epoch()
         state.loss_sum, state.loss_steps, state.running = 0.0, 0, self._no_counts()
         if "selection" in evaluated:
-            self._select(self.headline(evaluated["selection"]))
+            score = self.headline(evaluated["selection"])
+            assert score is not None, "a selection split that leaves it undefined is refused"
+            self._select(score)
 
     def _measure(self, fresh: bool) -> None:
         """Add a rung: evaluate ``selection`` anew if ``fresh``, else use the epoch's evaluation."""
@@ -233,6 +234,7 @@ class TrainingLoop:
         evaluations = self._evaluate(("selection",)) if fresh else self._evaluations
         results = {task: evaluation.result for task, evaluation in evaluations["selection"].items()}
         score, loss = self.headline(results), mean_loss(results.values())
+        assert score is not None, "a selection split that leaves it undefined is refused"
         self.state.rungs.append([self.state.examples, score, loss])
         self.state.eval_seconds += time.perf_counter() - started
 
@@ -245,14 +247,13 @@ class TrainingLoop:
                 for name, tensor in self.evaluated_model.state_dict().items()
             }
 
-    def headline(self, results: dict[str, TaskResult]) -> float:
-        """Mean of the tasks' headline metrics, from their results on one split."""
-        return macro(
-            [
-                scores(np.array(result.confusion))[self.config.tasks[name].headline]
-                for name, result in results.items()
-            ]
-        )
+    def headline(self, results: dict[str, TaskResult]) -> float | None:
+        """Mean of the tasks' headline metrics, from their results on one split.
+
+        None where the split's labels leave all of them undefined.
+        """
+        tasks = self.config.tasks
+        return macro([r.scores()[tasks[name].headline] for name, r in results.items()])
 
     @property
     def reported_epoch(self) -> int | None:

@@ -2,6 +2,8 @@
 
 import torch
 
+from trainables.config.metrics import Positive, f1_of
+from trainables.config.task import TaskConfig
 from trainables.config.trial import Runtime, TrialConfig
 from trainables.data.task import TaskData
 from trainables.models.adapter import add_adapter
@@ -41,7 +43,13 @@ def build_training_loop(
     strategy = make_strategy(
         config.arm,
         [
-            TrainTask(name, len(task.labels), splits[name]["train"], teachers.get(name))
+            TrainTask(
+                name,
+                len(task.labels),
+                splits[name]["train"],
+                teachers.get(name),
+                _positive(config.tasks[name], task),
+            )
             for name, task in tasks.items()
         ],
         config.training,
@@ -51,6 +59,11 @@ def build_training_loop(
     if config.start_from is not None:
         load_weights(run_dir.weights(config.start_from), model)
     return TrainingLoop(model, strategy, list(splits.values()), config, precision)
+
+
+def _positive(task: TaskConfig, data: TaskData) -> Positive | None:
+    """Whose F1 is measured, where the configuration says it."""
+    return None if task.positive is None else f1_of(data.labels, task.positive)
 
 
 def _model(config: TrialConfig, strategy: Strategy) -> Classifier:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from trainables.config.metrics import f1_name
 from trainables.config.trial import Runtime, TrialConfig
 from trainables.data.task import TaskData
 from trainables.errors import CheckpointError, DivergedError, OneOrManyError, StorageError
@@ -282,6 +283,10 @@ class Trial:
             config=self.config,
             origins={name: data.origin for name, data in self.tasks.items()},
             labels={name: data.labels for name, data in self.tasks.items()},
+            f1={
+                name: f1_name(data.labels, self.config.tasks[name].positive)
+                for name, data in self.tasks.items()
+            },
             examples_per_split={
                 name: {split: len(examples) for split, examples in data.splits.items()}
                 for name, data in self.tasks.items()

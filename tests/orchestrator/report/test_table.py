@@ -212,6 +212,66 @@ def test_the_majority_class_is_a_row_that_never_wins() -> None:
     assert table.tasks[0].majority == (1, "cola_1")
 
 
+def test_what_the_labels_leave_undefined_is_in_no_mean_and_never_the_best() -> None:
+    tasks = {"cola": "matthews", "sst2": "accuracy"}
+    plan = [
+        *(trial("single_task", {task: metric}) for task, metric in tasks.items()),
+        trial("shared_encoder", tasks),
+    ]
+    one_class = [[3, 1], [0, 0]]
+    records = by_key(
+        record(plan[0], {"cola": one_class}),
+        record(plan[1], {"sst2": right(6, 10)}),
+        record(plan[2], {"cola": [[4, 0], [0, 0]], "sst2": right(7, 10)}),
+    )
+    table = comparison(plan, records)
+    for row in rows(table).values():
+        assert row.cells["cola.matthews"] == Cell(None, notes=(1,))
+        assert row.cells["cola.f1"].stat is None
+    assert stat(rows(table)["single_task"], "macro").mean == approx(0.6), "of sst2 alone"
+    assert stat(rows(table)["single_task"], "cola.accuracy").mean == approx(0.75)
+    shown = [field.text for field in views.compact(table).rows[-1]]
+    assert shown[2:4] == ["n/a", "70.00"]
+    reason = "F1 and MCC are n/a and left out of macro: every validation label is 'cola_0'"
+    assert [(note.kind, note.text) for note in table.notes] == [("labels", f"cola: {reason}")]
+    assert reason in dict(table.header)["task cola"]
+    assert "10.00 points ahead" in table.verdict[0]
+
+
+def test_a_grid_without_a_defined_headline_has_no_mean_and_says_so() -> None:
+    plan = [trial(arm, {"cola": "matthews"}) for arm in ("single_task", "shared_encoder")]
+    table = comparison(plan, by_key(*(record(t, {"cola": [[3, 1], [0, 0]]}) for t in plan)))
+    assert {field.text for row in views.compact(table).rows for field in row[2:4]} == {"n/a"}
+    assert "leave the headline metric of every task undefined" in table.verdict[0]
+
+
+@pytest.mark.parametrize(
+    ("positive", "confusion", "value", "named"),
+    [
+        (None, [[6, 2], [1, 3]], 6 / 9, "headline F1 of t_1"),
+        ("t_0", [[6, 2], [1, 3]], 12 / 15, "headline F1 of t_0"),
+        ("macro", [[6, 2], [1, 3]], (6 / 9 + 12 / 15) / 2, "headline macro F1"),
+        (None, [[2, 0, 0], [0, 2, 0], [0, 0, 0]], 1.0, "headline macro F1"),
+        ("t_2", [[2, 0, 0], [0, 1, 1], [0, 1, 3]], 6 / 8, "headline F1 of t_2"),
+    ],
+)
+def test_f1_names_its_class(
+    positive: str | None, confusion: list[list[int]], value: float, named: str
+) -> None:
+    planned = trial(tasks={"t": "f1"})
+    task = planned.config.tasks["t"].model_copy(update={"positive": positive})
+    config = planned.config.model_copy(update={"tasks": {"t": task}})
+    planned = Trial(config.key, config)
+    labels = [f"t_{i}" for i in range(len(confusion))]
+    index = labels.index(positive) if positive in labels else positive
+    results = {"validation": {"t": {"confusion": confusion, "positive": index}}}
+    table = comparison([planned], by_key(record(planned, labels={"t": labels}, results=results)))
+    assert stat(rows(table)["shared_encoder"], "t.f1").mean == approx(value)
+    assert named in dict(table.header)["task t"]
+    absent = "validation has, and of the others those that are predicted: no validation label is"
+    assert any(f"{absent} 't_2'" in note.text for note in table.notes) == (value == 1)
+
+
 def test_all_rows_that_read_alike_are_best() -> None:
     table = table_of(
         single(41, {"sst2": 8}),

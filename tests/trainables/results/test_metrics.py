@@ -13,7 +13,8 @@ import sklearn.metrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainables.results.metrics import METRICS, confusion_matrix, macro, pooled, scores
+from trainables.config.metrics import METRICS, Positive
+from trainables.results.metrics import confusion_matrix, macro, pooled, scores
 
 
 @st.composite
@@ -25,30 +26,38 @@ def classified(draw: st.DrawFn) -> tuple[int, list[int], list[int]]:
     return classes, [a for a, _ in drawn], [b for _, b in drawn]
 
 
-def reference(labels: list[int], predictions: list[int], classes: int) -> dict[str, float]:
-    """The same scores from scikit-learn."""
-    if classes == 2:
-        options: dict[str, Any] = {"average": "binary", "zero_division": 0}
+def reference(
+    labels: list[int], predictions: list[int], positive: Positive
+) -> dict[str, float | None]:
+    """The same scores from scikit-learn, but for what the labels leave undefined."""
+    if positive == "macro":
+        options: dict[str, Any] = {"average": "macro", "zero_division": 0}
     else:
-        options = {"average": "macro", "labels": range(classes), "zero_division": 0}
+        options = {"average": "macro", "zero_division": 0, "labels": [positive]}
+    several = len(set(labels)) > 1
+    f1 = sklearn.metrics.f1_score(labels, predictions, **options)
     return {
         "accuracy": sklearn.metrics.accuracy_score(labels, predictions),
-        "f1": sklearn.metrics.f1_score(labels, predictions, **options),
-        # It warns where only one class occurs at all; the coefficient is 0 there by definition.
-        "matthews": sklearn.metrics.matthews_corrcoef(labels, predictions)
-        if len({*labels, *predictions}) > 1
-        else 0.0,
+        "f1": f1 if several and (positive == "macro" or positive in labels) else None,
+        "matthews": sklearn.metrics.matthews_corrcoef(labels, predictions) if several else None,
     }
 
 
-@given(classified())
-def test_scores_equal_scikit_learn(case: tuple[int, list[int], list[int]]) -> None:
+@given(classified(), st.data())
+def test_scores_equal_scikit_learn(
+    case: tuple[int, list[int], list[int]], data: st.DataObject
+) -> None:
     classes, labels, predictions = case
     confusion = confusion_matrix(labels, predictions, classes)
     expected = sklearn.metrics.confusion_matrix(labels, predictions, labels=range(classes))
     assert confusion.dtype == np.int64
     np.testing.assert_array_equal(confusion, expected)
-    assert scores(confusion) == pytest.approx(reference(labels, predictions, classes), abs=1e-12)
+    choices: list[Positive] = ["macro", *range(classes)]
+    positive = data.draw(st.sampled_from(choices))
+    assert scores(confusion, positive) == pytest.approx(
+        reference(labels, predictions, positive), abs=1e-12
+    )
+    assert scores(confusion) == scores(confusion, 1 if classes == 2 else "macro")
     assert list(scores(confusion)) == list(METRICS)
 
 
@@ -59,14 +68,17 @@ def test_scores_equal_scikit_learn(case: tuple[int, list[int], list[int]]) -> No
         ([[0, 5], [5, 0]], 0.0, 0.0, -1.0),
         ([[0, 3], [0, 7]], 0.7, 14 / 17, 0.0),  # all predicted as class 1
         ([[3, 0], [7, 0]], 0.3, 0.0, 0.0),  # all predicted as class 0
-        ([[4, 0], [0, 0]], 1.0, 0.0, 0.0),  # class 1 neither occurs nor is predicted
+        ([[4, 0], [0, 0]], 1.0, None, None),  # every label is class 0
+        ([[0, 0], [1, 3]], 0.75, None, None),  # every label is class 1
         ([[6, 2], [1, 3]], 9 / 12, 6 / 9, 16 / math.sqrt(8 * 4 * 7 * 5)),
         ([[2, 0, 0], [0, 2, 0], [0, 0, 2]], 1.0, 1.0, 1.0),
-        ([[1, 1, 0], [0, 2, 0], [0, 0, 0]], 0.75, (2 / 3 + 4 / 5) / 3, 4 / math.sqrt(48)),
+        # A class that neither occurs nor is predicted is not in the mean; a predicted one is.
+        ([[1, 1, 0], [0, 2, 0], [0, 0, 0]], 0.75, (2 / 3 + 4 / 5) / 2, 4 / math.sqrt(48)),
+        ([[1, 0, 1], [0, 2, 0], [0, 0, 0]], 0.75, (2 / 3 + 1) / 3, 6 / math.sqrt(80)),
     ],
 )
 def test_scores_known_by_hand(
-    confusion: list[list[int]], accuracy: float, f1: float, matthews: float
+    confusion: list[list[int]], accuracy: float, f1: float | None, matthews: float | None
 ) -> None:
     expected = {"accuracy": accuracy, "f1": f1, "matthews": matthews}
     assert scores(confusion) == pytest.approx(expected, abs=1e-12)
@@ -114,9 +126,21 @@ def test_pooled_over_different_class_counts_is_accuracy_alone() -> None:
     assert pooled([]) is None
 
 
+def test_pooled_f1_is_that_of_each_tasks_positive_class() -> None:
+    first, second = [[6, 2], [1, 3]], [[0, 5, 1], [2, 9, 0]]
+    flipped = [[3, 1], [2, 6]]
+    assert pooled([flipped, second], [0, 1]) == pooled([first, second], [1, None])
+    assert pooled([first, second], ["macro", "macro"]) == scores([[6, 7, 1], [3, 12, 0]], "macro")
+    different = pooled([first, second], ["macro", 1])
+    assert different is not None
+    assert set(different) == {"accuracy", "matthews"}
+
+
 def test_macro_is_the_plain_mean() -> None:
     assert macro([0.5, 1.0, 0.0]) == 0.5
-    assert math.isnan(macro([0.5, math.nan]))
+    assert macro([0.5, None, 1.0]) == 0.75
+    assert macro([None]) is None
+    assert math.isnan(macro([0.5, math.nan]) or 0)
 
 
 @settings(max_examples=25, deadline=None)

@@ -53,6 +53,26 @@ def test_every_arm_trains_evaluates_and_leaves_a_record(
     assert record.history[0].train_loss != record.history[1].train_loss
 
 
+def test_a_record_names_the_class_of_f1_and_scores_it(tiny_bert: Path, tmp_path: Path) -> None:
+    config = trial_config("shared_encoder", tiny_bert)
+    tasks = dict(config.tasks)
+    tasks["sentiment"] = tasks["sentiment"].model_copy(update={"positive": "0"})
+    chosen = config.model_copy(update={"tasks": tasks})
+    assert chosen.key != config.key
+    record, trial = finished(chosen, tmp_path)
+    assert record.f1 == {
+        "acceptability": "F1 of 1",
+        "sentiment": "F1 of 0",
+        "paraphrase": "F1 of 1",
+    }
+    for results in (record.results["validation"], *record.history[0].splits.values()):
+        assert [result.positive for result in results.values()] == [None, 0, None]
+        sentiment = results["sentiment"]
+        assert sentiment.scores() == scores(sentiment.confusion, 0)
+    written = trial.run_dir.record(record.key).read_text()
+    assert written.count('"positive": 0') == 6, "nothing is written where the default is meant"
+
+
 @pytest.mark.parametrize("arm", ARMS)
 def test_predictions_give_the_records_numbers(arm: str, tiny_bert: Path, tmp_path: Path) -> None:
     config = trial_config(arm, tiny_bert)
@@ -125,7 +145,7 @@ def test_the_best_epoch_is_chosen_on_selection_and_its_weights_are_kept(
     macro = [
         np.mean(
             [
-                scores(result.confusion)[config.tasks[task].headline]
+                result.scores()[config.tasks[task].headline] or 0.0
                 for task, result in epoch.splits["selection"].items()
             ]
         )
