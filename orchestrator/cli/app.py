@@ -63,9 +63,11 @@ def plan(
 
     config = load_experiment(preset, overrides or [])
     from orchestrator.commands.experiment import Experiment
+    from orchestrator.commands.session import warn_of_data
     from orchestrator.execution.tracking import warn_of_trackers
     from orchestrator.planning.dependencies import stages
     from orchestrator.planning.disk import disk_use
+    from orchestrator.report.terminal import print_facts
 
     experiment = Experiment(config)
     planned, resources = experiment.plan(), experiment.resources()
@@ -77,7 +79,13 @@ def plan(
     ]
     disk = disk_use(config, planned, planned.trials, resources.slots)
     if as_json:
-        content = {"trials": described, "disk": asdict(disk), "gpu": resources.why}
+        facts = None if planned.facts is None else planned.facts.model_dump(mode="json")
+        content = {
+            "trials": described,
+            "disk": asdict(disk),
+            "gpu": resources.why,
+            "data": facts,
+        }
         print(json.dumps(content, indent=1))
         return
     table = RichTable(
@@ -105,7 +113,10 @@ def plan(
             *([str(trial["stage"])] if len(staged) > 1 else []),
         )
     console = make_console()
+    if planned.facts is not None:
+        print_facts(console, planned.facts)
     console.print(table, markup=False)
+    warn_of_data(planned.facts, console)
     warn_of_trackers(config, experiment.default_run_dir, console)
 
 

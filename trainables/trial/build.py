@@ -41,7 +41,9 @@ def build_training_loop(
     strategy = make_strategy(
         config.arm,
         [
-            TrainTask(name, len(task.labels), splits[name]["train"], teachers.get(name))
+            TrainTask(
+                name, len(task.labels), splits[name]["train"], task.labels, teachers.get(name)
+            )
             for name, task in tasks.items()
         ],
         config.training,
