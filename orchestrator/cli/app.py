@@ -63,10 +63,12 @@ def plan(
 
     config = load_experiment(preset, overrides or [])
     from orchestrator.commands.experiment import Experiment
+    from orchestrator.commands.session import warn_of_data
     from orchestrator.execution.tracking import warn_of_trackers
     from orchestrator.planning.dependencies import stages
     from orchestrator.planning.disk import disk_use
     from orchestrator.planning.scoring import scoring
+    from orchestrator.report.terminal import print_facts
 
     experiment = Experiment(config)
     planned, resources = experiment.plan(), experiment.resources()
@@ -80,11 +82,13 @@ def plan(
     configs = config.task_configs()
     scored = {name: scoring(configs[name], data) for name, data in planned.tasks.items()}
     if as_json:
+        facts = None if planned.facts is None else planned.facts.model_dump(mode="json")
         content = {
             "trials": described,
             "disk": asdict(disk),
             "gpu": resources.why,
             "scoring": scored,
+            "data": facts,
         }
         print(json.dumps(content, indent=1))
         return
@@ -113,9 +117,12 @@ def plan(
             *([str(trial["stage"])] if len(staged) > 1 else []),
         )
     console = make_console()
+    if planned.facts is not None:
+        print_facts(console, planned.facts)
     console.print(table, markup=False)
     for name, text in scored.items():
         console.print(one_line(f"task {name}: {text}"), markup=False)
+    warn_of_data(planned.facts, console)
     warn_of_trackers(config, experiment.default_run_dir, console)
 
 

@@ -14,6 +14,7 @@ from orchestrator.commands.session import (
     Session,
     open_session,
     preview_resources,
+    warn_of_data,
 )
 from orchestrator.config.experiment import ExperimentConfig, load_experiment
 from orchestrator.execution.stages import run_stages
@@ -163,6 +164,8 @@ def run_plan(session: Session[AnyExperiment], plan: Plan, title: str = "") -> in
         write_metadata(run_dir, session.config, plan, resources)
         if waiting and title:
             console.print(f"{title}: {len(waiting)} trials", markup=False)
+        elif waiting:
+            warn_of_data(plan.facts, console)
         if waiting:
             run_stages(waiting, plan, run_dir, session.executor, resources, console)
     if not session.config.checkpoint.keep:

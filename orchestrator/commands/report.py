@@ -11,7 +11,7 @@ from orchestrator.planning.plan import PlannedTrial
 from orchestrator.report.render import FORMATS, write_tables
 from orchestrator.report.results import write_results
 from orchestrator.report.table import Table, comparison
-from orchestrator.run_dir.directory import read_plan
+from orchestrator.run_dir.directory import read_data_facts, read_plan
 from orchestrator.run_dir.remote import Where, run_dir_at
 from trainables.errors import RunDirectoryError
 from trainables.results.record import TrialRecord, read_records
@@ -54,7 +54,7 @@ def report(where: Where) -> Outcome:
     trials = read_plan(run_dir)
     damaged: dict[Path, RunDirectoryError] = {}
     records = read_records(run_dir, damaged)
-    table = comparison(trials, records)
+    table = comparison(trials, records, data=read_data_facts(run_dir))
     write_results(run_dir, records)
     write_tables(run_dir, table)
     warnings = published(run_dir, run_dir.results, *map(run_dir.table, FORMATS))

@@ -12,11 +12,12 @@ from orchestrator.config.experiment import ExperimentConfig, SingleTrialConfig
 from orchestrator.execution.executor import Executor
 from orchestrator.execution.local_executor import LocalExecutor
 from orchestrator.execution.tracking import tracked
+from orchestrator.planning.data_facts import DataFacts
 from orchestrator.planning.disk import check_room, disk_use
 from orchestrator.planning.grid import Config
 from orchestrator.planning.plan import Plan, PlannedTrial, largest
 from orchestrator.planning.resources import TrialResources, feasible, this_machine
-from orchestrator.run_dir.directory import lock_run_dir
+from orchestrator.run_dir.directory import lock_run_dir, warn
 from orchestrator.run_dir.remote import opened
 from trainables.data.token_cache import check_cache_dir
 from trainables.errors import ConfigError
@@ -117,6 +118,12 @@ def _check_local(experiment: ExperimentConfig) -> None:
             raise ConfigError(
                 f"ray.{key}: a local run starts no Ray; leave it out, or leave out --local"
             )
+
+
+def warn_of_data(facts: DataFacts | None, console: Console) -> None:
+    """Print a warning for each finding in the tasks' data."""
+    for line in () if facts is None else facts.warnings:
+        warn(console, line)
 
 
 def preview_resources(

@@ -10,16 +10,18 @@ from rich.console import Console
 from rich.status import Status
 
 from orchestrator.commands.csv_log import append_row, check_log_file, log_row
-from orchestrator.commands.session import open_session
+from orchestrator.commands.session import open_session, warn_of_data
 from orchestrator.config.experiment import SingleTrialConfig
 from orchestrator.execution.executor import each
 from orchestrator.execution.local_executor import LocalExecutor
 from orchestrator.execution.stages import expected_of
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.monitor.state import GridProgress
+from orchestrator.planning.data_facts import data_facts
 from orchestrator.planning.dependencies import upstream_arms
+from orchestrator.planning.encoders import check_model
 from orchestrator.planning.grid import Grid
-from orchestrator.planning.plan import Plan, check_model, plan_trial
+from orchestrator.planning.plan import Plan, plan_trial
 from orchestrator.planning.scoring import scoring
 from orchestrator.run_dir.directory import warn
 from orchestrator.run_dir.environment import describe_environment
@@ -101,6 +103,7 @@ def train(
         console.print(title, markup=False)
         for name, task in planned.config.tasks.items():
             console.print(f"task {name}: {scoring(task, plan.tasks[name])}", markup=False)
+        warn_of_data(plan.facts, console)
         run_dir.publish(run_dir.config, run_dir.environment)
         # The epochs are printed instead.
         unseen = LiveView(GridProgress([expected_of(planned)]), Console(quiet=True))
@@ -153,7 +156,8 @@ def single_trial(arm: str, single: SingleTrialConfig) -> Plan:
     grid = Grid(single)
     [config] = grid.trials_of(arm, single.model, single.seed)
     planned = plan_trial(config, grid.tasks_of(arm), encoder)
-    return Plan((planned,), grid.tasks, {single.model: encoder}, grid.glue_dir)
+    facts = data_facts(grid, (arm,), (single.model,))
+    return Plan((planned,), grid.tasks, {single.model: encoder}, grid.glue_dir, facts)
 
 
 def check(single: SingleTrialConfig, plan: Plan) -> None:

@@ -7,7 +7,13 @@ from pathlib import Path
 from rich.console import Console
 
 from orchestrator.commands.experiment import run_plan
-from orchestrator.commands.session import MakeExecutor, Session, open_session, preview_resources
+from orchestrator.commands.session import (
+    MakeExecutor,
+    Session,
+    open_session,
+    preview_resources,
+    warn_of_data,
+)
 from orchestrator.commands.tune_report import TuningOutcome, report_tuning
 from orchestrator.config.search import TunedExperimentConfig, load_tuned_experiment
 from orchestrator.execution.tracking import publish_report
@@ -152,6 +158,7 @@ def _checked(experiment: TunedExperimentConfig) -> SearchPlan:
 def _run(plan: SearchPlan, session: Session[TunedExperimentConfig]) -> TuningOutcome:
     experiment, run_dir, console = session.config, session.run_dir, session.console
     search = search_of(run_dir)
+    warn_of_data(plan.facts, console)
     warm_start = warm_start_of(search, experiment.tune.warm_start)
     write_config(run_dir, experiment)
     search.root.mkdir(exist_ok=True)

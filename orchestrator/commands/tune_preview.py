@@ -4,7 +4,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from orchestrator.commands.session import warn_of_data
 from orchestrator.commands.tune import SearchPreview
+from orchestrator.report.terminal import print_facts
 from orchestrator.text import plain
 
 
@@ -34,4 +36,6 @@ def print_preview(console: Console, preview: SearchPreview) -> None:
             f"{group.budget:,}",
             ", ".join(f"{rung:,}" for rung in group.rungs) or "its end",
         )
+    print_facts(console, plan.facts)
     console.print(table, markup=False)
+    warn_of_data(plan.facts, console)

@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from orchestrator.config.checks import ChecksConfig
 from orchestrator.config.runtime import CheckpointConfig, RayConfig, ResourcesConfig
 from search_spaces.presets import load_values
 from trainables.config.arms import ArmConfig
@@ -64,6 +65,9 @@ class _Common(Settings):
     )
     tasks: Names = Field(default=("cola", "sst2", "mrpc"), description="tasks, by name")
     data: DataConfig = Field(default=DataConfig(), description="where the tasks' data comes from")
+    checks: ChecksConfig = Field(
+        default=ChecksConfig(), description="what to do about findings in the tasks' data"
+    )
     limits: LimitsConfig = Field(
         default=LimitsConfig(), description="caps on the examples of each task"
     )
@@ -176,6 +180,7 @@ RUNTIME_KEYS = {
     "log_file": True,
     "resume_from": True,
     "tracking": True,
+    "checks": True,
     "data": {"glue_dir", "cache_dir"},
 }
 """Keys of a grid or a single trial that change nothing that is measured."""

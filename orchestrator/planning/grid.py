@@ -11,14 +11,17 @@ from trainables.config.explain import nearest, validated
 from trainables.config.methods import FixedWeighting
 from trainables.config.task import TaskConfig
 from trainables.config.trial import (
+    DropConfig,
     LimitsConfig,
     ModelConfig,
     SearchConfig,
     TrainingConfig,
     TrialConfig,
 )
-from trainables.data.sources import choose_source, load_task
-from trainables.data.task import TaskData
+from trainables.data.label_space import LabelSpace, label_space
+from trainables.data.outline import TaskOutline, TaskSource
+from trainables.data.sources import choose_source
+from trainables.data.token_cache import token_folder
 from trainables.errors import ConfigError
 
 Config = ExperimentConfig | SingleTrialConfig
@@ -37,16 +40,26 @@ class Grid:
         self.config = config
         self.search = search
         self.glue_dir = glue_folder(config.data.glue_dir)
-        self._loaded: dict[tuple[str, float | None], TaskData] = {}
+        self._outlines: dict[tuple[str, float | None], TaskOutline] = {}
 
     def with_config(self, config: Config) -> "Grid":
         """The grid of a configuration with other arms, models or training, on the same data."""
         other = Grid(config, self.search)
-        other._loaded = self._loaded
+        other.sources = self.sources
+        other._outlines = self._outlines
         return other
 
     @cached_property
-    def tasks(self) -> dict[str, TaskData]:
+    def sources(self) -> dict[str, TaskSource]:
+        """Where all tasks' data is."""
+        root = facts_folder(self.config)
+        return {
+            name: TaskSource(name, task, self._source(name), self.glue_dir, root)
+            for name, task in self._tasks.items()
+        }
+
+    @cached_property
+    def tasks(self) -> dict[str, TaskOutline]:
         """All tasks' data, as every trial sees it whose arm asks for nothing else.
 
         Raises:
@@ -54,7 +67,7 @@ class Grid:
         """
         return {name: self._load(name, self.config.limits.train_fraction) for name in self._tasks}
 
-    def tasks_of(self, arm_name: str) -> dict[str, TaskData]:
+    def tasks_of(self, arm_name: str) -> dict[str, TaskOutline]:
         """The data of an arm's trials.
 
         Raises:
@@ -74,15 +87,30 @@ class Grid:
         if arm.train_fraction is not None:
             chosen = {name: self._load(name, arm.train_fraction) for name in chosen}
         self._check_heads(arm_name, chosen)
-        if isinstance(arm, NaiveConcatArm) and arm.label_space == "shared":
-            classes = {name: len(data.labels) for name, data in chosen.items()}
-            if len(set(classes.values())) > 1:
-                counts = ", ".join(f"{name} {number}" for name, number in classes.items())
-                raise ConfigError(
-                    f"define.arms.{arm_name}.label_space=shared needs tasks with equal numbers of "
-                    f"labels ({counts}); use label_space=union"
-                )
+        self.label_space_of(arm_name, chosen)
         return chosen
+
+    def label_space_of(self, arm_name: str, tasks: dict[str, TaskOutline]) -> LabelSpace | None:
+        """How an arm pools the labels of its tasks; None if it does not.
+
+        Raises:
+            ConfigError: it cannot.
+        """
+        arm = self.config.define.arms[arm_name]
+        if not isinstance(arm, NaiveConcatArm):
+            return None
+        try:
+            return label_space({name: data.labels for name, data in tasks.items()}, arm.label_space)
+        except ValueError as error:
+            positions = (
+                ", or label_space=positions, which makes label k of every task one class"
+                if len({len(data.labels) for data in tasks.values()}) == 1
+                else ""
+            )
+            raise ConfigError(
+                f"define.arms.{arm_name}.label_space={arm.label_space} {error}; use the arm "
+                f"naive_concat_union (label_space=union){positions}"
+            ) from error
 
     def trials_of(self, arm_name: str, model_name: str, seed: int) -> list[TrialConfig]:
         """The trials of one arm, model and seed: one per task for ``single_task``, else one.
@@ -97,6 +125,8 @@ class Grid:
         self._check_methods(arm_name, training, list(data))
         groups = [[name] for name in data] if arm.strategy == "single_task" else [list(data)]
         seeds = self.config.seeds if isinstance(self.config, ExperimentConfig) else (seed,)
+
+        space = self.label_space_of(arm_name, data)
 
         def trials_of(arm_name: str, seed: int) -> list[TrialConfig]:
             return self.trials_of(arm_name, model_name, seed)
@@ -118,6 +148,8 @@ class Grid:
                 teachers=teachers_of(arm, group, seed, seeds, trials_of),
                 start_from=start_of(arm, group, seed, trials_of),
                 search=self.search,
+                drop=self._drop,
+                pooled_by="name" if space is not None and space.reordered else None,
             )
             for group in groups
         ]
@@ -133,7 +165,7 @@ class Grid:
         fraction = train_fraction or self.config.limits.train_fraction
         return self.config.limits.model_copy(update={"train_fraction": fraction})
 
-    def _check_heads(self, arm_name: str, tasks: dict[str, TaskData]) -> None:
+    def _check_heads(self, arm_name: str, tasks: dict[str, TaskOutline]) -> None:
         arm = self.config.define.arms[arm_name]
         where = f"define.arms.{arm_name}"
         if isinstance(arm, NaiveConcatArm):
@@ -175,17 +207,38 @@ class Grid:
                 f"training.batch_size must be at least {least}, not {training.batch_size}"
             )
 
-    def _load(self, name: str, train_fraction: float | None) -> TaskData:
-        if (name, train_fraction) not in self._loaded:
-            self._loaded[name, train_fraction] = load_task(
-                name,
-                self._tasks[name],
-                self._source(name),
-                glue_dir=self.glue_dir,
-                limits=self._limits(train_fraction),
-                selection_fraction=self.config.selection.carved_fraction(self.config.training),
+    @property
+    def _drop(self) -> DropConfig | None:
+        """Which training examples every trial leaves out."""
+        checks = self.config.checks
+        own, across = checks.shared_texts == "drop", checks.shared_across_tasks == "drop"
+        if not own and not across:
+            return None
+        return DropConfig(
+            own=own,
+            tasks=self._tasks if across else {},
+            sources={name: self._source(name) for name in self._tasks} if across else {},
+        )
+
+    def _load(self, name: str, train_fraction: float | None) -> TaskOutline:
+        if (name, train_fraction) not in self._outlines:
+            self._outlines[name, train_fraction] = self.sources[name].outline(
+                self._limits(train_fraction),
+                self.config.selection.carved_fraction(self.config.training),
+                *self.left_out(name),
             )
-        return self._loaded[name, train_fraction]
+        return self._outlines[name, train_fraction]
+
+    def left_out(self, name: str) -> tuple[bool, list[TaskSource]]:
+        """What of a task's train is left out.
+
+        Returns:
+            Whether that is what its own other splits hold, and tasks whose other splits count too.
+        """
+        drop = self._drop
+        if drop is None:
+            return False, []
+        return drop.own, [self.sources[other] for other in drop.tasks if other != name]
 
     def training_of(self, arm_name: str) -> TrainingConfig:
         """The grid's training settings under the arm's own; in a search, without the test split.
@@ -209,12 +262,17 @@ class Grid:
         return training.model_copy(update=unseen)
 
 
-def _total_steps(training: TrainingConfig, tasks: dict[str, TaskData]) -> int | None:
+def _total_steps(training: TrainingConfig, tasks: dict[str, TaskOutline]) -> int | None:
     """Steps of a multi-task trial, where the budget is matched in steps."""
     if training.budget != "steps":
         return None
     size = training.batch_size
     return training.epochs * sum(-(-len(d.splits["train"]) // size) for d in tasks.values())
+
+
+def facts_folder(config: Config) -> Path:
+    """The token cache's folder, where facts about data and encoders are kept too."""
+    return token_folder(Path(config.data.cache_dir) if config.data.cache_dir else None)
 
 
 def glue_folder(configured: str | None) -> str | None:

@@ -8,14 +8,14 @@ from functools import cached_property
 from typing import Any
 
 from orchestrator.config.experiment import ExperimentConfig
+from orchestrator.planning.data_facts import DataFacts, data_facts
 from orchestrator.planning.dependencies import with_upstream_arms
-from orchestrator.planning.grid import Config, Grid
+from orchestrator.planning.encoders import check_model
+from orchestrator.planning.grid import Grid
 from orchestrator.planning.resources import GpuNeed, TrialResources
 from trainables.config.trial import TrialConfig
-from trainables.data.task import TaskData
-from trainables.errors import EncoderError
-from trainables.models.encoder import EncoderInfo, check_encoder
-from trainables.training.gpu_memory import estimate_gpu_memory
+from trainables.data.outline import TaskOutline
+from trainables.models.encoder_info import EncoderInfo
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,21 @@ class PlannedTrial:
 
 @dataclass(frozen=True)
 class Plan:
-    """All trials in the order of the grid, with their data and encoders."""
+    """All trials in the order of the grid, with their data and encoders.
+
+    Attributes:
+        trials: in the order of the grid.
+        tasks: the data that trials see whose arm asks for nothing else.
+        encoders: name of a model -> its encoder.
+        glue_dir: the GLUE folder; None without one.
+        facts: what the tasks' whole data holds; None where nobody asks.
+    """
 
     trials: tuple[PlannedTrial, ...]
-    tasks: dict[str, TaskData]
+    tasks: dict[str, TaskOutline]
     encoders: dict[str, EncoderInfo]
     glue_dir: str | None
+    facts: DataFacts | None = None
 
     def longest_first(self) -> list[PlannedTrial]:
         """The trials in the order of their start: the longest first."""
@@ -80,34 +89,20 @@ def make_plan(experiment: ExperimentConfig) -> Plan:
     """
     grid = Grid(experiment)
     encoders = {name: check_model(experiment, "models", name) for name in experiment.models}
+    arms = with_upstream_arms(experiment)
     trials = [
         plan_trial(config, grid.tasks_of(arm), encoders[model])
-        for arm in with_upstream_arms(experiment)
+        for arm in arms
         for model in experiment.models
         for seed in experiment.seeds
         for config in grid.trials_of(arm, model, seed)
     ]
-    return Plan(tuple(trials), grid.tasks, encoders, grid.glue_dir)
-
-
-def check_model(config: Config, key: str, name: str) -> EncoderInfo:
-    """Check the encoder called ``name`` under ``key``.
-
-    Raises:
-        EncoderError: it cannot be trained; names the key that the user wrote.
-    """
-    try:
-        return check_encoder(config.model_config_of(name), name)
-    except EncoderError as error:
-        # A name without a definition stands for its own encoder.
-        own = f"define.models.{name}.encoder="
-        if name in config.define.models or not str(error).startswith(own):
-            raise
-        raise EncoderError(f"{key}: {str(error).removeprefix(own)}") from error
+    facts = data_facts(grid, arms, experiment.models)
+    return Plan(tuple(trials), grid.tasks, encoders, grid.glue_dir, facts)
 
 
 def plan_trial(
-    config: TrialConfig, tasks: dict[str, TaskData], encoder: EncoderInfo
+    config: TrialConfig, tasks: dict[str, TaskOutline], encoder: EncoderInfo
 ) -> PlannedTrial:
     """A trial with its expected examples and cost."""
     training = config.training
@@ -128,6 +123,8 @@ def largest(plan: Plan) -> GpuNeed:
     Raises:
         EncoderError: an encoder's files are missing.
     """
+    from trainables.training.gpu_memory import estimate_gpu_memory
+
     needs: dict[str, GpuNeed] = {}
     for trial in plan.trials:
         config = trial.config

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from orchestrator.planning.data_facts import DataFacts
 from orchestrator.planning.scoring import caveats, headline
+from orchestrator.report.data import data_lines
 from orchestrator.report.rows import TUNED, PlannedTrial
 from orchestrator.text import listed, number, plain, share
 from trainables.config.metrics import Positive, f1_name, f1_of, undefined
@@ -118,6 +120,7 @@ def header(
     records: Mapping[str, TrialRecord],
     split: str,
     facts: Sequence[TaskFacts],
+    data: DataFacts | None = None,
 ) -> tuple[tuple[str, str], ...]:
     """Name and text of every line above the table."""
     configs = [trial.config for trial in plan]
@@ -129,6 +132,7 @@ def header(
         ("protocol", _by_arm(configs, lambda config: protocol(config, split))),
         ("budget", _by_arm(configs, budget)),
         *((f"task {task.name}", task.line) for task in facts),
+        *(() if data is None else data_lines(data)),
         ("models", listed([_model(c.model_name, c.model) for c in configs])),
         ("seeds", listed([str(c.seed) for c in sorted(configs, key=lambda c: c.seed)])),
         ("trials", _trials(len(plan), ended)),

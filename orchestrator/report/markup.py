@@ -35,6 +35,8 @@ def markdown(table: Table) -> str:
     parts.append(md_view(compact(table)))
     parts.append(f"**Bold**: {LEGEND}.")
     parts += [f"<sup>{note.number}</sup> {md(note.text)}" for note in table.notes]
+    if table.warnings:
+        parts.append("\n".join(["### Data\n", *(f"- {md(line)}" for line in table.warnings)]))
     parts += [md(sentence) for sentence in table.verdict]
     arms = [f"- {md(label)}: {md(text)}" for label, text in methods(table)]
     parts.append("\n".join(["### Arms\n", *arms]))
@@ -113,6 +115,8 @@ def _tex_view(view: View, caption: str, notes_of: Table | None = None) -> str:
     ]
     for note in notes_of.notes if notes_of else ():
         lines += ["", rf"\textsuperscript{{{note.number}}} {_tex(note.text)}"]
+    for line in notes_of.warnings if notes_of else ():
+        lines += ["", _tex(line)]
     for label, text in methods(notes_of) if notes_of else ():
         lines += ["", f"{_tex(label)}: {_tex(text)}."]
     return "\n".join([*lines, r"\end{table}"])

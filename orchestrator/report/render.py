@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -29,10 +29,13 @@ def write_tables(run_dir: RunDir, table: Table) -> None:
 def table_json(table: Table) -> str:
     """Everything in the table, as JSON with a ``schema_version``.
 
-    ``tuned`` is left out if no row was tuned, and ``reference`` if all differences are to
-    ``single_task``.
+    ``tuned`` is left out if no row was tuned, ``reference`` if all differences are to
+    ``single_task``, and ``data`` if it is not known.
     """
-    content = asdict(table)
+    content = asdict(replace(table, data=None))
+    del content["data"]
+    if table.data is not None:
+        content["data"] = table.data.model_dump(mode="json")
     if not table.tuned:
         for row in content["rows"]:
             del row["tuned"]

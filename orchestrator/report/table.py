@@ -7,6 +7,7 @@ in ``rows.py``, the verdict in ``verdict.py``.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from orchestrator.planning.data_facts import DataFacts
 from orchestrator.report.columns import Column, Measure, columns
 from orchestrator.report.curves import Curve, curves
 from orchestrator.report.header import TaskFacts, header, majority_result, task_facts
@@ -80,6 +81,7 @@ class Table:
         curves: headline metric per epoch.
         learning: headline metric by share of the training data.
         undefined: keys of the columns that the split's labels leave undefined, for all rows alike.
+        data: what is known of the tasks' data; None in a run directory that does not say.
     """
 
     split: str
@@ -93,6 +95,7 @@ class Table:
     curves: tuple[Curve, ...]
     learning: tuple[Curve, ...]
     undefined: tuple[str, ...] = ()
+    data: DataFacts | None = None
     schema_version: int = TABLE_SCHEMA
 
     @property
@@ -101,13 +104,21 @@ class Table:
         return any(row.tuned for row in self.rows)
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is worth a warning about the data."""
+        return () if self.data is None else tuple(map(plain, self.data.warnings))
+
+    @property
     def references_differ(self) -> bool:
         """Whether another row than ``single_task`` is subtracted somewhere."""
         return any(entry.reference != REFERENCE for entry in self.differences)
 
 
 def comparison(
-    plan: Sequence[PlannedTrial], records: Mapping[str, TrialRecord], split: str = "validation"
+    plan: Sequence[PlannedTrial],
+    records: Mapping[str, TrialRecord],
+    split: str = "validation",
+    data: DataFacts | None = None,
 ) -> Table:
     """Compare the arms of a plan by the records of its trials.
 
@@ -115,6 +126,7 @@ def comparison(
         plan: every planned trial, so that missing ones count; records of other trials are ignored.
         records: key -> record.
         split: ``validation``, or ``selection`` or ``test`` where the trials measured them.
+        data: what is known of the tasks' data.
 
     Raises:
         ConfigError: the plan is empty, no finished trial measured ``split``, or two trials are
@@ -130,7 +142,7 @@ def comparison(
     used = [c for c, _ in measures if c.key != "leak" or any(r.cells["leak"].stat for r in rows)]
     return Table(
         split=split,
-        header=header(plan, records, split, facts),
+        header=header(plan, records, split, facts, data),
         tasks=facts,
         columns=tuple(used),
         rows=_mark_best(rows, used),
@@ -140,6 +152,7 @@ def comparison(
         curves=curves(sources, split),
         learning=learning_curves(sources),
         undefined=_undefined(sources[0].tasks, facts),
+        data=data,
     )
 
 

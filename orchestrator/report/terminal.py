@@ -13,6 +13,8 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
+from orchestrator.planning.data_facts import DataFacts
+from orchestrator.report.data import data_grid, model_lines
 from orchestrator.report.table import Table
 from orchestrator.report.views import (
     Field,
@@ -38,6 +40,8 @@ def print_table(console: Console, table: Table) -> None:
         console.print(Text(LEGEND, style="dim"))
     for note in table.notes:
         console.print(Text(f"{superscript([note.number])} {note.text}", overflow="fold"))
+    for warning in table.warnings:
+        console.print(Text(f"! {warning}", overflow="fold"))
     arms = Grid.grid(padding=(0, 2, 0, 0))
     for label, text in methods(table):
         arms.add_row(Text(label, style="dim", overflow="fold"), Text(text, overflow="fold"))
@@ -61,6 +65,18 @@ def print_header(console: Console, header: Sequence[tuple[str, str]]) -> None:
     for name, text in header:
         lines.add_row(Text(name, style="dim"), Text(text, overflow="fold"))
     console.print(lines)
+
+
+def print_facts(console: Console, facts: DataFacts) -> None:
+    """Print a plan's facts about the data."""
+    heads, rows = data_grid(facts)
+    grid = Grid(title="data, before limits", box=SIMPLE_HEAD)
+    for head in heads:
+        grid.add_column(head, justify="right" if head == "examples" else "left", overflow="fold")
+    for row in rows:
+        grid.add_row(*map(Text, row))
+    console.print(grid)
+    print_header(console, model_lines(facts))
 
 
 def superscript(notes: Sequence[int]) -> str:

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from orchestrator.config.experiment import ExperimentConfig
 from orchestrator.config.stored import upgraded
+from orchestrator.planning.data_facts import DataFacts
 from orchestrator.planning.grid import Config
 from orchestrator.planning.plan import Plan, PlannedTrial
 from orchestrator.planning.resources import TrialResources
@@ -104,7 +105,8 @@ def take(run_dir: RunDir, config: Config, plan: Plan | None) -> list[str]:
     if plan is not None and planned != {trial.key for trial in plan.trials}:
         raise RunDirectoryError(
             f"{run_dir.root}: its trials are not this plan's although the configuration is the "
-            "same: the data, an encoder's folder or the code has changed since; "
+            "same: the data, what checks.shared_texts and shared_across_tasks drop, an encoder's "
+            "folder or the code has changed since; "
             "choose another directory with --run-dir"
         )
     return []
@@ -119,7 +121,9 @@ def write_metadata(
         {**trial.describe(resources), "config": trial.config.model_dump(mode="json")}
         for trial in plan.trials
     ]
-    content = {"schema_version": PLAN_SCHEMA, "trials": trials}
+    content: dict[str, Any] = {"schema_version": PLAN_SCHEMA, "trials": trials}
+    if plan.facts is not None:
+        content["data"] = plan.facts.model_dump(mode="json")
     write_text(run_dir.plan, json.dumps(content, indent=1) + "\n")
     environment = json.dumps(describe_environment(), indent=1)
     write_text(run_dir.environment, environment + "\n")
@@ -154,6 +158,21 @@ def read_plan(run_dir: RunDir) -> list[PlannedTrial]:
             raise ValueError("a trial's key is not that of its configuration")
         return trials
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise RunDirectoryError(
+            f"{run_dir.plan}: missing or damaged; delete it and run the experiment again"
+        ) from error
+
+
+def read_data_facts(run_dir: RunDir) -> DataFacts | None:
+    """What the plan says of the tasks' data; None in a run directory of an earlier version.
+
+    Raises:
+        RunDirectoryError: the plan is missing or damaged.
+    """
+    try:
+        content = json.loads(read_whole(run_dir.plan)).get("data")
+        return None if content is None else DataFacts.model_validate(content)
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise RunDirectoryError(
             f"{run_dir.plan}: missing or damaged; delete it and run the experiment again"
         ) from error

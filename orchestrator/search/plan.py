@@ -8,9 +8,11 @@ from pydantic import PositiveInt
 
 from orchestrator.config.experiment import ExperimentConfig
 from orchestrator.config.search import TunedExperimentConfig
+from orchestrator.planning.data_facts import data_facts
 from orchestrator.planning.dependencies import upstream_arms, with_upstream_arms
+from orchestrator.planning.encoders import check_model
 from orchestrator.planning.grid import Grid
-from orchestrator.planning.plan import Plan, PlannedTrial, check_model, plan_trial
+from orchestrator.planning.plan import Plan, PlannedTrial, plan_trial
 from orchestrator.search.best_trial import Incumbent
 from orchestrator.search.rungs import rungs
 from search_spaces.group_settings import group_facts, with_settings
@@ -20,7 +22,7 @@ from trainables.config.base import Settings
 from trainables.config.schedules import Segment, SettingChange
 from trainables.config.trial import SearchConfig, TrialConfig
 from trainables.errors import ConfigError
-from trainables.models.encoder import EncoderInfo
+from trainables.models.encoder_info import EncoderInfo
 
 SettingValues = Mapping[str, Any]
 """Dotted key -> value."""
@@ -61,6 +63,7 @@ class SearchPlan:
     Attributes:
         experiment: as configured.
         encoders: name of a model -> its encoder.
+        facts: what the tasks' data holds.
         groups: in the order of the grid.
 
     Raises:
@@ -76,7 +79,7 @@ class SearchPlan:
             update={"selection": experiment.selection.model_copy(update={"enabled": "always"})}
         )
         self._grid = Grid(searched, SearchConfig())
-        with_upstream_arms(experiment)
+        self.facts = data_facts(self._grid, with_upstream_arms(experiment), experiment.models)
         self.groups = tuple(
             self._group(config)
             for arm in experiment.arms
@@ -164,7 +167,7 @@ class SearchPlan:
                     for seed in experiment.seeds
                     for config in _of(group, tuned.trials_of(group.arm, group.model, seed))
                 ]
-        return Plan(tuple(trials), grid.tasks, self.encoders, grid.glue_dir)
+        return Plan(tuple(trials), grid.tasks, self.encoders, grid.glue_dir, self.facts)
 
     @property
     def largest(self) -> Plan:

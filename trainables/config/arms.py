@@ -83,10 +83,12 @@ class NaiveConcatArm(_Arm):
     only_with: ClassVar = {"mask_other_tasks": ("label_space", ("union",))}
 
     strategy: Literal["naive_concat"] = Field(description="how models are trained over the tasks")
-    label_space: Literal["shared", "union"] = Field(
+    label_space: Literal["shared", "positions", "union"] = Field(
         default="shared",
-        description="the classes of the one classifier: label k of every task is class k (shared), "
-        "or one class per task and label (union)",
+        description="the classes of the one classifier. shared: each label name is a class, where "
+        "all tasks have the same names; label k of every task is class k, where no two tasks share "
+        "a name. positions: label k of every task is class k, whatever the names. union: one class "
+        "per task and label",
     )
     mask_other_tasks: bool = Field(
         default=True, description="of union: predict among the classes of the asked task alone"

@@ -217,6 +217,17 @@ class SearchConfig(Settings):
         return any(before < rung <= after for rung in self.rungs)
 
 
+class DropConfig(Settings):
+    """Which training examples are left out because their text is evaluated somewhere."""
+
+    own: bool = Field(description="those that stand in another split of their own task")
+    tasks: dict[str, TaskConfig] = Field(
+        description="tasks of the grid; what stands in a split other than train of one of them is "
+        "left out of the others"
+    )
+    sources: dict[str, str] = Field(description="task -> where its data is read from")
+
+
 class TrialConfig(Settings):
     """What one trial trains, on what, and how; all of it decides the numbers."""
 
@@ -249,6 +260,14 @@ class TrialConfig(Settings):
         description="how a trial of a search is measured; None: it is a trial of a comparison",
     )
 
+    drop: DropConfig | None = Field(
+        default=None, description="training examples that are left out; fingerprints tell of it"
+    )
+    pooled_by: Literal["name"] | None = Field(
+        default=None,
+        description="how naive_concat pools classes whose names stand in another order in another "
+        "task; None: the label numbers are those of the one classifier",
+    )
     ignored: dict[str, Any] = Field(
         default={},
         description="settings of the arm that its methods do not use, by their dotted keys; "
@@ -278,14 +297,14 @@ class TrialConfig(Settings):
 
         Where the data lies (paths, Hub or folder) does not enter: the fingerprints do.
         """
-        content = self.model_dump(mode="json", exclude={"sources", "tasks", "ignored"})
+        content = self.model_dump(mode="json", exclude={"sources", "tasks", "ignored", "drop"})
         content["tasks"] = {name: task.measure for name, task in self.tasks.items()}
         content["arm"] = flattened(content["arm"], self.ignored)
         content["arm"].pop("label")
         if content["search"] is not None and content["search"]["segment"] is None:
             content["search"].pop("segment")
-        for name in ("changes", "tuned", "search"):
-            # Trials that have nothing to do with a search keep the keys that they ever had.
+        for name in ("changes", "tuned", "search", "pooled_by"):
+            # Trials without them keep the keys that they ever had.
             if not content[name]:
                 content.pop(name)
         if content["training"]["class_weights"] == "none":

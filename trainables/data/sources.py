@@ -5,7 +5,7 @@ it below and add a field of that name to ``TaskConfig``.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 
@@ -15,6 +15,13 @@ from trainables.config.trial import LimitsConfig
 from trainables.data.files import load as load_files
 from trainables.data.glue_dir import load as load_glue_dir
 from trainables.data.hub import load as load_hub
+from trainables.data.profile import (
+    Texts,
+    check_columns,
+    check_whole,
+    held_out_texts,
+    without,
+)
 from trainables.data.rows import suggestion
 from trainables.data.splits import RawTask, cap, carve, check, fingerprint, in_both_orders
 from trainables.data.task import Split, TaskData
@@ -70,6 +77,26 @@ def choose_source(name: str, task: TaskConfig, requested: str, glue_dir: str | N
     )
 
 
+def read_task(name: str, task: TaskConfig, source: str, glue_dir: str | None) -> RawTask:
+    """Read one task's whole splits and check them.
+
+    Args:
+        name: the task's name.
+        task: the task's configuration.
+        source: the result of :func:`choose_source`.
+        glue_dir: the GLUE folder; None without one.
+
+    Raises:
+        DataError: anything wrong with the data; the message names the file or key.
+    """
+    check_columns(name, task)
+    _check_settings(name, task, source)
+    raw = _with_validation(name, task, source, LOADERS[source](name, task, glue_dir))
+    check(name, raw, len(task.text))
+    check_whole(name, source, raw)
+    return raw
+
+
 def load_task(
     name: str,
     task: TaskConfig,
@@ -78,24 +105,55 @@ def load_task(
     glue_dir: str | None,
     limits: LimitsConfig,
     selection_fraction: float | None,
+    drop_shared: bool = False,
+    held_out: Collection[Texts] = (),
 ) -> TaskData:
-    """Load one task, check it, apply the limits and carve out the selection split.
+    """Read one task (see :func:`read_task`) and prepare it (see :func:`prepare_task`)."""
+    return prepare_task(
+        name,
+        task,
+        read_task(name, task, source, glue_dir),
+        limits=limits,
+        selection_fraction=selection_fraction,
+        drop_shared=drop_shared,
+        held_out=held_out,
+    )
+
+
+def prepare_task(
+    name: str,
+    task: TaskConfig,
+    raw: RawTask,
+    *,
+    limits: LimitsConfig,
+    selection_fraction: float | None,
+    drop_shared: bool = False,
+    held_out: Collection[Texts] = (),
+) -> TaskData:
+    """Apply the limits and carve out the selection split.
 
     Args:
         name: the task's name.
         task: the task's configuration.
-        source: the result of :func:`choose_source`.
-        glue_dir: the GLUE folder; None without one.
+        raw: its whole splits.
         limits: caps per split; the same examples are kept in every trial and seed.
         selection_fraction: share of ``train`` that becomes ``selection``; None for no such split.
+        drop_shared: leave out of ``train`` what stands in another split of the task.
+        held_out: texts that are left out of ``train`` besides.
 
     Raises:
         DataError: anything wrong with the data; the message names the file or key.
     """
-    _check_settings(name, task, source)
-    raw = _with_validation(name, task, source, LOADERS[source](name, task, glue_dir))
-    check(name, raw, len(task.text))
     splits = dict(raw.splits)
+    if drop_shared or held_out:
+        own = held_out_texts(raw) if drop_shared else frozenset()
+        splits["train"] = without(splits["train"], own.union(held_out))
+        if len(np.unique(splits["train"].labels)) < 2:
+            raise DataError(
+                f"task {name} ({raw.origin}): without the texts that other splits share "
+                f"{len(splits['train'])} train examples of fewer than 2 classes are left; do not "
+                "set checks.shared_texts or checks.shared_across_tasks to drop"
+            )
     splits["train"] = cap(splits["train"], limits.max_train_examples)
     if limits.train_fraction is not None:
         # Rounded first, so that a tenth of 70 is 7 whatever 0.1 is in binary.

@@ -45,8 +45,8 @@ def check_cache_dir(cache_dir: str | None) -> None:
 
 
 def is_filled(root: Path) -> bool:
-    """Whether the token cache exists and is not empty."""
-    return root.is_dir() and any(root.iterdir())
+    """Whether the token cache exists and holds more than facts (see ``fact_cache.py``)."""
+    return root.is_dir() and any(path.suffix != ".json" for path in root.iterdir())
 
 
 def cache_error(root: Path, error: OSError) -> DataError:

@@ -26,6 +26,8 @@ FORMAT = 2
 """Version of the file format and of the encoding of examples."""
 
 _BATCH = 1024
+_NO_LIMIT = 1 << 30
+"""Tokens that no example has."""
 
 
 @dataclass(frozen=True)
@@ -152,10 +154,7 @@ def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
         EncoderError: the tokenizer is not a fast one.
     """
     if not tokenizer.is_fast:
-        raise EncoderError(
-            f"the tokenizer of {tokenizer.name_or_path} has no fast version; choose an encoder "
-            "(models.NAME.encoder) that has one"
-        )
+        raise _no_fast_version(tokenizer)
     backend = json.loads(tokenizer.backend_tokenizer.to_str())  # type: ignore[attr-defined]
     backend.pop("truncation", None)
     backend.pop("padding", None)
@@ -168,6 +167,40 @@ def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
         "truncation_side": tokenizer.truncation_side,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _no_fast_version(tokenizer: PreTrainedTokenizerBase) -> EncoderError:
+    return EncoderError(
+        f"the tokenizer of {tokenizer.name_or_path} has no fast version; choose an encoder "
+        "(models.NAME.encoder) that has one"
+    )
+
+
+def count_longer(split: Split, tokenizer: PreTrainedTokenizerBase, max_length: int) -> int:
+    """Count the examples of a split that have more than ``max_length`` tokens, special ones too.
+
+    Raises:
+        EncoderError: the tokenizer is not a fast one.
+    """
+    if not tokenizer.is_fast:
+        raise _no_fast_version(tokenizer)
+    fields = len(split.texts[0])
+    # A piece has at least one character of ASCII text; a normaliser may put one before each text.
+    special = fields + int(_lengths(Split([("",) * fields], np.zeros(1)), tokenizer)[0])
+    unsure = [
+        index
+        for index, texts in enumerate(split.texts)
+        if special + sum(map(len, texts)) > max_length or not all(map(str.isascii, texts))
+    ]
+    if not unsure:
+        return 0
+    return int((_lengths(split.take(np.array(unsure)), tokenizer) > max_length).sum())
+
+
+def _lengths(split: Split, tokenizer: PreTrainedTokenizerBase) -> np.ndarray:
+    """Tokens per example before anything is cut, int64, shape ``(examples,)``."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    return np.diff(_encode(split, tokenizer, _NO_LIMIT, None)["offsets"])
 
 
 def _arrays(

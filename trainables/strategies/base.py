@@ -21,6 +21,7 @@ class TrainTask:
         name: the task's name.
         classes: number of classes.
         train: the training examples.
+        labels: names of the classes, in the order of their numbers; empty: their numbers.
         teacher: a teacher's class probabilities for them, float32 of shape
             ``(examples, classes)``; None if the task has no teacher.
         positive: whose F1 is measured, see ``TaskResult``.
@@ -29,6 +30,7 @@ class TrainTask:
     name: str
     classes: int
     train: TokenSplit
+    labels: tuple[str, ...] = ()
     teacher: np.ndarray | None = None
     positive: Positive | None = None
 
@@ -124,6 +126,10 @@ class Strategy(ABC):
     def head_labels(self, task: int, labels: torch.Tensor) -> torch.Tensor:
         """Convert a task's own label numbers to the head's label space."""
         return labels
+
+    def classes_of(self, task: int) -> tuple[int, ...]:
+        """The classes of the task's head that are the task's own labels, in their order."""
+        return tuple(range(self.tasks[task].classes))
 
     def own_labels(self, task: int, labels: torch.Tensor) -> torch.Tensor:
         """Convert labels from the head's label space to the task's own label numbers."""

@@ -1,8 +1,8 @@
 """Strategy ``naive_concat``: the examples of all tasks pooled, and one classifier for all.
 
 It ignores tasks altogether, as without any multi-task learning: the baseline that a shared encoder
-has to beat. With the label space ``shared``, label ``k`` of every task is class ``k``; with
-``union``, every task has classes of its own in the one classifier.
+has to beat. Its label space (``trainables/data/label_space.py``) says which of the one
+classifier's classes each task's labels are.
 """
 
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ import torch
 
 from trainables.config.arms import NaiveConcatArm
 from trainables.config.trial import TrainingConfig
+from trainables.data.label_space import label_space
 from trainables.strategies.base import Part, Step, Strategy, TrainTask
 
 HEAD = "pooled"
@@ -25,17 +26,9 @@ class NaiveConcat(Strategy):
     ) -> None:
         super().__init__(tasks, training, seed)
         self.arm = arm
-        classes = [task.classes for task in tasks]
-        if arm.label_space == "shared":
-            if len(set(classes)) != 1:
-                raise ValueError(
-                    f"label space shared needs equal numbers of classes, not {classes}"
-                )
-            self._offsets = [0] * len(tasks)
-            self._classes = classes[0]
-        else:
-            self._offsets = [sum(classes[:i]) for i in range(len(tasks))]
-            self._classes = sum(classes)
+        names = {task.name: task.labels or tuple(map(str, range(task.classes))) for task in tasks}
+        self._space = label_space(names, arm.label_space)
+        self._own = [torch.tensor(self._space.classes[task.name]) for task in tasks]
         sizes = [len(task.train) for task in tasks]
         self._task = np.repeat(np.arange(len(tasks)), sizes)
         self._index = np.concatenate([np.arange(size) for size in sizes])
@@ -45,7 +38,7 @@ class NaiveConcat(Strategy):
     @property
     def heads(self) -> dict[str, int]:
         """The only head."""
-        return {HEAD: self._classes}
+        return {HEAD: self._space.size}
 
     @property
     def steps_per_pass(self) -> int:
@@ -75,31 +68,37 @@ class NaiveConcat(Strategy):
 
     def head_labels(self, task: int, labels: torch.Tensor) -> torch.Tensor:
         """See ``Strategy.head_labels``."""
-        return labels + self._offsets[task]
+        return self._own[task][labels]
+
+    def classes_of(self, task: int) -> tuple[int, ...]:
+        """See ``Strategy.classes_of``."""
+        return self._space.classes[self.tasks[task].name]
 
     def own_labels(self, task: int, labels: torch.Tensor) -> torch.Tensor:
         """See ``Strategy.own_labels``."""
-        return labels - self._offsets[task]
+        return self._own_number(task, labels)
 
     def own_logits(self, task: int, logits: torch.Tensor) -> torch.Tensor:
         """See ``Strategy.own_logits``."""
-        start = self._offsets[task]
-        return logits[:, start : start + self.tasks[task].classes]
+        return logits[:, self._own[task].to(logits.device)]
 
     def predictions(self, task: int, logits: torch.Tensor) -> torch.Tensor:
         """See ``Strategy.predictions``."""
-        if self.arm.mask_other_tasks or self.arm.label_space == "shared":
+        if self.arm.mask_other_tasks or self.arm.label_space != "union":
             return self.own_logits(task, logits).argmax(dim=-1)
-        chosen = logits.argmax(dim=-1) - self._offsets[task]
-        classes = self.tasks[task].classes
-        return torch.where((chosen >= 0) & (chosen < classes), chosen, classes)
+        return self._own_number(task, logits.argmax(dim=-1))
 
     def leaked(self, task: int, logits: torch.Tensor) -> torch.Tensor | None:
         """See ``Strategy.leaked``."""
-        if self.arm.label_space == "shared":
+        if self.arm.label_space != "union":
             return None
-        chosen = logits.argmax(dim=-1) - self._offsets[task]
-        return (chosen < 0) | (chosen >= self.tasks[task].classes)
+        return self._own_number(task, logits.argmax(dim=-1)) == self.tasks[task].classes
+
+    def _own_number(self, task: int, classes: torch.Tensor) -> torch.Tensor:
+        """The task's own numbers of classes of the head, ``(batch,)``; ``classes`` for others."""
+        own = torch.full((self._space.size,), self.tasks[task].classes)
+        own[self._own[task]] = torch.arange(self.tasks[task].classes)
+        return own.to(classes.device)[classes]
 
 
 def _join(parts: list[dict[str, torch.Tensor]], pad_id: int) -> dict[str, torch.Tensor]:

@@ -47,6 +47,7 @@ def build_training_loop(
                 name,
                 len(task.labels),
                 splits[name]["train"],
+                task.labels,
                 teachers.get(name),
                 _positive(config.tasks[name], task),
             )

@@ -4,8 +4,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from trainables.config.task import TaskConfig
-from trainables.config.trial import LimitsConfig, Runtime, TrialConfig
-from trainables.data.sources import load_task
+from trainables.config.trial import DropConfig, LimitsConfig, Runtime, TrialConfig
+from trainables.data.profile import Texts, held_out_texts
+from trainables.data.sources import load_task, read_task
 from trainables.data.task import TaskData
 from trainables.data.tokens import TokenSplit, tokenize_task
 from trainables.errors import DataError
@@ -28,6 +29,7 @@ def load_data(config: TrialConfig, glue_dir: str | None) -> dict[str, TaskData]:
             glue_dir,
             config.limits.model_dump_json(),
             fraction,
+            config.drop and config.drop.model_dump_json(),
         )
         if data.fingerprint != config.fingerprints[name]:
             raise DataError(
@@ -41,9 +43,27 @@ def load_data(config: TrialConfig, glue_dir: str | None) -> dict[str, TaskData]:
 
 @lru_cache(maxsize=8)
 def _load(
-    name: str, task: str, source: str, glue_dir: str | None, limits: str, fraction: float | None
+    name: str,
+    task: str,
+    source: str,
+    glue_dir: str | None,
+    limits: str,
+    fraction: float | None,
+    drop: str | None,
 ) -> TaskData:
     """Load a task, given as JSON, once per process: a Tune actor runs many trials."""
+    dropped = None if drop is None else DropConfig.model_validate_json(drop)
+    held_out: frozenset[Texts] = frozenset()
+    if dropped is not None:
+        others = [other for other in dropped.tasks if other != name]
+        held_out = held_out.union(
+            *(
+                _held_out(
+                    other, dropped.tasks[other].model_dump_json(), dropped.sources[other], glue_dir
+                )
+                for other in others
+            )
+        )
     return load_task(
         name,
         TaskConfig.model_validate_json(task),
@@ -51,7 +71,15 @@ def _load(
         glue_dir=glue_dir,
         limits=LimitsConfig.model_validate_json(limits),
         selection_fraction=fraction,
+        drop_shared=dropped is not None and dropped.own,
+        held_out=held_out,
     )
+
+
+@lru_cache(maxsize=8)
+def _held_out(name: str, task: str, source: str, glue_dir: str | None) -> frozenset[Texts]:
+    """The texts of a task, given as JSON, that some split but ``train`` holds."""
+    return held_out_texts(read_task(name, TaskConfig.model_validate_json(task), source, glue_dir))
 
 
 def load_tokens(

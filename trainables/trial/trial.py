@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from trainables.config.arms import NaiveConcatArm
 from trainables.config.metrics import f1_name
 from trainables.config.trial import Runtime, TrialConfig
 from trainables.data.task import TaskData
 from trainables.errors import CheckpointError, DivergedError, OneOrManyError, StorageError
 from trainables.models.encoder import load_tokenizer
-from trainables.models.saved import save_classifier
+from trainables.models.saved import TaskClasses, save_classifier
 from trainables.results.record import TrialRecord, read_kills, write_record
 from trainables.storage.remote_run_dir import on_this_machine, transfer_of
 from trainables.storage.run_dir import RunDir
@@ -250,14 +251,22 @@ class Trial:
             yield from self._write_with_retry("weights", lambda: write_weights(target, loop.model))
 
     def _save_model(self, loop: TrainingLoop) -> None:
+        tokenizer, strategy = load_tokenizer(self.config.model), loop.strategy
+        tokenizer.model_max_length = self.config.model.max_length
+        prefixed = isinstance(self.config.arm, NaiveConcatArm) and self.config.arm.task_prefix
         save_classifier(
             self.run_dir.model(self.config.key),
             loop.model,
-            load_tokenizer(self.config.model),
+            tokenizer,
             {
                 "arm": self.config.arm_name,
                 "key": self.config.key,
                 "tasks": {name: list(data.labels) for name, data in self.tasks.items()},
+                "prefixes": {name: f"{name}: " if prefixed else "" for name in self.tasks},
+            },
+            {
+                name: TaskClasses(head=strategy.head_of(index), classes=strategy.classes_of(index))
+                for index, name in enumerate(self.tasks)
             },
         )
 

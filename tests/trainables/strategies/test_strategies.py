@@ -177,7 +177,7 @@ def test_single_task_refuses_several_tasks() -> None:
 
 
 def test_shared_label_space_refuses_unequal_numbers_of_classes() -> None:
-    with pytest.raises(ValueError, match="equal numbers of classes"):
+    with pytest.raises(ValueError, match="equal numbers of labels"):
         strategy(ARMS["naive_concat"], which=tasks((2, 3, 2)))
 
 
