@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from orchestrator.text import METRIC_NAMES
 from trainables.config.metrics import METRICS, f1_name, f1_of, undefined
 from trainables.config.task import TaskConfig
-from trainables.data.task import TaskData
+from trainables.data.outline import TaskOutline
 
 
-def scoring(task: TaskConfig, data: TaskData) -> str:
+def scoring(task: TaskConfig, data: TaskOutline) -> str:
     """How a task is scored on validation, in one line."""
-    labels = data.splits["validation"].labels.tolist()
-    sizes = [labels.count(index) for index in range(len(data.labels))]
+    sizes = data.splits["validation"].class_sizes
     named = f1_name(data.labels, task.positive)
     found = caveats(data.labels, task.positive, "validation", sizes)
     return "; ".join([headline(task.headline, named), *dict.fromkeys(found.values())])

@@ -15,6 +15,7 @@ from trainables.config.trial import ModelConfig
 from trainables.data.tokens import tokenize_task
 from trainables.models.tokenizer import load_tokenizer
 from trainables.results.record import read_records
+from trainables.trial.inputs import load_data
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -62,7 +63,8 @@ def block(cache: Path, grid: Grid) -> None:
     """Make the sentiment task's place in a token cache unusable."""
     experiment = load_experiment("demo", [*grid.overrides(), *OVERRIDES])
     tokenizer = load_tokenizer(ModelConfig(encoder=str(grid.encoder), max_length=64))
-    task = Experiment(experiment).tasks["sentiment"]
+    [planned] = [t for t in Experiment(experiment).plan().trials if "sentiment" in t.config.tasks]
+    task = load_data(planned.config, glue_dir=None)["sentiment"]
     probe = grid.folder / "probe"
     tokenize_task(task, tokenizer, max_length=64, prefix=None, cache_dir=probe)
     [lock] = (probe / "tokens").glob("*.lock")

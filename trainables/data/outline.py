@@ -23,10 +23,17 @@ _CODE = (Path(__file__).parent, Path(__file__).parent.parent / "config")
 
 
 class SplitOutline(Settings):
-    """The size of a split: its examples, and the mean number of characters of each."""
+    """The size of a split.
+
+    Attributes:
+        examples: their number.
+        mean_length: mean number of characters of each.
+        class_sizes: examples of each class, in the order of the labels.
+    """
 
     examples: NonNegativeInt
     mean_length: float
+    class_sizes: tuple[NonNegativeInt, ...]
 
     def __len__(self) -> int:
         return self.examples
@@ -159,7 +166,11 @@ class TaskSource:
                 name=data.name,
                 labels=data.labels,
                 splits={
-                    name: SplitOutline(examples=len(split), mean_length=split.mean_length)
+                    name: SplitOutline(
+                        examples=len(split),
+                        mean_length=split.mean_length,
+                        class_sizes=tuple(split.class_sizes(len(data.labels))),
+                    )
                     for name, split in data.splits.items()
                 },
                 fingerprint=data.fingerprint,

@@ -64,7 +64,7 @@ def profile(raw: RawTask) -> TaskProfile:
         labels=raw.labels,
         sizes={name: len(split) for name, split in raw.splits.items()},
         classes={
-            name: tuple(np.bincount(split.labels, minlength=len(raw.labels)).tolist())
+            name: tuple(split.class_sizes(len(raw.labels)))
             for name, split in raw.splits.items()
             if raw.labels
         },

@@ -242,7 +242,7 @@ def _check_measures(
             f"{suggestion(str(task.positive), labels)}"
         )
     if "selection" in splits:
-        sizes = np.bincount(splits["selection"].labels, minlength=len(labels)).tolist()
+        sizes = splits["selection"].class_sizes(len(labels))
         if task.headline in undefined(sizes, f1_of(labels, task.positive)):
             kinds = ", ".join(label for label, size in zip(labels, sizes, strict=True) if size)
             raise DataError(

@@ -29,6 +29,10 @@ class Split:
         """Mean number of characters per example."""
         return float(np.mean([sum(map(len, text)) for text in self.texts]))
 
+    def class_sizes(self, classes: int) -> list[int]:
+        """Examples of each of so many classes."""
+        return np.bincount(self.labels, minlength=classes).tolist()
+
     def take(self, indices: np.ndarray) -> "Split":
         """The examples at ``indices``, in that order."""
         groups = None if self.groups is None else self.groups[indices]
