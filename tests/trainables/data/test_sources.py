@@ -163,6 +163,15 @@ def test_settings_of_columns_are_refused_where_there_are_none(source: str, setti
         )
 
 
+@pytest.mark.parametrize("source", ["demo", "glue_dir"])
+def test_numbered_classes_are_not_named_by_other_numbers(source: str) -> None:
+    config = task("demo", "glue_dir", labels=("1", "0"))
+    with pytest.raises(DataError, match=rf"t\.labels: '1' stands where {source} has class 0"):
+        load_task(
+            "t", config, source, glue_dir=None, limits=LimitsConfig(), selection_fraction=None
+        )
+
+
 def test_a_cap_that_leaves_one_class(csv_task: TaskConfig) -> None:
     with pytest.raises(DataError, match="needs at least 2 classes"):
         load(csv_task, max_train_examples=1)
