@@ -30,10 +30,13 @@ HIDDEN = object()
 MISSING = ("nan", "null", "<na>")
 """How programs write a label that is missing, in lower case."""
 
-WHOLE = re.compile(r"([+-]?)0*(\d{1,18})(?:\.0*)?", re.ASCII)
+WHOLE = re.compile(r"([+-]?)0*(\d{1,300})(?:\.0*)?", re.ASCII)
 FRACTION = re.compile(r"[+-]?\d*[.,]\d+", re.ASCII)
 LIST = re.compile(r"[\[({].*[,;'\"].*[\])}]|\[[\d\s.-]*\]", re.ASCII | re.DOTALL)
 SEPARATORS = "|;,/+&"
+MAX_DIGITS = 10
+"""Length from which whole numbers are names of classes, such as users, whatever the others are."""
+
 MAX_LIST = 1000
 """Longest text, in characters, that is taken for several labels in one cell."""
 
@@ -57,9 +60,7 @@ class _Cell:
     @property
     def is_fraction(self) -> bool:
         """Whether it is a number, but no whole one."""
-        return self.number is None and (
-            self.kind == "number" or FRACTION.fullmatch(self.text) is not None
-        )
+        return self.number is None and FRACTION.fullmatch(self.text) is not None
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,8 @@ def _cell(name: str, rows: Rows, row: int, value: Any) -> _Cell | None:
         return None
     if isinstance(value, str):
         text = normalized(value)
+        if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+            raise DataError(f"{rows.where(row)}: the label holds half a surrogate pair")
         return _Cell(text, _whole(text), "text", row) if text else None
     if isinstance(value, bool):
         return _Cell(str(value).lower(), None, "boolean", row)
@@ -213,8 +216,9 @@ def _names(name: str, task: TaskConfig, train: _Column) -> tuple[str, ...]:
             )
         _check_is_label(name, train.rows, cell, known)
     numbers = {cell.number for cell in cells}
-    if None not in numbers:
-        ordered = sorted(int(number) for number in numbers if number)
+    # Longer ones are identifiers.
+    if all(number is not None and len(number) < MAX_DIGITS for number in numbers):
+        ordered = sorted(int(str(number)) for number in numbers)
         if ordered != list(range(len(ordered))):
             first = next(cell for cell in cells if cell.number == str(ordered[0]))
             raise DataError(
@@ -318,6 +322,8 @@ def _refuse_unknown(name: str, classes: _Classes, rows: Rows, cell: _Cell) -> No
     if classes.listed:
         if cell.number is not None and classes.counted:
             known = f"numbers count from 0 to {len(classes.names) - 1}; {known}"
+        elif cell.number is not None:
+            known += "; put names that look like numbers in quotation marks, or YAML reads 010 as 8"
         raise DataError(f"{label} is none of {key}; {known}")
     numbers = all(_whole(other) is not None for other in classes.names)
     if numbers != (cell.number is not None):
@@ -353,7 +359,7 @@ def _check_is_label(name: str, rows: Rows, cell: _Cell, known: set[str]) -> None
         raise DataError(
             f"{rows.where(cell.row)}: label {cell.text!r:.40} is a fraction, such as a score, and "
             f"no class (define.tasks.{name}.label); if these are names of classes, list all of "
-            f"them in define.tasks.{name}.labels"
+            f"them in define.tasks.{name}.labels, in quotation marks"
         )
 
 

@@ -178,13 +178,20 @@ def prepare_task(
 
 
 def _check_settings(name: str, task: TaskConfig, source: str) -> None:
-    """Check that settings about the columns of a task's rows have an effect with its source.
+    """Check that settings about the rows of a task fit its source.
 
     Raises:
-        DataError: the source has no such columns, or none of the files has quotation marks.
+        DataError: the source has no such columns, none of the files has quotation marks, or names
+            of numbered classes are other numbers.
     """
     key = f"define.tasks.{name}"
     if source not in ("files", "hub"):
+        for number, label in enumerate(task.labels or ()):
+            if label.isdigit() and label != str(number):
+                raise DataError(
+                    f"{key}.labels: {label!r} stands where {source} has class {number}; write "
+                    "names, or the numbers in their order"
+                )
         for setting, value in (("group", task.group), ("unlabelled", task.unlabelled)):
             if value not in (None, "refuse"):
                 raise DataError(

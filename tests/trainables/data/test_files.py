@@ -1,34 +1,18 @@
 """A user's own files: every format, every kind of label, every fault."""
 
 import csv
-import json
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.helpers.data_files import ENDINGS, write
 from trainables.config.task import TaskConfig
 from trainables.data.files import load
 from trainables.errors import DataError
 
 ROWS = [("good, very", "pos"), ('a "quoted" word', "neg"), ("two\nlines", "pos"), ("naïve", "neg")]
-ENDINGS = ("csv", "tsv", "jsonl", "parquet")
-
-
-def write(path: Path, columns: list[str], rows: list[tuple]) -> Path:
-    """The rows in the format of the path's ending."""
-    if path.suffix in (".csv", ".tsv"):
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, delimiter="," if path.suffix == ".csv" else "\t")
-            writer.writerows([columns, *rows])
-    elif path.suffix == ".jsonl":
-        lines = [json.dumps(dict(zip(columns, row, strict=True))) + "\n" for row in rows]
-        path.write_text("".join(lines), encoding="utf-8")
-    else:
-        arrays = [pa.array(column) for column in zip(*rows, strict=True)]
-        pq.write_table(pa.table(arrays, names=columns), path)
-    return path
 
 
 def task(train: Path, validation: Path | None = None, **changes) -> TaskConfig:
@@ -132,6 +116,11 @@ FAULTS = {
         "a.jsonl",
         GOOD_JSON + b'{"s": "\\ud800", "label": "a"}',
         r"a\.jsonl:3: .*half a surrogate",
+    ),
+    "label surrogate": (
+        "a.jsonl",
+        GOOD_JSON + b'{"s": "x", "label": "\\ud800"}',
+        r"a\.jsonl:3: the label holds half a surrogate pair",
     ),
     "label list": (
         "a.jsonl",

@@ -4,10 +4,12 @@ import shutil
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from trainables.config.task import TaskConfig
 from trainables.data.glue_dir import load
+from trainables.data.splits import carve
 from trainables.errors import DataError
 
 FIELDS = {"CoLA": ("s",), "SST-2": ("s",), "MRPC": ("a", "b")}
@@ -55,6 +57,22 @@ def test_real_counts(glue_dir: Path, folder: str, sizes: dict[str, int], majorit
 
 
 @pytest.mark.glue
+@pytest.mark.parametrize(
+    ("folder", "copies", "classes"),
+    [("CoLA", 19, [253, 602]), ("SST-2", 371, [2978, 3757]), ("MRPC", 0, [119, 248])],
+)
+def test_copies_of_a_text_are_carved_together(
+    glue_dir: Path, folder: str, copies: int, classes: list[int]
+) -> None:
+    train = load("t", task(folder), str(glue_dir)).splits["train"]
+    rest, selection = carve(train, 0.1)
+    assert len(train) - len(set(train.texts)) == copies
+    assert not set(rest.texts) & set(selection.texts)
+    assert len(rest) + len(selection) == len(train)
+    assert np.bincount(selection.labels).tolist() == classes
+
+
+@pytest.mark.glue
 def test_mrpc_from_the_original_files_is_the_official_split(glue_dir: Path, tmp_path: Path) -> None:
     (tmp_path / "MRPC").mkdir()
     for name in ("msr_paraphrase_train.txt", "dev_ids.tsv"):
@@ -90,6 +108,7 @@ def test_windows_line_ends_change_nothing(small: Path) -> None:
     [
         ("CoLA", "train.tsv", b"x\t1\t\tfine\nx\t1\tshort\n", r"train\.tsv:2: 3 tab-separated"),
         ("CoLA", "train.tsv", b"x\t2\t\tfine\n", r"train\.tsv:1: label '2' is not 0 or 1"),
+        ("CoLA", "dev.tsv", b"x\t-1\t\tfine\n", r"dev\.tsv:1: the label is hidden \(-1\)"),
         ("CoLA", "dev.tsv", b"x\t1\t\tfine\nx\t1\t\t \n", r"dev\.tsv:2: the sentence is empty"),
         ("CoLA", "dev.tsv", b"x\t1\t\tfine\nx\t1\t\tcaf\xe9\n", r"dev\.tsv:2: byte 0xe9"),
         ("CoLA", "dev.tsv", b"x\t1\t\tfi\0ne\n", r"dev\.tsv:1: NUL byte"),

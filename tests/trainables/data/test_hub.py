@@ -176,6 +176,15 @@ def test_class_names_and_their_order(folder: Path, labels, names, numbers: list[
     assert raw.origin == "data set folder toy (one)"
 
 
+def test_declared_names_that_are_numbers_are_names(folder: Path) -> None:
+    card = CARD.replace("'0': neg, '1': pos", "'0': '1', '1': '0'")
+    (folder / "README.md").write_text(card)
+    for labels, numbers in ((None, [0, 1, 0, 1]), (("0", "1"), [1, 0, 1, 0])):
+        raw = load("mine", task(folder, labels=labels), None)
+        assert raw.labels == (labels or ("1", "0"))
+        assert raw.splits["train"].labels.tolist() == numbers
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

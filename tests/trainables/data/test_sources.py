@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -98,6 +99,77 @@ def test_the_same_data_every_time_and_another_fingerprint_for_other_data(
 
 def test_without_selection_nothing_is_carved(csv_task: TaskConfig) -> None:
     assert set(load(csv_task).splits) == {"train", "validation", "test"}
+
+
+def only_train(csv_task: TaskConfig, **changes: Any) -> TaskConfig:
+    """The task with a validation split that is carved from its train file."""
+    assert csv_task.files is not None
+    files = {"train": csv_task.files.train, "validation": {"fraction": 0.2}}
+    return task(files=files, labels=("ham", "spam"), **changes)
+
+
+def test_validation_is_carved_from_all_of_train_where_the_user_has_none(
+    csv_task: TaskConfig,
+) -> None:
+    whole = load(only_train(csv_task))
+    sizes = {name: np.bincount(split.labels).tolist() for name, split in whole.splits.items()}
+    assert sizes == {"train": [60, 20], "validation": [15, 5]}
+    assert whole.origin == "files train.csv; validation is 20 % of train, carved"
+    data = load(only_train(csv_task), 0.25, max_train_examples=40, max_validation_examples=8)
+    sizes = {name: len(split) for name, split in data.splits.items()}
+    assert sizes == {"train": 30, "selection": 10, "validation": 8}
+    assert set(data.splits["validation"].texts) < set(whole.splits["validation"].texts)
+    texts = [text for split in data.splits.values() for text in split.texts]
+    assert len(texts) == len(set(texts))
+    assert whole.fingerprint != load(csv_task).fingerprint
+
+
+def test_carved_splits_keep_groups_on_one_side(csv_task: TaskConfig, tmp_path: Path) -> None:
+    rows = "".join(f"text {i},{'ham' if i % 3 else 'spam'},{i // 6}\n" for i in range(120))
+    (tmp_path / "train.csv").write_text("s,label,author\n" + rows)
+    splits = load(only_train(csv_task, group="author"), 0.25).splits
+    assert {name: len(split) for name, split in splits.items()} == {
+        "validation": 24,
+        "selection": 24,
+        "train": 72,
+    }
+    authors = {
+        name: {int(text.split()[1]) // 6 for (text,) in split.texts}
+        for name, split in splits.items()
+    }
+    assert sum(map(len, authors.values())) == len(set().union(*authors.values())) == 20
+
+
+def test_a_split_that_cannot_be_carved(csv_task: TaskConfig, tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text("s,label,author\n" + "x,ham,1\ny,spam,1\n" * 5)
+    for changes, reason in (({}, "text"), ({"group": "author"}, "text and in 'author'")):
+        copies = only_train(csv_task, **changes)
+        with pytest.raises(
+            DataError, match=rf"no validation split can be carved.*their {reason}, "
+        ):
+            load(copies)
+    with pytest.raises(DataError, match="no selection split can be carved from train"):
+        load(csv_task, 0.5)
+
+
+@pytest.mark.parametrize("setting", [{"group": "author"}, {"unlabelled": "skip"}])
+@pytest.mark.parametrize("source", ["demo", "glue_dir"])
+def test_settings_of_columns_are_refused_where_there_are_none(source: str, setting: dict) -> None:
+    config = task("demo", "hub", "glue_dir", **setting)
+    (name,) = setting
+    with pytest.raises(DataError, match=rf"define\.tasks\.t\.{name}=.* comes from {source}"):
+        load_task(
+            "t", config, source, glue_dir=None, limits=LimitsConfig(), selection_fraction=None
+        )
+
+
+@pytest.mark.parametrize("source", ["demo", "glue_dir"])
+def test_numbered_classes_are_not_named_by_other_numbers(source: str) -> None:
+    config = task("demo", "glue_dir", labels=("1", "0"))
+    with pytest.raises(DataError, match=rf"t\.labels: '1' stands where {source} has class 0"):
+        load_task(
+            "t", config, source, glue_dir=None, limits=LimitsConfig(), selection_fraction=None
+        )
 
 
 def test_a_cap_that_leaves_one_class(csv_task: TaskConfig) -> None:

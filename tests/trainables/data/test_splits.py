@@ -49,6 +49,59 @@ def test_carve_divides_and_leaves_every_class_on_both_sides(
             assert abs(inside - fraction * count) < len(counts) + 1
 
 
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 2), st.integers(0, 12))), st.data())
+def test_carve_divides_no_text_and_no_group(
+    rows: list[tuple[int, int, int]], data: st.DataObject
+) -> None:
+    rows = [*rows, (20, 0, 20), (21, 0, 21), (22, 1, 22), (23, 1, 23)]
+    texts, labels, groups = zip(*rows, strict=True)
+    with_groups = data.draw(st.booleans())
+    train = Split(
+        [(f"text {text}",) for text in texts],
+        np.array(labels),
+        np.array(groups) if with_groups else None,
+    )
+    rest, other = carve(train, data.draw(st.floats(0.01, 0.99)))
+    assert sorted(rest.texts + other.texts) == sorted(train.texts)
+    assert not set(rest.texts) & set(other.texts)
+    if with_groups:
+        assert rest.groups is not None
+        assert other.groups is not None
+        assert not {*rest.groups.tolist()} & {*other.groups.tolist()}
+    for label in (0, 1):
+        assert label in rest.labels
+        assert label in other.labels
+    assert set(train.labels.tolist()) == set(rest.labels.tolist())
+
+
+def test_carve_without_copies_draws_what_it_always_did() -> None:
+    """A known value: keys of trials with a selection split depend on it."""
+    _, selection = carve(make_split([30, 20, 10]), 0.1)
+    numbers = [int(text.split()[1]) for (text,) in selection.texts]
+    assert numbers == [10, 14, 20, 22, 35, 44]
+
+
+@pytest.mark.parametrize("size", [2, 7])
+def test_carve_with_groups_comes_near_the_fraction_and_the_classes_shares(size: int) -> None:
+    split = make_split([600, 300, 100])
+    groups = np.arange(1000) // size
+    _, selection = carve(Split(split.texts, split.labels, groups), 0.2)
+    counts = np.bincount(selection.labels, minlength=3)
+    assert np.abs(counts - [120, 60, 20]).sum() <= 2 * size
+
+
+def test_carve_another_split_draws_other_examples() -> None:
+    split = make_split([60, 40])
+    assert carve(split, 0.2)[1].texts != carve(split, 0.2, "validation")[1].texts
+
+
+@pytest.mark.parametrize("groups", [None, np.zeros(6, dtype=np.int64)])
+def test_carve_takes_nothing_where_all_hangs_together(groups: np.ndarray | None) -> None:
+    texts = [("same",)] * 6 if groups is None else [(str(i),) for i in range(6)]
+    rest, other = carve(Split(texts, np.array([0, 1] * 3), groups), 0.5)
+    assert (len(rest), len(other)) == (6, 0)
+
+
 @pytest.mark.parametrize(
     "draw", [lambda s: cap(s, 50), lambda s: carve(s, 0.3)[1]], ids=["cap", "carve"]
 )
