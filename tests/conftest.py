@@ -66,9 +66,16 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture(scope="session")
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The token cache of tests that name none."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture(autouse=True)
-def offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test talks to a network: the Hub and W&B are told so."""
+def offline(monkeypatch: pytest.MonkeyPatch, cache_folder: Path) -> None:
+    """No test talks to a network, or reads or fills the user's cache."""
+    monkeypatch.setenv("ONE_OR_MANY_CACHE", str(cache_folder))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("WANDB_MODE", "offline")
 

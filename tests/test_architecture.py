@@ -32,6 +32,7 @@ IMPORTS_INSIDE_FUNCTIONS = {
     "orchestrator.cli.app": (
         COMMAND,
         "orchestrator.commands.experiment",
+        "orchestrator.commands.plan",
         "orchestrator.commands.report",
         "orchestrator.commands.train",
         "orchestrator.commands.tune",
@@ -40,10 +41,6 @@ IMPORTS_INSIDE_FUNCTIONS = {
         "orchestrator.commands.watch",
         "orchestrator.config.experiment",
         "orchestrator.config.search",
-        "orchestrator.execution.tracking",
-        "orchestrator.planning.dependencies",
-        "orchestrator.planning.disk",
-        "orchestrator.planning.scoring",
         "orchestrator.run_dir.remote",
     ),
     "orchestrator.cli.cluster_job": (
@@ -65,7 +62,18 @@ IMPORTS_INSIDE_FUNCTIONS = {
         "orchestrator.submit.package",
         "orchestrator.submit.submit",
     ),
+    "orchestrator.commands.plan": (
+        LATE,
+        "orchestrator.commands.session",
+        "orchestrator.execution.tracking",
+    ),
     "orchestrator.commands.session": (RAY, "orchestrator.execution.tune_executor"),
+    "orchestrator.planning.encoders": (
+        LATE,
+        "trainables.data.tokens",
+        "trainables.models.encoder",
+    ),
+    "orchestrator.planning.plan": (LATE, "trainables.training.gpu_memory"),
     "orchestrator.planning.resources": (LATE, "torch", "trainables.training.device"),
     "orchestrator.report.svg": (LATE, "matplotlib.figure", "matplotlib.style"),
     "orchestrator.report.tuning.charts": (LATE, "matplotlib"),

@@ -4,12 +4,9 @@ import io
 import json
 import sys
 import warnings
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.table import Table as RichTable
 
 from orchestrator.cli.console import (
     echo,
@@ -62,68 +59,12 @@ def plan(
     from orchestrator.config.experiment import load_experiment
 
     config = load_experiment(preset, overrides or [])
-    from orchestrator.commands.experiment import Experiment
-    from orchestrator.commands.session import warn_of_data
-    from orchestrator.execution.tracking import warn_of_trackers
-    from orchestrator.planning.dependencies import stages
-    from orchestrator.planning.disk import disk_use
-    from orchestrator.planning.scoring import scoring
-    from orchestrator.report.terminal import print_facts
+    from orchestrator.commands.plan import plan_json, print_plan
 
-    experiment = Experiment(config)
-    planned, resources = experiment.plan(), experiment.resources()
-    staged = stages(planned.longest_first())
-    described = [
-        {**trial.describe(resources), "stage": number}
-        for number, stage in enumerate(staged, start=1)
-        for trial in stage
-    ]
-    disk = disk_use(config, planned, planned.trials, resources.slots)
-    configs = config.task_configs()
-    scored = {name: scoring(configs[name], data) for name, data in planned.tasks.items()}
     if as_json:
-        facts = None if planned.facts is None else planned.facts.model_dump(mode="json")
-        content = {
-            "trials": described,
-            "disk": asdict(disk),
-            "gpu": resources.why,
-            "scoring": scored,
-            "data": facts,
-        }
-        print(json.dumps(content, indent=1))
-        return
-    table = RichTable(
-        title=f"tasks: {', '.join(planned.tasks)}",
-        caption=f"{len(described)} trials, the longest first, {resources.slots} at once\n"
-        + ("a stage starts when those before it have ended\n" if len(staged) > 1 else "")
-        + f"disk: {disk.describe(resources.slots)}"
-        + (f"\n{resources.why}" if resources.why else ""),
-        box=SIMPLE_HEAD,
-    )
-    for column in ("key", "arm", "model", "task", "seed", "each gets"):
-        table.add_column(column, overflow="fold")
-    table.add_column("examples", justify="right")
-    if len(staged) > 1:
-        table.add_column("stage", justify="right")
-    for trial in described:
-        table.add_row(
-            trial["key"],
-            trial["arm"],
-            trial["model"],
-            "all" if trial["tasks"] == list(planned.tasks) else ", ".join(trial["tasks"]),
-            str(trial["seed"]),
-            resources.describe(),
-            f"{trial['expected_examples']:,}",
-            *([str(trial["stage"])] if len(staged) > 1 else []),
-        )
-    console = make_console()
-    if planned.facts is not None:
-        print_facts(console, planned.facts)
-    console.print(table, markup=False)
-    for name, text in scored.items():
-        console.print(one_line(f"task {name}: {text}"), markup=False)
-    warn_of_data(planned.facts, console)
-    warn_of_trackers(config, experiment.default_run_dir, console)
+        print(plan_json(config))
+    else:
+        print_plan(config, make_console())
 
 
 @app.command()

@@ -14,7 +14,6 @@ from orchestrator.commands.session import (
     Session,
     open_session,
     preview_resources,
-    warn_of_data,
 )
 from orchestrator.config.experiment import ExperimentConfig, load_experiment
 from orchestrator.execution.stages import run_stages
@@ -22,6 +21,7 @@ from orchestrator.execution.tracking import publish_report
 from orchestrator.planning.pending import clear_artifacts, trials_to_run
 from orchestrator.planning.plan import Plan, make_plan
 from orchestrator.planning.resources import TrialResources
+from orchestrator.report.terminal import print_findings
 from orchestrator.run_dir.directory import read_plan, write_metadata
 from trainables.results.record import read_records
 from trainables.storage.run_dir import RunDir
@@ -165,7 +165,7 @@ def run_plan(session: Session[AnyExperiment], plan: Plan, title: str = "") -> in
         if waiting and title:
             console.print(f"{title}: {len(waiting)} trials", markup=False)
         elif waiting:
-            warn_of_data(plan.facts, console)
+            print_findings(console, plan.facts)
         if waiting:
             run_stages(waiting, plan, run_dir, session.executor, resources, console)
     if not session.config.checkpoint.keep:

@@ -12,12 +12,11 @@ from orchestrator.config.experiment import ExperimentConfig, SingleTrialConfig
 from orchestrator.execution.executor import Executor
 from orchestrator.execution.local_executor import LocalExecutor
 from orchestrator.execution.tracking import tracked
-from orchestrator.planning.data_facts import DataFacts
 from orchestrator.planning.disk import check_room, disk_use
 from orchestrator.planning.grid import Config
 from orchestrator.planning.plan import Plan, PlannedTrial, largest
-from orchestrator.planning.resources import TrialResources, feasible, this_machine
-from orchestrator.run_dir.directory import lock_run_dir, warn
+from orchestrator.planning.resources import TrialResources, local_resources
+from orchestrator.run_dir.directory import lock_run_dir
 from orchestrator.run_dir.remote import opened
 from trainables.data.token_cache import check_cache_dir
 from trainables.errors import ConfigError
@@ -120,12 +119,6 @@ def _check_local(experiment: ExperimentConfig) -> None:
             )
 
 
-def warn_of_data(facts: DataFacts | None, console: Console) -> None:
-    """Print a warning for each finding in the tasks' data."""
-    for line in () if facts is None else facts.warnings:
-        warn(console, line)
-
-
 def preview_resources(
     experiment: ExperimentConfig, plan: Plan, trials: int, *, local: bool = False
 ) -> TrialResources:
@@ -144,7 +137,7 @@ def preview_resources(
         return LocalExecutor(experiment).resources(trials, lambda: largest(plan))
     if experiment.ray.address is None:
         # Without starting Ray, which takes seconds.
-        return feasible(experiment, [this_machine()], trials, lambda: largest(plan))
+        return local_resources(experiment, trials, lambda: largest(plan))
     from orchestrator.execution.tune_executor import TuneExecutor
 
     with TuneExecutor(experiment) as executor:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.status import Status
 
 from orchestrator.commands.csv_log import append_row, check_log_file, log_row
-from orchestrator.commands.session import open_session, warn_of_data
+from orchestrator.commands.session import open_session
 from orchestrator.config.experiment import SingleTrialConfig
 from orchestrator.execution.executor import each
 from orchestrator.execution.local_executor import LocalExecutor
@@ -23,6 +23,7 @@ from orchestrator.planning.encoders import check_model
 from orchestrator.planning.grid import Grid
 from orchestrator.planning.plan import Plan, plan_trial
 from orchestrator.planning.scoring import scoring
+from orchestrator.report.terminal import print_findings
 from orchestrator.run_dir.directory import warn
 from orchestrator.run_dir.environment import describe_environment
 from trainables.atomic import write_text
@@ -103,7 +104,7 @@ def train(
         console.print(title, markup=False)
         for name, task in planned.config.tasks.items():
             console.print(f"task {name}: {scoring(task, plan.tasks[name])}", markup=False)
-        warn_of_data(plan.facts, console)
+        print_findings(console, plan.facts)
         run_dir.publish(run_dir.config, run_dir.environment)
         # The epochs are printed instead.
         unseen = LiveView(GridProgress([expected_of(planned)]), Console(quiet=True))

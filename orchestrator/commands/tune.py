@@ -12,12 +12,12 @@ from orchestrator.commands.session import (
     Session,
     open_session,
     preview_resources,
-    warn_of_data,
 )
 from orchestrator.commands.tune_report import TuningOutcome, report_tuning
 from orchestrator.config.search import TunedExperimentConfig, load_tuned_experiment
 from orchestrator.execution.tracking import publish_report
 from orchestrator.planning.resources import TrialResources
+from orchestrator.report.terminal import print_findings
 from orchestrator.run_dir.directory import write_config
 from orchestrator.run_dir.remote import search_of
 from orchestrator.search.best_trial import Incumbent
@@ -158,7 +158,7 @@ def _checked(experiment: TunedExperimentConfig) -> SearchPlan:
 def _run(plan: SearchPlan, session: Session[TunedExperimentConfig]) -> TuningOutcome:
     experiment, run_dir, console = session.config, session.run_dir, session.console
     search = search_of(run_dir)
-    warn_of_data(plan.facts, console)
+    print_findings(console, plan.facts)
     warm_start = warm_start_of(search, experiment.tune.warm_start)
     write_config(run_dir, experiment)
     search.root.mkdir(exist_ok=True)

@@ -4,9 +4,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from orchestrator.commands.session import warn_of_data
 from orchestrator.commands.tune import SearchPreview
-from orchestrator.report.terminal import print_facts
+from orchestrator.report.terminal import print_facts, print_findings
 from orchestrator.text import plain
 
 
@@ -38,4 +37,4 @@ def print_preview(console: Console, preview: SearchPreview) -> None:
         )
     print_facts(console, plan.facts)
     console.print(table, markup=False)
-    warn_of_data(plan.facts, console)
+    print_findings(console, plan.facts)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, Protocol
 
 from orchestrator.monitor.live_view import LiveView
-from orchestrator.planning.pending import Artifacts
+from orchestrator.planning.dependencies import Artifacts
 from orchestrator.planning.plan import PlannedTrial
 from orchestrator.planning.resources import GpuNeed, TrialResources
 from trainables.storage.run_dir import RunDir

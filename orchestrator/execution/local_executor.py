@@ -14,8 +14,8 @@ from orchestrator.execution.executor import TrialScheduler
 from orchestrator.execution.signals import interrupt, signals
 from orchestrator.execution.trial_runtime import trial_runtime
 from orchestrator.monitor.live_view import LiveView
+from orchestrator.planning.dependencies import Artifacts
 from orchestrator.planning.grid import Config
-from orchestrator.planning.pending import Artifacts
 from orchestrator.planning.plan import PlannedTrial
 from orchestrator.planning.resources import (
     GpuNeed,

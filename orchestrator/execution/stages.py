@@ -5,8 +5,8 @@ from rich.console import Console
 from orchestrator.execution.executor import Executor, each
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.monitor.state import Expected, GridProgress
-from orchestrator.planning.dependencies import stages
-from orchestrator.planning.pending import artifacts_of, failed, missing_upstream
+from orchestrator.planning.dependencies import artifacts_of, stages
+from orchestrator.planning.pending import failed, missing_upstream
 from orchestrator.planning.plan import Plan, PlannedTrial
 from orchestrator.planning.resources import TrialResources
 from trainables.results.record import read_records, write_record

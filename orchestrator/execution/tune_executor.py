@@ -31,7 +31,8 @@ from orchestrator.execution.tune_hooks import (
     trainable_name,
 )
 from orchestrator.monitor.live_view import LiveView
-from orchestrator.planning.pending import Artifacts, failed
+from orchestrator.planning.dependencies import Artifacts
+from orchestrator.planning.pending import failed
 from orchestrator.planning.plan import PlannedTrial
 from orchestrator.planning.resources import GpuNeed, Node, TrialResources, feasible
 from trainables.atomic import write_text

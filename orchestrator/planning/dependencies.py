@@ -1,6 +1,6 @@
 """Which trials need others: teachers before students, multi-task training before fine-tuning."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from orchestrator.config.experiment import ExperimentConfig
@@ -24,6 +24,8 @@ class Planned(Protocol):
 
 
 T = TypeVar("T", bound=Planned)
+Artifacts = Mapping[str, tuple[str, ...]]
+"""Key of a trial -> the artifacts that others need of it (see ``Runtime.artifacts``)."""
 
 
 def with_upstream_arms(experiment: ExperimentConfig) -> list[str]:
@@ -99,6 +101,17 @@ def stages(trials: Iterable[T]) -> list[list[T]]:
         for trial in stage:
             del waiting[trial.key]
     return result
+
+
+def artifacts_of(trials: Iterable[Planned]) -> dict[str, tuple[str, ...]]:
+    """The artifacts that the trials of a plan need of each other."""
+    needed: dict[str, set[str]] = {}
+    for config in (trial.config for trial in trials):
+        for key in (key for keys in config.teachers.values() for key in keys):
+            needed.setdefault(key, set()).add("teacher_logits")
+        if config.start_from is not None:
+            needed.setdefault(config.start_from, set()).add("weights")
+    return {key: tuple(sorted(names)) for key, names in needed.items()}
 
 
 def teachers_of(

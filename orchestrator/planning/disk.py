@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.config.experiment import ExperimentConfig
+from orchestrator.planning.dependencies import artifacts_of
 from orchestrator.planning.grid import Config
-from orchestrator.planning.pending import artifacts_of
 from orchestrator.planning.plan import Plan, PlannedTrial
 from orchestrator.text import size
 from trainables.config.trial import TrialConfig
 from trainables.errors import RunDirectoryError
-from trainables.storage.run_dir import RunDir
-from trainables.training.checkpoint import KEPT
+from trainables.storage.run_dir import KEPT, RunDir
 
 BYTES_PER_TENSOR = 2000
 """Names and alignment of one parameter's weights and moments in a checkpoint."""

@@ -71,7 +71,7 @@ def _cut(source: TaskSource, model: ModelConfig) -> dict[str, int]:
             for split, examples in source.raw.splits.items()
         }
 
-    about = source.identity and ["cut", identity, source.identity, model.max_length]
+    about = ["cut", identity, source.content, model.max_length]
     return remembered(source.root, about, count)
 
 

@@ -4,25 +4,12 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 
+from orchestrator.planning.dependencies import artifacts_of
 from orchestrator.planning.plan import PlannedTrial
 from trainables.results.record import TrialRecord
 from trainables.results.status import TrialStatus
 from trainables.storage.run_dir import RunDir
 from trainables.trial.artifacts import has_artifacts
-
-Artifacts = Mapping[str, tuple[str, ...]]
-"""Key of a trial -> the artifacts that others need of it (see ``Runtime.artifacts``)."""
-
-
-def artifacts_of(trials: Iterable[PlannedTrial]) -> dict[str, tuple[str, ...]]:
-    """The artifacts that the trials of a plan need of each other."""
-    needed: dict[str, set[str]] = {}
-    for config in (trial.config for trial in trials):
-        for key in (key for keys in config.teachers.values() for key in keys):
-            needed.setdefault(key, set()).add("teacher_logits")
-        if config.start_from is not None:
-            needed.setdefault(config.start_from, set()).add("weights")
-    return {key: tuple(sorted(names)) for key, names in needed.items()}
 
 
 def trials_to_run(

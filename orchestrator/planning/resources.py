@@ -2,6 +2,7 @@
 
 import math
 import os
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ def memory() -> int:
             limits.append(int((CONTROL_GROUP / name).read_text()))
     return min(limits)
 
+
+DEVICES = Path("/dev")
 
 MOST_SHARES = 8
 """Trials that ``auto`` puts on a GPU at most; more would only take turns on it."""
@@ -88,12 +91,28 @@ class TrialResources:
 
 def this_machine() -> Node:
     """The cores and the memory that this process may use, and the GPUs that torch sees."""
+    if "torch" not in sys.modules and sys.platform == "linux" and not _gpu_devices():
+        # Without importing torch, which takes seconds.
+        return Node(cores(), 0, memory() / 1e9)
     import torch
 
     from trainables.training.device import smallest_gpu
 
     gpus = torch.cuda.device_count()
     return Node(cores(), gpus, memory() / 1e9, smallest_gpu())
+
+
+def _gpu_devices() -> bool:
+    """Whether Linux shows a GPU of NVIDIA or AMD, or Windows' own under WSL."""
+    names = ("nvidia*", "kfd", "dxg")
+    return any(path for name in names for path in DEVICES.glob(name))
+
+
+def local_resources(
+    experiment: ExperimentConfig, trials: int, need: Callable[[], GpuNeed]
+) -> TrialResources:
+    """What each trial gets of this machine, see :func:`feasible`."""
+    return feasible(experiment, [this_machine()], trials, need)
 
 
 def share_out(

@@ -26,7 +26,7 @@ from orchestrator.report.views import (
     marks,
     methods,
 )
-from orchestrator.text import DASH
+from orchestrator.text import DASH, plain
 
 SUPERSCRIPT = str.maketrans("0123456789,", "⁰¹²³⁴⁵⁶⁷⁸⁹⋅")
 LEGEND = "* best of the rows whose seeds are all there"
@@ -77,6 +77,12 @@ def print_facts(console: Console, facts: DataFacts) -> None:
         grid.add_row(*map(Text, row))
     console.print(grid)
     print_header(console, model_lines(facts))
+
+
+def print_findings(console: Console, facts: DataFacts | None) -> None:
+    """Print a warning for each finding in the tasks' data, one line each."""
+    for line in () if facts is None else facts.warnings:
+        console.print(f"warning: {plain(line)}", markup=False, highlight=False, soft_wrap=True)
 
 
 def superscript(notes: Sequence[int]) -> str:

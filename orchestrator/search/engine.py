@@ -13,8 +13,9 @@ from rich.console import Console
 from orchestrator.config.search import TuneConfig
 from orchestrator.execution.executor import Executor
 from orchestrator.execution.stages import run_stages
+from orchestrator.planning.dependencies import artifacts_of
 from orchestrator.planning.disk import check_room, disk_use
-from orchestrator.planning.pending import artifacts_of, remove_artifacts, trials_to_run
+from orchestrator.planning.pending import remove_artifacts, trials_to_run
 from orchestrator.planning.plan import PlannedTrial, largest
 from orchestrator.planning.resources import TrialResources
 from orchestrator.run_dir.directory import sound_records

@@ -7,7 +7,7 @@ from rich.console import Console
 from orchestrator.execution.executor import Executor
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.monitor.state import GridProgress
-from orchestrator.planning.pending import artifacts_of
+from orchestrator.planning.dependencies import artifacts_of
 from orchestrator.planning.plan import PlannedTrial
 from orchestrator.planning.resources import TrialResources
 from orchestrator.search.plan import SearchPlan

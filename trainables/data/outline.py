@@ -17,7 +17,7 @@ from trainables.config.trial import LimitsConfig
 from trainables.data.fact_cache import code_identity, files_identity, remembered
 from trainables.data.profile import TaskProfile, Texts, held_out_texts, profile, shared_with
 from trainables.data.sources import prepare_task, read_task
-from trainables.data.splits import RawTask
+from trainables.data.splits import RawTask, fingerprint
 
 _CODE = (Path(__file__).parent, Path(__file__).parent.parent / "config")
 
@@ -99,6 +99,13 @@ class TaskSource:
             return None
         settings = self.task.model_dump(mode="json", exclude={"headline"})
         return [code_identity(*_CODE), self.name, self.source, settings, files]
+
+    @cached_property
+    def content(self) -> list[Any]:
+        """What changes when the data does, found out by reading it where need be."""
+        if self.identity is not None:
+            return self.identity
+        return [code_identity(*_CODE), fingerprint(self.raw.labels, self.raw.splits)]
 
     @property
     def profile(self) -> TaskProfile:

@@ -6,6 +6,10 @@ PROBE = ".probe-"
 """How the names of files begin that are written only to see whether and when that succeeds."""
 
 
+KEPT = 2
+"""Checkpoints of a trial to keep: the newest, and one to fall back on."""
+
+
 class RunPaths:
     """The paths inside the run directory that lies at ``root``."""
 

@@ -23,11 +23,9 @@ from safetensors.torch import save_file
 
 from trainables.atomic import sync_folder
 from trainables.errors import CheckpointError
+from trainables.storage.run_dir import KEPT
 from trainables.training.loop import TrainingLoop
 from trainables.training.state import LoopState
-
-KEPT = 2
-"""Checkpoints to keep: the newest, and one to fall back on."""
 
 REQUIRED = {"model.safetensors", "parts.pt", "state.json"}
 BEST = "best.safetensors"

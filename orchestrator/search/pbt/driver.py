@@ -15,7 +15,7 @@ from orchestrator.config.search import TuneConfig
 from orchestrator.execution.executor import Decision, Executor, TrialScheduler, each
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.monitor.state import GridProgress
-from orchestrator.planning.pending import artifacts_of
+from orchestrator.planning.dependencies import artifacts_of
 from orchestrator.planning.plan import PlannedTrial
 from orchestrator.planning.resources import TrialResources
 from orchestrator.search.ledger import SegmentStarted

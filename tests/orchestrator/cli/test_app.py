@@ -160,13 +160,14 @@ def folder(tmp_path: Path, tiny_bert: Path) -> Path:
     (tmp_path / "twice.yaml").write_text("name: a\nname: b\n")
     (tmp_path / "mine.yaml").write_text(
         "tasks: [mine]\nmodels: [minilm-l6]\n"
-        "define: {tasks: {mine: {text: [s], files: {train: good.csv, validation: good.csv}}}}\n"
+        "define: {tasks: {mine: {text: [s], files: {train: good.csv, validation: dev.csv}}}}\n"
     )
     (tmp_path / "good.csv").write_text("s,label\ngood,1\nbad,0\n")
+    (tmp_path / "dev.csv").write_text("s,label\nfine,1\ndull,0\n")
     (tmp_path / "short.csv").write_text("s,label\ngood,1\nbad\n")
     (tmp_path / "empty.csv").write_text("s,label\n")
     (tmp_path / "latin.csv").write_bytes(b"s,label\ngood,1\n\xfc,0\n")
-    (tmp_path / "range.csv").write_text("s,label\ngood,1\nworse,2\nbad,0\n")
+    (tmp_path / "range.csv").write_text("s,label\ngood,1\nworse,2\nbad,0\nfine,1\n")
     (tmp_path / "glue" / "CoLA").mkdir(parents=True)
     (tmp_path / "glue" / "CoLA" / "train.tsv").write_text("a\t1\t\tgood\nb\t0\t*\tbad\n")
     shutil.copytree(tiny_bert, tmp_path / "no_tokenizer")

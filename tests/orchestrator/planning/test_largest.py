@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.commands import session
 from orchestrator.config.experiment import load_experiment
+from orchestrator.planning import resources
 from orchestrator.planning.plan import largest, make_plan
 from orchestrator.planning.resources import Node
 from tests.helpers.command import Command, small_grid
@@ -15,7 +15,7 @@ from tests.helpers.command import Command, small_grid
 @pytest.fixture
 def gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     """This machine has two GPUs; the tiny encoder is small beside what is assumed of CUDA."""
-    monkeypatch.setattr(session, "this_machine", lambda: Node(8, 2, 64.0, 1.4))
+    monkeypatch.setattr(resources, "this_machine", lambda: Node(8, 2, 64.0, 1.4))
 
 
 @pytest.mark.usefixtures("gpus")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.config.experiment import load_experiment
+from orchestrator.planning.dependencies import artifacts_of
 from orchestrator.planning.pending import (
-    artifacts_of,
     clear_artifacts,
     failed,
     missing_upstream,

@@ -87,12 +87,13 @@ def test_relative_paths_become_absolute(
     tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "mine.csv").write_text("s,label\ngood,1\nbad,0\n")
+    (tmp_path / "dev.csv").write_text("s,label\nfine,1\ndull,0\n")
     (tmp_path / "tiny").symlink_to(tiny_bert)
     monkeypatch.chdir(tmp_path)
     plan = planned(
         Path("tiny"),
         "tasks=[mine]",
-        "define.tasks.mine={text: [s], files: {train: mine.csv, validation: mine.csv}}",
+        "define.tasks.mine={text: [s], files: {train: mine.csv, validation: dev.csv}}",
     )
     for trial in plan.trials:
         files = trial.config.tasks["mine"].files

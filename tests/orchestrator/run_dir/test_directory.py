@@ -89,10 +89,11 @@ def test_other_data_under_the_same_configuration_is_refused(
 ) -> None:
     file = tmp_path / "mine.csv"
     file.write_text("s,label\ngood,1\nbad,0\n")
+    (tmp_path / "dev.csv").write_text("s,label\nfine,1\ndull,0\n")
     grid = small_grid(
         tiny_bert,
         "tasks=[mine]",
-        "define.tasks.mine={text: [s], files: {train: mine.csv, validation: mine.csv}}",
+        "define.tasks.mine={text: [s], files: {train: mine.csv, validation: dev.csv}}",
     )
     experiment, plan, resources = plan_of(grid[0], grid[1:])
     write_metadata(RunDir(tmp_path / "run"), experiment, plan, resources)
