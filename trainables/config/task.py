@@ -16,6 +16,15 @@ def _as_label(value: Any) -> Any:
     return str(value) if is_number else value
 
 
+SPLITS = ("train", "validation", "mismatched", "test")
+"""The splits that a source may have."""
+
+_MISMATCHED = (
+    "a second validation split, of other origin than train, which is measured and shown beside the "
+    "first (MNLI); None: none"
+)
+
+
 class HubSource(Settings):
     """A data set on the Hugging Face Hub, loaded with ``datasets.load_dataset``."""
 
@@ -28,6 +37,7 @@ class HubSource(Settings):
     )
     train: str = Field(default="train", description="name of the training split")
     validation: str = Field(default="validation", description="name of the validation split")
+    mismatched: str | None = Field(default=None, description=_MISMATCHED)
     test: str | None = Field(
         default=None,
         description="name of the test split, only where its labels are not hidden; None: not used",
@@ -39,6 +49,7 @@ class FileSource(Settings):
 
     train: str = Field(min_length=1, description="file of the training examples")
     validation: str = Field(min_length=1, description="file of the validation examples")
+    mismatched: str | None = Field(default=None, description=_MISMATCHED)
     test: str | None = Field(default=None, description="file of the test examples; None if absent")
 
 
@@ -73,7 +84,7 @@ class TaskConfig(Settings):
     hub: HubSource | None = Field(
         default=None, description="data set on the Hugging Face Hub; None if absent"
     )
-    glue_dir: Literal["CoLA", "SST-2", "MRPC"] | None = Field(
+    glue_dir: Literal["CoLA", "SST-2", "MRPC", "QQP", "MNLI", "QNLI", "RTE", "WNLI"] | None = Field(
         default=None,
         description="the task's folder in GLUE's official download layout; None if absent",
     )

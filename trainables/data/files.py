@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from trainables.config.task import TaskConfig
+from trainables.config.task import SPLITS, TaskConfig
 from trainables.data.reading import read_bytes, read_text
 from trainables.data.rows import Rows, column_indices, suggestion, to_splits
 from trainables.data.splits import RawTask
@@ -31,7 +31,7 @@ def load(name: str, task: TaskConfig, glue_dir: str | None) -> RawTask:
     assert task.files is not None, "choose_source offers files only where they are set"
     rows: dict[str, Rows] = {}
     names: list[str] = []
-    for split in ("train", "validation", "test"):
+    for split in SPLITS:
         file = getattr(task.files, split)
         if file is None:
             continue

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from trainables.config.task import HubSource, TaskConfig
+from trainables.config.task import SPLITS, HubSource, TaskConfig
 from trainables.data.rows import Rows, column_indices, suggestion, to_splits
 from trainables.data.splits import RawTask
 from trainables.errors import DataError
@@ -38,7 +38,7 @@ def load(name: str, task: TaskConfig, glue_dir: str | None) -> RawTask:
     source = task.hub
     dataset = _load_dataset(name, source)
     rows: dict[str, Rows] = {}
-    for split in ("train", "validation", "test"):
+    for split in SPLITS:
         hub_split = getattr(source, split)
         if hub_split is None:
             continue
