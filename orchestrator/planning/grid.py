@@ -230,8 +230,7 @@ def absolute(tasks: dict[str, TaskConfig]) -> dict[str, TaskConfig]:
         if task.files is not None:
             paths = {
                 split: str(Path(path).expanduser().resolve())
-                for split, path in task.files.model_dump().items()
-                if path is not None
+                for split, path in task.files.paths.items()
             }
             task = task.model_copy(update={"files": task.files.model_copy(update=paths)})
         resolved[name] = task

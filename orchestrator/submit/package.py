@@ -162,8 +162,7 @@ def _check_paths(experiment: ExperimentConfig) -> None:
     given = {
         f"define.tasks.{name}.files.{split}": path
         for name, task in experiment.task_configs().items()
-        for split, path in (task.files.model_dump() if task.files else {}).items()
-        if path is not None
+        for split, path in (task.files.paths if task.files else {}).items()
     }
     for name in experiment.models:
         encoder = experiment.model_config_of(name).encoder

@@ -49,10 +49,10 @@ def written(ending: str, columns: list[str], rows: list[tuple[Any, ...]]) -> byt
     return sink.getvalue()
 
 
-def read(path: Path, labels: tuple[str, ...] | None = None) -> TaskData:
+def read(path: Path, **settings: Any) -> TaskData:
     """A task whose two splits are the file."""
     files = {"train": str(path), "validation": str(path)}
-    task = TaskConfig.model_validate({"text": ("s",), "files": files, "labels": labels})
+    task = TaskConfig.model_validate({"text": ("s",), "files": files} | settings)
     limits = LimitsConfig()
     return load_task("mine", task, "files", glue_dir=None, limits=limits, selection_fraction=0.3)
 
@@ -89,7 +89,7 @@ def test_any_values_in_jsonl_are_data_or_a_clear_error(campaign: Campaign, tmp_p
     labels = st.one_of(st.sampled_from([0, 1]), st.sampled_from([0, 1]), odd)
 
     def body(rows: list[tuple[Any, Any]]) -> bool:
-        rows = [*rows, *[("text", 0), ("text", 1)] * 3]
+        rows = [*rows, *((f"text {i}", i % 2) for i in range(6))]
         lines = [json.dumps({"s": text, "label": label}) + "\n" for text, label in rows]
         path.write_text("".join(lines))
         return accepted(lambda: read(path))
@@ -129,7 +129,8 @@ def test_any_type_in_parquet_is_data_or_a_clear_error(
         kind, values = case
         other = "label" if column == "s" else "s"
         path = tmp_path / "t.parquet"
-        arrays = [pa.array(values * 3, kind), pa.array(["a", "b"] * 3)]
+        words = ["a", "b"] * 3 if column == "s" else [f"text {i}" for i in range(6)]
+        arrays = [pa.array(values * 3, kind), pa.array(words)]
         pq.write_table(pa.table(arrays, names=[column, other]), path)
         return accepted(lambda: read(path))
 
@@ -150,7 +151,8 @@ def test_any_text_is_read_as_it_was_written(campaign: Campaign, tmp_path: Path) 
         for ending in ENDINGS:
             path = tmp_path / f"x.{ending}"
             path.write_bytes(written(ending, ["s", "label"], rows))
-            split = read(path, ("a", "b")).splits["validation"]
+            quoting = "rfc4180" if ending in ("csv", "tsv") else None
+            split = read(path, labels=("a", "b"), quoting=quoting).splits["validation"]
             assert split.texts == [(text,) for text, _ in rows], ending
             assert split.labels.tolist() == ["ab".index(label) for _, label in rows], ending
         return True

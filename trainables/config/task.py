@@ -3,18 +3,13 @@
 The built-in tasks are plain values in ``search_spaces/catalogue.yaml``.
 """
 
+import math
 from typing import Annotated, Any, Literal
+from unicodedata import normalize
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from trainables.config.base import Settings
-
-
-def _as_label(value: Any) -> Any:
-    """A whole number as the label of that name."""
-    is_number = isinstance(value, int) and not isinstance(value, bool)
-    return str(value) if is_number else value
-
 
 SPLITS = ("train", "validation", "mismatched", "test")
 """The splits that a source may have."""
@@ -23,6 +18,17 @@ _MISMATCHED = (
     "a second validation split, of other origin than train, which is measured and shown beside the "
     "first (MNLI); None: none"
 )
+
+
+class CarvedSplit(Settings):
+    """A split that the user does not have: a share of ``train``, which trains on the rest."""
+
+    fraction: float = Field(
+        gt=0,
+        lt=1,
+        description="share of the training examples that is carved instead, before any limits; "
+        "copies of a text, and the rows of a `group`, stay on one side",
+    )
 
 
 class HubSource(Settings):
@@ -36,7 +42,9 @@ class HubSource(Settings):
         default=None, description="branch, tag or commit; None: the main branch"
     )
     train: str = Field(default="train", description="name of the training split")
-    validation: str = Field(default="validation", description="name of the validation split")
+    validation: CarvedSplit | str = Field(
+        default="validation", description="name of the validation split, or carved from train"
+    )
     mismatched: str | None = Field(default=None, description=_MISMATCHED)
     test: str | None = Field(
         default=None,
@@ -48,9 +56,52 @@ class FileSource(Settings):
     """A user's own files: CSV, TSV, JSONL or Parquet, told apart by their ending."""
 
     train: str = Field(min_length=1, description="file of the training examples")
-    validation: str = Field(min_length=1, description="file of the validation examples")
+    validation: CarvedSplit | Annotated[str, Field(min_length=1)] = Field(
+        description="file of the validation examples, or carved from train"
+    )
     mismatched: str | None = Field(default=None, description=_MISMATCHED)
     test: str | None = Field(default=None, description="file of the test examples; None if absent")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _needs_validation(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "train" in values and "validation" not in values:
+            raise ValueError(
+                "validation is missing; name a file, or carve it from train: "
+                "validation: {fraction: 0.2}"
+            )
+        return values
+
+    @property
+    def paths(self) -> dict[str, str]:
+        """Split -> file, of the splits that have one."""
+        return {split: path for split, path in self if isinstance(path, str)}
+
+
+def _as_name(label: Any) -> Any:
+    """A label name as YAML gives it: a number becomes text.
+
+    Raises:
+        ValueError: YAML has made a value of a name.
+    """
+    if label is None or isinstance(label, bool):
+        raise ValueError(
+            "YAML reads yes, no, on, off, true and false as truth values and null as nothing; "
+            'put such names in quotation marks, for example ["yes", "no"]'
+        )
+    if isinstance(label, float) and not math.isfinite(label):
+        raise ValueError(f"put {label} in quotation marks if it is a name")
+    return str(label) if isinstance(label, int | float) else label
+
+
+def _normal(name: str) -> str:
+    """A name as it is compared with others."""
+    return normalize("NFC", name.strip())
+
+
+def _as_names(labels: Any) -> Any:
+    """Label names as YAML gives them (see ``_as_name``)."""
+    return tuple(map(_as_name, labels)) if isinstance(labels, list | tuple) else labels
 
 
 class TaskConfig(Settings):
@@ -63,15 +114,32 @@ class TaskConfig(Settings):
         min_length=1, max_length=2, description="the one or two text columns"
     )
     label: str = Field(default="label", min_length=1, description="the label column")
-    labels: tuple[str, ...] | None = Field(
+    labels: Annotated[tuple[str, ...] | None, BeforeValidator(_as_names)] = Field(
         default=None,
         min_length=2,
-        description="label names in order; None: those of the training split",
+        description="label names in order, into which numbers count from 0; None: those that the "
+        "data set declares, else those of the training split",
+    )
+    unlabelled: Literal["refuse", "skip"] = Field(
+        default="refuse",
+        description="rows of files or of a Hub data set without a label: refused, or counted and "
+        "left out, for a table that has the labels of several tasks (skip)",
+    )
+    group: str | None = Field(
+        default=None,
+        min_length=1,
+        description="column of files or of a Hub data set whose equal values, such as an author, "
+        "stay on one side where a split is carved from train",
+    )
+    quoting: Literal["none", "rfc4180"] | None = Field(
+        default=None,
+        description="what a quotation mark is in CSV and TSV files: text (none), or as in RFC "
+        "4180; None: RFC 4180 in CSV, what a file shows in TSV",
     )
     headline: Literal["accuracy", "f1", "matthews"] = Field(
         default="accuracy", description="the metric that speaks for the task; higher is better"
     )
-    positive: Annotated[str, BeforeValidator(_as_label)] | None = Field(
+    positive: Annotated[str, BeforeValidator(_as_name), AfterValidator(_normal)] | None = Field(
         default=None,
         min_length=1,
         description="the label whose F1 is measured, or `macro`: the mean over the classes; None: "
@@ -97,11 +165,22 @@ class TaskConfig(Settings):
     def _has_a_source(self) -> "TaskConfig":
         if not self.offered:
             raise ValueError("give at least one source: hub, glue_dir, demo or files")
-        if self.labels is not None and len(set(self.labels)) != len(self.labels):
+        names = [_normal(label) for label in self.labels or ()]
+        if len(set(names)) != len(names):
             raise ValueError("labels repeats a name")
+        if not all(names):
+            raise ValueError("labels has an empty name")
+        if self.group == self.label:
+            raise ValueError("group must be another column than label")
         if self.both_orders and len(self.text) != 2:
             raise ValueError("both_orders is for tasks with two text columns")
         return self
+
+    def validation_fraction(self, source: str) -> float | None:
+        """The share of ``train`` that is its validation split; None if ``source`` has one."""
+        section = getattr(self, source)
+        split = section.validation if isinstance(section, HubSource | FileSource) else None
+        return split.fraction if isinstance(split, CarvedSplit) else None
 
     @property
     def measure(self) -> str | list[str]:

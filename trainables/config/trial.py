@@ -131,6 +131,12 @@ class TrainingConfig(Settings):
         lt=1,
         description="share of the target that is spread evenly over all classes",
     )
+    class_weights: Literal["none", "balanced"] = Field(
+        default="none",
+        description="weight of an example in the training loss: 1, or by its class examples / "
+        "(classes x examples of the class), counted on the task's training examples, in "
+        "naive_concat on those of all its tasks together (balanced)",
+    )
     max_grad_norm: NonNegativeFloat = Field(
         default=1.0, description="norm to which gradients are clipped; 0: no clipping"
     )
@@ -284,6 +290,8 @@ class TrialConfig(Settings):
             # Trials that have nothing to do with a search keep the keys that they ever had.
             if not content[name]:
                 content.pop(name)
+        if content["training"]["class_weights"] == "none":
+            content["training"].pop("class_weights")
         content["code_schema"] = CODE_SCHEMA
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]

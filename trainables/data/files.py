@@ -1,25 +1,25 @@
 """Task source ``files``: the user's own CSV, TSV, JSONL or Parquet files, by file extension.
 
-CSV and TSV have a header row and are quoted as in RFC 4180 (a field that contains the separator, a
-quotation mark or a line end is put in quotation marks, a quotation mark inside is doubled). JSONL
-has one object per line. Text files are UTF-8, with or without a byte-order mark.
+CSV and TSV: see ``delimited.py``. JSONL has one object per line. Text files are UTF-8, with or
+without a byte-order mark.
 """
 
-import csv
-import io
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from trainables.config.task import SPLITS, TaskConfig
+from trainables.config.task import TaskConfig
+from trainables.data.delimited import EITHER, read_delimited
+from trainables.data.examples import to_raw_task
 from trainables.data.reading import read_bytes, read_text
-from trainables.data.rows import Rows, column_indices, suggestion, to_splits
+from trainables.data.rows import Rows, column_indices, make_rows, suggestion
 from trainables.data.splits import RawTask
 from trainables.errors import DataError
 
 Reader = Callable[[Path, str, str, TaskConfig], Rows]
-"""(file, its key, task name, task configuration) -> the text and label columns."""
+"""(file, its key, task name, task configuration) -> the columns that the task needs."""
 
 
 def load(name: str, task: TaskConfig, glue_dir: str | None) -> RawTask:
@@ -30,11 +30,8 @@ def load(name: str, task: TaskConfig, glue_dir: str | None) -> RawTask:
     """
     assert task.files is not None, "choose_source offers files only where they are set"
     rows: dict[str, Rows] = {}
-    names: list[str] = []
-    for split in SPLITS:
-        file = getattr(task.files, split)
-        if file is None:
-            continue
+    names: dict[str, str] = {}
+    for split, file in task.files.paths.items():
         key = f"define.tasks.{name}.files.{split}"
         path = Path(file).expanduser()
         reader = _READERS.get(path.suffix.lower())
@@ -43,54 +40,27 @@ def load(name: str, task: TaskConfig, glue_dir: str | None) -> RawTask:
                 f"{path}: the ending {path.suffix!r} is unknown ({key}); "
                 f"{suggestion(path.suffix, _READERS)}"
             )
-        rows[split] = reader(path, key, name, task)
+        # Only train is divided, so only it needs groups.
+        columns = task if split == "train" else task.model_copy(update={"group": None})
+        rows[split] = reader(path, key, name, columns)
         if not rows[split].labels:
             raise DataError(f"{path}: the file has no rows ({key})")
-        names.append(path.name)
-    labels, splits = to_splits(name, task, rows)
-    return RawTask(labels, splits, f"files {', '.join(names)}")
+        names[split] = path.name
+    quoting = {names[split]: part.quoting for split, part in rows.items() if part.quoting}
+    origin = f"files {', '.join(names.values())}{_quoting(quoting)}"
+    return to_raw_task(name, task, rows, origin)
 
 
-def _delimited(separator: str) -> Reader:
-    """A reader of CSV with ``separator`` between the fields."""
-
-    def read(path: Path, key: str, name: str, task: TaskConfig) -> Rows:
-        records = _records(path, read_text(path, key), separator, key)
-        header_line, header = records[0]
-        indices = column_indices(f"{path}:{header_line}", header, name, task)
-        for line, fields in records[1:]:
-            if len(fields) != len(header):
-                raise DataError(
-                    f"{path}:{line}: {len(fields)} fields, the header has {len(header)} ({key}); "
-                    "put a field that holds the separator in quotation marks"
-                )
-        picked = [[fields[index] for index in indices] for _, fields in records[1:]]
-        lines = [line for line, _ in records[1:]]
-        return _rows(picked, lambda row: f"{path}:{lines[row]}")
-
-    return read
-
-
-def _records(path: Path, text: str, separator: str, key: str) -> list[tuple[int, list[str]]]:
-    """The records of a CSV file, each with its first line's number; empty lines are skipped."""
-    limit = csv.field_size_limit(2**31 - 1)
-    records = []
-    line = 1
-    try:
-        # Strict: otherwise a stray quotation mark would swallow half of the file into one field.
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-        for fields in reader:
-            if fields:
-                records.append((line, fields))
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise DataError(
-            f"{path}:{line}: {error} ({key}); quotation marks inside a field must be doubled and "
-            "the field quoted"
-        ) from error
-    finally:
-        csv.field_size_limit(limit)
-    return records
+def _quoting(readings: dict[str, str]) -> str:
+    """What a task's origin says of the quotation marks in its files, by the files' names."""
+    if not readings:
+        return ""
+    chosen = {reading for reading in readings.values() if reading != EITHER}
+    if not chosen:
+        return "; quoting: makes no difference"
+    if len(chosen) == 1:
+        return f"; quoting: {chosen.pop()}"
+    return "; quoting: " + ", ".join(f"{file} {reading}" for file, reading in readings.items())
 
 
 def _jsonl(path: Path, key: str, name: str, task: TaskConfig) -> Rows:
@@ -108,10 +78,12 @@ def _jsonl(path: Path, key: str, name: str, task: TaskConfig) -> Rows:
             raise DataError(f"{where}: broken JSON: {reason} ({key})") from error
         if not isinstance(pairs, tuple):
             raise DataError(f"{where}: not a JSON object ({key}); every line must be one")
+        if task.unlabelled == "skip" and task.label not in (column for column, _ in pairs):
+            pairs = (*pairs, (task.label, None))
         indices = column_indices(where, [column for column, _ in pairs], name, task)
         picked.append([pairs[index][1] for index in indices])
         lines.append(number)
-    return _rows(picked, lambda row: f"{path}:{lines[row]}")
+    return make_rows(task, picked, lambda row: f"{path}:{lines[row]}", key)
 
 
 def _parquet(path: Path, key: str, name: str, task: TaskConfig) -> Rows:
@@ -123,24 +95,18 @@ def _parquet(path: Path, key: str, name: str, task: TaskConfig) -> Rows:
         file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
         names = file.schema_arrow.names
         wanted = [names[index] for index in column_indices(str(path), names, name, task)]
-        table = file.read(columns=wanted, use_threads=False)
+        table = file.read(columns=list(dict.fromkeys(wanted)), use_threads=False)
         columns = [table.column(column).to_pylist() for column in wanted]
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         reason = str(error).partition("\n")[0][:200]
         raise DataError(f"{path}: not a readable Parquet file: {reason} ({key})") from error
-    return _rows(
-        [list(values) for values in zip(*columns, strict=True)], lambda row: f"{path} row {row + 1}"
-    )
-
-
-def _rows(picked: list[list[Any]], where: Callable[[int], str]) -> Rows:
-    """Rows from records whose last value is the label; ``where`` names a row in messages."""
-    return Rows([tuple(values[:-1]) for values in picked], [values[-1] for values in picked], where)
+    records = list(zip(*columns, strict=True))
+    return make_rows(task, records, lambda row: f"{path} row {row + 1}", key)
 
 
 _READERS: dict[str, Reader] = {
-    ".csv": _delimited(","),
-    ".tsv": _delimited("\t"),
+    ".csv": partial(read_delimited, separator=","),
+    ".tsv": partial(read_delimited, separator="\t"),
     ".jsonl": _jsonl,
     ".parquet": _parquet,
 }

@@ -190,13 +190,16 @@ def _split(table: _Table, layout: _Layout, names: tuple[str, ...]) -> Split:
     numbers = {name: number for number, name in enumerate(names)}
     for number, fields in table.rows:
         where = f"{table.path}:{number}"
+        if fields[label] == "-1":
+            raise DataError(f"{where}: the label is hidden (-1); leave the row out ({KEY})")
         if fields[label] not in numbers:
             *others, last = layout.labels
             raise DataError(
                 f"{where}: label {fields[label]!r:.80} is not {', '.join(others)} or {last} ({KEY})"
             )
         if not any(fields[column].strip() for column in texts):
-            raise DataError(f"{where}: the sentence is empty ({KEY})")
+            reason = "the sentence is" if len(texts) == 1 else "both sentences are"
+            raise DataError(f"{where}: {reason} empty ({KEY})")
     return Split(
         [tuple(fields[column] for column in texts) for _, fields in table.rows],
         np.array([numbers[fields[label]] for _, fields in table.rows], dtype=np.int64),

@@ -9,11 +9,14 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from trainables.config.task import SPLITS, HubSource, TaskConfig
-from trainables.data.rows import Rows, column_indices, suggestion, to_splits
+from trainables.data.examples import to_raw_task
+from trainables.data.labels import HIDDEN, normalized
+from trainables.data.rows import Rows, column_indices, make_rows, suggestion
 from trainables.data.splits import RawTask
 from trainables.errors import DataError
 
@@ -40,19 +43,24 @@ def load(name: str, task: TaskConfig, glue_dir: str | None) -> RawTask:
     rows: dict[str, Rows] = {}
     for split in SPLITS:
         hub_split = getattr(source, split)
-        if hub_split is None:
+        if not isinstance(hub_split, str):
             continue
         if hub_split not in dataset:
             raise DataError(
                 f"{_title(source)} has no split {hub_split!r} (define.tasks.{name}.hub.{split}); "
                 f"{suggestion(hub_split, dataset)}"
             )
-        rows[split] = _rows(name, task, f"{_title(source)} {hub_split}", dataset[hub_split])
-    classes = _class_names(dataset[source.train].features[task.label])
-    if task.labels is None and classes is not None:
-        task = task.model_copy(update={"labels": classes})
-    labels, splits = to_splits(name, task, rows, allow_empty_text=True)
-    return RawTask(labels, splits, _title(source))
+        # Only train is divided, so only it needs groups.
+        columns = task if split == "train" else task.model_copy(update={"group": None})
+        title, key = f"{_title(source)} {hub_split}", f"define.tasks.{name}.hub.{split}"
+        rows[split] = _rows(name, columns, title, dataset[hub_split], key)
+    declared = _class_names(dataset[source.train].features[task.label])
+    if declared is None:
+        return to_raw_task(name, task, rows, _title(source))
+    names = _names_of(name, task, declared)
+    labels = names if _same(names, declared) else declared
+    raw = to_raw_task(name, task.model_copy(update={"labels": labels}), rows, _title(source))
+    return replace(raw, labels=names)
 
 
 def _title(source: HubSource) -> str:
@@ -63,22 +71,20 @@ def _title(source: HubSource) -> str:
     return title + config + (f" at {source.revision}" if source.revision else "")
 
 
-def _rows(name: str, task: TaskConfig, title: str, data: Any) -> Rows:
-    """Text and label columns of one split of the data set; ``title`` names it in messages."""
+def _rows(name: str, task: TaskConfig, title: str, data: Any, key: str) -> Rows:
+    """The columns of one split that the task needs; ``title`` names it in messages."""
     columns = list(data.column_names)
     indices = column_indices(title, columns, name, task)
-    *texts, labels = (data[columns[index]][:] for index in indices)
-    names = _class_names(data.features[task.label])
+    values = [data[columns[index]][:] for index in indices]
+    names, label = _class_names(data.features[task.label]), len(task.text)
     if names is not None:
         # Data sets on the Hub mark hidden labels with -1.
-        if any(label is None or not 0 <= label < len(names) for label in labels):
-            raise DataError(
-                f"{title}: the labels of this split are hidden or missing; name a split in "
-                f"define.tasks.{name}.hub that has them"
-            )
-        label_names = _label_names(name, task, names)
-        labels = [label_names[label] for label in labels]
-    return Rows(list(zip(*texts, strict=True)), labels, lambda row: f"{title} row {row + 1}")
+        values[label] = [
+            HIDDEN if number == -1 else names[number] if number in range(len(names)) else number
+            for number in values[label]
+        ]
+    records = list(zip(*values, strict=True))
+    return make_rows(task, records, lambda row: f"{title} row {row + 1}", key)
 
 
 def _class_names(feature: Any) -> tuple[str, ...] | None:
@@ -86,18 +92,36 @@ def _class_names(feature: Any) -> tuple[str, ...] | None:
     return tuple(feature.names) if hasattr(feature, "names") else None
 
 
-def _label_names(name: str, task: TaskConfig, classes: tuple[str, ...]) -> tuple[str, ...]:
-    """The task's label names for the data set's ``classes``, in the order of ``classes``.
+def _same(names: tuple[str, ...], others: tuple[str, ...]) -> bool:
+    """Whether two label spaces have the same names, in whatever order."""
+    return set(map(normalized, names)) == set(map(normalized, others))
 
-    If both use the same names, in whatever order, labels match by name, otherwise by position.
+
+def _names_of(name: str, task: TaskConfig, declared: tuple[str, ...]) -> tuple[str, ...]:
+    """The task's label names for the ``declared`` classes.
+
+    If both use the same names, in whatever order, labels match by name. Otherwise the task's names
+    are new ones for the classes in their order.
+
+    Raises:
+        DataError: another number of names, or one that stands where another class is declared.
     """
-    if task.labels is None or set(task.labels) == set(classes):
-        return classes
-    if len(task.labels) != len(classes):
+    if task.labels is None or _same(task.labels, declared):
+        return task.labels or declared
+    key, shown = f"define.tasks.{name}.labels", ", ".join(declared[:20])
+    if len(task.labels) != len(declared):
         raise DataError(
-            f"define.tasks.{name}.labels names {len(task.labels)} labels, the data set has "
-            f"{len(classes)}: {', '.join(classes[:20])}"
+            f"{key} names {len(task.labels)} labels, the data set has {len(declared)}: {shown}"
         )
+    numbers = [str(index) for index in range(len(declared))]
+    for index, label in enumerate(task.labels):
+        known = declared if label in declared else numbers
+        if label in known and known[index] != label:
+            raise DataError(
+                f"{key}: {label!r} stands where the data set declares class {index} as "
+                f"{declared[index]!r}; write its names, in any order, or new ones in its order: "
+                f"{shown}"
+            )
     return task.labels
 
 

@@ -92,7 +92,8 @@ def load_task(
     Raises:
         DataError: anything wrong with the data; the message names the file or key.
     """
-    raw = LOADERS[source](name, task, glue_dir)
+    _check_settings(name, task, source)
+    raw = _with_validation(name, task, source, LOADERS[source](name, task, glue_dir))
     check(name, raw, len(task.text))
     splits = dict(raw.splits)
     splits["train"] = cap(splits["train"], limits.max_train_examples)
@@ -105,6 +106,7 @@ def load_task(
             splits[split] = cap(splits[split], limits.max_validation_examples)
     if selection_fraction is not None:
         splits["train"], splits["selection"] = carve(splits["train"], selection_fraction)
+        _check_carved(name, task, splits["selection"], "selection")
     if task.both_orders:
         splits["train"] = in_both_orders(splits["train"])
     check(name, RawTask(raw.labels, splits, raw.origin), len(task.text))
@@ -141,3 +143,54 @@ def _check_measures(
                 f"{kinds} alone, which leaves the headline {task.headline} undefined; raise "
                 f"selection.fraction, or set define.tasks.{name}.headline=accuracy"
             )
+
+
+def _check_settings(name: str, task: TaskConfig, source: str) -> None:
+    """Check that settings about the columns of a task's rows have an effect with its source.
+
+    Raises:
+        DataError: the source has no such columns, or none of the files has quotation marks.
+    """
+    key = f"define.tasks.{name}"
+    if source not in ("files", "hub"):
+        for setting, value in (("group", task.group), ("unlabelled", task.unlabelled)):
+            if value not in (None, "refuse"):
+                raise DataError(
+                    f"{key}.{setting}={value} is for files and Hub data sets, and the task comes "
+                    f"from {source} (data.source); remove it"
+                )
+    if task.quoting is not None:
+        files = task.files.paths.values() if task.files is not None and source == "files" else ()
+        if not any(path.lower().endswith((".csv", ".tsv")) for path in files):
+            raise DataError(
+                f"{key}.quoting={task.quoting} is for CSV and TSV files, and the task has none; "
+                "remove it"
+            )
+
+
+def _with_validation(name: str, task: TaskConfig, source: str, raw: RawTask) -> RawTask:
+    """The data with a validation split carved from train, where the task asks for one."""
+    fraction = task.validation_fraction(source)
+    if fraction is None:
+        return raw
+    train, validation = carve(raw.splits["train"], fraction, "validation")
+    _check_carved(name, task, validation, "validation")
+    return RawTask(
+        raw.labels,
+        raw.splits | {"train": train, "validation": validation},
+        f"{raw.origin}; validation is {100 * fraction:g} % of train, carved",
+    )
+
+
+def _check_carved(name: str, task: TaskConfig, split: Split, purpose: str) -> None:
+    """Check that a carved split has examples.
+
+    Raises:
+        DataError: it has none.
+    """
+    if not len(split):
+        group = f" and in {task.group!r}" if task.group is not None else ""
+        raise DataError(
+            f"task {name}: no {purpose} split can be carved from train: no class has two examples "
+            f"that differ in their text{group}, and those that do not stay together; give it more"
+        )

@@ -69,20 +69,116 @@ def cap(split: Split, limit: int | None) -> Split:
     return split.take(chosen)
 
 
-def carve(train: Split, fraction: float) -> tuple[Split, Split]:
-    """Divide ``train`` into a smaller ``train`` and ``selection``, stratified by label.
+def carve(train: Split, fraction: float, purpose: str = "selection") -> tuple[Split, Split]:
+    """Divide ``train`` into a smaller ``train`` and another split, stratified by label.
 
-    ``selection`` gets ``fraction`` of the examples (rounded). A class with two or more examples has
-    at least one on each side; the example of a class with a single one stays in ``train``.
+    The other split gets ``fraction`` of the examples (rounded), as nearly as blocks allow: copies
+    of a text and the examples of a group stay together. A class with two or more blocks has
+    at least one on each side, and a class with a single one stays in ``train``, where other classes
+    in the same blocks allow it.
+
+    Args:
+        train: the examples.
+        fraction: share of them.
+        purpose: name of the other split; another name draws other examples.
 
     Returns:
-        The smaller ``train``, and ``selection``.
+        The smaller ``train``, and the other split, which is empty if nothing can be carved.
     """
     counts = np.bincount(train.labels)
     highest = np.maximum(counts - 1, 0)
     wanted = max(round(fraction * len(train)), 1)
-    chosen = _draw(train, _shares(counts, wanted, np.minimum(highest, 1), highest), "selection")
+    shares = _shares(counts, wanted, np.minimum(highest, 1), highest)
+    chosen = _draw_blocks(train, _blocks(train), shares, purpose)
     return train.take(np.setdiff1d(np.arange(len(train)), chosen)), train.take(chosen)
+
+
+def _blocks(split: Split) -> np.ndarray:
+    """The block of each example, int64 of shape ``(examples,)``: the index of one in it.
+
+    Two examples are in one block if they have the same texts or group, or both share one with a
+    third, and so on.
+    """
+    blocks = list(range(len(split)))
+
+    def root(example: int) -> int:
+        while blocks[example] != example:
+            blocks[example] = example = blocks[blocks[example]]
+        return example
+
+    for values in (split.texts, () if split.groups is None else split.groups.tolist()):
+        first: dict[object, int] = {}
+        for example, value in enumerate(values):
+            blocks[root(example)] = root(first.setdefault(value, example))
+    return np.array([root(example) for example in range(len(split))])
+
+
+class _BlockDraw:
+    """Whole blocks that are drawn until their classes have about the wanted numbers of examples.
+
+    Args:
+        labels: of all examples, int64 of shape ``(examples,)``.
+        shares: wanted examples of each class, int64 of shape ``(classes,)``.
+
+    Attributes:
+        taken: drawn examples of each class, int64 of shape ``(classes,)``.
+        chosen: the drawn examples.
+    """
+
+    def __init__(self, labels: np.ndarray, shares: np.ndarray) -> None:
+        self.taken = np.zeros_like(shares)
+        self.chosen: list[int] = []
+        self._labels = labels
+        self._shares = shares
+        self._most = np.bincount(labels) - 1
+
+    def content(self, block: list[int]) -> np.ndarray:
+        """Examples of each class in a block, shape ``(classes,)``."""
+        return np.bincount(self._labels[block], minlength=len(self._shares))
+
+    def distance(self, block: list[int] | None = None) -> int:
+        """How many examples are missing or too many, with ``block``."""
+        taken = self.taken if block is None else self.taken + self.content(block)
+        return int(np.abs(taken - self._shares).sum())
+
+    def fits(self, block: list[int]) -> bool:
+        """Whether every class of ``block`` still has an example that is not drawn."""
+        added = self.content(block)
+        return bool(((self.taken + added <= self._most) | (added == 0)).all())
+
+    def take(self, block: list[int]) -> None:
+        """Draw a block."""
+        self.taken += self.content(block)
+        self.chosen += block
+
+
+def _draw_blocks(split: Split, blocks: np.ndarray, shares: np.ndarray, purpose: str) -> np.ndarray:
+    """Sorted indices of whole blocks with about ``shares[k]`` examples of every class ``k``.
+
+    Blocks are taken in a random order, each if it brings the classes nearer to their shares. Then
+    every class that was left out gets the block that takes the classes least far from them.
+    """
+    generator = _generator(split, purpose)
+    ranks = np.empty(len(split))
+    for label in range(len(shares)):
+        members = generator.permutation(np.flatnonzero(split.labels == label))
+        ranks[members] = (np.arange(len(members)) + 0.5) / max(len(members), 1)
+    ordered: dict[int, list[int]] = {}
+    for example in np.argsort(ranks, kind="stable").tolist():
+        ordered.setdefault(int(blocks[example]), []).append(example)
+    draw = _BlockDraw(split.labels, shares)
+    for block in ordered.values():
+        if not draw.distance():
+            break
+        if draw.distance(block) < draw.distance() and draw.fits(block):
+            draw.take(block)
+    for label in np.flatnonzero(shares):
+        if not draw.taken[label]:
+            holders = [block for block in ordered.values() if draw.content(block)[label]]
+            possible = [block for block in holders if draw.fits(block)]
+            if possible:
+                draw.take(min(possible, key=draw.distance))
+    return np.sort(np.array(draw.chosen, dtype=np.int64))
 
 
 def in_both_orders(split: Split) -> Split:
@@ -116,13 +212,17 @@ def _shares(counts: np.ndarray, total: int, lowest: np.ndarray, highest: np.ndar
 
 def _draw(split: Split, shares: np.ndarray, purpose: str) -> np.ndarray:
     """Sorted indices of ``shares[k]`` random examples of every class ``k``."""
-    seed = fingerprint((purpose,), {"": split})
-    generator = np.random.default_rng(int(seed, 16))
+    generator = _generator(split, purpose)
     drawn = [
         generator.permutation(np.flatnonzero(split.labels == label))[:share]
         for label, share in enumerate(shares)
     ]
     return np.sort(np.concatenate(drawn))
+
+
+def _generator(split: Split, purpose: str) -> np.random.Generator:
+    """The source of randomness for a choice among the examples of a split."""
+    return np.random.default_rng(int(fingerprint((purpose,), {"": split}), 16))
 
 
 def check(name: str, raw: RawTask, fields: int) -> None:

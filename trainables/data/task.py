@@ -13,10 +13,13 @@ class Split:
     Attributes:
         texts: a tuple of one or two strings per example.
         labels: int64 of shape ``(examples,)``, in ``[0, number of labels)``.
+        groups: int64 of shape ``(examples,)``: examples of a group are never divided among splits;
+            None without groups.
     """
 
     texts: list[tuple[str, ...]]
     labels: np.ndarray
+    groups: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -28,7 +31,8 @@ class Split:
 
     def take(self, indices: np.ndarray) -> "Split":
         """The examples at ``indices``, in that order."""
-        return Split([self.texts[i] for i in indices], self.labels[indices])
+        groups = None if self.groups is None else self.groups[indices]
+        return Split([self.texts[i] for i in indices], self.labels[indices], groups)
 
 
 @dataclass(frozen=True)

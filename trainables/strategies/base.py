@@ -99,6 +99,16 @@ class Strategy(ABC):
         """Head name -> number of classes."""
 
     @property
+    def class_counts(self) -> dict[str, np.ndarray]:
+        """Head -> training examples of each of its classes, int64 of shape ``(classes,)``."""
+        counts = {head: np.zeros(classes, np.int64) for head, classes in self.heads.items()}
+        for number, task in enumerate(self.tasks):
+            head = self.head_of(number)
+            labels = self.head_labels(number, torch.from_numpy(np.array(task.train.labels)))
+            counts[head] += np.bincount(labels.numpy(), minlength=len(counts[head]))
+        return counts
+
+    @property
     @abstractmethod
     def steps_per_pass(self) -> int:
         """Optimiser steps per pass over the data (in expectation, if tasks are sampled)."""
@@ -110,6 +120,10 @@ class Strategy(ABC):
     @abstractmethod
     def head_of(self, task: int) -> str:
         """Name of the head that classifies a task's examples."""
+
+    def head_labels(self, task: int, labels: torch.Tensor) -> torch.Tensor:
+        """Convert a task's own label numbers to the head's label space."""
+        return labels
 
     def own_labels(self, task: int, labels: torch.Tensor) -> torch.Tensor:
         """Convert labels from the head's label space to the task's own label numbers."""

@@ -66,12 +66,16 @@ class NaiveConcat(Strategy):
             parts = []
             for task in np.unique(tasks):
                 part = self.tasks[task].train.collate(self._index[chosen[tasks == task]])
-                part["labels"] = part["labels"] + self._offsets[task]
+                part["labels"] = self.head_labels(task, part["labels"])
                 # Not every task has it, and the pooled head does not use it.
                 part.pop("texts", None)
                 parts.append(part)
             yield Step((Part(HEAD, _join(parts, self.tasks[0].train.pad_id), tasks),))
             step += 1
+
+    def head_labels(self, task: int, labels: torch.Tensor) -> torch.Tensor:
+        """See ``Strategy.head_labels``."""
+        return labels + self._offsets[task]
 
     def own_labels(self, task: int, labels: torch.Tensor) -> torch.Tensor:
         """See ``Strategy.own_labels``."""

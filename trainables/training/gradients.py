@@ -15,8 +15,9 @@ from trainables.config.arms import NaiveConcatArm, SharedEncoderArm
 from trainables.config.trial import TrialConfig
 from trainables.models.classifier import Classifier
 from trainables.seeding import derive_seed
-from trainables.strategies.base import Part, Step, TrainTask
+from trainables.strategies.base import Part, Step, Strategy
 from trainables.training.aggregation import Row, make_aggregation
+from trainables.training.class_weights import balanced
 from trainables.training.device import autocast
 from trainables.training.distillation import gold_weight, soft_targets
 from trainables.training.layer_depth import GradientNorm, last_shared_layer
@@ -57,7 +58,7 @@ class StepGradients:
     def __init__(
         self,
         model: Classifier,
-        tasks: list[TrainTask],
+        strategy: Strategy,
         config: TrialConfig,
         scaler: torch.amp.GradScaler,
         accumulation: Accumulation,
@@ -66,6 +67,7 @@ class StepGradients:
     ) -> None:
         # The other strategies have no such methods: they use a shared encoder's defaults.
         arm = config.arm if isinstance(config.arm, SharedEncoderArm) else _PLAIN
+        tasks = strategy.tasks
         shared = [p for p in model.encoder.parameters() if p.requires_grad]
         self.weighting = make_weighting(arm.weighting, tasks, config.seed)
         self.aggregation = make_aggregation(arm.aggregation, shared, len(tasks), config.seed)
@@ -80,6 +82,12 @@ class StepGradients:
             None if isinstance(config.arm, NaiveConcatArm) else config.arm.distillation
         )
         self.smoothing = config.training.label_smoothing
+        self._class_weights: dict[str, Tensor] = {}
+        if config.training.class_weights == "balanced":
+            self._class_weights = {
+                head: balanced(counts).to(self._device)
+                for head, counts in strategy.class_counts.items()
+            }
         self._total_steps = total_steps
         self._norm = GradientNorm(last_shared_layer(model) if self.weighting.norms else [])
 
@@ -96,7 +104,7 @@ class StepGradients:
             for tasks, tensors in self._micro_batches(step, part):
                 logits, labels, target = self._forward(part, tensors, number)
                 # Every example has the same weight, whatever its task and micro-batch.
-                loss = self._loss(logits, target) * (len(labels) / len(step))
+                loss = self._loss(logits, target, part.head) * (len(labels) / len(step))
                 self._scaler.scale(loss * weight).backward()
                 outcome.loss += loss.item()
                 outcome.outputs.append((tasks, logits.detach().cpu(), labels.cpu()))
@@ -119,7 +127,9 @@ class StepGradients:
             losses[part.task] = 0.0
             for _, tensors in self._micro_batches(step, part):
                 logits, labels, target = self._forward(part, tensors, number)
-                losses[part.task] += self._loss(logits, target).item() * len(labels) / len(part)
+                losses[part.task] += (
+                    self._loss(logits, target, part.head).item() * len(labels) / len(part)
+                )
         return losses
 
     def _forward(
@@ -135,16 +145,24 @@ class StepGradients:
         targets = soft_targets(labels, tensors["teacher"], weight, self.smoothing)
         return logits, labels, targets
 
-    def _loss(self, logits: Tensor, target: Tensor) -> Tensor:
+    def _loss(self, logits: Tensor, target: Tensor, head: str) -> Tensor:
         """Mean loss of a micro-batch.
 
         Labels are smoothed over all classes of the head (Szegedy et al. 2016, "Rethinking the
         Inception Architecture for Computer Vision", section 7); in a pooled classifier with a
         union label space that includes the classes of other tasks. Distributions come with their
-        gold part already smoothed.
+        gold part already smoothed. Class weights multiply each class's term of the loss, and the
+        sum is divided by the number of examples, not by their weights: so an example's part in a
+        step does not depend on the micro-batch that it is in.
         """
         smoothing = self.smoothing if self._distillation is None else 0.0
-        return cross_entropy(logits, target, label_smoothing=smoothing)
+        weights = self._class_weights.get(head)
+        if weights is None:
+            return cross_entropy(logits, target, label_smoothing=smoothing)
+        total = cross_entropy(
+            logits, target, weight=weights, label_smoothing=smoothing, reduction="sum"
+        )
+        return total / len(logits)
 
     def _micro_batches(
         self, step: Step, part: Part

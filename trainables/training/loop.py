@@ -83,7 +83,7 @@ class TrainingLoop:
         )
         self.gradients = StepGradients(
             model,
-            strategy.tasks,
+            strategy,
             config,
             self.scaler,
             self.accumulation,

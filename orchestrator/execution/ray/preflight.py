@@ -71,7 +71,7 @@ def files_of(
     for config in (trial.config for trial in trials):
         for name, task in config.tasks.items():
             if config.sources[name] == "files" and task.files is not None:
-                paths |= {p: DataError for p in task.files.model_dump().values() if p is not None}
+                paths |= dict.fromkeys(task.files.paths.values(), DataError)
             elif config.sources[name] == "glue_dir" and glue_dir is not None:
                 paths[str(Path(glue_dir) / (task.glue_dir or ""))] = DataError
         if Path(config.model.encoder).is_absolute():

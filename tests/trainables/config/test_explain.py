@@ -54,7 +54,21 @@ ARM = {"strategy": "shared_encoder"}
         ),
         (
             {"define": {"tasks": {"t": {"text": ["a"], "files": {"train": "a"}}}}},
-            "define.tasks.t.files.validation: missing; give it a value",
+            "define.tasks.t.files: validation is missing; name a file, or carve it from train: "
+            "validation: {fraction: 0.2}",
+        ),
+        (
+            {"define": {"tasks": {"t": {"files": {"train": "a", "validation": "b"}}}}},
+            "define.tasks.t.text: missing; give it a value",
+        ),
+        *(
+            (
+                {"define": {"tasks": {"t": {"text": ["a"], "demo": "sentiment", "labels": given}}}},
+                "define.tasks.t.labels: YAML reads yes, no, on, off, true and false as truth "
+                "values and null as nothing; put such names in quotation marks, for example "
+                '["yes", "no"]',
+            )
+            for given in ([True, False], ["a", None])
         ),
         (
             {"resources": {"cpu": "many"}},

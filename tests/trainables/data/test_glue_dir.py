@@ -213,7 +213,7 @@ def test_windows_line_ends_change_nothing(small: Path) -> None:
         ("RTE", "train.tsv", b"index\tsentence1\tlabel\n", r"it has 0 columns 'sentence2'"),
         ("QNLI", "dev.tsv", b"index\tquestion\tsentence\tlabel\n0\ta\tb\n", r"dev\.tsv:2: 3 tab"),
         ("QQP", "dev.tsv", QQP_HEADER.encode() + b"0\t1\t2\ta\tb\t1\t0\n", r"dev\.tsv:2: 7 tab"),
-        ("QQP", "dev.tsv", QQP_HEADER.encode() + b"0\t1\t2\t\t \t1\n", r"the sentence is empty"),
+        ("QQP", "dev.tsv", QQP_HEADER.encode() + b"0\t1\t2\t\t \t1\n", r"both sentences are empty"),
         (
             "MNLI",
             "dev_matched.tsv",

@@ -164,7 +164,8 @@ def task(folder: Path, **changes: Any) -> TaskConfig:
         (None, ("neg", "pos"), [0, 1, 0, 1]),
         (("pos", "neg"), ("pos", "neg"), [1, 0, 1, 0]),
         (("bad", "good"), ("bad", "good"), [0, 1, 0, 1]),
-        (("1", "0"), ("1", "0"), [0, 1, 0, 1]),
+        (("0", "1"), ("0", "1"), [0, 1, 0, 1]),
+        (("neg", "positive"), ("neg", "positive"), [0, 1, 0, 1]),
     ],
 )
 def test_class_names_and_their_order(folder: Path, labels, names, numbers: list[int]) -> None:
@@ -179,6 +180,8 @@ def test_class_names_and_their_order(folder: Path, labels, names, numbers: list[
     ("changes", "message"),
     [
         ({"labels": ("a", "b", "c")}, r"mine\.labels names 3 labels, the data set has 2: neg, pos"),
+        ({"labels": ("1", "0")}, r"mine\.labels: '1' stands where .* class 0 as 'neg'"),
+        ({"labels": ("pos", "other")}, r"mine\.labels: 'pos' stands where .* class 0 as 'neg'"),
         ({"text": ("sentence",)}, r"no column 'sentence' \(define\.tasks\.mine\.text\).*'s'"),
         ({"label": "labels"}, r"no column 'labels' \(define\.tasks\.mine\.label\); did .*'label'"),
     ],
@@ -196,10 +199,34 @@ def test_a_second_validation_split(folder: Path) -> None:
         load("mine", task(folder, hub=hub | {"mismatched": "other"}), None)
 
 
-def test_hidden_labels(folder: Path) -> None:
-    (folder / "validation.jsonl").write_text('{"s": "x", "label": -1}\n')
-    with pytest.raises(DataError, match=r"validation: the labels of this split are hidden"):
+@pytest.mark.parametrize(
+    ("split", "way_out"),
+    [
+        ("train", r"name training examples with labels in define\.tasks\.mine\.hub\.train"),
+        ("validation", r"define\.tasks\.mine\.hub\.validation=\{fraction: 0\.2\}"),
+        ("test", r"leave define\.tasks\.mine\.hub\.test out"),
+    ],
+)
+def test_hidden_labels(folder: Path, split: str, way_out: str) -> None:
+    file = "train" if split == "train" else "validation"
+    (folder / f"{file}.jsonl").write_text('{"s": "x", "label": -1}\n')
+    hub = {"name": str(folder), "config": "one"}
+    if split == "test":
+        hub |= {"validation": "train", "test": "validation"}
+    with pytest.raises(DataError, match=rf"{file} row 1: the label is hidden \(-1\).*{way_out}"):
+        load("mine", task(folder, hub=hub), None)
+
+
+def test_hidden_labels_among_others_can_be_left_out(folder: Path) -> None:
+    rows = [{"s": f"x {i}", "label": label} for i, label in enumerate([0, -1, 1, None])]
+    (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(
+        DataError, match=r"train row 2: the label is hidden .*mine\.unlabelled=skip"
+    ):
         load("mine", task(folder), None)
+    raw = load("mine", task(folder, unlabelled="skip"), None)
+    assert raw.splits["train"].texts == [("x 0",), ("x 2",)]
+    assert raw.origin == "data set folder toy (one); rows without a label left out: 2 of train"
 
 
 def test_a_damaged_data_set(folder: Path) -> None:
