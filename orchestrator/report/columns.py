@@ -22,7 +22,8 @@ class Column:
         unit: ``percent`` (of a fraction), ``fraction`` or ``seconds``.
         compact: whether the compact form of the table shows it.
         marked: whether its best (highest) value is marked; costs are not.
-        task: the task that it measures; None for all of them.
+        task: the task that it measures on the table's split; None for all of them, and on another
+            split.
     """
 
     key: str
@@ -36,6 +37,10 @@ class Column:
 Measure = Callable[[TableRow], Stat | None]
 
 
+SOMETIMES = ("leak", ".mismatched")
+"""Endings of the columns that a table has only where some row has a number in them."""
+
+
 def columns(tasks: Mapping[str, str]) -> tuple[tuple[Column, Measure], ...]:
     """All columns, in order, each with the function that measures it.
 
@@ -44,9 +49,15 @@ def columns(tasks: Mapping[str, str]) -> tuple[tuple[Column, Measure], ...]:
     """
     return (
         *(
-            _task_column(task, metric, metric == headline)
+            column
             for task, headline in tasks.items()
-            for metric in sorted(METRICS, key=lambda name: name != headline)
+            for column in (
+                *(
+                    _task_column(task, metric, metric == headline)
+                    for metric in sorted(METRICS, key=lambda name: name != headline)
+                ),
+                _mismatched_column(task, headline),
+            )
         ),
         (Column("macro", ("macro", "%"), "percent", True), TableRow.macro),
         (
@@ -79,3 +90,9 @@ def _task_column(task: str, metric: str, headline: bool) -> tuple[Column, Measur
     title = (task, metric_title(metric))
     column = Column(f"{task}.{metric}", title, metric_unit(metric), headline, task=task)
     return column, lambda group: group.task(task, metric)
+
+
+def _mismatched_column(task: str, headline: str) -> tuple[Column, Measure]:
+    title = (f"{task} mismatched", metric_title(headline))
+    column = Column(f"{task}.mismatched", title, metric_unit(headline), True)
+    return column, lambda group: group.mismatched(task)

@@ -6,7 +6,7 @@ of the table follows from those.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean, stdev
 from typing import Protocol
 
@@ -71,6 +71,8 @@ class SeedRun:
     records: tuple[TrialRecord, ...]
     results: dict[str, TaskResult]
     """task -> result on the table's split, of finished trials only."""
+    mismatched: dict[str, TaskResult] = field(default_factory=dict)
+    """The same on a second validation split, of the tasks that have one."""
 
     @property
     def parameters(self) -> int | None:
@@ -136,8 +138,12 @@ class TableRow:
 
     def task(self, task: str, metric: str) -> Stat | None:
         """A metric of one task, over the seeds that have the task; None where it is undefined."""
-        values = {r.seed: r.results[task].scores()[metric] for r in self.runs if task in r.results}
-        return Stat.of({seed: value for seed, value in values.items() if value is not None})
+        return _stat({r.seed: r.results[task] for r in self.runs if task in r.results}, metric)
+
+    def mismatched(self, task: str) -> Stat | None:
+        """The headline metric of one task on its second validation split, if it has one."""
+        results = {r.seed: r.mismatched[task] for r in self.runs if task in r.mismatched}
+        return _stat(results, self.tasks[task])
 
     def headline(self, task: str) -> Stat | None:
         """The headline metric of one task."""
@@ -180,6 +186,12 @@ class TableRow:
     def _over_complete(self, measure: Callable[[SeedRun], float | None]) -> Stat | None:
         values = {run.seed: measure(run) for run in self.complete}
         return Stat.of({seed: value for seed, value in values.items() if value is not None})
+
+
+def _stat(results: Mapping[int, TaskResult], metric: str) -> Stat | None:
+    """A metric over seeds, those left out that have none."""
+    values = {seed: result.scores()[metric] for seed, result in results.items()}
+    return Stat.of({seed: value for seed, value in values.items() if value is not None})
 
 
 def examples(result: TaskResult) -> int:
@@ -241,5 +253,8 @@ def _seed_run(
                 )
     ended = tuple(records[trial.key] for trial in trials if trial.key in records)
     finished = [record for record in ended if record.status is TrialStatus.FINISHED]
-    results = {t: r for record in finished for t, r in record.results.get(split, {}).items()}
-    return SeedRun(seed, tuple(trials), ended, results)
+    results, mismatched = (
+        {t: r for record in finished for t, r in record.results.get(name, {}).items()}
+        for name in (split, "mismatched")
+    )
+    return SeedRun(seed, tuple(trials), ended, results, mismatched)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.planning.data_facts import DataFacts
-from orchestrator.report.columns import Column, Measure, columns
+from orchestrator.report.columns import SOMETIMES, Column, Measure, columns
 from orchestrator.report.curves import Curve, curves
 from orchestrator.report.header import TaskFacts, header, majority_result, task_facts
 from orchestrator.report.learning import learning_curves
@@ -139,7 +139,11 @@ def comparison(
     sources = table_rows(plan, records, split)
     measures = columns(sources[0].tasks)
     rows, notes = _rows(sources, facts, measures)
-    used = [c for c, _ in measures if c.key != "leak" or any(r.cells["leak"].stat for r in rows)]
+    used = [
+        column
+        for column, _ in measures
+        if not column.key.endswith(SOMETIMES) or any(row.cells[column.key].stat for row in rows)
+    ]
     return Table(
         split=split,
         header=header(plan, records, split, facts, data),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.config.experiment import load_experiment
-from orchestrator.planning.grid import Grid as Experiment
+from orchestrator.planning.plan import make_plan
 from tests.helpers.ray_grid import Ended, Grid, ended
 from trainables.config.trial import ModelConfig
 from trainables.data.tokens import tokenize_task
@@ -63,7 +63,7 @@ def block(cache: Path, grid: Grid) -> None:
     """Make the sentiment task's place in a token cache unusable."""
     experiment = load_experiment("demo", [*grid.overrides(), *OVERRIDES])
     tokenizer = load_tokenizer(ModelConfig(encoder=str(grid.encoder), max_length=64))
-    [planned] = [t for t in Experiment(experiment).plan().trials if "sentiment" in t.config.tasks]
+    [planned] = [t for t in make_plan(experiment).trials if "sentiment" in t.config.tasks]
     task = load_data(planned.config, glue_dir=None)["sentiment"]
     probe = grid.folder / "probe"
     tokenize_task(task, tokenizer, max_length=64, prefix=None, cache_dir=probe)

@@ -11,6 +11,14 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from trainables.config.base import Settings
 
+SPLITS = ("train", "validation", "mismatched", "test")
+"""The splits that a source may have."""
+
+_MISMATCHED = (
+    "a second validation split, of other origin than train, which is measured and shown beside the "
+    "first (MNLI); None: none"
+)
+
 
 class CarvedSplit(Settings):
     """A split that the user does not have: a share of ``train``, which trains on the rest."""
@@ -37,6 +45,7 @@ class HubSource(Settings):
     validation: CarvedSplit | str = Field(
         default="validation", description="name of the validation split, or carved from train"
     )
+    mismatched: str | None = Field(default=None, description=_MISMATCHED)
     test: str | None = Field(
         default=None,
         description="name of the test split, only where its labels are not hidden; None: not used",
@@ -50,6 +59,7 @@ class FileSource(Settings):
     validation: CarvedSplit | Annotated[str, Field(min_length=1)] = Field(
         description="file of the validation examples, or carved from train"
     )
+    mismatched: str | None = Field(default=None, description=_MISMATCHED)
     test: str | None = Field(default=None, description="file of the test examples; None if absent")
 
     @model_validator(mode="before")
@@ -138,7 +148,7 @@ class TaskConfig(Settings):
     hub: HubSource | None = Field(
         default=None, description="data set on the Hugging Face Hub; None if absent"
     )
-    glue_dir: Literal["CoLA", "SST-2", "MRPC"] | None = Field(
+    glue_dir: Literal["CoLA", "SST-2", "MRPC", "QQP", "MNLI", "QNLI", "RTE", "WNLI"] | None = Field(
         default=None,
         description="the task's folder in GLUE's official download layout; None if absent",
     )

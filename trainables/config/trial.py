@@ -197,7 +197,9 @@ class LimitsConfig(Settings):
         default=None, gt=0, le=1, description="share of them that is kept, rounded up; None: all"
     )
     max_validation_examples: PositiveInt | None = Field(
-        default=None, description="validation examples that are kept of each task; None: all"
+        default=None,
+        description="validation examples that are kept of each task and validation split; "
+        "None: all",
     )
 
 
@@ -315,8 +317,13 @@ class TrialConfig(Settings):
 
     @property
     def evaluated(self) -> tuple[str, ...]:
-        """The splits that are evaluated after each epoch, the one that is reported last."""
-        return ("selection",) if self.search is not None else ("selection", "validation")
+        """The splits that are evaluated after each epoch, the one that is reported last.
+
+        Not every task has all of them.
+        """
+        if self.search is not None:
+            return ("selection",)
+        return ("selection", "mismatched", "validation")
 
     @property
     def needs(self) -> frozenset[str]:

@@ -1,14 +1,16 @@
-"""Task source ``glue_dir``: CoLA, SST-2 and MRPC from a folder in GLUE's download layout.
+"""Task source ``glue_dir``: GLUE's tasks from a folder in its download layout.
 
 Source: Wang et al., "GLUE: A Multi-Task Benchmark and Analysis Platform for Natural Language
 Understanding", ICLR 2019, and its download script: like it, this module makes MRPC's ``train`` and
-``dev`` from the original files if ``MRPC/train.tsv`` is missing.
+``dev`` from the original files if ``MRPC/train.tsv`` is missing. Columns and labels are those that
+the loaders of the libraries ``datasets`` (``glue.py``) and transformers (``processors/glue.py``)
+read.
 
-Quoting is off everywhere: a quotation mark is text. The test labels of CoLA and SST-2 are hidden,
-so only MRPC can have a ``test`` split, from ``msr_paraphrase_test.txt``.
+Quoting is off everywhere: a quotation mark is text. Test labels are hidden, but for MRPC's, which
+are in ``msr_paraphrase_test.txt``.
 """
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +23,68 @@ from trainables.errors import DataError
 
 KEY = "data.glue_dir"
 ORIGIN = "GLUE folder (official download layout)"
-_LABELS = {"0": 0, "1": 1}
-_SST2_HEADER = ["sentence", "label"]
-_MRPC_HEADER = ["Quality", "#1 ID", "#2 ID", "#1 String", "#2 String"]
 Row = tuple[int, list[str]]
 """A line number, counted from 1, and the fields of that line."""
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """The files of one task.
+
+    Attributes:
+        texts, label: names of the text columns and of the label column.
+        labels: the labels as the files write them, in the order of their numbers.
+        columns: names of the columns of files without a header row; None if they have one.
+        validation: the file of the validation split.
+        mismatched: the file of a second validation split, of other sources than train; None if
+            there is none.
+        cut_rows: whether rows that lack columns or the label are left out, as both loaders do.
+    """
+
+    texts: tuple[str, ...]
+    label: str
+    labels: tuple[str, ...] = ("0", "1")
+    columns: tuple[str, ...] | None = None
+    validation: str = "dev.tsv"
+    mismatched: str | None = None
+    cut_rows: bool = False
+
+
+_PAIR = ("sentence1", "sentence2")
+_ENTAILMENT = ("entailment", "not_entailment")
+_LAYOUTS = {
+    "CoLA": _Layout(("sentence",), "label", columns=("source", "label", "mark", "sentence")),
+    "SST-2": _Layout(("sentence",), "label"),
+    "MRPC": _Layout(("#1 String", "#2 String"), "Quality"),
+    "QQP": _Layout(("question1", "question2"), "is_duplicate", cut_rows=True),
+    "MNLI": _Layout(
+        _PAIR,
+        "gold_label",
+        ("entailment", "neutral", "contradiction"),
+        validation="dev_matched.tsv",
+        mismatched="dev_mismatched.tsv",
+    ),
+    "QNLI": _Layout(("question", "sentence"), "label", _ENTAILMENT),
+    "RTE": _Layout(_PAIR, "label", _ENTAILMENT),
+    "WNLI": _Layout(_PAIR, "label"),
+}
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The rows of one file.
+
+    Attributes:
+        path: the file.
+        columns: their names.
+        rows: those that are whole.
+        left_out: how many are not, where such rows are left out.
+    """
+
+    path: Path
+    columns: tuple[str, ...]
+    rows: list[Row]
+    left_out: int = 0
 
 
 def load(name: str, task: TaskConfig, glue_dir: str | None) -> RawTask:
@@ -48,84 +107,100 @@ def load(name: str, task: TaskConfig, glue_dir: str | None) -> RawTask:
                 f"{path}: no such folder ({KEY}); it must hold GLUE's official download with the "
                 f"folder {task.glue_dir}"
             )
-    labels = task.labels or ("0", "1")
-    if len(labels) != 2:
+    layout = _LAYOUTS[task.glue_dir]
+    labels = task.labels or layout.labels
+    if len(labels) != len(layout.labels):
         raise DataError(
-            f"define.tasks.{name}.labels names {len(labels)} labels, {task.glue_dir} has 2"
+            f"define.tasks.{name}.labels names {len(labels)} labels, {task.glue_dir} has "
+            f"{len(layout.labels)}"
         )
-    return RawTask(labels, _READERS[task.glue_dir](folder), ORIGIN)
+    # The files' own names may be listed in another order; any other names rename them.
+    names = labels if set(labels) == set(layout.labels) else layout.labels
+    tables = _tables(folder, layout)
+    splits = {split: _split(table, layout, names) for split, table in tables.items()}
+    left_out = [
+        f"; {table.left_out} cut rows of {table.path.name} left out"
+        for table in tables.values()
+        if table.left_out
+    ]
+    return RawTask(labels, splits, "".join([ORIGIN, *left_out]))
 
 
-def _cola(folder: Path) -> dict[str, Split]:
-    return {
-        split: _split(path, _rows(path, 4), texts=(3,), label=1)
-        for split, path in _train_and_dev(folder)
-    }
-
-
-def _sst2(folder: Path) -> dict[str, Split]:
-    return {
-        split: _split(path, _rows(path, 2, _SST2_HEADER), texts=(0,), label=1)
-        for split, path in _train_and_dev(folder)
-    }
-
-
-def _mrpc(folder: Path) -> dict[str, Split]:
+def _tables(folder: Path, layout: _Layout) -> dict[str, _Table]:
+    """Split -> table."""
+    files = {"train": folder / "train.tsv", "validation": folder / layout.validation}
+    if layout.mismatched is not None:
+        files["mismatched"] = folder / layout.mismatched
     original = folder / "msr_paraphrase_train.txt"
-    official = _train_and_dev(folder)
-    if all(path.is_file() for _, path in official) or not original.is_file():
-        rows = {split: (path, _rows(path, 5, _MRPC_HEADER)) for split, path in official}
+    if all(path.is_file() for path in files.values()) or not original.is_file():
+        tables = {split: _table(path, layout) for split, path in files.items()}
     else:
-        ids_path = folder / "dev_ids.tsv"
-        dev_ids = {tuple(fields) for _, fields in _rows(ids_path, 2)}
-        everything = _rows(original, 5, _MRPC_HEADER)
-        dev = [row for row in everything if (row[1][1], row[1][2]) in dev_ids]
-        train = [row for row in everything if (row[1][1], row[1][2]) not in dev_ids]
-        rows = {"train": (original, train), "validation": (original, dev)}
+        tables = _original_mrpc(original, layout)
     test = folder / "msr_paraphrase_test.txt"
-    if test.is_file():
-        rows["test"] = (test, _rows(test, 5, _MRPC_HEADER))
-    return {name: _split(path, part, texts=(3, 4), label=0) for name, (path, part) in rows.items()}
+    return tables | ({"test": _table(test, layout)} if test.is_file() else {})
 
 
-_READERS: dict[str, Callable[[Path], dict[str, Split]]] = {
-    "CoLA": _cola,
-    "SST-2": _sst2,
-    "MRPC": _mrpc,
-}
+def _original_mrpc(original: Path, layout: _Layout) -> dict[str, _Table]:
+    """MRPC's ``train`` and ``validation`` from the original file and the ids of GLUE's dev."""
+    ids = _Layout((), "", columns=("#1 ID", "#2 ID"))
+    dev_ids = {tuple(fields) for _, fields in _table(original.parent / "dev_ids.tsv", ids).rows}
+    whole = _table(original, layout)
+    first, second = map(whole.columns.index, ("#1 ID", "#2 ID"))
+    parts: dict[bool, list[Row]] = {False: [], True: []}
+    for number, fields in whole.rows:
+        parts[(fields[first], fields[second]) in dev_ids].append((number, fields))
+    return {
+        split: _Table(original, whole.columns, parts[in_dev])
+        for split, in_dev in (("train", False), ("validation", True))
+    }
 
 
-def _train_and_dev(folder: Path) -> list[tuple[str, Path]]:
-    return [("train", folder / "train.tsv"), ("validation", folder / "dev.tsv")]
-
-
-def _rows(path: Path, columns: int, header: list[str] | None = None) -> list[Row]:
+def _table(path: Path, layout: _Layout) -> _Table:
     """The rows of a file without its header; lines end with ``\\n`` or ``\\r\\n`` only."""
     lines = read_text(path, KEY).split("\n")
     if not lines[-1]:
         lines.pop()
     rows = [(number, line.rstrip("\r").split("\t")) for number, line in enumerate(lines, 1)]
-    if header is not None and rows.pop(0)[1] != header:
-        raise DataError(f"{path}:1: the header is not {header}; is this GLUE's own file? ({KEY})")
-    for number, fields in rows:
-        if len(fields) != columns:
+    columns = layout.columns
+    if columns is None:
+        columns = tuple(rows.pop(0)[1])
+        for column in (*layout.texts, layout.label):
+            if columns.count(column) != 1:
+                raise DataError(
+                    f"{path}:1: the header is not GLUE's: it has {columns.count(column)} columns "
+                    f"{column!r} instead of one; is this GLUE's own file? ({KEY})"
+                )
+    whole = rows
+    if layout.cut_rows:
+        label = columns.index(layout.label)
+        whole = [row for row in rows if len(row[1]) >= len(columns) and row[1][label]]
+    for number, fields in whole:
+        if len(fields) != len(columns):
             raise DataError(
-                f"{path}:{number}: {len(fields)} tab-separated columns instead of {columns} ({KEY})"
+                f"{path}:{number}: {len(fields)} tab-separated columns instead of {len(columns)} "
+                f"({KEY})"
             )
-    return rows
+    return _Table(path, columns, whole, len(rows) - len(whole))
 
 
-def _split(path: Path, rows: list[Row], texts: tuple[int, ...], label: int) -> Split:
-    """Make a split from the text columns ``texts`` and the column ``label``."""
-    for number, fields in rows:
+def _split(table: _Table, layout: _Layout, names: tuple[str, ...]) -> Split:
+    """Make a split; ``names`` are the labels as the files write them, in the task's order."""
+    label = table.columns.index(layout.label)
+    texts = [table.columns.index(column) for column in layout.texts]
+    numbers = {name: number for number, name in enumerate(names)}
+    for number, fields in table.rows:
+        where = f"{table.path}:{number}"
         if fields[label] == "-1":
-            raise DataError(f"{path}:{number}: the label is hidden (-1); leave the row out ({KEY})")
-        if fields[label] not in _LABELS:
-            raise DataError(f"{path}:{number}: label {fields[label]!r} is not 0 or 1 ({KEY})")
+            raise DataError(f"{where}: the label is hidden (-1); leave the row out ({KEY})")
+        if fields[label] not in numbers:
+            *others, last = layout.labels
+            raise DataError(
+                f"{where}: label {fields[label]!r:.80} is not {', '.join(others)} or {last} ({KEY})"
+            )
         if not any(fields[column].strip() for column in texts):
             reason = "the sentence is" if len(texts) == 1 else "both sentences are"
-            raise DataError(f"{path}:{number}: {reason} empty ({KEY})")
+            raise DataError(f"{where}: {reason} empty ({KEY})")
     return Split(
-        [tuple(fields[column] for column in texts) for _, fields in rows],
-        np.array([_LABELS[fields[label]] for _, fields in rows], dtype=np.int64),
+        [tuple(fields[column] for column in texts) for _, fields in table.rows],
+        np.array([numbers[fields[label]] for _, fields in table.rows], dtype=np.int64),
     )

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from trainables.config.task import HubSource, TaskConfig
+from trainables.config.task import SPLITS, HubSource, TaskConfig
 from trainables.data.examples import to_raw_task
 from trainables.data.labels import HIDDEN, normalized
 from trainables.data.rows import Rows, column_indices, make_rows, suggestion
@@ -41,7 +41,7 @@ def load(name: str, task: TaskConfig, glue_dir: str | None) -> RawTask:
     source = task.hub
     dataset = _load_dataset(name, source)
     rows: dict[str, Rows] = {}
-    for split in ("train", "validation", "test"):
+    for split in SPLITS:
         hub_split = getattr(source, split)
         if not isinstance(hub_split, str):
             continue

@@ -298,6 +298,7 @@ def _refuse_unlabelled(
         "train": f"name training examples with labels in {rows.key}",
         "validation": f"name a split with labels in {rows.key}, or carve one from train: "
         f"{rows.key}={{fraction: 0.2}}",
+        "mismatched": f"leave {rows.key} out",
         "test": f"leave {rows.key} out",
     }[split]
     if every:

@@ -159,7 +159,9 @@ def prepare_task(
         # Rounded first, so that a tenth of 70 is 7 whatever 0.1 is in binary.
         kept = math.ceil(round(limits.train_fraction * len(splits["train"]), 6))
         splits["train"] = cap(splits["train"], kept)
-    splits["validation"] = cap(splits["validation"], limits.max_validation_examples)
+    for split in ("validation", "mismatched"):
+        if split in splits:
+            splits[split] = cap(splits[split], limits.max_validation_examples)
     if selection_fraction is not None:
         splits["train"], splits["selection"] = carve(splits["train"], selection_fraction)
         _check_carved(name, task, splits["selection"], "selection")

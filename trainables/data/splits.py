@@ -20,7 +20,8 @@ class RawTask:
 
     Attributes:
         labels: label names, in the order of their numbers.
-        splits: ``train``, ``validation`` and, if its true labels exist, ``test``.
+        splits: ``train`` and ``validation``; if they exist, ``mismatched`` and, with true labels,
+            ``test``.
         origin: one line that says where the examples came from, without absolute paths.
     """
 

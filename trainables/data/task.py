@@ -47,7 +47,8 @@ class TaskData:
         name: the task's name.
         labels: label names, in the order of their numbers.
         splits: always ``train`` and ``validation``; ``selection`` if the trial selects anything;
-            ``test`` if its true labels exist.
+            ``mismatched`` if the task has a second validation split; ``test`` if its true labels
+            exist.
         fingerprint: hexadecimal SHA-256 over labels, split names, texts and label numbers of
             ``splits``.
         origin: one line for a table's header, for example ``glue_dir (official download)``.

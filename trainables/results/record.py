@@ -75,7 +75,8 @@ class EpochResult(Settings):
     learning_rate: float
     train_loss: float
     splits: dict[str, dict[str, TaskResult]] = Field(
-        description="train (running), selection where carved, validation -> task -> result"
+        description="train (running), selection and mismatched where there is one, validation -> "
+        "task -> result",
     )
 
 

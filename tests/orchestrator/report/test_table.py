@@ -272,6 +272,24 @@ def test_f1_names_its_class(
     assert any(f"{absent} 't_2'" in note.text for note in table.notes) == (value == 1)
 
 
+def test_a_second_validation_split_is_shown_beside_the_first_and_in_no_mean() -> None:
+    tasks = {"mnli": "accuracy", "cola": "matthews"}
+    planned = trial("shared_encoder", tasks)
+    both = {"mnli": {"confusion": right(8, 10)}, "cola": {"confusion": right(7, 10)}}
+    results = {"validation": both, "mismatched": {"mnli": {"confusion": right(5, 10)}}}
+    table = comparison([planned], by_key(record(planned, results=results)))
+    row = rows(table)["shared_encoder"]
+    assert stat(row, "mnli.mismatched").mean == approx(0.5)
+    assert stat(row, "macro").mean == approx((0.8 + 0.4) / 2)
+    assert stat(row, "pooled.accuracy").mean == approx(0.75)
+    assert [column.key for column in table.columns if column.compact][:3] == [
+        "mnli.accuracy",
+        "mnli.mismatched",
+        "cola.matthews",
+    ]
+    assert "cola.mismatched" not in [column.key for column in table.columns]
+
+
 def test_all_rows_that_read_alike_are_best() -> None:
     table = table_of(
         single(41, {"sst2": 8}),

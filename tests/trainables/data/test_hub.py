@@ -200,6 +200,14 @@ def test_a_data_set_that_is_another_than_the_task_says(folder: Path, changes, me
         load("mine", task(folder, **changes), None)
 
 
+def test_a_second_validation_split(folder: Path) -> None:
+    hub = {"name": str(folder), "config": "one", "mismatched": "train"}
+    splits = load("mine", task(folder, hub=hub), None).splits
+    assert splits["mismatched"].texts == splits["train"].texts
+    with pytest.raises(DataError, match=r"no split 'other' \(define\.tasks\.mine\.hub\.mismatched"):
+        load("mine", task(folder, hub=hub | {"mismatched": "other"}), None)
+
+
 @pytest.mark.parametrize(
     ("split", "way_out"),
     [

@@ -61,7 +61,9 @@ def answers(folder: Path, trial: Trial) -> list[tuple[str, str, str | None]]:
         predicted = dict(zip(rows["index"], rows["prediction"], strict=True))
         for index, (first, *second) in enumerate(data.splits["validation"].texts):
             text = metadata["prefixes"][task] + first
-            inputs = tokenizer(text, *second, truncation=True, return_tensors="pt")
+            inputs = tokenizer(
+                text, second[0] if second else None, truncation=True, return_tensors="pt"
+            )
             with torch.inference_mode():
                 answer = names[model(inputs, task).argmax()]
             # Without masking, a prediction may be another task's class.

@@ -73,6 +73,30 @@ def test_a_record_names_the_class_of_f1_and_scores_it(tiny_bert: Path, tmp_path:
     assert written.count('"positive": 0') == 6, "nothing is written where the default is meant"
 
 
+def test_a_second_validation_split_is_measured_after_every_epoch(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
+    for name, labels in (("train", "abab"), ("dev", "ab"), ("other", "abb")):
+        rows = "".join(f"{name} {i},{label}\n" for i, label in enumerate(labels))
+        (tmp_path / f"{name}.csv").write_text("s,label\n" + rows)
+    paths = {"train": "train", "validation": "dev", "mismatched": "other"}
+    files = {split: str(tmp_path / f"{name}.csv") for split, name in paths.items()}
+    task = TaskConfig.model_validate({"text": ("s",), "files": files})
+    limits = LimitsConfig(max_validation_examples=2)
+    data = load_task("t", task, "files", glue_dir=None, limits=limits, selection_fraction=None)
+    config = trial_config("shared_encoder", tiny_bert, limits=limits).model_copy(
+        update={
+            "tasks": {"t": task},
+            "sources": {"t": "files"},
+            "fingerprints": {"t": data.fingerprint},
+        }
+    )
+    record, _ = finished(config, tmp_path / "run")
+    for results in (record.results, *(epoch.splits for epoch in record.history)):
+        assert set(results) == {"train", "mismatched", "validation"}
+    assert np.sum(record.results["mismatched"]["t"].confusion) == 2, "the limit is its own too"
+
+
 @pytest.mark.parametrize("arm", ARMS)
 def test_predictions_give_the_records_numbers(arm: str, tiny_bert: Path, tmp_path: Path) -> None:
     config = trial_config(arm, tiny_bert)
