@@ -349,11 +349,10 @@ def _check_is_label(name: str, rows: Rows, cell: _Cell, known: set[str]) -> None
         DataError: it is a fraction, or several labels, each of which stands alone elsewhere.
     """
     if cell.kind == "text" and len(cell.text) < MAX_LIST:
-        parts = [
-            {normalized(part) for part in cell.text.split(separator)}
-            for separator in SEPARATORS
-            if separator in cell.text
-        ]
+        cut = [cell.text.split(separator) for separator in SEPARATORS if separator in cell.text]
+        numbers = cell.text.split()
+        cut += [numbers] if len(numbers) > 1 and all(map(_whole, numbers)) else []
+        parts = [{normalized(part) for part in several} for several in cut]
         if LIST.fullmatch(cell.text) or any(part <= known for part in parts):
             _refuse_several(name, rows, cell.row, cell.text)
     if cell.is_fraction:

@@ -75,6 +75,7 @@ ACCEPTED = {
     "letters and spaces": ([" a b ", "a b", "c"], None, None, ("a b", "c"), [0, 0, 1]),
     "composed letters": ([NFC, NFD, "x"], [NFD], None, f"{NFC} x", [0, 0, 1]),
     "listed letters": ([NFC, "x"], None, ["x", NFD], f"x {NFC}", [1, 0]),
+    "words": (["not a", "not", "a"], None, None, ("a", "not", "not a"), [2, 1, 0]),
     "paths": (["a/b", "a/c", "c"], None, None, "a/b a/c c", [0, 1, 2]),
     "brackets": (["[other]", "x"], None, None, "[other] x", [0, 1]),
 }
@@ -190,6 +191,7 @@ REFUSED = {
     "bar": (["a|b", "a", "b"], None, None, ("train", r"several labels in one cell \('a\|b'\)")),
     "semicolon": (["a; b", "a", "b"], None, None, ("train", "several labels in one cell")),
     "numbers with comma": (["0,1", "0", "1"], None, None, ("train", "several labels in one cell")),
+    "numbers with space": (["0 1", "0", "1"], None, None, ("train", "several labels in one cell")),
     "listed parts": (["a+b", "a"], None, ["a", "b"], ("train", "several labels in one cell")),
     "later parts": (["a", "b"], ["a/b"], None, ("dev", "several labels in one cell")),
     "JSON list": (['["a", "b"]', "a"], None, None, ("train", "several labels in one cell")),
