@@ -211,3 +211,8 @@ def test_commands_import_ray_only_when_they_start_it() -> None:
     imports = ", ".join(f"orchestrator.commands.{name}" for name in commands)
     code = f"import sys, {imports}; sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=False).returncode == 0
+
+
+def test_a_plan_is_made_without_torch_where_the_facts_are_known() -> None:
+    code = "import sys, orchestrator.commands.plan; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=False).returncode == 0

@@ -18,7 +18,10 @@ from tests.helpers.fuzz_campaign import Campaign, accepted
 from tests.helpers.fuzz_damage import REPLACED, VALUES, damaged, replace
 from trainables.config.task import TaskConfig
 from trainables.config.trial import LimitsConfig
-from trainables.data.sources import load_task
+from trainables.data.files import load as load_files
+from trainables.data.profile import profile
+from trainables.data.sources import load_task, prepare_task
+from trainables.data.splits import check
 from trainables.data.task import TaskData
 
 ENDINGS = ("csv", "tsv", "jsonl", "parquet")
@@ -53,8 +56,11 @@ def read(path: Path, **settings: Any) -> TaskData:
     """A task whose two splits are the file."""
     files = {"train": str(path), "validation": str(path)}
     task = TaskConfig.model_validate({"text": ("s",), "files": files} | settings)
-    limits = LimitsConfig()
-    return load_task("mine", task, "files", glue_dir=None, limits=limits, selection_fraction=0.3)
+    # Without the check that the splits are different ones.
+    raw = load_files("mine", task, None)
+    check("mine", raw, 1)
+    profile(raw)
+    return prepare_task("mine", task, raw, limits=LimitsConfig(), selection_fraction=0.3)
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -200,6 +206,8 @@ GLUE = {
     "MRPC": "Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\n"
     + '1\t1\t2\tA "b.\tA b.\n0\t3\t4\tC.\tD.\n' * 3,
 }
+OTHER = {"CoLA": (b"A", b"One"), "SST-2": (b"good", b"fine"), "MRPC": (b"C.", b"E.")}
+"""What is written in another way in dev, whose examples must be others."""
 
 
 @pytest.mark.parametrize("name", GLUE)
@@ -208,11 +216,14 @@ def test_any_damage_of_a_glue_folder_is_data_or_a_clear_error(
 ) -> None:
     folder = tmp_path / name
     folder.mkdir()
-    files = {split: GLUE[name].encode() for split in ("train.tsv", "dev.tsv")}
+    whole = GLUE[name].encode()
+    files = {"train.tsv": whole, "dev.tsv": whole.replace(*OTHER[name])}
     if name == "MRPC":
-        ids = b"1\t2\n"
-        originals = dict.fromkeys(["msr_paraphrase_train.txt", "msr_paraphrase_test.txt"])
-        files |= dict.fromkeys(originals, files["dev.tsv"]) | {"dev_ids.tsv": ids}
+        files |= {
+            "msr_paraphrase_train.txt": whole,
+            "msr_paraphrase_test.txt": whole.replace(b"C.", b"F."),
+            "dev_ids.tsv": b"1\t2\n",
+        }
     text = ("a", "b") if name == "MRPC" else ("a",)
     task = TaskConfig.model_validate({"text": text, "glue_dir": name})
 

@@ -15,6 +15,7 @@ from orchestrator.cli.app import main
 from orchestrator.cli.console import one_line
 from orchestrator.commands import report
 from orchestrator.commands.experiment import Experiment
+from orchestrator.planning import encoders
 from orchestrator.run_dir.directory import write_metadata
 from tests.helpers.command import SMALL, Command, small_grid
 from tests.helpers.plans import plan_of
@@ -41,7 +42,7 @@ BAD = [
     ([*PLAN, "trainng.epochs=3"], "trainng: unknown key; did you mean training?"),
     ([*PLAN, "training.epoch=3"], "training.epoch: unknown key; did you mean epochs?"),
     ([*PLAN, "epochs=3"], "epochs: unknown key; did you mean training.epochs?"),
-    ([*PLAN, "key==value"], "key: unknown key; there are arms, checkpoint, data"),
+    ([*PLAN, "key==value"], "key: unknown key; there are arms, checkpoint, checks, data"),
     ([*PLAN, "selection.fractoin=0.1"], "selection.fractoin: unknown key; did you mean fraction?"),
     ([*PLAN, "limits.max=1"], "limits.max: unknown key; there are max_train_examples"),
     ([*PLAN, "resources.cpus=1"], "resources.cpus: unknown key; did you mean cpu?"),
@@ -194,7 +195,8 @@ def test_bad_input_is_one_line_and_exit_code_2(
 def test_weights_with_another_checksum(
     command: Command, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source, "embedded_folder", lambda alias: tiny_bert)
+    for module in (source, encoders):
+        monkeypatch.setattr(module, "embedded_folder", lambda alias: tiny_bert)
     ended = command("plan", "demo")
     assert ended.code == 2
     weights = tiny_bert / "model.safetensors"

@@ -259,7 +259,8 @@ def test_data_that_have_changed_since_are_one_line(
         f"the {word} film {number},{number % 2}" for word in ("good", "bad") for number in range(20)
     ]
     data.write_text("\n".join(["text,label", *rows]) + "\n")
-    files = f"define.tasks.mine={{text: [text], files: {{train: {data}, validation: {data}}}}}"
+    (tmp_path / "dev.csv").write_text("text,label\nthe fine film,0\nthe dull film,1\n")
+    files = f"define.tasks.mine={{text: [text], files: {{train: {data}, validation: dev.csv}}}}"
     settings = overrides(tiny_bert, files, *FEW, "tasks=[mine]", "tune.refit=false")
     line = ("tune", "--local", "demo", "quick", *settings, "--run-dir", "run")
     assert command(*line).code == 0

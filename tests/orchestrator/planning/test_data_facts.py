@@ -28,7 +28,8 @@ def task(folder: Path, name: str, train: Rows, dev: Rows, labels: str = "") -> s
 def planned(encoder: Path, *overrides: str, tasks: str = "[t]") -> Plan:
     arms = "arms=[single_task,shared_encoder]"
     settings = [tiny(encoder), "models=[tiny]", f"tasks={tasks}", arms, "seeds=[1]", *overrides]
-    return make_plan(load_experiment("demo", ["limits.max_train_examples=null", *settings]))
+    whole = ["limits.max_train_examples=null", "limits.max_validation_examples=null"]
+    return make_plan(load_experiment("demo", [*whole, *settings]))
 
 
 def facts_of(plan: Plan) -> DataFacts:
@@ -100,7 +101,7 @@ def test_clean_data_has_no_finding(tmp_path: Path, tiny_bert: Path) -> None:
 
 
 def test_classes_without_examples(tmp_path: Path, tiny_bert: Path) -> None:
-    labels = "labels: [yes, no, 'never', 'ever'],".replace("yes, no", "'yes', 'no'")
+    labels = "labels: ['yes', 'no', 'never', 'ever'],"
     mine = task(
         tmp_path, "t", TRAIN, [*DEV[:101], *[(f"b {i}", "yes") for i in range(101)]], labels
     )

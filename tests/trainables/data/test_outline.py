@@ -68,7 +68,7 @@ def test_an_outline_is_that_of_the_data(tmp_path: Path, reads: list[str]) -> Non
 def all_facts(task: TaskSource, other: TaskSource) -> list[Any]:
     return [
         task.profile,
-        task.outline(LIMITS, 0.5, True, [other]),
+        task.outline(LIMITS, None, True, [other]),
         task.shared_with(other),
         task.dropped(True, [other]),
     ]

@@ -182,8 +182,11 @@ def test_demo_is_generated(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def generate(corpus: str) -> dict[str, Split]:
         asked.append(corpus)
-        split = Split([("good",), ("bad",)], np.array([1, 0]))
-        return {"train": split, "validation": split}
+        labels = np.array([1, 0])
+        return {
+            "train": Split([("good",), ("bad",)], labels),
+            "validation": Split([("fine",), ("dull",)], labels),
+        }
 
     demo = ModuleType("trainables.data.demo")
     monkeypatch.setattr(demo, "generate", generate, raising=False)

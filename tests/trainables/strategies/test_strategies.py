@@ -1,5 +1,6 @@
 """What the three strategies train on and how they answer."""
 
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -179,6 +180,28 @@ def test_single_task_refuses_several_tasks() -> None:
 def test_shared_label_space_refuses_unequal_numbers_of_classes() -> None:
     with pytest.raises(ValueError, match="equal numbers of labels"):
         strategy(ARMS["naive_concat"], which=tasks((2, 3, 2)))
+
+
+def test_naive_concat_pools_by_name() -> None:
+    orders = (("no", "yes"), ("yes", "no"), ("no", "yes"))
+    named = [replace(t, labels=order) for t, order in zip(tasks(), orders, strict=True)]
+    pooled_by_name = strategy(ARMS["naive_concat"], which=named)
+    for step in islice(pooled_by_name.steps(0), 12):
+        [part] = step.parts
+        # Each example's own label is the last bit of its tokens; the second task's are reversed.
+        own = part.tensors["input_ids"][:, 0].numpy() % 1000 % 2
+        np.testing.assert_array_equal(part.tensors["labels"], own ^ (part.tasks == 1))
+    logits = torch.tensor([[0.0, 1.0], [3.0, 2.0]])
+    assert [pooled_by_name.predictions(task, logits).tolist() for task in (0, 1)] == [
+        [1, 0],
+        [0, 1],
+    ]
+    assert pooled_by_name.own_logits(1, logits).tolist() == [[1.0, 0.0], [2.0, 3.0]]
+    assert pooled_by_name.own_labels(1, torch.tensor([0, 1])).tolist() == [1, 0]
+    assert pooled_by_name.leaked(1, logits) is None
+    assert pooled_by_name.heads == {"pooled": 2}
+    positions = ARMS["naive_concat"] | {"label_space": "positions"}
+    assert strategy(positions, which=named).predictions(1, logits).tolist() == [1, 0]
 
 
 def test_heads() -> None:
