@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
-from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 from trainables.config.trial import ModelConfig
+from trainables.models.families import FAMILIES, REFUSED, Family
 from trainables.models.files import encoder_error
 from trainables.models.quiet import quiet
 
@@ -25,8 +26,8 @@ def read_architecture(model: ModelConfig, folder: Path) -> PretrainedConfig:
     Layers are cut here and not after loading, so the others are never created, in any family.
 
     Raises:
-        EncoderError: the file is unreadable, refers to code of its own, is not a bidirectional
-            encoder known to transformers, or has fewer layers than ``num_layers``.
+        EncoderError: the file is unreadable, refers to code of its own, is of a type without a row
+            in ``FAMILIES``, or has fewer layers than ``num_layers``.
     """
     _refuse_code(model, folder)
     try:
@@ -37,13 +38,8 @@ def read_architecture(model: ModelConfig, folder: Path) -> PretrainedConfig:
         raise encoder_error(
             model, "encoder", f"its config.json cannot be used ({reason}); choose another encoder"
         ) from error
-    if config.is_encoder_decoder or config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
-        raise encoder_error(
-            model,
-            "encoder",
-            f"a {config.model_type} is no bidirectional encoder with a first token to classify "
-            "by; choose one of the BERT, RoBERTa, DistilBERT, MPNet, DeBERTa or ELECTRA families",
-        )
+    if config.model_type not in FAMILIES:
+        raise encoder_error(model, "encoder", _unknown(config.model_type))
     layers = getattr(config, "num_hidden_layers", None)
     if not isinstance(layers, int) or not 1 <= layers <= MAX_LAYERS:
         raise encoder_error(
@@ -55,6 +51,28 @@ def read_architecture(model: ModelConfig, folder: Path) -> PretrainedConfig:
         for name in dropout_fields(config):
             setattr(config, name, model.dropout)
     return config
+
+
+def family_of(config: PretrainedConfig) -> Family:
+    """The row of a model's type, whose configuration ``read_architecture`` has read."""
+    return FAMILIES[config.model_type]
+
+
+def layer_lists(model: PreTrainedModel) -> list[str]:
+    """Names of the modules that hold a model's layers, one entry for each layer.
+
+    Most families have one such list, XLM one for each part of a layer. Empty where all layers are
+    the same one.
+    """
+    if family_of(model.config).shared_layers:
+        return []
+    count = model.config.num_hidden_layers
+    found: list[str] = []
+    for name, module in model.named_modules():
+        inner = any(name.startswith(f"{outer}.") for outer in found)
+        if isinstance(module, nn.ModuleList) and len(module) == count and not inner:
+            found.append(name)
+    return found
 
 
 def fresh_model(model: ModelConfig, config: PretrainedConfig) -> PreTrainedModel:
@@ -116,6 +134,16 @@ def _refuse_code(model: ModelConfig, folder: Path) -> None:
             )
 
 
+def _unknown(kind: str) -> str:
+    """Why a type without a row is refused."""
+    if kind in REFUSED:
+        return f"a {kind} cannot be used: {REFUSED[kind]}; choose another encoder"
+    return (
+        f"a {kind} is none of the types of encoders that can be used ({', '.join(FAMILIES)}); see "
+        "docs/encoders.md"
+    )
+
+
 def _cut_layers(model: ModelConfig, config: PretrainedConfig, keep: int) -> None:
     """Set the number of layers in ``config`` to the first ``keep``."""
     layers = config.num_hidden_layers
@@ -125,6 +153,16 @@ def _cut_layers(model: ModelConfig, config: PretrainedConfig, keep: int) -> None
             "num_layers",
             f"{model.encoder} has {layers} layers; give {layers} or fewer, or leave it out",
         )
+    family = family_of(config)
+    why = family.whole
+    if family.shared_layers and getattr(config, "num_hidden_groups", 1) > 1:
+        why = "its layers are divided into groups by their number"
+    if why and keep < layers:
+        raise encoder_error(
+            model, "num_layers", f"a {config.model_type} cannot be cut: {why}; leave it out"
+        )
     config.num_hidden_layers = keep
-    if getattr(config, "layer_types", None):
-        config.layer_types = config.layer_types[:keep]
+    for name in family.per_layer:
+        entries = getattr(config, name, None)
+        if isinstance(entries, list):
+            setattr(config, name, entries[:keep])

@@ -68,10 +68,11 @@ class Classifier(nn.Module):
         Returns:
             Logits of shape ``(B, C)``, with C classes of the head.
         """
-        hidden, pooled = self.encoder(
-            batch["input_ids"], batch["attention_mask"], batch.get("token_type_ids")
+        mask = batch["attention_mask"]
+        hidden, pooled, summary = self.encoder(
+            batch["input_ids"], mask, batch.get("token_type_ids")
         )
-        return self.head(head)(Encoded(hidden, pooled, batch["attention_mask"], batch.get("texts")))
+        return self.head(head)(Encoded(hidden, summary, pooled, mask, batch.get("texts")))
 
     def head(self, name: str) -> Head:
         """The head called ``name``."""

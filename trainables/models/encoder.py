@@ -6,6 +6,7 @@ The functions for encoders are all available here: ``check_encoder`` for before 
 
 import inspect
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from peft import PeftModel
@@ -14,19 +15,43 @@ from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 
 from trainables.config.trial import ModelConfig
 from trainables.models.architecture import (
+    family_of,
     fresh_model,
     has_pooler,
     hidden_dropout,
+    layer_lists,
     read_architecture,
 )
 from trainables.models.check import EncoderInfo, check_encoder
 from trainables.models.files import encoder_error
+from trainables.models.head import masked_mean
 from trainables.models.quiet import quiet
 from trainables.models.source import locate
 from trainables.models.tokenizer import load_tokenizer
 from trainables.seeding import derive_seed
 
-__all__ = ["Encoder", "EncoderInfo", "check_encoder", "load_encoder", "load_tokenizer"]
+__all__ = [
+    "Encoder",
+    "EncoderInfo",
+    "Encoding",
+    "check_encoder",
+    "load_encoder",
+    "load_tokenizer",
+]
+
+
+class Encoding(NamedTuple):
+    """What an encoder says of a batch of texts.
+
+    Attributes:
+        hidden: hidden states, shape ``(B, T, H)``.
+        pooled: the family's pooled first token, shape ``(B, H)``; None without a pooler.
+        summary: what stands for each text (``Family.speaks``), shape ``(B, H)``.
+    """
+
+    hidden: Tensor
+    pooled: Tensor | None
+    summary: Tensor
 
 
 class Encoder(nn.Module):
@@ -47,14 +72,16 @@ class Encoder(nn.Module):
         self.dropout = hidden_dropout(config)
         self.has_pooler = has_pooler(model)
         accepts = "token_type_ids" in inspect.signature(model.forward).parameters
-        self._segments = accepts and (getattr(config, "type_vocab_size", 0) or 0) > 1
+        self._family = family_of(config)
+        types = getattr(config, "type_vocab_size", 0) or 0
+        self._segments = accepts and self._family.segments and types > 1
 
     def forward(
         self,
         input_ids: Tensor,
         attention_mask: Tensor,
         token_type_ids: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> Encoding:
         """Encode a padded batch.
 
         Args:
@@ -63,14 +90,45 @@ class Encoder(nn.Module):
             token_type_ids: segments, shape ``(B, T)``; ignored if the family has none.
 
         Returns:
-            Hidden states ``(B, T, H)``, and the family's pooled first token ``(B, H)``; None
-            without a pooler.
+            Hidden states and what is made of them.
         """
         segments = {"token_type_ids": token_type_ids} if self._segments else {}
         output = self.model(
             input_ids=input_ids, attention_mask=attention_mask, return_dict=True, **segments
         )
-        return output.last_hidden_state, output.pooler_output if self.has_pooler else None
+        hidden = output.last_hidden_state
+        pooled = output.pooler_output if self.has_pooler else None
+        return Encoding(hidden, pooled, self._summary(hidden, attention_mask))
+
+    @property
+    def word_embeddings(self) -> nn.Module:
+        """The module that turns token ids into vectors."""
+        return self._plain.get_input_embeddings()
+
+    def layer_of(self) -> dict[int, int]:
+        """The layer, counted from 0, of each parameter that is in one: ``id`` of it -> layer."""
+        return {
+            id(parameter): number
+            for name in layer_lists(self._plain)
+            for number, layer in enumerate(self._plain.get_submodule(name).children())
+            for parameter in layer.parameters()
+        }
+
+    @property
+    def _plain(self) -> PreTrainedModel:
+        """The transformers model, whose layers may have adapters on them."""
+        model = self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
+        assert isinstance(model, PreTrainedModel)
+        return model
+
+    def _summary(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """What stands for each text, ``(B, H)``, from its hidden states ``(B, T, H)``."""
+        if self._family.speaks == "first":
+            return hidden[:, 0]
+        if self._family.speaks == "mean":
+            return masked_mean(hidden, mask)
+        last = mask.sum(dim=1) - 1
+        return hidden[torch.arange(len(hidden), device=hidden.device), last]
 
 
 def load_encoder(model: ModelConfig, seed: int) -> Encoder:

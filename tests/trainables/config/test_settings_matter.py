@@ -214,7 +214,8 @@ def classified(config: HeadConfig) -> np.ndarray:
     head = make_head(config, 8, 2, 0.1, pooler=True).train()
     head.initialise(41, "t")
     hidden, texts = torch.randn(3, 6, 8), torch.tensor([[1, 1, 1, 2, 2, 2]]).repeat(3, 1)
-    encoded = Encoded(hidden, hidden[:, 0].tanh(), torch.ones(3, 6), texts)
+    first = hidden[:, 0]
+    encoded = Encoded(hidden, first, first.tanh(), torch.ones(3, 6), texts)
     return head(encoded).detach().numpy()
 
 
