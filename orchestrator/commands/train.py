@@ -19,7 +19,7 @@ from orchestrator.monitor.live_view import LiveView
 from orchestrator.monitor.state import GridProgress
 from orchestrator.planning.dependencies import upstream_arms
 from orchestrator.planning.grid import Grid
-from orchestrator.planning.plan import Plan, check_model, plan_trial
+from orchestrator.planning.plan import Plan, plan_trial
 from orchestrator.run_dir.directory import warn
 from orchestrator.run_dir.environment import describe_environment
 from trainables.atomic import write_text
@@ -146,8 +146,8 @@ def single_trial(arm: str, single: SingleTrialConfig) -> Plan:
         raise ConfigError(
             f"define.arms.{arm}.{key}={upstream}: needs other trials before its own; use run"
         )
-    encoder = check_model(single, "model", single.model)
     grid = Grid(single)
+    encoder = grid.encoder(single.model)
     [config] = grid.trials_of(arm, single.model, single.seed)
     planned = plan_trial(config, grid.tasks_of(arm), encoder)
     return Plan((planned,), grid.tasks, {single.model: encoder}, grid.glue_dir)

@@ -19,7 +19,8 @@ from trainables.config.trial import (
 )
 from trainables.data.sources import choose_source, load_task
 from trainables.data.task import TaskData
-from trainables.errors import ConfigError
+from trainables.errors import ConfigError, EncoderError
+from trainables.models.encoder import EncoderInfo, check_encoder
 
 Config = ExperimentConfig | SingleTrialConfig
 
@@ -38,12 +39,26 @@ class Grid:
         self.search = search
         self.glue_dir = glue_folder(config.data.glue_dir)
         self._loaded: dict[tuple[str, float | None], TaskData] = {}
+        self._encoders: dict[ModelConfig, EncoderInfo] = {}
 
     def with_config(self, config: Config) -> "Grid":
         """The grid of a configuration with other arms, models or training, on the same data."""
         other = Grid(config, self.search)
         other._loaded = self._loaded
+        other._encoders = self._encoders
         return other
+
+    def encoder(self, name: str) -> EncoderInfo:
+        """Check the encoder called ``name``, once.
+
+        Raises:
+            EncoderError: it cannot be trained; names the key that the user wrote.
+        """
+        model = self.config.model_config_of(name)
+        if model not in self._encoders:
+            key = "models" if isinstance(self.config, ExperimentConfig) else "model"
+            self._encoders[model] = _check_model(self.config, key, name)
+        return self._encoders[model]
 
     @cached_property
     def tasks(self) -> dict[str, TaskData]:
@@ -90,9 +105,16 @@ class Grid:
         Raises:
             ConfigError: see ``tasks_of``; or the arm's training settings cannot be used.
             DataError: whatever is wrong with the data.
+            EncoderError: the model cannot be trained.
         """
         arm = self.config.define.arms[arm_name]
         data = self.tasks_of(arm_name)
+        encoder = self.encoder(model_name)
+        if arm.adapter is not None and encoder.no_adapter:
+            raise ConfigError(
+                f"define.arms.{arm_name}.adapter: {model_name} cannot have one: "
+                f"{encoder.no_adapter}; leave it out or choose another model"
+            )
         training = self.training_of(arm_name)
         self._check_methods(arm_name, training, list(data))
         groups = [[name] for name in data] if arm.strategy == "single_task" else [list(data)]
@@ -118,6 +140,11 @@ class Grid:
                 teachers=teachers_of(arm, group, seed, seeds, trials_of),
                 start_from=start_of(arm, group, seed, trials_of),
                 search=self.search,
+                corrections=tuple(
+                    name
+                    for name in encoder.corrections
+                    if name != "segments" or any(data[task].pair for task in group)
+                ),
             )
             for group in groups
         ]
@@ -207,6 +234,22 @@ class Grid:
         # A search looks at nothing but selection, whatever the arm's rows are to show.
         unseen = {"evaluate_test": False} if self.search is not None else {}
         return training.model_copy(update=unseen)
+
+
+def _check_model(config: Config, key: str, name: str) -> EncoderInfo:
+    """Check the encoder called ``name`` under ``key``.
+
+    Raises:
+        EncoderError: it cannot be trained; names the key that the user wrote.
+    """
+    try:
+        return check_encoder(config.model_config_of(name), name)
+    except EncoderError as error:
+        # A name without a definition stands for its own encoder.
+        own = f"define.models.{name}.encoder="
+        if name in config.define.models or not str(error).startswith(own):
+            raise
+        raise EncoderError(f"{key}: {str(error).removeprefix(own)}") from error
 
 
 def _total_steps(training: TrainingConfig, tasks: dict[str, TaskData]) -> int | None:

@@ -3,19 +3,19 @@
 Planning reads all data and checks every encoder, so that bad input is found before anything runs.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from orchestrator.config.experiment import ExperimentConfig
 from orchestrator.planning.dependencies import with_upstream_arms
-from orchestrator.planning.grid import Config, Grid
+from orchestrator.planning.grid import Grid
 from orchestrator.planning.resources import GpuNeed, TrialResources
 from trainables.config.trial import TrialConfig
 from trainables.data.task import TaskData
-from trainables.errors import EncoderError
-from trainables.models.encoder import EncoderInfo, check_encoder
-from trainables.training.gpu_memory import estimate_gpu_memory
+from trainables.models.encoder import EncoderInfo
+from trainables.training.gpu_memory import UncountableError, estimate_gpu_memory
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def make_plan(experiment: ExperimentConfig) -> Plan:
         InputError: data, an encoder or a combination of settings that cannot be used.
     """
     grid = Grid(experiment)
-    encoders = {name: check_model(experiment, "models", name) for name in experiment.models}
+    encoders = {name: grid.encoder(name) for name in experiment.models}
     trials = [
         plan_trial(config, grid.tasks_of(arm), encoders[model])
         for arm in with_upstream_arms(experiment)
@@ -88,22 +88,6 @@ def make_plan(experiment: ExperimentConfig) -> Plan:
         for config in grid.trials_of(arm, model, seed)
     ]
     return Plan(tuple(trials), grid.tasks, encoders, grid.glue_dir)
-
-
-def check_model(config: Config, key: str, name: str) -> EncoderInfo:
-    """Check the encoder called ``name`` under ``key``.
-
-    Raises:
-        EncoderError: it cannot be trained; names the key that the user wrote.
-    """
-    try:
-        return check_encoder(config.model_config_of(name), name)
-    except EncoderError as error:
-        # A name without a definition stands for its own encoder.
-        own = f"define.models.{name}.encoder="
-        if name in config.define.models or not str(error).startswith(own):
-            raise
-        raise EncoderError(f"{key}: {str(error).removeprefix(own)}") from error
 
 
 def plan_trial(
@@ -135,6 +119,9 @@ def largest(plan: Plan) -> GpuNeed:
         # Trials that differ only in their seed or task need the same.
         kind = repr((config.arm_name, config.model_name, *classes.values(), config.training))
         if kind not in needs:
-            gigabytes = estimate_gpu_memory(config, classes).total / 1e9
+            try:
+                gigabytes = estimate_gpu_memory(config, classes).total / 1e9
+            except UncountableError:
+                gigabytes = math.inf
             needs[kind] = GpuNeed(f"{config.arm_name} {config.model_name}", gigabytes)
     return max(needs.values(), key=lambda need: need.gigabytes)

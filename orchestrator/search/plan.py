@@ -10,7 +10,7 @@ from orchestrator.config.experiment import ExperimentConfig
 from orchestrator.config.search import TunedExperimentConfig
 from orchestrator.planning.dependencies import upstream_arms, with_upstream_arms
 from orchestrator.planning.grid import Grid
-from orchestrator.planning.plan import Plan, PlannedTrial, check_model, plan_trial
+from orchestrator.planning.plan import Plan, PlannedTrial, plan_trial
 from orchestrator.search.best_trial import Incumbent
 from orchestrator.search.rungs import rungs
 from search_spaces.group_settings import group_facts, with_settings
@@ -69,13 +69,13 @@ class SearchPlan:
 
     def __init__(self, experiment: TunedExperimentConfig) -> None:
         self.experiment = experiment
-        self.encoders: dict[str, EncoderInfo] = {
-            name: check_model(experiment, "models", name) for name in experiment.models
-        }
         searched = experiment.model_copy(
             update={"selection": experiment.selection.model_copy(update={"enabled": "always"})}
         )
         self._grid = Grid(searched, SearchConfig())
+        self.encoders: dict[str, EncoderInfo] = {
+            name: self._grid.encoder(name) for name in experiment.models
+        }
         with_upstream_arms(experiment)
         self.groups = tuple(
             self._group(config)

@@ -238,6 +238,10 @@ class TrialConfig(Settings):
         default=(), description="settings of training that change on the way, the earliest first"
     )
     tuned: bool = Field(default=False, description="its settings were found by a search")
+    corrections: tuple[str, ...] = Field(
+        default=(),
+        description="what earlier versions did in another way for its encoder, such as segments",
+    )
     search: SearchConfig | None = Field(
         default=None,
         description="how a trial of a search is measured; None: it is a trial of a comparison",
@@ -278,8 +282,8 @@ class TrialConfig(Settings):
         content["arm"].pop("label")
         if content["search"] is not None and content["search"]["segment"] is None:
             content["search"].pop("segment")
-        for name in ("changes", "tuned", "search"):
-            # Trials that have nothing to do with a search keep the keys that they ever had.
+        for name in ("changes", "tuned", "search", "corrections"):
+            # Trials that have nothing to do with these keep the keys that they ever had.
             if not content[name]:
                 content.pop(name)
         content["code_schema"] = CODE_SCHEMA

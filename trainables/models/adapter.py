@@ -13,6 +13,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import PreTrainedModel
 
 from trainables.config.methods import AdapterConfig
+from trainables.errors import EncoderError
 from trainables.models.encoder import Encoder
 from trainables.models.quiet import quiet
 from trainables.seeding import derive_seed
@@ -23,6 +24,9 @@ def add_adapter(encoder: Encoder, config: AdapterConfig, seed: int) -> None:
 
     The start of the adapters depends on ``seed`` alone, and torch's global generator is left as it
     was.
+
+    Raises:
+        EncoderError: a layer has no part that an adapter can be put on.
     """
     lora = LoraConfig(
         r=config.rank,
@@ -33,6 +37,13 @@ def add_adapter(encoder: Encoder, config: AdapterConfig, seed: int) -> None:
     with quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "adapter"))
         encoder.model = get_peft_model(encoder.model, lora)
+    layer_of = encoder.layer_of()
+    reached = {layer_of.get(id(p)) for name, p in encoder.named_parameters() if "lora_" in name}
+    if not reached >= set(layer_of.values()):
+        raise EncoderError(
+            f"adapter: a {encoder.model.config.model_type} has layers without a linear part that "
+            "LoRA can take; leave the adapter out"
+        )
 
 
 def merged(model: PreTrainedModel | PeftModel) -> PreTrainedModel:

@@ -16,6 +16,14 @@ from trainables.models.quiet import quiet
 MAX_LAYERS = 1000
 """Upper limit for the layers of an encoder; each takes time to create, even without weights."""
 
+_CLASSIFIER_DROPOUT = (
+    "classifier_dropout",
+    "classifier_dropout_prob",
+    "seq_classif_dropout",
+    "cls_dropout",
+)
+"""The families' names for the dropout of their own classifiers."""
+
 _HIDDEN_DROPOUT = ("hidden_dropout_prob", "hidden_dropout", "dropout", "mlp_dropout")
 """The families' names for the dropout of hidden states, in order of preference."""
 
@@ -47,6 +55,9 @@ def read_architecture(model: ModelConfig, folder: Path) -> PretrainedConfig:
         )
     if model.num_layers is not None:
         _cut_layers(model, config, model.num_layers)
+    if config.model_type == "big_bird":
+        # With sparse attention the first short batch would turn it to full for good.
+        config.attention_type = "original_full"
     if model.dropout is not None:
         for name in dropout_fields(config):
             setattr(config, name, model.dropout)
@@ -99,22 +110,48 @@ def dropout_fields(config: PretrainedConfig) -> list[str]:
     ]
 
 
+def head_dropout(config: PretrainedConfig) -> float:
+    """Dropout probability of the family's own classifier, which is that of its hidden states where
+    the configuration has none of its own; 0.1 if it has neither.
+    """
+    return _first(config, _CLASSIFIER_DROPOUT + _HIDDEN_DROPOUT)
+
+
 def hidden_dropout(config: PretrainedConfig) -> float:
     """Dropout probability of hidden states; 0.1 if the configuration has none."""
-    for name in _HIDDEN_DROPOUT:
+    return _first(config, _HIDDEN_DROPOUT)
+
+
+def _first(config: PretrainedConfig, names: tuple[str, ...]) -> float:
+    """The first of ``names`` that the configuration gives a number."""
+    for name in names:
         value = getattr(config, name, None)
         if isinstance(value, int | float) and not isinstance(value, bool):
             return float(value)
     return 0.1
 
 
+def has_segments(config: PretrainedConfig) -> bool:
+    """Whether a model is told the two texts of a pair apart by segments.
+
+    The model decides, not its tokenizer: classes of transformers 5 no longer name segments among
+    a tokenizer's outputs for several families that have them.
+    """
+    types = getattr(config, "type_vocab_size", 0) or 0
+    return family_of(config).segments and types > 1
+
+
 def has_pooler(model: PreTrainedModel) -> bool:
     """Whether a transformers model has a pooler of the first token."""
-    return getattr(model, "pooler", None) is not None
+    return not isinstance(getattr(model, "pooler", None), nn.Identity | None)
 
 
 def _refuse_code(model: ModelConfig, folder: Path) -> None:
-    """Raise ``EncoderError`` if a configuration file asks transformers to run foreign code."""
+    """Raise ``EncoderError`` if the files need foreign code to be run.
+
+    A config.json whose type transformers has is read by transformers alone: the library's own class
+    takes precedence over the code that ``auto_map`` names, as no remote code is trusted.
+    """
     for name in ("config.json", "tokenizer_config.json"):
         path = folder / name
         if not path.is_file():
@@ -125,7 +162,8 @@ def _refuse_code(model: ModelConfig, folder: Path) -> None:
             raise encoder_error(model, "encoder", f"{path} is not JSON ({error})") from error
         if not isinstance(content, dict):
             raise encoder_error(model, "encoder", f"{path} is not a JSON object")
-        if content.get("auto_map"):
+        known = name == "config.json" and content.get("model_type") in FAMILIES
+        if content.get("auto_map") and not known:
             raise encoder_error(
                 model,
                 "encoder",

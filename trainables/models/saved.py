@@ -2,7 +2,8 @@
 
 config.json, model.safetensors     the encoder, as transformers itself reads it
 tokenizer.json, ...                its tokenizer
-heads.json, heads.safetensors      the heads, and other facts for users of the model
+heads.json, heads.safetensors      the heads, the length to which texts are padded if that is
+                                   fixed, and other facts for users of the model
 """
 
 import json
@@ -37,6 +38,7 @@ class _Heads(Settings):
     heads: dict[str, PositiveInt]
     kinds: dict[str, HeadConfig]
     dropout: float
+    length: PositiveInt | None = None
     extra: dict[str, Any]
 
 
@@ -71,6 +73,7 @@ def save_classifier(
             heads=classifier.classes,
             kinds=classifier.kinds,
             dropout=classifier.dropout,
+            length=classifier.encoder.length,
             extra=extra,
         )
         (temporary / "heads.json").write_text(
@@ -109,7 +112,9 @@ def load_classifier(
             f"{path}: schema_version is {heads.schema_version}, this version of the project reads "
             f"{SAVED_SCHEMA}; save the model again"
         )
-    model = ModelConfig.model_validate({"encoder": str(folder)})
+    model = ModelConfig.model_validate(
+        {"encoder": str(folder)} | ({} if heads.length is None else {"max_length": heads.length})
+    )
     weights = folder / "heads.safetensors"
     try:
         state = load_file(weights)

@@ -1,12 +1,13 @@
 """Loads the fast tokenizer of an encoder."""
 
+import json
 from pathlib import Path
 
-from tokenizers import processors
+from tokenizers import Tokenizer, processors
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from trainables.config.trial import ModelConfig
-from trainables.models.architecture import read_architecture
+from trainables.models.architecture import has_segments, read_architecture
 from trainables.models.files import encoder_error
 from trainables.models.quiet import quiet
 from trainables.models.source import locate
@@ -15,8 +16,9 @@ from trainables.models.source import locate
 def load_tokenizer(model: ModelConfig) -> PreTrainedTokenizerBase:
     """Load the fast tokenizer of an encoder.
 
-    It pads and truncates on the right, so that the first token is the one that a head reads.
-    Truncation and padding settings stored in the files are switched off; the caller gives them.
+    It pads and truncates on the right, so that the first token is the one that a head reads, and
+    gives segments where the model has them (``has_segments``), whatever its files say. Truncation
+    and padding settings stored in the files are switched off; the caller gives them.
 
     Raises:
         EncoderError: there is no tokenizer, only a slow one, or it has no padding token.
@@ -26,7 +28,7 @@ def load_tokenizer(model: ModelConfig) -> PreTrainedTokenizerBase:
 
 def read_tokenizer(model: ModelConfig, folder: Path) -> PreTrainedTokenizerBase:
     """``load_tokenizer`` from the files in ``folder``."""
-    family = read_architecture(model, folder).model_type
+    config = read_architecture(model, folder)
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(
@@ -44,10 +46,15 @@ def read_tokenizer(model: ModelConfig, folder: Path) -> PreTrainedTokenizerBase:
             model, "encoder", "its tokenizer has no pad_token; set one and save it again"
         )
     tokenizer.padding_side = tokenizer.truncation_side = "right"
+    wanted = ["token_type_ids"] * has_segments(config) + ["attention_mask"]
+    names = list(tokenizer.model_input_names)
+    tokenizer.model_input_names = names + [name for name in wanted if name not in names]
+    if config.model_type == "luke":
+        tokenizer._tokenizer = _without_entities(tokenizer.backend_tokenizer, config.vocab_size)
     backend = tokenizer.backend_tokenizer
     backend.no_truncation()
     backend.no_padding()
-    if family == "deberta":
+    if config.model_type == "deberta":
         # transformers 5 builds these tokenizers anew with two separators and no segments; the
         # model was trained on [CLS] A [SEP] B [SEP] (He et al. 2021, "DeBERTa").
         first, last = tokenizer.cls_token, tokenizer.sep_token
@@ -57,3 +64,13 @@ def read_tokenizer(model: ModelConfig, folder: Path) -> PreTrainedTokenizerBase:
             special_tokens=[(first, tokenizer.cls_token_id), (last, tokenizer.sep_token_id)],
         )
     return tokenizer
+
+
+def _without_entities(backend: Tokenizer, vocab_size: int) -> Tokenizer:
+    """LUKE's tokenizer without the tokens of its entities, which transformers 5 adds to the text's.
+
+    The model has no word embeddings for them.
+    """
+    content = json.loads(backend.to_str())
+    words = [token for token in content["added_tokens"] if token["id"] < vocab_size]
+    return Tokenizer.from_str(json.dumps(content | {"added_tokens": words}))

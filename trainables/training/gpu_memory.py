@@ -14,7 +14,12 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensorMode,
+    UnsupportedFakeTensorException,
+)
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import cross_entropy
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -36,6 +41,18 @@ BLOCK = 512
 
 MARGIN = 0.15
 """Assumed share to add for fragmentation and workspaces."""
+
+
+NOT_TRACEABLE = (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    UnsupportedFakeTensorException,
+)
+"""What a pass on fake tensors raises where the model looks at the content of its inputs."""
+
+
+class UncountableError(Exception):
+    """A model whose memory cannot be counted without running it."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +129,15 @@ def estimate_gpu_memory(config: TrialConfig, classes: Mapping[str, int]) -> GpuM
 
     Raises:
         EncoderError: the encoder cannot be used.
+        UncountableError: the model looks at the content of its inputs, which fake tensors lack.
     """
+    try:
+        return _estimate(config, classes)
+    except NOT_TRACEABLE as error:
+        raise UncountableError(f"{config.model_name}: {type(error).__name__}") from error
+
+
+def _estimate(config: TrialConfig, classes: Mapping[str, int]) -> GpuMemoryEstimate:
     arm, training = config.arm, config.training
     heads = dict(classes)
     if arm.strategy == "naive_concat":
@@ -229,7 +254,7 @@ def _skeleton(
     """The model to train, on the meta device: shapes without content."""
     config = read_architecture(model, locate(model, download_weights=False).folder)
     with quiet(), torch.device("meta"):
-        encoder = Encoder(fresh_model(model, config))
+        encoder = Encoder(fresh_model(model, config), model.max_length)
         if adapter is not None:
             add_adapter(encoder, adapter, seed=0)
         classes = {name: number for name, (_, number) in heads.items()}

@@ -88,7 +88,7 @@ def cut_off(folder: Path) -> None:
 
 
 def own_code(folder: Path) -> None:
-    edit_json(folder / "config.json", auto_map={"AutoModel": "modeling.Mine"})
+    edit_json(folder / "config.json", auto_map={"AutoModel": "modeling.Mine"}, model_type="mine")
     (folder / "modeling.py").write_text("raise SystemExit('code of a model folder was run')")
 
 
