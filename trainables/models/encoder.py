@@ -64,6 +64,7 @@ class Encoder(nn.Module):
         hidden_size: width H of the hidden states.
         dropout: dropout probability of the family's own classifier.
         has_pooler: whether ``forward`` returns a pooled first token.
+        has_segments: whether the two texts of a pair are told apart by segments.
         length: tokens to which every batch is padded; None where padding is invisible.
     """
 
@@ -78,7 +79,7 @@ class Encoder(nn.Module):
         self._family = family_of(config)
         self.length = max_length if self._family.fixed_length else None
         self._accepts = frozenset(inspect.signature(model.forward).parameters)
-        self._segments = "token_type_ids" in self._accepts and has_segments(config)
+        self.has_segments = "token_type_ids" in self._accepts and has_segments(config)
 
     def forward(
         self,
@@ -101,7 +102,7 @@ class Encoder(nn.Module):
         """
         width, mask = input_ids.shape[1], attention_mask
         inputs = {"input_ids": input_ids, "attention_mask": mask}
-        if self._segments and token_type_ids is not None:
+        if self.has_segments and token_type_ids is not None:
             inputs["token_type_ids"] = token_type_ids
         if self.length is not None:
             inputs = self._padded(inputs, self.length)
