@@ -65,8 +65,7 @@ FAMILIES: dict[str, Family] = {
         "BigBird",
         "google/bigbird-roberta-base",
         segments=False,
-        note="with full attention, so max_length is at most (5 + 2 x num_random_blocks) x "
-        "block_size (704 in published models)",
+        note="always with full attention; that of published models is sparse above 704 tokens",
     ),
     "camembert": Family("CamemBERT", "almanach/camembert-base"),
     "convbert": Family(
