@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev install-trackers run plan report test test-all soak check docs format clean
+.PHONY: help install install-dev install-trackers run plan report test test-all test-encoders soak check docs format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -54,6 +54,9 @@ test: install-dev install-trackers ## run the tests but the slow ones, three at 
 test-all: install-dev install-trackers ## run all tests, also whole grids that are killed and clusters (twice as long)
 	$(PYTEST) -n 3 --no-loadscope-reorder -m "not serial" $(ARGS) || test $$? -eq 5
 	$(PYTEST) -m serial $(ARGS) || test $$? -eq 5
+
+test-encoders: install-dev install-trackers ## train every strategy with a tiny encoder of every family (minutes)
+	$(PYTEST) tests/trainables/models/test_families.py --encoders $(ARGS)
 
 soak: install-dev install-trackers ## run the fault tests at full size and print what was measured (30 minutes)
 	$(PYTEST) tests/faults --soak -v -s --durations=0 $(ARGS)

@@ -35,6 +35,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="many more random cases and faults: minutes, not seconds",
     )
+    parser.addoption(
+        "--encoders",
+        action="store_true",
+        help="train every strategy with an encoder of every family, not one",
+    )
 
 
 def starts_ray(nodeid: str) -> bool:

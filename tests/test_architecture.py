@@ -31,6 +31,7 @@ OLD_PYTHON = "the cluster's Python and packages are checked first"
 IMPORTS_INSIDE_FUNCTIONS = {
     "orchestrator.cli.app": (
         COMMAND,
+        "orchestrator.commands.convert",
         "orchestrator.commands.experiment",
         "orchestrator.commands.plan",
         "orchestrator.commands.report",

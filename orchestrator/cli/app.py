@@ -4,6 +4,7 @@ import io
 import json
 import sys
 import warnings
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -195,6 +196,19 @@ def train(
 
 
 app.command()(submit)
+
+
+@app.command()
+def convert(
+    encoder: Annotated[str, typer.Argument(help="a folder, or a model on the Hub")],
+    folder: Annotated[Path, typer.Argument(help="the folder to write; must not exist")],
+    revision: Annotated[str | None, typer.Option(help="branch, tag or commit on the Hub")] = None,
+) -> None:
+    """Write an encoder that has only pytorch_model.bin anew, with safetensors."""
+    from orchestrator.commands.convert import convert_encoder
+
+    info = convert_encoder(encoder, folder, revision)
+    print(f"wrote {folder}: {info.num_layers} layers, {info.parameters:,} parameters")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -19,7 +19,6 @@ from orchestrator.monitor.live_view import LiveView
 from orchestrator.monitor.state import GridProgress
 from orchestrator.planning.data_facts import data_facts
 from orchestrator.planning.dependencies import upstream_arms
-from orchestrator.planning.encoders import check_model
 from orchestrator.planning.grid import Grid
 from orchestrator.planning.plan import Plan, plan_trial
 from orchestrator.planning.scoring import scoring
@@ -153,8 +152,8 @@ def single_trial(arm: str, single: SingleTrialConfig) -> Plan:
         raise ConfigError(
             f"define.arms.{arm}.{key}={upstream}: needs other trials before its own; use run"
         )
-    encoder = check_model(single, "model", single.model)
     grid = Grid(single)
+    encoder = grid.encoder(single.model)
     [config] = grid.trials_of(arm, single.model, single.seed)
     planned = plan_trial(config, grid.tasks_of(arm), encoder)
     facts = data_facts(grid, (arm,), (single.model,))

@@ -103,7 +103,7 @@ def data_facts(grid: Grid, arms: Iterable[str], models: Iterable[str]) -> DataFa
         cut={
             name: CutTexts(
                 max_length=grid.config.model_config_of(name).max_length,
-                tasks=cut_texts(grid, name),
+                tasks=cut_texts(grid.config.model_config_of(name), sources),
             )
             for name in models
             if checks.truncation != "off"

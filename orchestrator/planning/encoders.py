@@ -4,12 +4,12 @@ What is found out is kept in the token cache while the files of encoder and data
 second plan then does without torch and transformers, whose import takes longer than all else.
 """
 
-from dataclasses import asdict
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from orchestrator.planning.grid import Config, Grid, facts_folder
+from orchestrator.config.experiment import ExperimentConfig, SingleTrialConfig
 from trainables import models
 from trainables.config.trial import ModelConfig
 from trainables.data.fact_cache import code_identity, files_identity, remembered
@@ -19,10 +19,13 @@ from trainables.models.embedded import ALIASES, embedded_folder
 from trainables.models.encoder_info import EncoderInfo
 
 _CODE = Path(models.__file__).parent
+_LIBRARIES = ("peft", "tokenizers", "transformers")
 
 
-def check_model(config: Config, key: str, name: str) -> EncoderInfo:
-    """Check the encoder called ``name`` under ``key``.
+def check_model(
+    config: ExperimentConfig | SingleTrialConfig, key: str, name: str, root: Path
+) -> EncoderInfo:
+    """Check the encoder called ``name`` under ``key``; what is found out is kept in ``root``.
 
     Raises:
         EncoderError: it cannot be trained; names the key that the user wrote.
@@ -33,7 +36,7 @@ def check_model(config: Config, key: str, name: str) -> EncoderInfo:
         from trainables.models.encoder import check_encoder
 
         try:
-            return asdict(check_encoder(model, name))
+            return check_encoder(model, name).model_dump(mode="json")
         except EncoderError as error:
             # A name without a definition stands for its own encoder.
             own = f"define.models.{name}.encoder="
@@ -43,10 +46,10 @@ def check_model(config: Config, key: str, name: str) -> EncoderInfo:
 
     identity = _identity(model)
     about = identity and ["encoder", identity, model.model_dump(mode="json")]
-    return EncoderInfo(**remembered(facts_folder(config), about, check))
+    return EncoderInfo.model_validate(remembered(root, about, check))
 
 
-def cut_texts(grid: Grid, name: str) -> dict[str, dict[str, int]]:
+def cut_texts(model: ModelConfig, sources: Mapping[str, TaskSource]) -> dict[str, dict[str, int]]:
     """Count the texts that are longer than a model's ``max_length``: task -> split -> examples.
 
     Those of the whole splits, without the prefix of ``task_prefix``.
@@ -54,8 +57,7 @@ def cut_texts(grid: Grid, name: str) -> dict[str, dict[str, int]]:
     Raises:
         InputError: the data or the tokenizer cannot be used.
     """
-    model = grid.config.model_config_of(name)
-    return {task: _cut(source, model) for task, source in grid.sources.items()}
+    return {task: _cut(source, model) for task, source in sources.items()}
 
 
 def _cut(source: TaskSource, model: ModelConfig) -> dict[str, int]:
@@ -82,7 +84,7 @@ def _identity(model: ModelConfig) -> list[Any] | None:
     if not folder.is_dir():
         return None
     files = files_identity(path for path in folder.iterdir() if path.is_file())
-    return files and [files, code_identity(_CODE), version("transformers"), version("tokenizers")]
+    return files and [files, code_identity(_CODE), *map(version, _LIBRARIES)]
 
 
 def _tokenizer_identity(model: ModelConfig) -> str:

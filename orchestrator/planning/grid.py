@@ -6,6 +6,7 @@ from pathlib import Path
 
 from orchestrator.config.experiment import ExperimentConfig, SingleTrialConfig
 from orchestrator.planning.dependencies import start_of, teachers_of
+from orchestrator.planning.encoders import check_model
 from trainables.config.arms import NaiveConcatArm, SharedEncoderArm
 from trainables.config.explain import nearest, validated
 from trainables.config.methods import FixedWeighting
@@ -23,6 +24,7 @@ from trainables.data.outline import TaskOutline, TaskSource
 from trainables.data.sources import choose_source
 from trainables.data.token_cache import token_folder
 from trainables.errors import ConfigError
+from trainables.models.encoder_info import EncoderInfo
 
 Config = ExperimentConfig | SingleTrialConfig
 
@@ -41,13 +43,27 @@ class Grid:
         self.search = search
         self.glue_dir = glue_folder(config.data.glue_dir)
         self._outlines: dict[tuple[str, float | None], TaskOutline] = {}
+        self._encoders: dict[ModelConfig, EncoderInfo] = {}
 
     def with_config(self, config: Config) -> "Grid":
         """The grid of a configuration with other arms, models or training, on the same data."""
         other = Grid(config, self.search)
         other.sources = self.sources
         other._outlines = self._outlines
+        other._encoders = self._encoders
         return other
+
+    def encoder(self, name: str) -> EncoderInfo:
+        """Check the encoder called ``name``, once.
+
+        Raises:
+            EncoderError: it cannot be trained; names the key that the user wrote.
+        """
+        model = self.config.model_config_of(name)
+        if model not in self._encoders:
+            key = "models" if isinstance(self.config, ExperimentConfig) else "model"
+            self._encoders[model] = check_model(self.config, key, name, facts_folder(self.config))
+        return self._encoders[model]
 
     @cached_property
     def sources(self) -> dict[str, TaskSource]:
@@ -118,9 +134,16 @@ class Grid:
         Raises:
             ConfigError: see ``tasks_of``; or the arm's training settings cannot be used.
             DataError: whatever is wrong with the data.
+            EncoderError: the model cannot be trained.
         """
         arm = self.config.define.arms[arm_name]
         data = self.tasks_of(arm_name)
+        encoder = self.encoder(model_name)
+        if arm.adapter is not None and encoder.no_adapter:
+            raise ConfigError(
+                f"define.arms.{arm_name}.adapter: {model_name} cannot have one: "
+                f"{encoder.no_adapter}; leave it out or choose another model"
+            )
         training = self.training_of(arm_name)
         self._check_methods(arm_name, training, list(data))
         groups = [[name] for name in data] if arm.strategy == "single_task" else [list(data)]
@@ -150,6 +173,11 @@ class Grid:
                 search=self.search,
                 drop=self._drop,
                 pooled_by="name" if space is not None and space.reordered else None,
+                corrections=tuple(
+                    name
+                    for name in encoder.corrections
+                    if name != "segments" or any(data[task].pair for task in group)
+                ),
             )
             for group in groups
         ]

@@ -3,6 +3,7 @@
 Planning reads all data and checks every encoder, so that bad input is found before anything runs.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,7 +11,6 @@ from typing import Any
 from orchestrator.config.experiment import ExperimentConfig
 from orchestrator.planning.data_facts import DataFacts, data_facts
 from orchestrator.planning.dependencies import with_upstream_arms
-from orchestrator.planning.encoders import check_model
 from orchestrator.planning.grid import Grid
 from orchestrator.planning.resources import GpuNeed, TrialResources
 from trainables.config.trial import TrialConfig
@@ -88,7 +88,7 @@ def make_plan(experiment: ExperimentConfig) -> Plan:
         InputError: data, an encoder or a combination of settings that cannot be used.
     """
     grid = Grid(experiment)
-    encoders = {name: check_model(experiment, "models", name) for name in experiment.models}
+    encoders = {name: grid.encoder(name) for name in experiment.models}
     arms = with_upstream_arms(experiment)
     trials = [
         plan_trial(config, grid.tasks_of(arm), encoders[model])
@@ -123,7 +123,7 @@ def largest(plan: Plan) -> GpuNeed:
     Raises:
         EncoderError: an encoder's files are missing.
     """
-    from trainables.training.gpu_memory import estimate_gpu_memory
+    from trainables.training.gpu_memory import UncountableError, estimate_gpu_memory
 
     needs: dict[str, GpuNeed] = {}
     for trial in plan.trials:
@@ -132,6 +132,9 @@ def largest(plan: Plan) -> GpuNeed:
         # Trials that differ only in their seed or task need the same.
         kind = repr((config.arm_name, config.model_name, *classes.values(), config.training))
         if kind not in needs:
-            gigabytes = estimate_gpu_memory(config, classes).total / 1e9
+            try:
+                gigabytes = estimate_gpu_memory(config, classes).total / 1e9
+            except UncountableError:
+                gigabytes = math.inf
             needs[kind] = GpuNeed(f"{config.arm_name} {config.model_name}", gigabytes)
     return max(needs.values(), key=lambda need: need.gigabytes)

@@ -59,7 +59,10 @@ class Node:
 
 @dataclass(frozen=True)
 class GpuNeed:
-    """GB of GPU memory that the largest trial of a plan needs, and the trial's name."""
+    """GB of GPU memory that the largest trial of a plan needs, and the trial's name.
+
+    Infinite where it cannot be counted.
+    """
 
     title: str
     gigabytes: float
@@ -194,6 +197,10 @@ def divide(nodes: list[Node], trials: int, need: Callable[[], GpuNeed] | None) -
         return 1.0, "auto: one GPU each; how much memory the GPUs have is not known"
     smallest = min(memory for memory in memories if memory is not None)
     largest = need()
+    if math.isinf(largest.gigabytes):
+        return 1.0, (
+            f"auto: one GPU each; what {largest.title} needs cannot be counted without running it"
+        )
     limits = (
         MOST_SHARES,
         min(node.cpus // node.gpus for node in nodes),

@@ -10,7 +10,6 @@ from orchestrator.config.experiment import ExperimentConfig
 from orchestrator.config.search import TunedExperimentConfig
 from orchestrator.planning.data_facts import data_facts
 from orchestrator.planning.dependencies import upstream_arms, with_upstream_arms
-from orchestrator.planning.encoders import check_model
 from orchestrator.planning.grid import Grid
 from orchestrator.planning.plan import Plan, PlannedTrial, plan_trial
 from orchestrator.search.best_trial import Incumbent
@@ -72,13 +71,13 @@ class SearchPlan:
 
     def __init__(self, experiment: TunedExperimentConfig) -> None:
         self.experiment = experiment
-        self.encoders: dict[str, EncoderInfo] = {
-            name: check_model(experiment, "models", name) for name in experiment.models
-        }
         searched = experiment.model_copy(
             update={"selection": experiment.selection.model_copy(update={"enabled": "always"})}
         )
         self._grid = Grid(searched, SearchConfig())
+        self.encoders: dict[str, EncoderInfo] = {
+            name: self._grid.encoder(name) for name in experiment.models
+        }
         self.facts = data_facts(self._grid, with_upstream_arms(experiment), experiment.models)
         self.groups = tuple(
             self._group(config)

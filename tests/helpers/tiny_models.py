@@ -85,11 +85,11 @@ def _tokenizer(family: str) -> PreTrainedTokenizerFast:
     order = ("bos", "pad", "eos", "unk") if names is _ROBERTA_LIKE else ("pad", "unk", "bos", "eos")
     special = [*(names[key] for key in order), names["mask"]]
     if family in ("roberta", "deberta"):
-        tokenizer = _byte_level(special)
+        tokenizer = byte_level(special, names["unk"])
     elif family == "deberta-v2":
-        tokenizer = _unigram(special, names["unk"])
+        tokenizer = unigram(special, names["unk"])
     else:
-        tokenizer = _word_piece(special, names["unk"])
+        tokenizer = word_piece(special, names["unk"])
     tokenizer.add_special_tokens(special)
     first, last = names["bos"], names["eos"]
     segment = 0 if names is _ROBERTA_LIKE else 1
@@ -113,7 +113,7 @@ def _tokenizer(family: str) -> PreTrainedTokenizerFast:
     )
 
 
-def _word_piece(special: list[str], unknown: str) -> Tokenizer:
+def word_piece(special: list[str], unknown: str) -> Tokenizer:
     pieces = [*special, *LETTERS, *(f"##{letter}" for letter in LETTERS), *WORDS]
     vocabulary = {piece: index for index, piece in enumerate(dict.fromkeys(pieces))}
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token=unknown))
@@ -123,8 +123,11 @@ def _word_piece(special: list[str], unknown: str) -> Tokenizer:
     return tokenizer
 
 
-def _byte_level(special: list[str]) -> Tokenizer:
-    """Every byte is a piece, and merges build each word letter by letter, with its space."""
+def byte_level(special: list[str], unknown: str) -> Tokenizer:
+    """Every byte is a piece, and merges build each word letter by letter, with its space.
+
+    Nothing is ever ``unknown``.
+    """
     vocabulary = dict.fromkeys([*special, *sorted(pre_tokenizers.ByteLevel.alphabet())])
     merges = {}
     for word in WORDS:
@@ -141,7 +144,7 @@ def _byte_level(special: list[str]) -> Tokenizer:
     return tokenizer
 
 
-def _unigram(special: list[str], unknown: str) -> Tokenizer:
+def unigram(special: list[str], unknown: str) -> Tokenizer:
     pieces = dict.fromkeys(special, 0.0)
     pieces |= dict.fromkeys(("▁", *LETTERS), -8.0)
     pieces |= {f"▁{word}": -4.0 - index / 100 for index, word in enumerate(WORDS)}

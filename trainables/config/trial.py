@@ -257,6 +257,10 @@ class TrialConfig(Settings):
         default=(), description="settings of training that change on the way, the earliest first"
     )
     tuned: bool = Field(default=False, description="its settings were found by a search")
+    corrections: tuple[str, ...] = Field(
+        default=(),
+        description="what earlier versions did in another way for its encoder, such as segments",
+    )
     search: SearchConfig | None = Field(
         default=None,
         description="how a trial of a search is measured; None: it is a trial of a comparison",
@@ -303,9 +307,11 @@ class TrialConfig(Settings):
         content["tasks"] = {name: task.measure for name, task in self.tasks.items()}
         content["arm"] = flattened(content["arm"], self.ignored)
         content["arm"].pop("label")
+        if content["arm"]["adapter"] is not None and content["arm"]["adapter"]["frozen"] is None:
+            content["arm"]["adapter"].pop("frozen")
         if content["search"] is not None and content["search"]["segment"] is None:
             content["search"].pop("segment")
-        for name in ("changes", "tuned", "search", "pooled_by"):
+        for name in ("changes", "tuned", "search", "pooled_by", "corrections"):
             # Trials without them keep the keys that they ever had.
             if not content[name]:
                 content.pop(name)

@@ -2,20 +2,37 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import torch
-from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
-from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+from torch import nn
+from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 
 from trainables.config.trial import ModelConfig
+from trainables.models.families import FAMILIES, REFUSED, Family
 from trainables.models.files import encoder_error
 from trainables.models.quiet import quiet
+from trainables.models.text_to_text import new_model
 
 MAX_LAYERS = 1000
 """Upper limit for the layers of an encoder; each takes time to create, even without weights."""
 
-_HIDDEN_DROPOUT = ("hidden_dropout_prob", "hidden_dropout", "dropout", "mlp_dropout")
+_CLASSIFIER_DROPOUT = (
+    "classifier_dropout",
+    "classifier_dropout_prob",
+    "seq_classif_dropout",
+    "cls_dropout",
+    "summary_last_dropout",
+)
+"""The families' names for the dropout of their own classifiers."""
+
+_HIDDEN_DROPOUT = (
+    "hidden_dropout_prob",
+    "hidden_dropout",
+    "dropout",
+    "mlp_dropout",
+    "dropout_rate",
+    "resid_pdrop",
+)
 """The families' names for the dropout of hidden states, in order of preference."""
 
 
@@ -25,8 +42,8 @@ def read_architecture(model: ModelConfig, folder: Path) -> PretrainedConfig:
     Layers are cut here and not after loading, so the others are never created, in any family.
 
     Raises:
-        EncoderError: the file is unreadable, refers to code of its own, is not a bidirectional
-            encoder known to transformers, or has fewer layers than ``num_layers``.
+        EncoderError: the file is unreadable, refers to code of its own, is of a type without a row
+            in ``FAMILIES``, or has fewer layers than ``num_layers``.
     """
     _refuse_code(model, folder)
     try:
@@ -37,13 +54,8 @@ def read_architecture(model: ModelConfig, folder: Path) -> PretrainedConfig:
         raise encoder_error(
             model, "encoder", f"its config.json cannot be used ({reason}); choose another encoder"
         ) from error
-    if config.is_encoder_decoder or config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
-        raise encoder_error(
-            model,
-            "encoder",
-            f"a {config.model_type} is no bidirectional encoder with a first token to classify "
-            "by; choose one of the BERT, RoBERTa, DistilBERT, MPNet, DeBERTa or ELECTRA families",
-        )
+    if config.model_type not in FAMILIES:
+        raise encoder_error(model, "encoder", _unknown(config.model_type))
     layers = getattr(config, "num_hidden_layers", None)
     if not isinstance(layers, int) or not 1 <= layers <= MAX_LAYERS:
         raise encoder_error(
@@ -51,10 +63,42 @@ def read_architecture(model: ModelConfig, folder: Path) -> PretrainedConfig:
         )
     if model.num_layers is not None:
         _cut_layers(model, config, model.num_layers)
+    if config.model_type == "big_bird":
+        # With sparse attention the first short batch would turn it to full for good.
+        config.attention_type = "original_full"
     if model.dropout is not None:
         for name in dropout_fields(config):
             setattr(config, name, model.dropout)
     return config
+
+
+def family_of(config: PretrainedConfig) -> Family:
+    """The row of a model's type, whose configuration ``read_architecture`` has read."""
+    return FAMILIES[config.model_type]
+
+
+def speaker(config: PretrainedConfig) -> Literal["first", "last", "mean"]:
+    """What stands for a text (``Family.speaks``); the mean in a decoder made bidirectional."""
+    if getattr(config, "use_bidirectional_attention", False):
+        return "mean"
+    return family_of(config).speaks
+
+
+def layer_lists(model: PreTrainedModel) -> list[str]:
+    """Names of the modules that hold a model's layers, one entry for each layer.
+
+    Most families have one such list, XLM one for each part of a layer. Empty where all layers are
+    the same one.
+    """
+    if family_of(model.config).shared_layers:
+        return []
+    count = model.config.num_hidden_layers
+    found: list[str] = []
+    for name, module in model.named_modules():
+        inner = any(name.startswith(f"{outer}.") for outer in found)
+        if isinstance(module, nn.ModuleList) and len(module) == count and not inner:
+            found.append(name)
+    return found
 
 
 def fresh_model(model: ModelConfig, config: PretrainedConfig) -> PreTrainedModel:
@@ -64,7 +108,7 @@ def fresh_model(model: ModelConfig, config: PretrainedConfig) -> PreTrainedModel
         EncoderError: transformers cannot make a model from the configuration.
     """
     try:
-        return AutoModel.from_config(config, dtype=torch.float32)
+        return new_model(config)
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise encoder_error(
@@ -77,26 +121,54 @@ def dropout_fields(config: PretrainedConfig) -> list[str]:
     return [
         name
         for name, value in config.to_dict().items()
-        if "dropout" in name and isinstance(value, int | float) and not isinstance(value, bool)
+        if ("dropout" in name or name.endswith("pdrop"))
+        and isinstance(value, int | float)
+        and not isinstance(value, bool)
     ]
 
 
+def head_dropout(config: PretrainedConfig) -> float:
+    """Dropout probability of the family's own classifier, which is that of its hidden states where
+    the configuration has none of its own; ``Family.dropout`` if it has neither.
+    """
+    return _first(config, _CLASSIFIER_DROPOUT + _HIDDEN_DROPOUT)
+
+
 def hidden_dropout(config: PretrainedConfig) -> float:
-    """Dropout probability of hidden states; 0.1 if the configuration has none."""
-    for name in _HIDDEN_DROPOUT:
+    """Dropout probability of hidden states; ``Family.dropout`` if the configuration has none."""
+    return _first(config, _HIDDEN_DROPOUT)
+
+
+def _first(config: PretrainedConfig, names: tuple[str, ...]) -> float:
+    """The first of ``names`` that the configuration gives a number."""
+    for name in names:
         value = getattr(config, name, None)
         if isinstance(value, int | float) and not isinstance(value, bool):
             return float(value)
-    return 0.1
+    return family_of(config).dropout
+
+
+def has_segments(config: PretrainedConfig) -> bool:
+    """Whether a model is told the two texts of a pair apart by segments.
+
+    The model decides, not its tokenizer: classes of transformers 5 no longer name segments among
+    a tokenizer's outputs for several families that have them.
+    """
+    segments, types = family_of(config).segments, getattr(config, "type_vocab_size", 0) or 0
+    return segments == "always" or (segments and types > 1)
 
 
 def has_pooler(model: PreTrainedModel) -> bool:
     """Whether a transformers model has a pooler of the first token."""
-    return getattr(model, "pooler", None) is not None
+    return not isinstance(getattr(model, "pooler", None), nn.Identity | None)
 
 
 def _refuse_code(model: ModelConfig, folder: Path) -> None:
-    """Raise ``EncoderError`` if a configuration file asks transformers to run foreign code."""
+    """Raise ``EncoderError`` if the files need foreign code to be run.
+
+    A config.json whose type transformers has is read by transformers alone: the library's own class
+    takes precedence over the code that ``auto_map`` names, as no remote code is trusted.
+    """
     for name in ("config.json", "tokenizer_config.json"):
         path = folder / name
         if not path.is_file():
@@ -107,13 +179,24 @@ def _refuse_code(model: ModelConfig, folder: Path) -> None:
             raise encoder_error(model, "encoder", f"{path} is not JSON ({error})") from error
         if not isinstance(content, dict):
             raise encoder_error(model, "encoder", f"{path} is not a JSON object")
-        if content.get("auto_map"):
+        known = name == "config.json" and content.get("model_type") in FAMILIES
+        if content.get("auto_map") and not known:
             raise encoder_error(
                 model,
                 "encoder",
                 f"{path} asks to run code of its own (auto_map), which is never done; choose an "
                 "encoder whose architecture is part of transformers",
             )
+
+
+def _unknown(kind: str) -> str:
+    """Why a type without a row is refused."""
+    if kind in REFUSED:
+        return f"a {kind} cannot be used: {REFUSED[kind]}; choose another encoder"
+    return (
+        f"a {kind} is none of the types of encoders that can be used ({', '.join(FAMILIES)}); see "
+        "docs/encoders.md"
+    )
 
 
 def _cut_layers(model: ModelConfig, config: PretrainedConfig, keep: int) -> None:
@@ -125,6 +208,16 @@ def _cut_layers(model: ModelConfig, config: PretrainedConfig, keep: int) -> None
             "num_layers",
             f"{model.encoder} has {layers} layers; give {layers} or fewer, or leave it out",
         )
+    family = family_of(config)
+    why = family.whole
+    if family.shared_layers and getattr(config, "num_hidden_groups", 1) > 1:
+        why = "its layers are divided into groups by their number"
+    if why and keep < layers:
+        raise encoder_error(
+            model, "num_layers", f"a {config.model_type} cannot be cut: {why}; leave it out"
+        )
     config.num_hidden_layers = keep
-    if getattr(config, "layer_types", None):
-        config.layer_types = config.layer_types[:keep]
+    for name in family.per_layer:
+        entries = getattr(config, name, None)
+        if isinstance(entries, list):
+            setattr(config, name, entries[:keep])

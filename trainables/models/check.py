@@ -2,17 +2,28 @@
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import nn
-from transformers import PretrainedConfig, PreTrainedModel
+from transformers import (
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from trainables.config.trial import ModelConfig
 from trainables.errors import EncoderError
-from trainables.models.architecture import fresh_model, has_pooler, read_architecture
+from trainables.models.architecture import (
+    family_of,
+    fresh_model,
+    has_pooler,
+    head_dropout,
+    hidden_dropout,
+    read_architecture,
+)
 from trainables.models.encoder_info import EncoderInfo
 from trainables.models.files import encoder_error, file_names, weight_files
 from trainables.models.quiet import quiet
 from trainables.models.source import Source, locate
 from trainables.models.tokenizer import read_tokenizer
+from trainables.models.weights import leave_out_pooler, load_weights
 
 
 def check_encoder(model: ModelConfig, name: str) -> EncoderInfo:
@@ -39,8 +50,6 @@ def _check(model: ModelConfig) -> EncoderInfo:
     source = locate(model, download_weights=False)
     config = read_architecture(model, source.folder)
     tokenizer = read_tokenizer(model, source.folder)
-    with quiet(), torch.device("meta"):
-        skeleton = fresh_model(model, config)
     if len(tokenizer) > config.vocab_size:
         raise encoder_error(
             model,
@@ -48,6 +57,9 @@ def _check(model: ModelConfig) -> EncoderInfo:
             f"its tokenizer has {len(tokenizer)} tokens, but the model only {config.vocab_size} "
             "embeddings; they do not belong together",
         )
+    _check_special_tokens(model, config, tokenizer)
+    _check_peculiar(model, config)
+    skeleton = _skeleton(model, config, source)
     longest = _longest(skeleton, config)
     if longest is not None and model.max_length > longest:
         raise encoder_error(
@@ -55,16 +67,85 @@ def _check(model: ModelConfig) -> EncoderInfo:
             "max_length",
             f"{model.encoder} reads at most {longest} tokens; give {longest} or less",
         )
-    if model.weights == "pretrained":
-        tensors = _tensor_names(model, source)
-        if has_pooler(skeleton) and not any("pooler." in tensor for tensor in tensors):
-            skeleton.pooler = None  # type: ignore[assignment]
     return EncoderInfo(
         parameters=sum(parameter.numel() for parameter in skeleton.parameters()),
         hidden_size=config.hidden_size,
         num_layers=config.num_hidden_layers,
         origin=source.origin,
+        no_adapter=family_of(config).no_adapter,
+        corrections=_corrections(model, config, tokenizer),
     )
+
+
+def _check_special_tokens(
+    model: ModelConfig, config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    """Raise ``EncoderError`` if a head would read a word, or a pair is two texts run together."""
+    texts = tokenizer("a", "b").sequence_ids(0)
+    advice = "add a post_processor to its tokenizer.json"
+    if family_of(config).speaks == "first" and texts[0] is not None:
+        raise encoder_error(
+            model,
+            "encoder",
+            "its tokenizer puts no special token before a text, so that a head would classify by "
+            f"the first word; {advice}",
+        )
+    words = [number for number, text in enumerate(texts) if text is not None]
+    if None not in texts[words[0] : words[-1]]:
+        raise encoder_error(
+            model,
+            "encoder",
+            f"its tokenizer puts no special token between the two texts of a pair; {advice}",
+        )
+
+
+def _skeleton(model: ModelConfig, config: PretrainedConfig, source: Source) -> PreTrainedModel:
+    """The model without content, as it will be trained."""
+    if model.weights == "random":
+        with quiet(), torch.device("meta"):
+            return fresh_model(model, config)
+    tensors = _tensor_names(model, source)
+    if weight_files(file_names(source.folder)):
+        return load_weights(model, config, source.folder, names_only=True)
+    with quiet(), torch.device("meta"):
+        skeleton = fresh_model(model, config)
+    if has_pooler(skeleton) and not any("pooler." in tensor for tensor in tensors):
+        leave_out_pooler(skeleton)
+    return skeleton
+
+
+def _check_peculiar(model: ModelConfig, config: PretrainedConfig) -> None:
+    """Raise ``EncoderError`` for what only some types need, and would miss in their first batch."""
+    if config.model_type == "xmod" and config.default_language not in config.languages:
+        raise encoder_error(
+            model,
+            "encoder",
+            f"its config.json has default_language={config.default_language}; set it to the "
+            f"language of the texts, one of {', '.join(config.languages)}",
+        )
+    if config.model_type == "nystromformer":
+        length = config.segment_means_seq_len
+        if config.num_landmarks != length != model.max_length:
+            raise encoder_error(
+                model, "max_length", f"{model.encoder} reads {length} tokens and no other number"
+            )
+
+
+def _corrections(
+    model: ModelConfig, config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase
+) -> tuple[str, ...]:
+    """See ``EncoderInfo``; in the order of the alphabet."""
+    found = set(family_of(config).changed)
+    if model.dropout is None and head_dropout(config) != hidden_dropout(config):
+        found.add("head dropout")
+    own = tokenizer.init_kwargs.get("model_input_names") or type(tokenizer).model_input_names
+    if "token_type_ids" not in own and any(tokenizer("a", "b").get("token_type_ids", ())):
+        found.add("segments")
+    if config.model_type == "big_bird":
+        sparse_above = (5 + 2 * config.num_random_blocks) * config.block_size
+        if model.max_length > sparse_above:
+            found.add("full attention")
+    return tuple(sorted(found))
 
 
 def _longest(skeleton: PreTrainedModel, config: PretrainedConfig) -> int | None:
@@ -73,9 +154,10 @@ def _longest(skeleton: PreTrainedModel, config: PretrainedConfig) -> int | None:
     if positions is None or positions <= 0:
         return None
     for name, module in skeleton.named_modules():
-        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
+        if name.endswith("position_embeddings") and hasattr(module, "padding_idx"):
             # RoBERTa and its relatives count positions from padding_idx + 1.
-            return positions - (0 if module.padding_idx is None else module.padding_idx + 1)
+            padding = module.padding_idx
+            return positions - (padding + 1 if isinstance(padding, int) else 0)
     return positions
 
 

@@ -68,16 +68,30 @@ class Classifier(nn.Module):
         Returns:
             Logits of shape ``(B, C)``, with C classes of the head.
         """
-        hidden, pooled = self.encoder(
-            batch["input_ids"], batch["attention_mask"], batch.get("token_type_ids")
+        mask = batch["attention_mask"]
+        hidden, pooled, summary = self.encoder(
+            batch["input_ids"], mask, batch.get("token_type_ids")
         )
-        return self.head(head)(Encoded(hidden, pooled, batch["attention_mask"], batch.get("texts")))
+        return self.head(head)(Encoded(hidden, summary, pooled, mask, batch.get("texts")))
 
     def head(self, name: str) -> Head:
         """The head called ``name``."""
         head = self.heads[_module_name(name)]
         assert isinstance(head, Head)
         return head
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors to save: those of ``state_dict``, each once.
+
+        A text-to-text encoder has its word embeddings under two names, of which the first is here.
+        ``load_state_dict`` with ``strict=False`` reads them back.
+        """
+        first: dict[int, str] = {}
+        return {
+            name: tensor.detach()
+            for name, tensor in self.state_dict(keep_vars=True).items()
+            if first.setdefault(id(tensor), name) == name
+        }
 
     @property
     def parameters_count(self) -> int:

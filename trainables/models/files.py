@@ -19,7 +19,24 @@ TOKENIZER_FILES = (
 )
 """Sets of files, any one of which is enough for a tokenizer."""
 
+SMALL_FILES = (
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "spm.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "entity_vocab.json",
+)
+"""All files of an encoder but its weights."""
+
 _SHARD = re.compile(r"model-\d{5}-of-(\d{5})\.safetensors")
+_PICKLED_SHARD = re.compile(r"pytorch_model-\d{5}-of-(\d{5})\.bin")
 
 
 def encoder_error(model: ModelConfig, key: str, text: str) -> EncoderError:
@@ -38,10 +55,11 @@ def file_names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir() if path.is_file()}
 
 
-def missing_files(names: Set[str], *, weights: bool) -> str | None:
+def missing_files(encoder: str, names: Set[str], *, weights: bool) -> str | None:
     """What is missing among the files of an encoder; None if nothing is.
 
     Args:
+        encoder: the folder or the Hub model that they are of.
         names: names of the files.
         weights: whether the encoder needs weights.
 
@@ -54,20 +72,34 @@ def missing_files(names: Set[str], *, weights: bool) -> str | None:
         return "has no tokenizer (tokenizer.json); save one there with tokenizer.save_pretrained"
     if not weights or weight_files(names):
         return None
+    if pickled_files(names):
+        return (
+            "has weights, but not as safetensors, and other formats can run code; write a safe "
+            f"copy with: python -m orchestrator convert {encoder} NEW_FOLDER, and use that"
+        )
     if any(name.endswith((".bin", ".h5", ".msgpack", ".ckpt")) for name in names):
         return (
-            "has weights, but not as safetensors, and other formats can run code; convert them "
-            "with model.save_pretrained or choose a revision that has model.safetensors"
+            "has weights, but not as safetensors, and other formats can run code; choose a "
+            "revision that has model.safetensors"
         )
     return "has no complete weights (model.safetensors); set weights to random or add them"
 
 
 def weight_files(names: Set[str]) -> list[str]:
     """The safetensors files with the weights, in order; empty if one of them is missing."""
-    if "model.safetensors" in names:
-        return ["model.safetensors"]
-    shards = sorted(name for name in names if _SHARD.fullmatch(name))
-    complete = shards and all(
-        int(match[1]) == len(shards) for match in map(_SHARD.fullmatch, shards) if match
+    shards = _shards(names, _SHARD) if "model.safetensors.index.json" in names else []
+    return ["model.safetensors"] if "model.safetensors" in names else shards
+
+
+def pickled_files(names: Set[str]) -> list[str]:
+    """The pickled files with the weights, in order; empty if one of them is missing."""
+    return ["pytorch_model.bin"] if "pytorch_model.bin" in names else _shards(names, _PICKLED_SHARD)
+
+
+def _shards(names: Set[str], pattern: re.Pattern[str]) -> list[str]:
+    """The files whose names match ``pattern``; empty if there are not as many as they say."""
+    shards = sorted(name for name in names if pattern.fullmatch(name))
+    complete = all(
+        int(match[1]) == len(shards) for match in map(pattern.fullmatch, shards) if match
     )
-    return shards if complete and "model.safetensors.index.json" in names else []
+    return shards if complete else []

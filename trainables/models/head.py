@@ -21,8 +21,9 @@ class Encoded:
     """What a head sees of a batch.
 
     Attributes:
-        hidden: the encoder's hidden states, shape ``(B, T, H)``; the first token is the one that
-            stands for the text.
+        hidden: the encoder's hidden states, shape ``(B, T, H)``.
+        summary: the hidden state that stands for the text, shape ``(B, H)``: in most families that
+            of the first token (``trainables/models/families.py``).
         pooled: the family's pooled first token ``(B, H)``, or ``None``.
         mask: 1 for tokens and 0 for padding, shape ``(B, T)``.
         texts: 1 in the first text, 2 in the second and 0 elsewhere, shape ``(B, T)``; ``None``
@@ -30,6 +31,7 @@ class Encoded:
     """
 
     hidden: Tensor
+    summary: Tensor
     pooled: Tensor | None
     mask: Tensor
     texts: Tensor | None
@@ -65,3 +67,17 @@ class Head(nn.Module, ABC):
                     parameter.normal_(0.0, INITIAL_STD, generator=generator)
                 else:
                     parameter.zero_()
+
+
+def masked_mean(hidden: Tensor, mask: Tensor) -> Tensor:
+    """Mean of the tokens that are no padding.
+
+    Args:
+        hidden: shape ``(B, T, H)``.
+        mask: 1 for tokens and 0 for padding, shape ``(B, T)``.
+
+    Returns:
+        Shape ``(B, H)``.
+    """
+    weights = mask.unsqueeze(-1).to(hidden.dtype)
+    return (hidden * weights).sum(dim=1) / weights.sum(dim=1)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.config.methods import HeadConfig
-from trainables.models.head import Encoded, Head
+from trainables.models.head import Encoded, Head, masked_mean
 from trainables.models.san import StochasticAnswerNetwork
 
 
@@ -14,7 +14,9 @@ class PoolerHead(Head):
     """The usual fine-tuning head: pooled first token, dropout, one linear layer.
 
     Where the encoder has no pooler the head brings one, as ``RobertaClassificationHead`` of
-    transformers does: first token, dropout, dense layer, tanh, dropout, linear layer.
+    transformers does: first token, dropout, dense layer, tanh, dropout, linear layer. In a family
+    where another token or the mean stands for a text, that takes the first token's place, here and
+    in the other heads.
     """
 
     def __init__(self, hidden_size: int, classes: int, dropout: float, *, pooler: bool) -> None:
@@ -30,7 +32,7 @@ class PoolerHead(Head):
             assert encoded.pooled is not None, "this head was made for an encoder with a pooler"
             pooled = encoded.pooled
         else:
-            pooled = torch.tanh(self.dense(self.dropout(encoded.hidden[:, 0])))
+            pooled = torch.tanh(self.dense(self.dropout(encoded.summary)))
         return self.out(self.dropout(pooled))
 
 
@@ -45,7 +47,7 @@ class FirstTokenHead(Head):
 
     def forward(self, encoded: Encoded) -> Tensor:
         """See ``Head.forward``."""
-        return self.out(self.dropout(encoded.hidden[:, 0]))
+        return self.out(self.dropout(encoded.summary))
 
 
 class MeanHead(FirstTokenHead):
@@ -57,9 +59,7 @@ class MeanHead(FirstTokenHead):
 
     def forward(self, encoded: Encoded) -> Tensor:
         """See ``Head.forward``."""
-        mask = encoded.mask.unsqueeze(-1).to(encoded.hidden.dtype)
-        mean = (encoded.hidden * mask).sum(dim=1) / mask.sum(dim=1)
-        return self.out(self.dropout(mean))
+        return self.out(self.dropout(masked_mean(encoded.hidden, encoded.mask)))
 
 
 class MlpHead(Head):
@@ -74,7 +74,7 @@ class MlpHead(Head):
 
     def forward(self, encoded: Encoded) -> Tensor:
         """See ``Head.forward``."""
-        first = self.dropout(encoded.hidden[:, 0])
+        first = self.dropout(encoded.summary)
         return self.out(self.dropout(nn.functional.gelu(self.dense(first))))
 
 

@@ -13,10 +13,12 @@ from trainables.config.trial import ModelConfig
 from trainables.errors import EncoderError
 from trainables.models.embedded import ALIASES
 from trainables.models.files import (
+    SMALL_FILES,
     did_you_mean,
     encoder_error,
     file_names,
     missing_files,
+    pickled_files,
     weight_files,
 )
 from trainables.models.quiet import quiet
@@ -24,19 +26,6 @@ from trainables.models.quiet import quiet
 ANSWER_SECONDS = 5.0
 """Timeout of a request to the Hub."""
 
-_SMALL_FILES = (
-    "config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.txt",
-    "vocab.json",
-    "merges.txt",
-    "spm.model",
-    "spiece.model",
-    "sentencepiece.bpe.model",
-)
 _INDEX = "model.safetensors.index.json"
 
 
@@ -54,15 +43,30 @@ def fetch(model: ModelConfig, repository: str, *, weights: bool, download_weight
     """
     need_weights = weights and download_weights
     cached = _cached(repository, model.revision)
-    if cached and not missing_files(file_names(cached), weights=need_weights):
+    if cached and not missing_files(repository, file_names(cached), weights=need_weights):
         return cached
 
+    names = _file_names_on_hub(model, repository)
+    if reason := missing_files(repository, names, weights=weights):
+        raise encoder_error(model, "encoder", f"the Hub's {repository} {reason}")
+    wanted = [*SMALL_FILES, *([_INDEX, *weight_files(names)] if need_weights else [])]
+    return _download(model, repository, wanted)
+
+
+def fetch_pickled(model: ModelConfig, repository: str) -> Path:
+    """Get the local folder of a Hub model with its pickled weights, downloading it.
+
+    Raises:
+        EncoderError: the Hub cannot be reached or has no such model.
+    """
+    names = _file_names_on_hub(model, repository)
+    return _download(model, repository, [*SMALL_FILES, *pickled_files(names)])
+
+
+def _download(model: ModelConfig, repository: str, wanted: list[str]) -> Path:
+    """Download those of the ``wanted`` files that a Hub model has, and return their folder."""
     from huggingface_hub import snapshot_download
 
-    names = _file_names_on_hub(model, repository)
-    if reason := missing_files(names, weights=weights):
-        raise encoder_error(model, "encoder", f"the Hub's {repository} {reason}")
-    wanted = [*_SMALL_FILES, *([_INDEX, *weight_files(names)] if need_weights else [])]
     try:
         with quiet():
             folder = snapshot_download(

@@ -2,8 +2,9 @@
 
 config.json, model.safetensors     the encoder, as transformers itself reads it
 tokenizer.json, ...                its tokenizer
-heads.json, heads.safetensors      the heads, which classes of them are a task's labels, and other
-                                   facts for users of the model
+heads.json, heads.safetensors      the heads, which classes of them are a task's labels, the length
+                                   to which texts are padded if that is fixed, and other facts for
+                                   users of the model
 """
 
 import json
@@ -91,6 +92,7 @@ class _Heads(Settings):
     tasks: dict[str, TaskClasses] = Field(default={})
     kinds: dict[str, HeadConfig]
     dropout: float
+    length: PositiveInt | None = None
     extra: dict[str, Any]
 
 
@@ -128,6 +130,7 @@ def save_classifier(
             tasks=dict(tasks or {}),
             kinds=classifier.kinds,
             dropout=classifier.dropout,
+            length=classifier.encoder.length,
             extra=extra,
         )
         (temporary / "heads.json").write_text(
@@ -172,7 +175,9 @@ def load_classifier(
             raise EncoderError(
                 f"{path}: tasks.{name}: head {task.head} has no such classes; {advice}"
             )
-    model = ModelConfig.model_validate({"encoder": str(folder)})
+    model = ModelConfig.model_validate(
+        {"encoder": str(folder)} | ({} if heads.length is None else {"max_length": heads.length})
+    )
     weights = folder / "heads.safetensors"
     try:
         state = load_file(weights)

@@ -57,7 +57,7 @@ def locate(model: ModelConfig, *, download_weights: bool) -> Source:
         folder = Path(model.encoder).expanduser()
         if folder.is_dir():
             _no_revision(model, "a folder has none")
-            if reason := missing_files(file_names(folder), weights=weights):
+            if reason := missing_files(model.encoder, file_names(folder), weights=weights):
                 raise encoder_error(model, "encoder", f"the folder {reason}")
             return Source(folder, f"folder {model.encoder}")
         if folder.exists():

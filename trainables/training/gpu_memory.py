@@ -2,8 +2,8 @@
 
 A training pass is run on fake tensors, which have shapes but no content
 (``torch._subclasses.fake_tensor``), while the sizes of all live storages are added up. ``CONTEXT``
-and ``MARGIN`` are assumptions for what cannot be counted. All numbers are taken as float32; with
-bf16 and fp16 the activations are smaller, so there the estimate is an upper bound.
+and ``MARGIN`` are assumptions for what cannot be counted. Activations are taken as float32; with
+bf16 and fp16 they are smaller, so there the estimate is an upper bound.
 """
 
 import weakref
@@ -14,7 +14,12 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensorMode,
+    UnsupportedFakeTensorException,
+)
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import cross_entropy
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -36,6 +41,18 @@ BLOCK = 512
 
 MARGIN = 0.15
 """Assumed share to add for fragmentation and workspaces."""
+
+
+NOT_TRACEABLE = (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    UnsupportedFakeTensorException,
+)
+"""What a pass on fake tensors raises where the model looks at the content of its inputs."""
+
+
+class UncountableError(Exception):
+    """A model whose memory cannot be counted without running it."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +129,15 @@ def estimate_gpu_memory(config: TrialConfig, classes: Mapping[str, int]) -> GpuM
 
     Raises:
         EncoderError: the encoder cannot be used.
+        UncountableError: the model looks at the content of its inputs, which fake tensors lack.
     """
+    try:
+        return _estimate(config, classes)
+    except NOT_TRACEABLE as error:
+        raise UncountableError(f"{config.model_name}: {type(error).__name__}") from error
+
+
+def _estimate(config: TrialConfig, classes: Mapping[str, int]) -> GpuMemoryEstimate:
     arm, training = config.arm, config.training
     heads = dict(classes)
     if arm.strategy == "naive_concat":
@@ -142,7 +167,7 @@ def estimate_gpu_memory(config: TrialConfig, classes: Mapping[str, int]) -> GpuM
     stepping = counted.trained * (3 if training.optimizer == "adamax" else 1)
     weights = counted.weights * (1 if training.ema_decay is None else 2)
     if training.precision != "fp32":
-        weights += counted.weights // 2
+        weights += (counted.weights - counted.half) // 2
     return GpuMemoryEstimate(
         weights, 2 * counted.trained, max(counted.training + aside, stepping), counted.evaluation
     )
@@ -175,6 +200,7 @@ class _Counted:
 
     Attributes:
         weights: parameters and buffers.
+        half: those of them that are kept in 16 bits.
         trained: the trainable parameters.
         shared: the trainable parameters of the encoder.
         training: peak of a training pass, besides the weights.
@@ -182,6 +208,7 @@ class _Counted:
     """
 
     weights: int
+    half: int
     trained: int
     shared: int
     training: int
@@ -212,8 +239,10 @@ def _count(passes: _Passes) -> _Counted:
                 classifier.eval()(_batch(passes.eval_batch_size, length)[0], name)
             classifier.train()
             evaluation = max(evaluation, memory.peak - weights)
+    half = sum(p.nbytes for p in classifier.parameters() if p.dtype == torch.bfloat16)
     return _Counted(
         weights,
+        half,
         _size(classifier),
         _size(classifier.encoder),
         training,
@@ -229,7 +258,7 @@ def _skeleton(
     """The model to train, on the meta device: shapes without content."""
     config = read_architecture(model, locate(model, download_weights=False).folder)
     with quiet(), torch.device("meta"):
-        encoder = Encoder(fresh_model(model, config))
+        encoder = Encoder(fresh_model(model, config), model.max_length)
         if adapter is not None:
             add_adapter(encoder, adapter, seed=0)
         classes = {name: number for name, (_, number) in heads.items()}

@@ -1,37 +1,46 @@
 """The layer that a parameter belongs to, in any encoder family."""
 
-import re
-
 from torch import nn
 
 from trainables.models.classifier import Classifier
-
-_LAYER = re.compile(r"\.layers?\.(\d+)\.")
 
 
 def layer_depths(model: nn.Module) -> dict[str, int]:
     """The depth of each parameter, counted from the input: parameter name -> depth.
 
-    Embeddings have depth 0, the encoder's layer i (counted from 0) has i + 1, and what follows the
-    last layer (a pooler, the heads) has the largest depth. In an encoder whose layers share their
-    weights (ALBERT) everything but the embeddings counts as following the last layer.
+    Embeddings, and what else comes before the first layer, have depth 0, the encoder's layer i
+    (counted from 0) has i + 1, and what follows the last layer (a pooler, the heads) has the
+    largest depth. In an encoder whose layers share their weights (ALBERT) everything but the
+    embeddings counts as following the last layer, and so it does in a module that is no classifier.
     """
+    layer_of: dict[int, int] = {}
+    embeddings: set[int] = set()
+    if isinstance(model, Classifier):
+        layer_of = model.encoder.layer_of()
+        embeddings = {id(p) for p in model.encoder.word_embeddings.parameters()}
+    top = 2 + max(layer_of.values(), default=-1)
     depths = {}
-    for name, _ in model.named_parameters():
-        layer = _LAYER.search(name)
-        is_embedding = name.startswith("encoder.") and "embeddings" in name
-        depths[name] = 0 if is_embedding else int(layer[1]) + 1 if layer else None
-    top = 1 + max(depth or 0 for depth in depths.values())
-    return {name: top if depth is None else depth for name, depth in depths.items()}
+    reached = not layer_of
+    for name, parameter in model.named_parameters():
+        if id(parameter) in layer_of:
+            reached = True
+            depths[name] = layer_of[id(parameter)] + 1
+        elif name.startswith("encoder.") and (
+            not reached or id(parameter) in embeddings or "embedding" in name
+        ):
+            depths[name] = 0
+        else:
+            depths[name] = top
+    return depths
 
 
 def last_shared_layer(model: Classifier) -> list[nn.Parameter]:
     """Parameters of the encoder's last layer; of all layers where they share their weights."""
-    encoder = {f"encoder.{name}": p for name, p in model.encoder.named_parameters()}
-    depths = {name: depth for name, depth in layer_depths(model).items() if name in encoder}
-    layers = [depth for name, depth in depths.items() if _LAYER.search(name)]
-    last = max(layers or depths.values())
-    return [encoder[name] for name, depth in depths.items() if depth == last]
+    depths = layer_depths(model)
+    encoder = {name: p for name, p in model.named_parameters() if name.startswith("encoder.")}
+    layer_of = model.encoder.layer_of()
+    last = 1 + max(layer_of.values()) if layer_of else max(depths.values())
+    return [parameter for name, parameter in encoder.items() if depths[name] == last]
 
 
 class GradientNorm:

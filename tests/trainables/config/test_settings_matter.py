@@ -55,6 +55,7 @@ OTHER_VALUES: dict[str, Any] = {
     "adapter.rank": 2,
     "adapter.alpha": 3,
     "adapter.dropout": 0.5,
+    "adapter.frozen": "bf16",
     "distillation.teachers": "shared_encoder",
     "distillation.gold_weight": 0.3,
     "training.learning_rate": 1e-3,
@@ -214,7 +215,8 @@ def classified(config: HeadConfig) -> np.ndarray:
     head = make_head(config, 8, 2, 0.1, pooler=True).train()
     head.initialise(41, "t")
     hidden, texts = torch.randn(3, 6, 8), torch.tensor([[1, 1, 1, 2, 2, 2]]).repeat(3, 1)
-    encoded = Encoded(hidden, hidden[:, 0].tanh(), torch.ones(3, 6), texts)
+    first = hidden[:, 0]
+    encoded = Encoded(hidden, first, first.tanh(), torch.ones(3, 6), texts)
     return head(encoded).detach().numpy()
 
 

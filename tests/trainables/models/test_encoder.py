@@ -13,7 +13,7 @@ from transformers.utils import logging
 
 from trainables.config.trial import ModelConfig
 from trainables.errors import EncoderError
-from trainables.models.encoder import Encoder, load_encoder, load_tokenizer
+from trainables.models.encoder import Encoder, Encoding, load_encoder, load_tokenizer
 from trainables.models.quiet import quiet
 
 Configure = Callable[..., ModelConfig]
@@ -28,7 +28,7 @@ def batch_of(model: ModelConfig) -> dict[str, Tensor]:
     return dict(tokenizer(texts, texts[::-1], padding=True, return_tensors="pt"))
 
 
-def encode(encoder: Encoder, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
+def encode(encoder: Encoder, batch: dict[str, Tensor]) -> Encoding:
     return encoder(batch["input_ids"], batch["attention_mask"], batch.get("token_type_ids"))
 
 
@@ -49,11 +49,12 @@ def test_output_equals_the_plain_model(
     families = {"bert", "electra"} if "token_type_ids" in batch else set()
     inputs = {k: v for k, v in batch.items() if k != "token_type_ids" or family in families}
     with torch.no_grad():
-        hidden, pooled = encode(encoder, batch)
+        hidden, pooled, summary = encode(encoder, batch)
         expected = plain(**inputs)
     assert torch.equal(hidden, expected.last_hidden_state)
+    assert torch.equal(summary, hidden[:, 0])
     assert encoder.hidden_size == hidden.shape[-1] == 32
-    assert encoder.dropout == pytest.approx(0.1)
+    assert encoder.dropout == pytest.approx(0.2 if family == "distilbert" else 0.1)
     assert encoder.has_pooler == (pooled is not None) == (family in WITH_POOLER)
     if pooled is not None:
         assert torch.equal(pooled, expected.pooler_output)

@@ -114,7 +114,7 @@ def test_the_stochastic_answer_network_is_that_of_the_equations() -> None:
     hidden = torch.randn(2, 6, 4)
     texts = torch.tensor([[0, 1, 1, 0, 2, 0], [0, 1, 0, 2, 2, 2]])
     with torch.no_grad():
-        output = head(Encoded(hidden, None, torch.ones(2, 6), texts))
+        output = head(Encoded(hidden, hidden[:, 0], None, torch.ones(2, 6), texts))
         for row in range(2):
             premise = [hidden[row, t] for t in range(6) if texts[row, t] == 1]
             hypothesis = [hidden[row, t] for t in range(6) if texts[row, t] == 2]
