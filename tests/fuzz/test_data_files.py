@@ -166,6 +166,30 @@ def test_any_text_is_read_as_it_was_written(campaign: Campaign, tmp_path: Path) 
     campaign.search("data: round trip in 4 formats", 150, rows, body)
 
 
+def test_a_tsv_file_is_read_as_it_was_written_or_refused(
+    campaign: Campaign, tmp_path: Path
+) -> None:
+    cells = st.lists(st.text('"" ab', max_size=5).filter(str.strip), min_size=1, max_size=6)
+    path = tmp_path / "x.tsv"
+
+    def body(cells: list[str], quoted: bool) -> bool:
+        rows = [*zip(cells, "ab" * 3, strict=False), ("c", "a"), ("d", "b"), ("e", "a"), ("f", "b")]
+        raw = "".join("\t".join(row) + "\n" for row in [("s", "label"), *rows])
+        path.write_bytes(written("tsv", ["s", "label"], rows) if quoted else raw.encode())
+
+        def same() -> None:
+            assert read(path).splits["validation"].texts == [(text,) for text, _ in rows]
+
+        return accepted(same)
+
+    campaign.search(
+        "data: quotation marks in tsv",
+        150,
+        st.tuples(cells, st.booleans()),
+        lambda case: body(*case),
+    )
+
+
 WHOLE: dict[str, Callable[[], bytes]] = {
     "t.csv": lambda: b"s,label\n" + b"x" * 3_000_000 + b",a\ny,b\n",
     "u.csv": lambda: b's,label\n"' + b'""\n' * 500_000 + b'",a\ny,b\n',

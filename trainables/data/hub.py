@@ -60,7 +60,7 @@ def load(name: str, task: TaskConfig, glue_dir: str | None) -> RawTask:
     names = _names_of(name, task, declared)
     labels = names if _same(names, declared) else declared
     raw = to_raw_task(name, task.model_copy(update={"labels": labels}), rows, _title(source))
-    return replace(raw, labels=names)
+    return replace(raw, labels=tuple(map(normalized, names)))
 
 
 def _title(source: HubSource) -> str:
