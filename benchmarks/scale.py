@@ -36,7 +36,7 @@ from orchestrator.execution.stages import expected_of
 from orchestrator.execution.tune_executor import TuneExecutor
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.monitor.state import GridProgress
-from orchestrator.planning.pending import artifacts_of
+from orchestrator.planning.dependencies import artifacts_of
 from orchestrator.planning.plan import largest, make_plan
 from orchestrator.planning.resources import Node
 from orchestrator.run_dir.directory import lock_run_dir, write_metadata

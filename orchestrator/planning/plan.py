@@ -1,6 +1,7 @@
 """The plan: every trial that a preset and its overrides expand to.
 
-Planning reads all data and checks every encoder, so that bad input is found before anything runs.
+Planning reads all data and checks every encoder, so that bad input is found before anything runs;
+what is known of files that are still the same is not found out again.
 """
 
 import math

@@ -87,8 +87,10 @@ class TaskSource:
         """What changes when the data does; None if that cannot be told without reading it."""
         if self.source == "files":
             assert self.task.files is not None
-            splits = self.task.files.model_dump().values()
-            files = files_identity(Path(path).expanduser() for path in splits if path is not None)
+            named = self.task.files.model_dump().values()
+            files = files_identity(
+                Path(path).expanduser() for path in named if isinstance(path, str)
+            )
         elif self.source == "glue_dir":
             folder = Path(self.glue_dir or "").expanduser() / (self.task.glue_dir or "")
             files = files_identity(folder.glob("*"))

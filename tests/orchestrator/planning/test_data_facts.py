@@ -174,7 +174,7 @@ def test_names_that_differ_in_nothing_that_is_read() -> None:
 
 def pooled(folder: Path, encoder: Path, second: tuple[str, str], *settings: str) -> Plan:
     """The plan of naive_concat over a task of yes and no, and one with these labels for them."""
-    names: dict[str, str] = dict(zip(("yes", "no"), second, strict=True))
+    names = {"yes": second[0], "no": second[1]}
     tasks = [
         task(folder, "t", TRAIN, DEV, "labels: ['yes', 'no'],"),
         task(
