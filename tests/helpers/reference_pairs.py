@@ -24,7 +24,9 @@ def main() -> None:
 
     table = {}
     for folder in sorted(Path(sys.argv[1]).iterdir()):
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, use_fast="sentencepiece" not in folder.name
+        )
         pair = tokenizer(FIRST, SECOND)
         table[folder.name] = {
             "single": tokenizer(FIRST)["input_ids"],

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from sentencepiece import SentencePieceTrainer
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import AutoConfig, AutoModel
 
@@ -482,6 +483,43 @@ def make_tokenizer(vocabulary: Vocabulary) -> Tokenizer:
     return tokenizer
 
 
+SENTENCE_PIECE: dict[str, tuple[str, dict[str, Any]]] = {
+    "albert": (
+        "spiece.model",
+        {"pad_id": 0, "unk_id": 1, "bos_id": -1, "eos_id": -1}
+        | {"control_symbols": ["[CLS]", "[SEP]", "[MASK]"]},
+    ),
+    "deberta-v2": (
+        "spm.model",
+        {"pad_id": 0, "bos_id": 1, "eos_id": 2, "unk_id": 3, "pad_piece": "[PAD]"}
+        | {"bos_piece": "[CLS]", "eos_piece": "[SEP]", "unk_piece": "[UNK]"},
+    ),
+    "xlm-roberta": ("sentencepiece.bpe.model", {"unk_id": 0, "bos_id": 1, "eos_id": 2}),
+}
+"""Families that publish a SentencePiece model alone: its file, and how it numbers its tokens."""
+
+
+def build_sentence_piece(name: str, folder: Path) -> Path:
+    """As ``build_encoder``, but with a SentencePiece model in place of the tokenizer.json."""
+    build_encoder(name, folder, vocab_size=200)
+    (folder / "tokenizer.json").unlink()
+    file, numbers = SENTENCE_PIECE[name]
+    sentences = [" ".join(WORDS[start:]) for start in range(len(WORDS))]
+    SentencePieceTrainer.Train(
+        sentence_iterator=iter(sentences),
+        model_prefix=str(folder / "pieces"),
+        vocab_size=90,
+        hard_vocab_limit=False,
+        character_coverage=1.0,
+        minloglevel=3,
+        num_threads=1,
+        **numbers,
+    )
+    (folder / "pieces.model").rename(folder / file)
+    (folder / "pieces.vocab").unlink()
+    return folder
+
+
 def _write_luke_files(tokenizer: Tokenizer, folder: Path) -> None:
     """The files of LUKE's own tokenizer, which had no fast one before transformers 5."""
     model = json.loads(tokenizer.to_str())["model"]
@@ -495,3 +533,5 @@ def _write_luke_files(tokenizer: Tokenizer, folder: Path) -> None:
 if __name__ == "__main__":
     for specimen_name in SPECIMENS:
         build_encoder(specimen_name, Path(sys.argv[1]) / specimen_name)
+    for specimen_name in SENTENCE_PIECE:
+        build_sentence_piece(specimen_name, Path(sys.argv[1]) / f"{specimen_name} sentencepiece")

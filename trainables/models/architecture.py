@@ -45,7 +45,7 @@ def read_architecture(model: ModelConfig, folder: Path) -> PretrainedConfig:
         EncoderError: the file is unreadable, refers to code of its own, is of a type without a row
             in ``FAMILIES``, or has fewer layers than ``num_layers``.
     """
-    _refuse_code(model, folder)
+    _refuse_files(model, folder)
     try:
         with quiet():
             config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
@@ -163,8 +163,8 @@ def has_pooler(model: PreTrainedModel) -> bool:
     return not isinstance(getattr(model, "pooler", None), nn.Identity | None)
 
 
-def _refuse_code(model: ModelConfig, folder: Path) -> None:
-    """Raise ``EncoderError`` if the files need foreign code to be run.
+def _refuse_files(model: ModelConfig, folder: Path) -> None:
+    """Raise ``EncoderError`` if the files need foreign code to be run, or are of a refused type.
 
     A config.json whose type transformers has is read by transformers alone: the library's own class
     takes precedence over the code that ``auto_map`` names, as no remote code is trusted.
@@ -179,7 +179,10 @@ def _refuse_code(model: ModelConfig, folder: Path) -> None:
             raise encoder_error(model, "encoder", f"{path} is not JSON ({error})") from error
         if not isinstance(content, dict):
             raise encoder_error(model, "encoder", f"{path} is not a JSON object")
-        known = name == "config.json" and content.get("model_type") in FAMILIES
+        kind = content.get("model_type") if name == "config.json" else None
+        if isinstance(kind, str) and kind in REFUSED:
+            raise encoder_error(model, "encoder", _unknown(kind))
+        known = isinstance(kind, str) and kind in FAMILIES
         if content.get("auto_map") and not known:
             raise encoder_error(
                 model,

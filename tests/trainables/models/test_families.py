@@ -216,7 +216,7 @@ def test_num_layers_keeps_the_first_layers(specimen: str, configure: Configure) 
     whole.model.config.num_hidden_layers = 1
     for module in whole.model.modules():
         if hasattr(module, "n_layers"):
-            setattr(module, "n_layers", 1)  # noqa: B010  # XLM counts its layers itself
+            vars(module)["n_layers"] = 1
     assert torch.equal(encoded(cut, batch), encoded(whole, batch))
 
 
