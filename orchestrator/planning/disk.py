@@ -157,4 +157,4 @@ def _results(config: TrialConfig, plan: Plan) -> int:
 
 
 def _classes(task: str, plan: Plan) -> int:
-    return len(plan.tasks[task].labels)
+    return plan.tasks[task].outputs

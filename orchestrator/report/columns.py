@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from orchestrator.report.rows import Stat, TableRow
 from orchestrator.text import METRIC_NAMES
-
-METRICS = tuple(METRIC_NAMES)
+from trainables.config.metrics import CLASSIFICATION, REGRESSION
 
 
 @dataclass(frozen=True)
@@ -54,20 +53,13 @@ def columns(tasks: Mapping[str, str]) -> tuple[tuple[Column, Measure], ...]:
             for column in (
                 *(
                     _task_column(task, metric, metric == headline)
-                    for metric in sorted(METRICS, key=lambda name: name != headline)
+                    for metric in sorted(metrics_beside(headline), key=lambda m: m != headline)
                 ),
                 _mismatched_column(task, headline),
             )
         ),
         (Column("macro", ("macro", "%"), "percent", True), TableRow.macro),
-        (
-            Column("pooled.accuracy", ("pooled", "acc %"), "percent", True),
-            lambda group: group.pooled("accuracy"),
-        ),
-        (
-            Column("pooled.f1", ("pooled", "F1 %"), "percent", True),
-            lambda group: group.pooled("f1"),
-        ),
+        *(_POOLED if any(metric in CLASSIFICATION for metric in tasks.values()) else ()),
         (Column("leak", ("leak", "%"), "percent", True, marked=False), TableRow.leak),
         (
             Column("train_seconds", ("train", "time"), "seconds", True, marked=False),
@@ -76,9 +68,27 @@ def columns(tasks: Mapping[str, str]) -> tuple[tuple[Column, Measure], ...]:
     )
 
 
+_POOLED: tuple[tuple[Column, Measure], ...] = (
+    (
+        Column("pooled.accuracy", ("pooled", "acc %"), "percent", True),
+        lambda group: group.pooled("accuracy"),
+    ),
+    (
+        Column("pooled.f1", ("pooled", "F1 %"), "percent", True),
+        lambda group: group.pooled("f1"),
+    ),
+)
+"""Of the tasks that classify."""
+
+
+def metrics_beside(metric: str) -> tuple[str, ...]:
+    """All metrics of the tasks that have this one."""
+    return REGRESSION if metric in REGRESSION else CLASSIFICATION
+
+
 def metric_unit(metric: str) -> str:
-    """Matthews correlation is written as a fraction, every other metric in percent."""
-    return "fraction" if metric == "matthews" else "percent"
+    """Correlations are written as fractions, every other metric in percent."""
+    return "fraction" if metric in ("matthews", *REGRESSION) else "percent"
 
 
 def metric_title(metric: str) -> str:

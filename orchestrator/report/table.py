@@ -163,7 +163,7 @@ def _rows(
 ) -> tuple[list[Row], tuple[Note, ...]]:
     labels = notes_of_labels(sources[0].tasks, facts)
     rows, notes = [], list(labels)
-    if all(task.majority is not None for task in facts):
+    if all(task.majority is not None or task.targets is not None for task in facts):
         rows.append(_row(_baseline(sources[0].tasks, facts), measures, labels, baseline=True))
     for source in sources:
         own = notes_of(source, first=len(notes) + 1)

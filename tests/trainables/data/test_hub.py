@@ -183,6 +183,7 @@ def test_class_names_and_their_order(folder: Path, labels, names, numbers: list[
         ({"labels": ("1", "0")}, r"mine\.labels: '1' stands where .* class 0 as 'neg'"),
         ({"labels": ("pos", "other")}, r"mine\.labels: 'pos' stands where .* class 0 as 'neg'"),
         ({"text": ("sentence",)}, r"no column 'sentence' \(define\.tasks\.mine\.text\).*'s'"),
+        ({"kind": "regression"}, r"'label' declares classes \(neg, pos\), and .*kind=regression"),
         ({"label": "labels"}, r"no column 'labels' \(define\.tasks\.mine\.label\); did .*'label'"),
     ],
 )

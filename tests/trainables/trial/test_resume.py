@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from tests.helpers.trials import ARMS, assert_same, finished, runtime, trial_config
+from tests.helpers.trials import (
+    ARMS,
+    assert_same,
+    finished,
+    runtime,
+    trial_config,
+    with_regression,
+)
 from trainables.config.schedules import SettingChange
 from trainables.config.trial import LimitsConfig, SelectionConfig, TrialConfig
 from trainables.results.record import read_record
@@ -66,6 +73,15 @@ def resumes_alike(config: TrialConfig, folder: Path) -> tuple[Any, Trial]:
 def test_from_every_step_of_every_arm(arm: str, tiny_bert: Path, tmp_path: Path) -> None:
     tasks = ("acceptability",) if arm == "single_task" else ("acceptability", "sentiment")
     resumes_alike(trial_config(arm, tiny_bert, tasks=tasks, **SMALL), tmp_path)
+
+
+@pytest.mark.usefixtures("keep_all")
+def test_from_every_step_of_a_regression_beside_a_classification(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
+    settings: dict[str, Any] = SMALL | SELECTING | {"epochs": 2}
+    config = trial_config("shared_encoder", tiny_bert, tasks=("sentiment",), **settings)
+    resumes_alike(with_regression(config, tmp_path), tmp_path)
 
 
 @pytest.mark.usefixtures("keep_all")
