@@ -3,7 +3,7 @@
 To add a column, add a line to ``columns``; every format shows it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from orchestrator.report.rows import Stat, TableRow
@@ -36,15 +36,14 @@ class Column:
 Measure = Callable[[TableRow], Stat | None]
 
 
-SOMETIMES = ("leak", ".mismatched")
-"""Endings of the columns that a table has only where some row has a number in them."""
-
-
-def columns(tasks: Mapping[str, str]) -> tuple[tuple[Column, Measure], ...]:
+def columns(
+    tasks: Mapping[str, str], mismatched: Collection[str] = ()
+) -> tuple[tuple[Column, Measure], ...]:
     """All columns, in order, each with the function that measures it.
 
     Args:
         tasks: task -> its headline metric, which comes first among its metrics.
+        mismatched: the tasks that were measured on a second validation split.
     """
     return (
         *(
@@ -55,7 +54,7 @@ def columns(tasks: Mapping[str, str]) -> tuple[tuple[Column, Measure], ...]:
                     _task_column(task, metric, metric == headline)
                     for metric in sorted(metrics_beside(headline), key=lambda m: m != headline)
                 ),
-                _mismatched_column(task, headline),
+                *([_mismatched_column(task, headline)] if task in mismatched else []),
             )
         ),
         (Column("macro", ("macro", "%"), "percent", True), TableRow.macro),

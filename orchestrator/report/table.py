@@ -7,7 +7,7 @@ in ``rows.py``, the verdict in ``verdict.py``.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from orchestrator.report.columns import SOMETIMES, Column, Measure, columns
+from orchestrator.report.columns import Column, Measure, columns
 from orchestrator.report.curves import Curve, curves
 from orchestrator.report.header import TaskFacts, header, majority_result, task_facts
 from orchestrator.report.learning import learning_curves
@@ -125,13 +125,10 @@ def comparison(
     _check_split(plan, records, split)
     facts = task_facts(plan, records, split)
     sources = table_rows(plan, records, split)
-    measures = columns(sources[0].tasks)
+    mismatched = {task for row in sources for run in row.runs for task in run.mismatched}
+    measures = columns(sources[0].tasks, mismatched)
     rows, notes = _rows(sources, facts, measures)
-    used = [
-        column
-        for column, _ in measures
-        if not column.key.endswith(SOMETIMES) or any(row.cells[column.key].stat for row in rows)
-    ]
+    used = [c for c, _ in measures if c.key != "leak" or any(r.cells["leak"].stat for r in rows)]
     return Table(
         split=split,
         header=header(plan, records, split, facts),
