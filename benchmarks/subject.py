@@ -115,7 +115,7 @@ class Subject:
         path.parent.mkdir(parents=True, exist_ok=True)
         rng = np.random.default_rng(0)
         logits = {
-            name: rng.normal(size=(len(data.splits["train"]), len(data.labels)))
+            name: rng.normal(size=(len(data.splits["train"]), data.outputs))
             for name, data in self._tasks.items()
         }
         write_teacher_logits(path, logits)

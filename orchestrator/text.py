@@ -6,7 +6,13 @@ DASH = "–"
 UNDEFINED = "n/a"
 """Stands where the labels of a split leave a metric undefined."""
 
-METRIC_NAMES = {"accuracy": "acc", "f1": "F1", "matthews": "MCC"}
+METRIC_NAMES = {
+    "accuracy": "acc",
+    "f1": "F1",
+    "matthews": "MCC",
+    "pearson": "Pearson",
+    "spearman": "Spearman",
+}
 
 
 def number(value: float, unit: str) -> str:

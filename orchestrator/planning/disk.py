@@ -156,4 +156,4 @@ def _results(config: TrialConfig, plan: Plan) -> int:
 
 
 def _classes(task: str, plan: Plan) -> int:
-    return len(plan.tasks[task].labels)
+    return plan.tasks[task].outputs

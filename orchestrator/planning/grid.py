@@ -102,6 +102,7 @@ class Grid:
         }
         if arm.train_fraction is not None:
             chosen = {name: self._load(name, arm.train_fraction) for name in chosen}
+        self._check_regressions(arm_name, chosen)
         self._check_heads(arm_name, chosen)
         self.label_space_of(arm_name, chosen)
         return chosen
@@ -192,6 +193,35 @@ class Grid:
     def _limits(self, train_fraction: float | None) -> LimitsConfig:
         fraction = train_fraction or self.config.limits.train_fraction
         return self.config.limits.model_copy(update={"train_fraction": fraction})
+
+    def _check_regressions(self, arm_name: str, tasks: dict[str, TaskOutline]) -> None:
+        """What an arm with regressions among its tasks cannot have."""
+        arm, where = self.config.define.arms[arm_name], f"define.arms.{arm_name}"
+        for name in tasks:
+            if self._tasks[name].kind != "regression":
+                continue
+            if isinstance(arm, NaiveConcatArm):
+                raise ConfigError(
+                    f"{where}: naive_concat is one classifier for the classes of all tasks, and "
+                    f"{name} is a regression, which has none; leave it out with {where}.tasks"
+                )
+            if arm.task_heads.get(name, arm.head).name == "san":
+                raise ConfigError(
+                    f"{where}: the head san gives probabilities of classes, and {name} is a "
+                    f"regression, which has none; name another for it under {where}.task_heads"
+                )
+        training = self.training_of(arm_name)
+        if tasks and all(self._tasks[name].kind == "regression" for name in tasks):
+            for key, value in (
+                ("label_smoothing", training.label_smoothing),
+                ("class_weights", training.class_weights),
+            ):
+                if value not in (0, "none"):
+                    raise ConfigError(
+                        f"{where}: training.{key}={value} is about classes, and all tasks of the "
+                        f"arm are regressions; set define.arms.{arm_name}.training.{key}="
+                        f"{TrainingConfig.model_fields[key].default}"
+                    )
 
     def _check_heads(self, arm_name: str, tasks: dict[str, TaskOutline]) -> None:
         arm = self.config.define.arms[arm_name]

@@ -129,7 +129,7 @@ def largest(plan: Plan) -> GpuNeed:
     needs: dict[str, GpuNeed] = {}
     for trial in plan.trials:
         config = trial.config
-        classes = {name: len(plan.tasks[name].labels) for name in config.tasks}
+        classes = {name: plan.tasks[name].outputs for name in config.tasks}
         # Trials that differ only in their seed or task need the same.
         kind = repr((config.arm_name, config.model_name, *classes.values(), config.training))
         if kind not in needs:

@@ -3,13 +3,12 @@
 To add a column, add a line to ``columns``; every format shows it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from orchestrator.report.rows import Stat, TableRow
 from orchestrator.text import METRIC_NAMES
-
-METRICS = tuple(METRIC_NAMES)
+from trainables.config.metrics import CLASSIFICATION, REGRESSION
 
 
 @dataclass(frozen=True)
@@ -37,15 +36,14 @@ class Column:
 Measure = Callable[[TableRow], Stat | None]
 
 
-SOMETIMES = ("leak", ".mismatched")
-"""Endings of the columns that a table has only where some row has a number in them."""
-
-
-def columns(tasks: Mapping[str, str]) -> tuple[tuple[Column, Measure], ...]:
+def columns(
+    tasks: Mapping[str, str], mismatched: Collection[str] = ()
+) -> tuple[tuple[Column, Measure], ...]:
     """All columns, in order, each with the function that measures it.
 
     Args:
         tasks: task -> its headline metric, which comes first among its metrics.
+        mismatched: the tasks that were measured on a second validation split.
     """
     return (
         *(
@@ -54,20 +52,13 @@ def columns(tasks: Mapping[str, str]) -> tuple[tuple[Column, Measure], ...]:
             for column in (
                 *(
                     _task_column(task, metric, metric == headline)
-                    for metric in sorted(METRICS, key=lambda name: name != headline)
+                    for metric in sorted(metrics_beside(headline), key=lambda m: m != headline)
                 ),
-                _mismatched_column(task, headline),
+                *([_mismatched_column(task, headline)] if task in mismatched else []),
             )
         ),
         (Column("macro", ("macro", "%"), "percent", True), TableRow.macro),
-        (
-            Column("pooled.accuracy", ("pooled", "acc %"), "percent", True),
-            lambda group: group.pooled("accuracy"),
-        ),
-        (
-            Column("pooled.f1", ("pooled", "F1 %"), "percent", True),
-            lambda group: group.pooled("f1"),
-        ),
+        *(_POOLED if any(metric in CLASSIFICATION for metric in tasks.values()) else ()),
         (Column("leak", ("leak", "%"), "percent", True, marked=False), TableRow.leak),
         (
             Column("train_seconds", ("train", "time"), "seconds", True, marked=False),
@@ -76,9 +67,27 @@ def columns(tasks: Mapping[str, str]) -> tuple[tuple[Column, Measure], ...]:
     )
 
 
+_POOLED: tuple[tuple[Column, Measure], ...] = (
+    (
+        Column("pooled.accuracy", ("pooled", "acc %"), "percent", True),
+        lambda group: group.pooled("accuracy"),
+    ),
+    (
+        Column("pooled.f1", ("pooled", "F1 %"), "percent", True),
+        lambda group: group.pooled("f1"),
+    ),
+)
+"""Of the tasks that classify."""
+
+
+def metrics_beside(metric: str) -> tuple[str, ...]:
+    """All metrics of the tasks that have this one."""
+    return REGRESSION if metric in REGRESSION else CLASSIFICATION
+
+
 def metric_unit(metric: str) -> str:
-    """Matthews correlation is written as a fraction, every other metric in percent."""
-    return "fraction" if metric == "matthews" else "percent"
+    """Correlations are written as fractions, every other metric in percent."""
+    return "fraction" if metric in ("matthews", *REGRESSION) else "percent"
 
 
 def metric_title(metric: str) -> str:

@@ -3,14 +3,17 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from orchestrator.planning.data_facts import DataFacts
-from orchestrator.planning.scoring import caveats, headline
+from orchestrator.planning.scoring import EQUAL_TARGETS, caveats, headline
 from orchestrator.report.data import data_lines
 from orchestrator.report.rows import TUNED, PlannedTrial
 from orchestrator.text import listed, number, plain, share
-from trainables.config.metrics import Positive, f1_name, f1_of, undefined
+from trainables.config.metrics import REGRESSION, Positive, f1_name, f1_of, undefined
 from trainables.config.trial import ModelConfig, TrainingConfig, TrialConfig
-from trainables.results.record import TaskResult, TrialRecord
+from trainables.results.metrics import correlation
+from trainables.results.record import Moments, TaskResult, TrialRecord
 from trainables.results.status import TrialStatus
 
 
@@ -32,6 +35,8 @@ class TaskFacts:
         caveats: metrics that the split's labels leave undefined, or out of a mean, each with a
             sentence about it.
         undefined: those of them that are undefined.
+        targets: of a regression, how many there are, their mean and the sum of their squared
+            deviations from it.
     """
 
     name: str
@@ -46,6 +51,7 @@ class TaskFacts:
     positive: Positive | None = None
     caveats: dict[str, str] = field(default_factory=dict)
     undefined: tuple[str, ...] = ()
+    targets: tuple[int, float, float] | None = None
 
     @property
     def line(self) -> str:
@@ -55,6 +61,9 @@ class TaskFacts:
         if self.majority is not None and self.majority_share is not None:
             share = number(self.majority_share, "percent")
             parts.append(f"majority class {self.majority[1]} {share} %")
+        if self.targets is not None:
+            count, mean, squares = self.targets
+            parts.append(f"targets {mean:.4g} ± {(squares / count) ** 0.5:.4g}")
         parts.append(headline(self.headline, self.f1))
         parts += dict.fromkeys(self.caveats.values())
         parts.append(f"fingerprint {', '.join(print_[:12] for print_ in self.fingerprints)}")
@@ -87,6 +96,10 @@ def _facts(
     majority = classes.index(max(classes)) if classes else None
     positive = next(t.config.tasks[task].positive for t in plan if task in t.config.tasks)
     known = len(names) == len(classes) > 0
+    numbers = None if result is None else result.numbers
+    equal: dict[str, str] = {}
+    if numbers is not None and correlation(numbers.values) is None:
+        equal |= dict.fromkeys(REGRESSION, EQUAL_TARGETS.format(split=split))
     return TaskFacts(
         name=plain(task),
         headline=headline,
@@ -98,8 +111,11 @@ def _facts(
         class_sizes=classes,
         f1=plain(f1_name(names, positive)) if names else None,
         positive=None if result is None else result.positive,
-        caveats=caveats(names, positive, split, classes) if known else {},
-        undefined=tuple(sorted(undefined(classes, f1_of(names, positive)))) if known else (),
+        caveats=caveats(names, positive, split, classes) if known else equal,
+        undefined=tuple(sorted(undefined(classes, f1_of(names, positive)) if known else equal)),
+        targets=None
+        if numbers is None
+        else (numbers.examples, numbers.mean_target, numbers.target_squares),
     )
 
 
@@ -108,7 +124,11 @@ def _class_name(names: Sequence[str], index: int) -> str:
 
 
 def majority_result(facts: TaskFacts) -> TaskResult:
-    """The result of always predicting the task's most frequent class."""
+    """The result of always predicting the task's most frequent class, or its mean target."""
+    if facts.targets is not None:
+        count, mean, squares = facts.targets
+        constant = Moments.of(np.array([count, mean, mean, squares, 0.0, 0.0]))
+        return TaskResult(numbers=constant, ranks=constant)
     index = facts.majority[0] if facts.majority else 0
     width = len(facts.class_sizes)
     rows = tuple(tuple(n if j == index else 0 for j in range(width)) for n in facts.class_sizes)
@@ -139,12 +159,22 @@ def header(
         ("machine", listed(machines)),
         (
             "numbers",
-            "accuracy and F1 in percent, Matthews correlation (MCC) as a fraction; mean ± sample "
-            "standard deviation over seeds; macro: mean of the headline metrics; pooled: all "
-            "tasks' examples together; train time: all models of a row, evaluation left out",
+            _numbers([task.headline for task in facts]),
         ),
     )
     return tuple((plain(name), plain(text)) for name, text in lines if text)
+
+
+def _numbers(headlines: Sequence[str]) -> str:
+    """How the table's numbers are written and what they are."""
+    regressions = [metric for metric in headlines if metric in REGRESSION]
+    others = ", Pearson and Spearman correlation too" if regressions else ""
+    pooled = "all examples of tasks with classes" if regressions else "all tasks' examples"
+    return (
+        f"accuracy and F1 in percent, Matthews correlation (MCC) as a fraction{others}; mean ± "
+        "sample standard deviation over seeds; macro: mean of the headline metrics; pooled: "
+        f"{pooled} together; train time: all models of a row, evaluation left out"
+    )
 
 
 def _by_arm(configs: Sequence[TrialConfig], describe: Callable[[TrialConfig], str]) -> str:

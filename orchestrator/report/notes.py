@@ -115,6 +115,11 @@ def _missing_results(
 def _degenerate(run: SeedRun, record: TrialRecord) -> Iterator[tuple[_Event, str]]:
     for task in record.config.tasks:
         result = run.results.get(task)
+        if result is not None and result.numbers is not None:
+            if result.constant and result.scores()["pearson"] is not None:
+                reason = f"degenerate: every prediction is {result.numbers.mean_prediction:.4g}"
+                yield _Event("degenerate", task, f" {task}", reason), record.key
+            continue
         predicted = None if result is None else degenerate_class(result)
         if predicted is not None:
             names = record.labels.get(task, ())

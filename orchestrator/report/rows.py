@@ -158,7 +158,7 @@ class TableRow:
         return self._over_all(lambda run: macro(self._headlines(run)))
 
     def pooled(self, metric: str) -> Stat | None:
-        """A metric over all tasks' examples together; None where ``macro`` is.
+        """A metric over all classified examples together; None where ``macro`` is.
 
         F1 is None if the tasks have different numbers of classes.
         """

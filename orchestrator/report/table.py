@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.planning.data_facts import DataFacts
-from orchestrator.report.columns import SOMETIMES, Column, Measure, columns
+from orchestrator.report.columns import Column, Measure, columns
 from orchestrator.report.curves import Curve, curves
 from orchestrator.report.header import TaskFacts, header, majority_result, task_facts
 from orchestrator.report.learning import learning_curves
@@ -137,13 +137,10 @@ def comparison(
     _check_split(plan, records, split)
     facts = task_facts(plan, records, split)
     sources = table_rows(plan, records, split)
-    measures = columns(sources[0].tasks)
+    mismatched = {task for row in sources for run in row.runs for task in run.mismatched}
+    measures = columns(sources[0].tasks, mismatched)
     rows, notes = _rows(sources, facts, measures)
-    used = [
-        column
-        for column, _ in measures
-        if not column.key.endswith(SOMETIMES) or any(row.cells[column.key].stat for row in rows)
-    ]
+    used = [c for c, _ in measures if c.key != "leak" or any(r.cells["leak"].stat for r in rows)]
     return Table(
         split=split,
         header=header(plan, records, split, facts, data),
@@ -176,7 +173,7 @@ def _rows(
 ) -> tuple[list[Row], tuple[Note, ...]]:
     labels = notes_of_labels(sources[0].tasks, facts)
     rows, notes = [], list(labels)
-    if all(task.majority is not None for task in facts):
+    if all(task.majority is not None or task.targets is not None for task in facts):
         rows.append(_row(_baseline(sources[0].tasks, facts), measures, labels, baseline=True))
     for source in sources:
         own = notes_of(source, first=len(notes) + 1)

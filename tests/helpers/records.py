@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from trainables.config.metrics import REGRESSION
 from trainables.config.trial import TrialConfig
 from trainables.results.record import TrialRecord
 
@@ -41,7 +42,7 @@ def trial(
         "arm_name": arm_name,
         "arm": ARMS.get(arm_name),
         "tasks": {
-            name: {"text": ("sentence",), "headline": headline, "demo": "sentiment"}
+            name: {"text": ("sentence",), "headline": headline} | _source(headline)
             for name, headline in headlines.items()
         },
         "sources": dict.fromkeys(headlines, "demo"),
@@ -55,6 +56,12 @@ def trial(
     }
     config = TrialConfig.model_validate(content | changes)
     return Trial(config.key, config)
+
+
+def _source(headline: str) -> dict[str, Any]:
+    if headline in REGRESSION:
+        return {"kind": "regression", "files": {"train": "a.csv", "validation": "b.csv"}}
+    return {"demo": "sentiment"}
 
 
 def record(

@@ -121,6 +121,33 @@ def trial_config(
     )
 
 
+def with_regression(config: TrialConfig, folder: Path) -> TrialConfig:
+    """The trial with a regression among its tasks, or, of ``single_task``, as its only one."""
+    for split, size in (("train", 16), ("validation", 10)):
+        lines = [
+            f"a cat {'sat ' * (i % 4)}{split} {i},{i % 4 + 0.25 * (i % 3)}" for i in range(size)
+        ]
+        (folder / f"{split}.csv").write_text("\n".join(["s,label", *lines]) + "\n")
+    files = {split: str(folder / f"{split}.csv") for split in ("train", "validation")}
+    task = TaskConfig.model_validate({"text": ("s",), "kind": "regression", "files": files})
+    data = load_task(
+        "scores",
+        task,
+        "files",
+        glue_dir=None,
+        limits=config.limits,
+        selection_fraction=config.selection.carved_fraction(config.training),
+    )
+    added = {
+        "tasks": {"scores": task},
+        "sources": {"scores": "files"},
+        "fingerprints": {"scores": data.fingerprint},
+    }
+    if config.arm.strategy == "single_task":
+        return config.model_copy(update=added)
+    return config.model_copy(update={key: getattr(config, key) | one for key, one in added.items()})
+
+
 def runtime(folder: Path, **settings: Any) -> Runtime:
     """Everything that a trial leaves behind goes under ``folder``; the run directory is made."""
     (folder / "run").mkdir(parents=True, exist_ok=True)
@@ -153,6 +180,7 @@ def assert_same(one: tuple[TrialRecord, Trial], other: tuple[TrialRecord, Trial]
     key = one[0].key
     a, b = (pd.read_parquet(t.run_dir.predictions(key)) for _, t in (one, other))
     assert a["prediction"].tolist() == b["prediction"].tolist()
-    assert np.stack(a["logits"].tolist()).tobytes() == np.stack(b["logits"].tolist()).tobytes()
+    ours, theirs = (np.concatenate(frame["logits"].tolist()) for frame in (a, b))
+    assert ours.tobytes() == theirs.tobytes()
     ours, theirs = weights(one[1]), weights(other[1])
     assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())

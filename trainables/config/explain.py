@@ -44,8 +44,10 @@ def explain(error: ValidationError, kind: Any) -> str:
         error: what pydantic raised.
         kind: the type that was validated, a section of settings or any other annotation.
     """
+    # A default that depends on a wrong value is no finding of its own.
+    found = [e for e in error.errors() if e["type"] != "default_factory_not_called"]
     # An unknown key is most often the cause of what else is wrong.
-    errors = sorted(error.errors(), key=lambda e: e["type"] not in ("extra_forbidden", UNUSED))
+    errors = sorted(found, key=lambda e: e["type"] not in ("extra_forbidden", UNUSED))
     keys = [written(e["loc"], kind) for e in errors]
     same = [e for e, key in zip(errors, keys, strict=True) if key == keys[0]]
     more = len(set(keys)) - 1

@@ -1,10 +1,13 @@
-"""What a task is measured with: the metrics, whose F1 is meant, and what labels leave undefined."""
+"""What a task is measured with: its metrics, whose F1 is meant, and what labels leave undefined."""
 
 from collections.abc import Sequence
 from typing import Literal
 
-METRICS = ("accuracy", "f1", "matthews")
-"""In the order of a table's columns; more is better."""
+CLASSIFICATION = ("accuracy", "f1", "matthews")
+"""Metrics of classes, in the order of a table's columns; of all metrics more is better."""
+
+REGRESSION = ("pearson", "spearman")
+"""Metrics of numbers, in the same order."""
 
 Positive = int | Literal["macro"]
 """Whose F1 is meant: that of a class, by its index, or the mean over the classes."""

@@ -10,6 +10,7 @@ from unicodedata import normalize
 from pydantic import BeforeValidator, Field, model_validator
 
 from trainables.config.base import Settings
+from trainables.config.metrics import CLASSIFICATION, REGRESSION
 
 SPLITS = ("train", "validation", "mismatched", "test")
 """The splits that a source may have."""
@@ -102,7 +103,7 @@ def _as_names(labels: Any) -> Any:
 
 
 class TaskConfig(Settings):
-    """One labelled text-classification problem.
+    """One labelled problem: texts to classify, or to give a number (regression).
 
     A task may be offered by several sources; ``data.source`` chooses among them.
     """
@@ -111,6 +112,11 @@ class TaskConfig(Settings):
         min_length=1, max_length=2, description="the one or two text columns"
     )
     label: str = Field(default="label", min_length=1, description="the label column")
+    kind: Literal["classification", "regression"] = Field(
+        default="classification",
+        description="what the labels are: classes, or numbers (regression), which are predicted as "
+        "they are",
+    )
     labels: Annotated[tuple[str, ...] | None, BeforeValidator(_as_names)] = Field(
         default=None,
         min_length=2,
@@ -133,8 +139,13 @@ class TaskConfig(Settings):
         description="what a quotation mark is in CSV and TSV files: text (none), or as in RFC "
         "4180; None: RFC 4180 in CSV, what a file shows in TSV",
     )
-    headline: Literal["accuracy", "f1", "matthews"] = Field(
-        default="accuracy", description="the metric that speaks for the task; higher is better"
+    headline: Literal["accuracy", "f1", "matthews", "pearson", "spearman"] = Field(
+        default_factory=lambda values: (
+            REGRESSION[0] if values.get("kind") == "regression" else CLASSIFICATION[0]
+        ),
+        description="the metric that speaks for the task; higher is better; of a regression "
+        "pearson, its default, or spearman",
+        json_schema_extra={"default": CLASSIFICATION[0]},
     )
     positive: Annotated[str, Field(min_length=1), BeforeValidator(_as_name)] | None = Field(
         default=None,
@@ -148,7 +159,9 @@ class TaskConfig(Settings):
     hub: HubSource | None = Field(
         default=None, description="data set on the Hugging Face Hub; None if absent"
     )
-    glue_dir: Literal["CoLA", "SST-2", "MRPC", "QQP", "MNLI", "QNLI", "RTE", "WNLI"] | None = Field(
+    glue_dir: (
+        Literal["CoLA", "SST-2", "MRPC", "STS-B", "QQP", "MNLI", "QNLI", "RTE", "WNLI"] | None
+    ) = Field(
         default=None,
         description="the task's folder in GLUE's official download layout; None if absent",
     )
@@ -156,6 +169,25 @@ class TaskConfig(Settings):
         default=None, description="corpus that the project generates itself; None if absent"
     )
     files: FileSource | None = Field(default=None, description="own files; None if absent")
+
+    @model_validator(mode="after")
+    def _kind_fits(self) -> "TaskConfig":
+        regression = self.kind == "regression"
+        metrics = REGRESSION if regression else CLASSIFICATION
+        if self.headline not in metrics:
+            raise ValueError(
+                f"headline={self.headline} does not go with kind={self.kind}, which has "
+                f"{', '.join(metrics)}"
+            )
+        for key in ("labels", "positive"):
+            if regression and getattr(self, key) is not None:
+                raise ValueError(f"{key} is about classes, and kind=regression has none; remove it")
+        if regression and self.demo is not None:
+            raise ValueError("demo: the demo corpora have classes, and kind=regression has none")
+        if self.glue_dir is not None and regression != (self.glue_dir == "STS-B"):
+            needed = "classification" if regression else "regression"
+            raise ValueError(f"glue_dir={self.glue_dir} needs kind={needed}")
+        return self
 
     @model_validator(mode="after")
     def _has_a_source(self) -> "TaskConfig":

@@ -9,6 +9,7 @@ from trainables.config.task import TaskConfig
 from trainables.data.labels import number_labels
 from trainables.data.rows import Rows, is_null
 from trainables.data.splits import RawTask
+from trainables.data.targets import read_targets
 from trainables.data.task import Split
 from trainables.errors import DataError
 
@@ -24,12 +25,16 @@ def to_raw_task(name: str, task: TaskConfig, splits: Mapping[str, Rows], origin:
 
     Raises:
         DataError: a text or a group is null, empty or of another type, or a label is not one of the
-            task's (see ``labels.py``).
+            task's (see ``labels.py`` and ``targets.py``).
     """
-    labels, numbers = number_labels(name, task, splits)
+    if task.kind == "regression":
+        labels, numbers = (), read_targets(name, task, splits)
+    else:
+        labels, numbers = number_labels(name, task, splits)
     examples, left_out = {}, []
     for split, rows in splits.items():
-        kept = np.flatnonzero(numbers[split] >= 0)
+        missing = np.isnan(numbers[split]) if task.kind == "regression" else numbers[split] < 0
+        kept = np.flatnonzero(~missing)
         examples[split] = Split(
             _texts(rows, name, kept), numbers[split][kept], _groups(rows, name, kept)
         )

@@ -18,6 +18,7 @@ import numpy as np
 from trainables.config.task import TaskConfig
 from trainables.data.reading import read_text
 from trainables.data.splits import RawTask
+from trainables.data.targets import NUMBER
 from trainables.data.task import Split
 from trainables.errors import DataError
 
@@ -33,7 +34,8 @@ class _Layout:
 
     Attributes:
         texts, label: names of the text columns and of the label column.
-        labels: the labels as the files write them, in the order of their numbers.
+        labels: the labels as the files write them, in the order of their numbers; none where they
+            are the numbers that a regression predicts.
         columns: names of the columns of files without a header row; None if they have one.
         validation: the file of the validation split.
         mismatched: the file of a second validation split, of other sources than train; None if
@@ -56,6 +58,7 @@ _LAYOUTS = {
     "CoLA": _Layout(("sentence",), "label", columns=("source", "label", "mark", "sentence")),
     "SST-2": _Layout(("sentence",), "label"),
     "MRPC": _Layout(("#1 String", "#2 String"), "Quality"),
+    "STS-B": _Layout(_PAIR, "score", ()),
     "QQP": _Layout(("question1", "question2"), "is_duplicate", cut_rows=True),
     "MNLI": _Layout(
         _PAIR,
@@ -187,9 +190,11 @@ def _split(table: _Table, layout: _Layout, names: tuple[str, ...]) -> Split:
     """Make a split; ``names`` are the labels as the files write them, in the task's order."""
     label = table.columns.index(layout.label)
     texts = [table.columns.index(column) for column in layout.texts]
-    numbers = {name: number for number, name in enumerate(names)}
+    numbers: dict[str, float] = {name: number for number, name in enumerate(names)}
     for number, fields in table.rows:
         where = f"{table.path}:{number}"
+        if not names:
+            numbers[fields[label]] = _score(where, fields[label])
         if fields[label] == "-1":
             raise DataError(f"{where}: the label is hidden (-1); leave the row out ({KEY})")
         if fields[label] not in numbers:
@@ -202,5 +207,15 @@ def _split(table: _Table, layout: _Layout, names: tuple[str, ...]) -> Split:
             raise DataError(f"{where}: {reason} empty ({KEY})")
     return Split(
         [tuple(fields[column] for column in texts) for _, fields in table.rows],
-        np.array([numbers[fields[label]] for _, fields in table.rows], dtype=np.int64),
+        np.array(
+            [numbers[fields[label]] for _, fields in table.rows],
+            dtype=np.int64 if names else np.float64,
+        ),
     )
+
+
+def _score(where: str, text: str) -> float:
+    """A label of STS-B, from 0 (no) to 5 (the same meaning)."""
+    if not NUMBER.fullmatch(text) or not 0 <= float(text) <= 5:
+        raise DataError(f"{where}: label {text!r:.80} is no score from 0 to 5 ({KEY})")
+    return float(text)

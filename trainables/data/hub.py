@@ -55,6 +55,11 @@ def load(name: str, task: TaskConfig, glue_dir: str | None) -> RawTask:
         title, key = f"{_title(source)} {hub_split}", f"define.tasks.{name}.hub.{split}"
         rows[split] = _rows(name, columns, title, dataset[hub_split], key)
     declared = _class_names(dataset[source.train].features[task.label])
+    if declared is not None and task.kind == "regression":
+        raise DataError(
+            f"{_title(source)}: {task.label!r} declares classes ({', '.join(declared[:20])}), and "
+            f"define.tasks.{name}.kind=regression needs numbers; remove it"
+        )
     if declared is None:
         return to_raw_task(name, task, rows, _title(source))
     names = _names_of(name, task, declared)

@@ -358,8 +358,9 @@ def _check_is_label(name: str, rows: Rows, cell: _Cell, known: set[str]) -> None
     if cell.is_fraction:
         raise DataError(
             f"{rows.where(cell.row)}: label {cell.text!r:.40} is a fraction, such as a score, and "
-            f"no class (define.tasks.{name}.label); if these are names of classes, list all of "
-            f"them in define.tasks.{name}.labels, in quotation marks"
+            f"no class (define.tasks.{name}.label); to predict numbers set "
+            f"define.tasks.{name}.kind=regression; if these are names of classes, list all of them "
+            f"in define.tasks.{name}.labels, in quotation marks"
         )
 
 

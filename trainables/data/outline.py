@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import NonNegativeInt
 
 from trainables.config.base import Settings
@@ -28,12 +29,14 @@ class SplitOutline(Settings):
     Attributes:
         examples: their number.
         mean_length: mean number of characters of each.
-        class_sizes: examples of each class, in the order of the labels.
+        class_sizes: examples of each class, in the order of the labels; none of a regression.
+        distinct: different labels or targets.
     """
 
     examples: NonNegativeInt
     mean_length: float
     class_sizes: tuple[NonNegativeInt, ...]
+    distinct: NonNegativeInt
 
     def __len__(self) -> int:
         return self.examples
@@ -48,6 +51,11 @@ class TaskOutline(Settings):
     fingerprint: str
     origin: str
     pair: bool
+
+    @property
+    def outputs(self) -> int:
+        """See ``TaskData``."""
+        return len(self.labels) or 1
 
 
 @dataclass(frozen=True)
@@ -179,6 +187,7 @@ class TaskSource:
                         examples=len(split),
                         mean_length=split.mean_length,
                         class_sizes=tuple(split.class_sizes(len(data.labels))),
+                        distinct=len(np.unique(split.labels)),
                     )
                     for name, split in data.splits.items()
                 },

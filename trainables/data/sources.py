@@ -250,7 +250,15 @@ def _check_measures(
             f"define.tasks.{name}.positive={task.positive}: it is neither macro nor a label; "
             f"{suggestion(str(task.positive), labels)}"
         )
-    if "selection" in splits:
+    if "selection" not in splits:
+        return
+    if task.kind == "regression":
+        if len(np.unique(splits["selection"].labels)) < 2:
+            raise DataError(
+                f"task {name}: the selection split that is carved from train has equal targets, "
+                f"which leave the headline {task.headline} undefined; raise selection.fraction"
+            )
+    else:
         sizes = splits["selection"].class_sizes(len(labels))
         if task.headline in undefined(sizes, f1_of(labels, task.positive)):
             kinds = ", ".join(label for label, size in zip(labels, sizes, strict=True) if size)

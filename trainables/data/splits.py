@@ -19,7 +19,7 @@ class RawTask:
     """The data of a task as its source provides it.
 
     Attributes:
-        labels: label names, in the order of their numbers.
+        labels: label names, in the order of their numbers; none of a regression.
         splits: ``train`` and ``validation``; if they exist, ``mismatched`` and, with true labels,
             ``test``.
         origin: one line that says where the examples came from, without absolute paths.
@@ -31,7 +31,7 @@ class RawTask:
 
 
 def fingerprint(labels: tuple[str, ...], splits: Mapping[str, Split]) -> str:
-    """Hexadecimal SHA-256 over label names, split names, texts and label numbers.
+    """Hexadecimal SHA-256 over label names, split names, texts and label numbers or targets.
 
     Every string is preceded by its length in bytes and every list by its length, so that different
     contents are never encoded alike. Splits are added in the order of their names.
@@ -43,7 +43,7 @@ def fingerprint(labels: tuple[str, ...], splits: Mapping[str, Split]) -> str:
         _update(digest, (name,))
         digest.update(np.fromiter(map(len, split.texts), "<i8", len(split)).tobytes())
         _update(digest, [text for example in split.texts for text in example])
-        digest.update(split.labels.astype("<i8").tobytes())
+        digest.update(split.labels.astype(f"<{split.labels.dtype.kind}8").tobytes())
     return digest.hexdigest()
 
 
@@ -63,14 +63,14 @@ def cap(split: Split, limit: int | None) -> Split:
     """
     if limit is None or len(split) <= limit:
         return split
-    counts = np.bincount(split.labels)
+    counts = np.bincount(split.strata)
     lowest = np.minimum(counts, 1) if limit >= np.count_nonzero(counts) else np.zeros_like(counts)
     chosen = _draw(split, _shares(counts, limit, lowest, counts), "cap")
     return split.take(chosen)
 
 
 def carve(train: Split, fraction: float, purpose: str = "selection") -> tuple[Split, Split]:
-    """Divide ``train`` into a smaller ``train`` and another split, stratified by label.
+    """Divide ``train`` into a smaller ``train`` and another split, stratified (``Split.strata``).
 
     The other split gets ``fraction`` of the examples (rounded), as nearly as blocks allow: copies
     of a text and the examples of a group stay together. A class with two or more blocks has
@@ -85,7 +85,7 @@ def carve(train: Split, fraction: float, purpose: str = "selection") -> tuple[Sp
     Returns:
         The smaller ``train``, and the other split, which is empty if nothing can be carved.
     """
-    counts = np.bincount(train.labels)
+    counts = np.bincount(train.strata)
     highest = np.maximum(counts - 1, 0)
     wanted = max(round(fraction * len(train)), 1)
     shares = _shares(counts, wanted, np.minimum(highest, 1), highest)
@@ -161,12 +161,12 @@ def _draw_blocks(split: Split, blocks: np.ndarray, shares: np.ndarray, purpose: 
     generator = _generator(split, purpose)
     ranks = np.empty(len(split))
     for label in range(len(shares)):
-        members = generator.permutation(np.flatnonzero(split.labels == label))
+        members = generator.permutation(np.flatnonzero(split.strata == label))
         ranks[members] = (np.arange(len(members)) + 0.5) / max(len(members), 1)
     ordered: dict[int, list[int]] = {}
     for example in np.argsort(ranks, kind="stable").tolist():
         ordered.setdefault(int(blocks[example]), []).append(example)
-    draw = _BlockDraw(split.labels, shares)
+    draw = _BlockDraw(split.strata, shares)
     for block in ordered.values():
         if not draw.distance():
             break
@@ -214,7 +214,7 @@ def _draw(split: Split, shares: np.ndarray, purpose: str) -> np.ndarray:
     """Sorted indices of ``shares[k]`` random examples of every class ``k``."""
     generator = _generator(split, purpose)
     drawn = [
-        generator.permutation(np.flatnonzero(split.labels == label))[:share]
+        generator.permutation(np.flatnonzero(split.strata == label))[:share]
         for label, share in enumerate(shares)
     ]
     return np.sort(np.concatenate(drawn))
@@ -230,7 +230,7 @@ def check(name: str, raw: RawTask, fields: int) -> None:
 
     Raises:
         DataError: a missing or empty split, another number of text fields than the task names,
-            a label out of range, or fewer than two classes in ``train``.
+            a label out of range, or fewer than two classes or targets in ``train``.
     """
     prefix = f"task {name} ({raw.origin})"
     for split_name in ("train", "validation"):
@@ -245,6 +245,8 @@ def check(name: str, raw: RawTask, fields: int) -> None:
                 f"{prefix}: its examples have {' or '.join(map(str, sorted(numbers)))} text "
                 f"field(s), define.tasks.{name}.text names {fields}"
             )
+        if not raw.labels:
+            continue
         low, high = int(split.labels.min()), int(split.labels.max())
         if low < 0 or high >= len(raw.labels):
             raise DataError(
@@ -252,6 +254,11 @@ def check(name: str, raw: RawTask, fields: int) -> None:
                 f"0..{len(raw.labels) - 1}; give define.tasks.{name}.labels every label"
             )
     classes = np.unique(raw.splits["train"].labels)
+    if len(classes) < 2 and not raw.labels:
+        raise DataError(
+            f"{prefix}: every train example has the target {classes[0]:g}; there is nothing to "
+            "learn from equal targets"
+        )
     if len(classes) < 2:
         raise DataError(
             f"{prefix}: every train example is labelled {raw.labels[classes[0]]!r}; "

@@ -12,7 +12,8 @@ class Split:
 
     Attributes:
         texts: a tuple of one or two strings per example.
-        labels: int64 of shape ``(examples,)``, in ``[0, number of labels)``.
+        labels: int64 of shape ``(examples,)``, in ``[0, number of labels)``; of a regression its
+            targets, float64.
         groups: int64 of shape ``(examples,)``: examples of a group are never divided among splits;
             None without groups.
     """
@@ -30,8 +31,21 @@ class Split:
         return float(np.mean([sum(map(len, text)) for text in self.texts]))
 
     def class_sizes(self, classes: int) -> list[int]:
-        """Examples of each of so many classes."""
-        return np.bincount(self.labels, minlength=classes).tolist()
+        """Examples of each of so many classes; none of a regression, which has 0."""
+        return [] if not classes else np.bincount(self.labels, minlength=classes).tolist()
+
+    @cached_property
+    def strata(self) -> np.ndarray:
+        """What is kept in proportion where examples are drawn, int64 of shape ``(examples,)``.
+
+        The classes; of a regression's targets, the ten quantiles, or fewer where these would hold
+        less than two examples.
+        """
+        if self.labels.dtype.kind == "i":
+            return self.labels
+        parts = max(1, min(10, len(self) // 2))
+        edges = np.quantile(self.labels, np.arange(1, parts) / parts) if len(self) else []
+        return np.unique(np.searchsorted(edges, self.labels, side="right"), return_inverse=True)[1]
 
     def take(self, indices: np.ndarray) -> "Split":
         """The examples at ``indices``, in that order."""
@@ -45,7 +59,7 @@ class TaskData:
 
     Attributes:
         name: the task's name.
-        labels: label names, in the order of their numbers.
+        labels: label names, in the order of their numbers; none of a regression.
         splits: always ``train`` and ``validation``; ``selection`` if the trial selects anything;
             ``mismatched`` if the task has a second validation split; ``test`` if its true labels
             exist.
@@ -61,3 +75,8 @@ class TaskData:
     fingerprint: str
     origin: str
     pair: bool = field(default=False)
+
+    @property
+    def outputs(self) -> int:
+        """What its head gives for an example: a logit for each class, or the predicted number."""
+        return len(self.labels) or 1

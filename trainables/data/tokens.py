@@ -42,7 +42,7 @@ class TokenSplit:
             tokens; None if the task has one text.
         offsets: int64, shape ``(examples + 1,)``: example ``i`` is
             ``ids[offsets[i] : offsets[i + 1]]``.
-        labels: int64, shape ``(examples,)``.
+        labels: int64, shape ``(examples,)``; of a regression float64.
         pad_id: id of the padding token.
     """
 
@@ -69,8 +69,8 @@ class TokenSplit:
 
         Returns:
             ``input_ids``, ``attention_mask`` and, if they exist, ``token_type_ids`` (the
-            segments) and ``texts``, int64, shape ``(batch, longest)``; ``labels``, int64, shape
-            ``(batch,)``.
+            segments) and ``texts``, int64, shape ``(batch, longest)``; ``labels``, int64, of a
+            regression float32, shape ``(batch,)``.
         """
         starts = self.offsets[indices]
         lengths = self.offsets[np.asarray(indices) + 1] - starts
@@ -84,7 +84,8 @@ class TokenSplit:
             if array is not None:
                 batch[name] = np.zeros(mask.shape, dtype=np.int64)
                 batch[name][mask] = array[positions]
-        batch["labels"] = np.array(self.labels[indices])
+        kind = np.int64 if self.labels.dtype.kind == "i" else np.float32
+        batch["labels"] = np.array(self.labels[indices], dtype=kind)
         return {name: torch.from_numpy(array) for name, array in batch.items()}
 
 
@@ -254,7 +255,7 @@ def _encode(
     arrays = {
         "ids": _flat(ids, np.int32),
         "offsets": np.cumsum([0, *map(len, ids)], dtype=np.int64),
-        "labels": split.labels.astype(np.int64),
+        "labels": split.labels,
     }
     per_token = {"segments": segments, "texts": texts}
     return arrays | {name: _flat(part, np.uint8) for name, part in per_token.items() if part}

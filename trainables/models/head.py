@@ -41,7 +41,7 @@ class Head(nn.Module, ABC):
     """One classifier on top of an encoder; each kind of head is one subclass.
 
     Attributes:
-        classes: number of classes C.
+        classes: number of classes C; 1 in a regression, whose only logit is the predicted number.
     """
 
     classes: int

@@ -1,7 +1,9 @@
-"""How predictions become numbers: a confusion matrix, and every score as a function of it.
+"""How predictions become scores.
 
-Pure numpy, so that a report can recompute each score from a record without loading torch. The
-metric of the ``evaluate`` library around the same functions is in ``evaluate_metric.py``.
+Classes give a confusion matrix, numbers the moments of targets and predictions; every score is a
+function of these. Pure numpy, so that a report can recompute each score from a record without
+loading torch. The metric of the ``evaluate`` library around the same functions is in
+``evaluate_metric.py``.
 """
 
 import math
@@ -12,6 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from trainables.config.metrics import Positive, default_f1, undefined
+
+TARGET_ROUNDING, PREDICTION_ROUNDING = 1e-12, 1e-6
+"""Standard deviations, relative to the mean, that are taken for rounding: of targets, which are
+numbers in double precision, and of predictions, which are computed in single precision."""
 
 
 def confusion_matrix(labels: ArrayLike, predictions: ArrayLike, classes: int) -> np.ndarray:
@@ -134,6 +140,79 @@ def pooled(
         return values
     right = sum(int(matrix.trace()) for matrix in matrices)
     return {"accuracy": right / sum(int(matrix.sum()) for matrix in matrices)}
+
+
+def no_moments() -> np.ndarray:
+    """The moments of no examples, see ``moments``."""
+    return np.zeros(6)
+
+
+def moments(targets: ArrayLike, predictions: ArrayLike) -> np.ndarray:
+    """What the Pearson correlation of targets and predictions follows from.
+
+    Args:
+        targets: shape ``(examples,)``.
+        predictions: of the same shape; what is not finite counts as 0.
+
+    Returns:
+        float64 of shape ``(6,)``: number of examples, mean target, mean prediction, sum of squared
+        deviations from the mean of the targets and of the predictions, sum of their products.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    true = np.asarray(targets, dtype=np.float64)
+    predicted = np.nan_to_num(np.asarray(predictions, dtype=np.float64), posinf=0.0, neginf=0.0)
+    if true.ndim != 1 or true.shape != predicted.shape:
+        raise ValueError(
+            f"targets {true.shape} and predictions {predicted.shape} must be flat and equally long"
+        )
+    if not len(true):
+        return no_moments()
+    a, b = true - true.mean(), predicted - predicted.mean()
+    return np.array([len(true), true.mean(), predicted.mean(), a @ a, b @ b, a @ b])
+
+
+def added(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Moments of two sets of examples together.
+
+    Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample
+    Variances" (1979).
+    """
+    total = first[0] + second[0]
+    if not total:
+        return no_moments()
+    share = second[0] / total
+    x, y = second[1:3] - first[1:3]
+    between = first[0] * share * np.array([x * x, y * y, x * y])
+    return np.array(
+        [total, first[1] + share * x, first[2] + share * y, *(first[3:] + second[3:] + between)]
+    )
+
+
+def ranks(values: ArrayLike) -> np.ndarray:
+    """Ranks from 1, the mean of their ranks for equal values, float64 of shape ``(examples,)``."""
+    _, inverse, counts = np.unique(np.asarray(values), return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+
+
+def correlation(of: np.ndarray) -> float | None:
+    """The Pearson correlation, from ``moments``; of ranks it is Spearman's.
+
+    None where the targets are all equal, and 0 where the predictions are (see ``is_constant``).
+    """
+    count, mean, _, squares, predicted, products = of.tolist()
+    if squares <= count * (TARGET_ROUNDING * mean) ** 2:
+        return None
+    if is_constant(of):
+        return 0.0
+    return max(-1.0, min(1.0, products / math.sqrt(squares * predicted)))
+
+
+def is_constant(of: np.ndarray) -> bool:
+    """Whether predictions differ by no more than rounding; from ``moments``."""
+    count, _, mean, _, squares, _ = of.tolist()
+    return squares <= count * (PREDICTION_ROUNDING * mean) ** 2
 
 
 def macro(headlines: Sequence[float | None]) -> float | None:

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+import numpy as np
 from pydantic import (
     AfterValidator,
     Field,
+    NonNegativeFloat,
     NonNegativeInt,
     PositiveInt,
     ValidationError,
@@ -21,7 +23,7 @@ from trainables.config.metrics import Positive
 from trainables.config.task import TaskConfig
 from trainables.config.trial import TrialConfig
 from trainables.errors import RunDirectoryError
-from trainables.results.metrics import macro, pooled, scores
+from trainables.results.metrics import correlation, is_constant, macro, pooled, scores
 from trainables.results.status import TrialStatus
 from trainables.secrets import redacted
 from trainables.storage.run_dir import RunDir
@@ -30,14 +32,51 @@ RECORD_SCHEMA = 2
 """1 lacked ``accumulation``, ``interruptions`` and ``checkpoints_failed``; it is read as well."""
 
 
+class Moments(Settings):
+    """What the correlation of numbers and their predictions follows from."""
+
+    examples: NonNegativeInt
+    mean_target: float
+    mean_prediction: float
+    target_squares: NonNegativeFloat = Field(
+        description="sum of the squared deviations from the mean"
+    )
+    prediction_squares: NonNegativeFloat
+    products: float = Field(description="sum of the products of both deviations")
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> Self:
+        """From ``metrics.moments``."""
+        return cls(
+            **dict(zip(cls.model_fields, [int(values[0]), *values[1:].tolist()], strict=True))
+        )
+
+    @property
+    def values(self) -> np.ndarray:
+        """As ``metrics.moments`` returns them."""
+        return np.array([value for _, value in self], dtype=np.float64)
+
+
 class TaskResult(Settings):
     """The result of one task on one split; every metric follows from it.
 
-    ``confusion[i][j]`` counts the examples of class ``i`` that were predicted as class ``j``; a
-    column more than rows counts predictions of another task's class (naive_concat, union).
+    A regression has ``numbers`` and, but for running results, ``ranks``; a classification has
+    ``confusion``: ``confusion[i][j]`` counts the examples of class ``i`` that were predicted as
+    class ``j``; a column more than rows counts predictions of another task's class (naive_concat,
+    union).
     """
 
-    confusion: tuple[tuple[NonNegativeInt, ...], ...]
+    confusion: tuple[tuple[NonNegativeInt, ...], ...] = Field(
+        default=(), exclude_if=lambda value: not value
+    )
+    numbers: Moments | None = Field(
+        default=None,
+        description="moments of targets and predictions",
+        exclude_if=lambda value: value is None,
+    )
+    ranks: Moments | None = Field(
+        default=None, description="the same of their ranks", exclude_if=lambda value: value is None
+    )
     positive: Positive | None = Field(
         default=None,
         description="index of the class whose F1 is meant, or their mean (macro); None: class 1 of "
@@ -45,7 +84,8 @@ class TaskResult(Settings):
         exclude_if=lambda value: value is None,
     )
     loss: float | None = Field(
-        default=None, description="mean cross-entropy; none where not finite"
+        default=None,
+        description="mean cross-entropy, of a regression mean squared error; none where not finite",
     )
     leak: float | None = Field(
         default=None, description="share of unmasked predictions that are another task's class"
@@ -53,6 +93,10 @@ class TaskResult(Settings):
 
     @model_validator(mode="after")
     def _is_matrix(self) -> Self:
+        if (self.numbers is None) == (not self.confusion):
+            raise ValueError("a result has either a confusion or numbers")
+        if not self.confusion:
+            return self
         widths = {len(row) for row in self.confusion}
         if widths not in ({len(self.confusion)}, {len(self.confusion) + 1}):
             raise ValueError("confusion is neither square nor one column wider")
@@ -61,8 +105,23 @@ class TaskResult(Settings):
         return self
 
     def scores(self) -> dict[str, float | None]:
-        """Every metric, as fractions; None for what the split's labels leave undefined."""
-        return scores(self.confusion, self.positive)
+        """Every metric, as fractions; None for what the split's labels leave undefined.
+
+        Running results of a regression have no ``spearman``. Predictions that are all equal score
+        0.
+        """
+        if self.numbers is None:
+            return scores(self.confusion, self.positive)
+        values = {"pearson": correlation(self.numbers.values)}
+        if self.ranks is not None:
+            rank = correlation(self.ranks.values)
+            values["spearman"] = 0.0 if rank and self.constant else rank
+        return values
+
+    @property
+    def constant(self) -> bool:
+        """Whether a regression predicts the same for all examples, but for rounding."""
+        return self.numbers is not None and is_constant(self.numbers.values)
 
 
 class EpochResult(Settings):
@@ -150,7 +209,7 @@ class TrialRecord(Settings):
 
 
 def mean_loss(results: Iterable[TaskResult]) -> float:
-    """Cross-entropy averaged over tasks; ``MAX_LOSS`` in place of what is not finite or larger."""
+    """The losses averaged over tasks; ``MAX_LOSS`` in place of what is not finite or larger."""
     losses = [MAX_LOSS if r.loss is None else min(r.loss, MAX_LOSS) for r in results]
     return sum(losses) / len(losses)
 
@@ -166,19 +225,20 @@ def measured(
     """Metrics of one split as fractions: task -> metric -> value.
 
     Several tasks are summarised under ``macro`` (``headline``: the mean of their headline metrics)
-    and ``pooled`` (their examples taken together, see ``pooled_result``). A value is None where
+    and, where several classify, ``pooled`` (their examples taken together). A value is None where
     the split's labels leave it undefined.
     """
     metrics = {task: result.scores() for task, result in results.items()}
     if len(results) < 2:
         return metrics
-    headline = macro([metrics[task][tasks[task].headline] for task in results])
-    return metrics | {"macro": {"headline": headline}, "pooled": pooled_result(results.values())}
+    headline = macro([metrics[task].get(tasks[task].headline) for task in results])
+    summaries = {"macro": {"headline": headline}, "pooled": pooled_result(results.values())}
+    return metrics | {name: values for name, values in summaries.items() if values}
 
 
 def pooled_result(results: Iterable[TaskResult]) -> dict[str, float | None]:
-    """Metrics of all tasks' examples taken together, see ``metrics.pooled``."""
-    kept = list(results)
+    """Metrics of all classified examples taken together, see ``metrics.pooled``."""
+    kept = [result for result in results if result.confusion]
     return pooled([r.confusion for r in kept], [r.positive for r in kept]) or {}
 
 

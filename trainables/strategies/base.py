@@ -19,11 +19,12 @@ class TrainTask:
 
     Attributes:
         name: the task's name.
-        classes: number of classes.
+        classes: number of classes; 1 for a regression, whose only logit is the predicted number.
         train: the training examples.
         labels: names of the classes, in the order of their numbers; empty: their numbers.
         teacher: a teacher's class probabilities for them, float32 of shape
-            ``(examples, classes)``; None if the task has no teacher.
+            ``(examples, classes)``, of a regression its predictions ``(examples, 1)``; None if the
+            task has no teacher.
         positive: whose F1 is measured, see ``TaskResult``.
     """
 
@@ -33,6 +34,11 @@ class TrainTask:
     labels: tuple[str, ...] = ()
     teacher: np.ndarray | None = None
     positive: Positive | None = None
+
+    @property
+    def regression(self) -> bool:
+        """Whether it predicts numbers."""
+        return self.classes == 1
 
     def collate(self, indices: np.ndarray) -> dict[str, torch.Tensor]:
         """Make a batch as ``TokenSplit.collate`` does, with the rows of ``teacher``, if any."""
@@ -102,10 +108,18 @@ class Strategy(ABC):
 
     @property
     def class_counts(self) -> dict[str, np.ndarray]:
-        """Head -> training examples of each of its classes, int64 of shape ``(classes,)``."""
-        counts = {head: np.zeros(classes, np.int64) for head, classes in self.heads.items()}
+        """Head -> training examples of each of its classes, int64 of shape ``(classes,)``.
+
+        Without the heads of regressions.
+        """
+        heads = {self.head_of(i) for i, task in enumerate(self.tasks) if not task.regression}
+        counts = {
+            head: np.zeros(self.heads[head], np.int64) for head in self.heads if head in heads
+        }
         for number, task in enumerate(self.tasks):
             head = self.head_of(number)
+            if task.regression:
+                continue
             labels = self.head_labels(number, torch.from_numpy(np.array(task.train.labels)))
             counts[head] += np.bincount(labels.numpy(), minlength=len(counts[head]))
         return counts
@@ -140,11 +154,11 @@ class Strategy(ABC):
         return logits
 
     def predictions(self, task: int, logits: torch.Tensor) -> torch.Tensor:
-        """Predicted classes of the task, shape ``(batch,)``.
+        """Predicted classes of the task, or numbers of a regression, shape ``(batch,)``.
 
         The value ``classes`` stands for any class of another task.
         """
-        return logits.argmax(dim=-1)
+        return logits[:, 0] if self.tasks[task].regression else logits.argmax(dim=-1)
 
     def leaked(self, task: int, logits: torch.Tensor) -> torch.Tensor | None:
         """Whether the head's largest logit is another task's class, shape ``(batch,)``.

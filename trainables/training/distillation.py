@@ -8,7 +8,8 @@ Clark et al. 2019, "BAM! Born-Again Multi-Task Networks for Natural Language Und
 where ``gold`` is the one-hot label and ``teacher`` the teacher's distribution over the classes,
 without a temperature, and ``lambda`` rises linearly from 0 to 1 over training: at first the student
 imitates its teacher, in the end it learns from the labels alone. A constant ``lambda`` is plain
-distillation (Hinton et al. 2015) with temperature 1.
+distillation (Hinton et al. 2015) with temperature 1. In a regression, gold target and teacher's
+prediction are mixed in the same way.
 """
 
 import torch
@@ -21,6 +22,20 @@ def gold_weight(config: DistillationConfig, step: int, total_steps: int) -> floa
     if config.gold_weight == "annealed":
         return step / total_steps
     return config.gold_weight
+
+
+def mixed_targets(labels: torch.Tensor, teacher: torch.Tensor, weight: float) -> torch.Tensor:
+    """The targets of a regression's student.
+
+    Args:
+        labels: gold targets, shape ``(batch,)``.
+        teacher: the teacher's predictions, float32 of shape ``(batch, 1)``.
+        weight: lambda, the share of the gold target.
+
+    Returns:
+        Targets, float32 of shape ``(batch,)``.
+    """
+    return torch.lerp(teacher[:, 0], labels.float(), weight)
 
 
 def soft_targets(

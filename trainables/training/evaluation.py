@@ -10,9 +10,9 @@ import torch
 from trainables.data.batches import evaluation_batches
 from trainables.data.tokens import TokenSplit
 from trainables.models.classifier import Classifier
-from trainables.results.metrics import counts
-from trainables.results.record import TaskResult
-from trainables.strategies.base import Strategy
+from trainables.results.metrics import added, counts, moments, no_moments, ranks, trimmed
+from trainables.results.record import Moments, TaskResult
+from trainables.strategies.base import Strategy, TrainTask
 from trainables.training.device import autocast
 from trainables.training.memory import attempt, out_of_memory_error
 
@@ -22,11 +22,14 @@ class Evaluation:
     """Results of one task on one split.
 
     Attributes:
-        result: confusion matrix, mean cross-entropy and share of leaked predictions.
+        result: confusion matrix or moments, mean loss and share of leaked predictions.
         logits: logits of the task's own classes, float32 of shape ``(examples, classes)``.
         predictions: predicted classes, int64 of shape ``(examples,)``; ``classes`` stands for any
             class of another task.
         labels: gold classes, int64 of shape ``(examples,)``.
+
+    Of a regression, ``logits`` has one column, and ``predictions``, which are the same numbers, and
+    ``labels`` are float64.
     """
 
     result: TaskResult
@@ -66,21 +69,16 @@ def evaluate_task(
     Raises:
         TrialError: not even a single example fits into memory.
     """
-    # Imported here for start-up time: a command that plans evaluates nothing.
-    from trainables.results.evaluate_metric import Classification
-
     model.eval()
-    classes = strategy.tasks[task].classes
-    logits = torch.empty(len(split), classes)
-    predictions = torch.empty(len(split), dtype=torch.int64)
-    labels = torch.empty(len(split), dtype=torch.int64)
-    metric = Classification()
+    trained = strategy.tasks[task]
+    logits = torch.empty(len(split), trained.classes)
+    labels = torch.from_numpy(np.array(split.labels))
+    predictions = torch.empty_like(labels)
     leaks = 0
     leaking = False
 
     def compute(indices: np.ndarray) -> torch.Tensor:
         batch = split.collate(indices)
-        labels[indices] = batch.pop("labels")
         batch = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
         with autocast(precision, device):
             raw = model(batch, strategy.head_of(task))
@@ -98,24 +96,62 @@ def evaluate_task(
         order = order[batch_size:]
         on_batch()
         logits[indices] = strategy.own_logits(task, raw)
-        predictions[indices] = strategy.predictions(task, raw)
-        metric.add_batch(predictions=predictions[indices], references=labels[indices])
+        predictions[indices] = strategy.predictions(task, raw).to(labels.dtype)
         leaked = strategy.leaked(task, raw)
         if leaked is not None:
             leaking = True
             leaks += int(leaked.sum())
     model.train()
-    positive = strategy.tasks[task].positive
-    measured = metric.compute(classes=classes, positive=positive)
-    assert measured is not None
-    loss = float(torch.nn.functional.cross_entropy(logits, labels))
-    result = TaskResult(
-        confusion=measured["confusion"],
-        positive=positive,
-        loss=loss if np.isfinite(loss) else None,
-        leak=leaks / len(split) if leaking else None,
-    )
+    measured = _regressed if trained.regression else _classified
+    result = measured(trained, logits, predictions, labels)
+    if leaking:
+        result = result.model_copy(update={"leak": leaks / len(split)})
     return Evaluation(result, logits.numpy(), predictions.numpy(), labels.numpy())
+
+
+def _classified(
+    task: TrainTask, logits: torch.Tensor, predictions: torch.Tensor, labels: torch.Tensor
+) -> TaskResult:
+    # Imported here for start-up time: a command that plans evaluates nothing.
+    from trainables.results.evaluate_metric import Classification
+
+    measured = Classification().compute(
+        predictions=predictions, references=labels, classes=task.classes, positive=task.positive
+    )
+    assert measured is not None
+    return TaskResult(
+        confusion=measured["confusion"],
+        positive=task.positive,
+        loss=_finite(torch.nn.functional.cross_entropy(logits, labels)),
+    )
+
+
+def _regressed(
+    task: TrainTask, logits: torch.Tensor, predictions: torch.Tensor, labels: torch.Tensor
+) -> TaskResult:
+    return TaskResult(
+        numbers=Moments.of(moments(labels, predictions)),
+        ranks=Moments.of(moments(ranks(labels), ranks(predictions))),
+        loss=_finite(torch.nn.functional.mse_loss(predictions, labels)),
+    )
+
+
+def _finite(loss: torch.Tensor) -> float | None:
+    return float(loss) if torch.isfinite(loss) else None
+
+
+def no_counts(task: TrainTask) -> np.ndarray:
+    """What ``count_predictions`` adds to: ``counts``, or ``moments`` of a regression."""
+    if task.regression:
+        return no_moments()
+    return np.zeros((task.classes, task.classes + 1), np.int64)
+
+
+def running_result(task: TrainTask, running: np.ndarray) -> TaskResult:
+    """The result of what ``count_predictions`` has added up."""
+    if task.regression:
+        return TaskResult(numbers=Moments.of(running))
+    return TaskResult(confusion=trimmed(running).tolist(), positive=task.positive)
 
 
 def count_predictions(
@@ -125,11 +161,11 @@ def count_predictions(
     logits: torch.Tensor,
     labels: torch.Tensor,
 ) -> None:
-    """Add the predictions of a training micro-batch to the running confusion matrices.
+    """Add the predictions of a training micro-batch to the running results.
 
     Args:
         strategy: turns logits into predictions.
-        running: one matrix per task, shape ``(classes, classes + 1)``; changed in place.
+        running: one array per task, see ``no_counts``; the list is changed in place.
         tasks: index of each example's task, shape ``(batch,)``.
         logits: logits of the head, shape ``(batch, classes of the head)``.
         labels: labels in the head's label space, shape ``(batch,)``.
@@ -138,4 +174,7 @@ def count_predictions(
         rows = torch.from_numpy(tasks == task)
         predicted = strategy.predictions(int(task), logits[rows]).numpy()
         own = strategy.own_labels(int(task), labels[rows]).numpy()
-        running[task] += counts(own, predicted, strategy.tasks[task].classes)
+        if strategy.tasks[task].regression:
+            running[task] = added(running[task], moments(own, predicted))
+        else:
+            running[task] += counts(own, predicted, strategy.tasks[task].classes)

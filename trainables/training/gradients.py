@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, mse_loss
 
 from trainables.config.arms import NaiveConcatArm, SharedEncoderArm
 from trainables.config.trial import TrialConfig
@@ -19,7 +19,7 @@ from trainables.strategies.base import Part, Step, Strategy
 from trainables.training.aggregation import Row, make_aggregation
 from trainables.training.class_weights import balanced
 from trainables.training.device import autocast
-from trainables.training.distillation import gold_weight, soft_targets
+from trainables.training.distillation import gold_weight, mixed_targets, soft_targets
 from trainables.training.layer_depth import GradientNorm, last_shared_layer
 from trainables.training.micro_batches import Accumulation
 from trainables.training.weighting import make_weighting
@@ -82,6 +82,9 @@ class StepGradients:
             None if isinstance(config.arm, NaiveConcatArm) else config.arm.distillation
         )
         self.smoothing = config.training.label_smoothing
+        self._regressions = {
+            strategy.head_of(number) for number, task in enumerate(tasks) if task.regression
+        }
         self._class_weights: dict[str, Tensor] = {}
         if config.training.class_weights == "balanced":
             self._class_weights = {
@@ -135,18 +138,20 @@ class StepGradients:
     def _forward(
         self, part: Part, tensors: dict[str, Tensor], number: int
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits, labels, and the targets of the loss: labels, or distributions if distilled."""
+        """Logits, labels, and the targets of the loss, with distillation other ones than labels."""
         labels = tensors.pop("labels")
         with autocast(self._precision, self._device):
             logits = self._model(tensors, part.head).float()
         if self._distillation is None:
             return logits, labels, labels
         weight = gold_weight(self._distillation, number, self._total_steps)
+        if part.head in self._regressions:
+            return logits, labels, mixed_targets(labels, tensors["teacher"], weight)
         targets = soft_targets(labels, tensors["teacher"], weight, self.smoothing)
         return logits, labels, targets
 
     def _loss(self, logits: Tensor, target: Tensor, head: str) -> Tensor:
-        """Mean loss of a micro-batch.
+        """Mean loss of a micro-batch: cross-entropy, or squared error in a regression.
 
         Labels are smoothed over all classes of the head (Szegedy et al. 2016, "Rethinking the
         Inception Architecture for Computer Vision", section 7); in a pooled classifier with a
@@ -155,6 +160,8 @@ class StepGradients:
         sum is divided by the number of examples, not by their weights: so an example's part in a
         step does not depend on the micro-batch that it is in.
         """
+        if head in self._regressions:
+            return mse_loss(logits[:, 0], target.float())
         smoothing = self.smoothing if self._distillation is None else 0.0
         weights = self._class_weights.get(head)
         if weights is None:

@@ -14,12 +14,18 @@ import torch
 from trainables.config.trial import TrialConfig
 from trainables.data.tokens import TokenSplit
 from trainables.models.classifier import Classifier
-from trainables.results.metrics import macro, trimmed
+from trainables.results.metrics import macro
 from trainables.results.record import EpochResult, TaskResult, mean_loss
 from trainables.strategies.base import Step, Strategy
 from trainables.training.divergence import check_finite, check_weights
 from trainables.training.early_stopping import update_best
-from trainables.training.evaluation import Evaluation, count_predictions, evaluate_task
+from trainables.training.evaluation import (
+    Evaluation,
+    count_predictions,
+    evaluate_task,
+    no_counts,
+    running_result,
+)
 from trainables.training.freezing import Freezing
 from trainables.training.gradients import StepGradients
 from trainables.training.micro_batches import Accumulation
@@ -201,8 +207,8 @@ class TrainingLoop:
         self._evaluated_epoch = self.epoch
         state.eval_seconds += time.perf_counter() - started
         running = {
-            task.name: TaskResult(confusion=trimmed(confusion).tolist(), positive=task.positive)
-            for task, confusion in zip(self.strategy.tasks, state.running, strict=True)
+            task.name: running_result(task, counted)
+            for task, counted in zip(self.strategy.tasks, state.running, strict=True)
         }
         evaluated = {
             split: {name: evaluation.result for name, evaluation in evaluations.items()}
@@ -310,4 +316,4 @@ class TrainingLoop:
         return evaluations
 
     def _no_counts(self) -> list[np.ndarray]:
-        return [np.zeros((t.classes, t.classes + 1), np.int64) for t in self.strategy.tasks]
+        return [no_counts(task) for task in self.strategy.tasks]

@@ -120,7 +120,10 @@ def _decode(content: Any, loop: TrainingLoop) -> LoopState:
         **{
             **content,
             "history": [EpochResult.model_validate(epoch) for epoch in content["history"]],
-            "running": [np.array(confusion, dtype=np.int64) for confusion in content["running"]],
+            "running": [
+                np.array(counted, dtype=fresh.dtype)
+                for counted, fresh in zip(content["running"], loop.state.running, strict=True)
+            ],
             "best_score": -math.inf if content["best_score"] is None else content["best_score"],
         }
     )

@@ -24,7 +24,7 @@ class LoopState:
         loss_sum: sum of the training losses of the current epoch's steps.
         loss_steps: how many steps are in ``loss_sum``.
         running: confusion matrix of each task's training predictions in the current epoch, shape
-            ``(classes, classes + 1)``.
+            ``(classes, classes + 1)``, or moments ``(6,)`` of a regression.
         best_score: best headline metric on the selection split so far.
         best_epoch: the epoch of ``best_score``; 0 before the first.
         epochs_without_gain: epochs since ``best_epoch``.

@@ -21,6 +21,8 @@ from trainables.training.loop import Evaluations
 def write_predictions(path: Path, evaluations: Evaluations) -> None:
     """Write one row per evaluated example: task, split, index, label, prediction, logits.
 
+    Labels and predictions are whole numbers, unless one of the tasks is a regression.
+
     Args:
         path: the Parquet file, replaced atomically.
         evaluations: split -> task -> evaluation.
@@ -37,13 +39,16 @@ def write_predictions(path: Path, evaluations: Evaluations) -> None:
             columns["label"] += evaluation.labels.tolist()
             columns["prediction"] += evaluation.predictions.tolist()
             columns["logits"] += evaluation.logits.tolist()
+    number = pa.int32()
+    if any(e.labels.dtype.kind == "f" for tasks in evaluations.values() for e in tasks.values()):
+        number = pa.float64()
     schema = pa.schema(
         [
             ("task", pa.dictionary(pa.int32(), pa.string())),
             ("split", pa.dictionary(pa.int32(), pa.string())),
             ("index", pa.int32()),
-            ("label", pa.int32()),
-            ("prediction", pa.int32()),
+            ("label", number),
+            ("prediction", number),
             ("logits", pa.list_(pa.float32())),
         ]
     )
@@ -79,7 +84,7 @@ def write_teacher_logits(path: Path, logits: dict[str, np.ndarray]) -> None:
 def load_teacher_distributions(
     run_dir: RunDir, config: TrialConfig, sizes: dict[str, tuple[int, int]]
 ) -> dict[str, np.ndarray]:
-    """Load the class probabilities of a student's teachers, averaged over the teachers.
+    """Load what a student's teachers predict, averaged over the teachers.
 
     Args:
         run_dir: the run directory of the teachers.
@@ -87,15 +92,15 @@ def load_teacher_distributions(
         sizes: task -> number of training examples and classes.
 
     Returns:
-        Task -> float32 of shape ``(examples, classes)`` whose rows sum to 1; without the tasks
-        that have no teacher.
+        Task -> float32 of shape ``(examples, classes)`` whose rows sum to 1, of a regression the
+        predicted numbers ``(examples, 1)``; without the tasks that have no teacher.
 
     Raises:
         TrialError: a teacher's logits are missing, damaged, or of other data.
     """
     return {
         task: np.stack(
-            [_probabilities(run_dir.teacher_logits(key), task, sizes[task]) for key in keys]
+            [_predicted(run_dir.teacher_logits(key), task, sizes[task]) for key in keys]
         ).mean(axis=0)
         for task, keys in config.teachers.items()
     }
@@ -151,8 +156,11 @@ def _is_intact(run_dir: RunDir, key: str, name: str) -> bool:
     return True
 
 
-def _probabilities(path: Path, task: str, size: tuple[int, int]) -> np.ndarray:
-    """Softmax of the logits in ``path``, float32 of shape ``size`` (examples, classes)."""
+def _predicted(path: Path, task: str, size: tuple[int, int]) -> np.ndarray:
+    """Softmax of the logits in ``path``, float32 of shape ``size`` (examples, classes).
+
+    The only logit of a regression is its prediction, and remains as it is.
+    """
     try:
         table = pq.read_table(path, filters=[("task", "==", task)])
         logits = np.array(table["logits"].to_pylist(), dtype=np.float64)
@@ -165,6 +173,8 @@ def _probabilities(path: Path, task: str, size: tuple[int, int]) -> np.ndarray:
         raise TrialError(
             f"{path}: {logits.shape} predictions of task {task} where {size} are needed; {ADVICE}"
         )
+    if size[1] == 1:
+        return logits.astype(np.float32)
     logits -= logits.max(axis=1, keepdims=True)
     exponentials = np.exp(logits)
     return (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)

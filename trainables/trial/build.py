@@ -38,14 +38,14 @@ def build_training_loop(
     """
     run_dir = RunDir(runtime.output_dir)
     splits = load_tokens(config, runtime, tasks)
-    sizes = {name: (len(splits[name]["train"]), len(task.labels)) for name, task in tasks.items()}
+    sizes = {name: (len(splits[name]["train"]), task.outputs) for name, task in tasks.items()}
     teachers = load_teacher_distributions(run_dir, config, sizes)
     strategy = make_strategy(
         config.arm,
         [
             TrainTask(
                 name,
-                len(task.labels),
+                task.outputs,
                 splits[name]["train"],
                 task.labels,
                 teachers.get(name),

@@ -295,6 +295,7 @@ class Trial:
             f1={
                 name: f1_name(data.labels, self.config.tasks[name].positive)
                 for name, data in self.tasks.items()
+                if data.labels
             },
             examples_per_split={
                 name: {split: len(examples) for split, examples in data.splits.items()}

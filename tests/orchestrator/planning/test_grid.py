@@ -87,6 +87,42 @@ def test_settings_that_no_arm_can_have(override: str, message: str, tiny_bert: P
         planned(tiny_bert, override)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["arms=[naive_concat]"],
+            r"naive_concat is one classifier for the classes of all tasks, and scores is a "
+            r"regression, which has none; leave it out with define\.arms\.naive_concat\.tasks",
+        ),
+        (
+            ["define.arms.shared_encoder.head.name=san"],
+            r"the head san gives probabilities of classes, and scores is a regression",
+        ),
+        (
+            ["arms=[single_task]", "tasks=[scores]", "training.label_smoothing=0.1"],
+            r"training\.label_smoothing=0\.1 is about classes, and all tasks of the arm are",
+        ),
+        (
+            ["arms=[single_task]", "tasks=[scores]", "training.class_weights=balanced"],
+            r"training\.class_weights=balanced is about classes",
+        ),
+    ],
+)
+def test_what_regressions_cannot_have(
+    overrides: list[str], message: str, tiny_bert: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "train.csv").write_text("s,label\n" + "".join(f"a {i},{i / 2}\n" for i in range(9)))
+    files = f"{{train: {tmp_path}/train.csv, validation: {{fraction: 0.4}}}}"
+    scores = f"define.tasks.scores={{text: [s], kind: regression, files: {files}}}"
+    both = [scores, "tasks=[sentiment,scores]"]
+    assert planned(tiny_bert, *both, "training.label_smoothing=0.1").trials
+    alone = ["arms=[naive_concat]", "define.arms.naive_concat.tasks=[sentiment]"]
+    assert planned(tiny_bert, *both, *alone).trials
+    with pytest.raises(ConfigError, match=message):
+        planned(tiny_bert, *both, *overrides)
+
+
 def test_what_methods_ask_is_asked_of_an_arms_own_tasks_and_settings(tiny_bert: Path) -> None:
     joint = "define.arms.shared_encoder.sampling.batch=joint"
     assert planned(tiny_bert, joint, "training.batch_size=4").trials

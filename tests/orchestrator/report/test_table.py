@@ -1,6 +1,8 @@
 """The comparison table's numbers, marks and footnotes, on arrays small enough to check by hand."""
 
+import json
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,8 @@ from orchestrator.report.rows import Stat
 from orchestrator.report.table import Cell, Row, Table, comparison
 from tests.helpers.records import Trial, by_key, record, right, trial
 from trainables.errors import ConfigError
-from trainables.results.record import TrialRecord
+from trainables.results.metrics import moments, ranks
+from trainables.results.record import Moments, TrialRecord
 
 approx = pytest.approx
 PAIR = {"sst2": "accuracy", "mrpc": "accuracy"}
@@ -288,6 +291,67 @@ def test_a_second_validation_split_is_shown_beside_the_first_and_in_no_mean() ->
         "cola.matthews",
     ]
     assert "cola.mismatched" not in [column.key for column in table.columns]
+
+
+def numbers(targets: list[float], predictions: list[float]) -> dict[str, Any]:
+    """The result of a regression."""
+    of_ranks = moments(ranks(targets), ranks(predictions))
+    return {"numbers": Moments.of(moments(targets, predictions)), "ranks": Moments.of(of_ranks)}
+
+
+def regression_table(*results: dict[str, Any], classes: bool = True) -> Table:
+    """A row of one seed per result, beside an equal classification where there are classes."""
+    plan, records = [], []
+    for number, result in enumerate(results):
+        planned = trial(
+            f"arm{number}",
+            {"sts": "pearson"} | ({"sst2": "accuracy"} if classes else {}),
+            arm={"strategy": "shared_encoder"},
+        )
+        both = {"sts": result} | ({"sst2": {"confusion": right(8, 10)}} if classes else {})
+        plan.append(planned)
+        labels = {"sts": [], "sst2": ["bad", "good"]}
+        records.append(record(planned, labels=labels, results={"validation": both}))
+    return comparison(plan, by_key(*records))
+
+
+def test_a_regression_has_correlations_and_is_in_macro_but_not_in_pooled() -> None:
+    table = regression_table(
+        numbers([1, 2, 3, 4], [1, 3, 2, 4]), numbers([1, 2, 3, 4], [1, 1, 1, 1])
+    )
+    good, constant = rows(table)["arm0"], rows(table)["arm1"]
+    assert stat(good, "sts.pearson").mean == approx(0.8)
+    assert stat(good, "sts.spearman").mean == approx(0.8)
+    assert stat(good, "macro").mean == approx(0.8)
+    assert stat(good, "pooled.accuracy").mean == approx(0.8)
+    assert "sts.accuracy" not in good.cells
+    assert stat(constant, "macro").mean == approx(0.4)
+    assert constant.cells["sts.pearson"].notes == (1,)
+    (note,) = table.notes
+    assert "sts, seed 41: degenerate: every prediction is 1 (in the means" in note.text
+    assert views.compact(table).rows[1][2].text == "0.800"
+    header = dict(table.header)
+    assert "targets 2.5 ± 1.118; headline Pearson, Spearman" in header["task sts"]
+    assert "pooled: all examples of tasks with classes together" in header["numbers"]
+    baseline = table.rows[0]
+    assert baseline.baseline
+    assert stat(baseline, "sts.pearson").mean == 0
+    assert json.loads(table_json(table))["tasks"][0]["targets"] == [4, 2.5, 5.0]
+
+
+def test_equal_targets_leave_a_regression_undefined_for_all_rows() -> None:
+    table = regression_table(numbers([2, 2, 2], [1, 3, 2]), numbers([2, 2, 2], [1, 1, 1]))
+    assert {row.cells["sts.pearson"].stat for row in table.rows} == {None}
+    assert stat(rows(table)["arm0"], "macro").mean == approx(0.8), "of sst2 alone"
+    (note,) = table.notes
+    assert note.text == (
+        "sts: Pearson and Spearman are n/a and left out of macro: all validation targets are equal"
+    )
+
+
+def test_without_classes_nothing_is_pooled() -> None:
+    table = regression_table(numbers([1, 2, 3], [1, 2, 4]), classes=False)
+    assert not [column.key for column in table.columns if column.key.startswith("pooled")]
 
 
 def test_all_rows_that_read_alike_are_best() -> None:

@@ -14,7 +14,7 @@ from trainables.data.splits import RawTask, carve
 from trainables.errors import DataError
 
 FIELDS = {"CoLA": ("s",), "SST-2": ("s",)} | dict.fromkeys(
-    ("MRPC", "QQP", "MNLI", "QNLI", "RTE", "WNLI"), ("a", "b")
+    ("MRPC", "STS-B", "QQP", "MNLI", "QNLI", "RTE", "WNLI"), ("a", "b")
 )
 MRPC_HEADER = "\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\n"
 
@@ -26,6 +26,10 @@ MNLI_HEADER = (
 )
 MNLI_DEV_HEADER = MNLI_HEADER + "label2\tlabel3\tlabel4\tlabel5\tgold_label\n"
 PARSES = "( ( He ) sat )\t( ( It ) lay )\t(ROOT (S (NP)))\t(ROOT (S (VP)))"
+STSB_HEADER = (
+    "index\tgenre\tfilename\tyear\told_index\tsource1\tsource2\tsentence1\tsentence2\tscore\n"
+)
+STSB_ROW = "0\tmain-captions\tMSRvid\t2012test\t0001\tnone\tnone\t"
 PAIR_HEADER = "index\tsentence1\tsentence2\tlabel\n"
 
 
@@ -36,7 +40,9 @@ def mnli_dev(genre: str, label: str) -> str:
 
 
 def task(folder: str, **changes) -> TaskConfig:
-    return TaskConfig.model_validate({"text": FIELDS[folder], "glue_dir": folder} | changes)
+    kind = "regression" if folder == "STS-B" else "classification"
+    values = {"text": FIELDS[folder], "glue_dir": folder, "kind": kind}
+    return TaskConfig.model_validate(values | changes)
 
 
 @pytest.fixture
@@ -64,6 +70,10 @@ def small(tmp_path: Path) -> Path:
         + mnli_dev("slate", "neutral")
         + mnli_dev("slate", "contradiction"),
         "MNLI/dev_mismatched.tsv": MNLI_DEV_HEADER + mnli_dev("letters", "entailment"),
+        "STS-B/train.tsv": STSB_HEADER
+        + f"{STSB_ROW}A plane.\tA plane.\t5.000\n"
+        + f'{STSB_ROW}A "man" sat.\tHe sat.\t3.800\n{STSB_ROW}A cat.\tRain.\t0.000\n',
+        "STS-B/dev.tsv": STSB_HEADER + f"{STSB_ROW}Three men.\tTwo men.\t2.600\n",
         "QNLI/train.tsv": "index\tquestion\tsentence\tlabel\n"
         + '0\tWhen "did it begin?\tIt did.\tnot_entailment\n1\tWho?\tHe.\tentailment\n',
         "QNLI/dev.tsv": "index\tquestion\tsentence\tlabel\n0\tWhere?\tHere.\tentailment\n",
@@ -106,6 +116,14 @@ def test_every_task_of_the_catalogue_in_its_official_layout(
     assert raw.labels == labels
     assert raw.splits["train"].labels.tolist() == train
     assert raw.splits["validation"].labels.tolist() == validation
+
+
+def test_the_scores_of_stsb(small: Path) -> None:
+    raw = official("stsb", small)
+    assert raw.labels == ()
+    assert raw.splits["train"].labels.tolist() == [5.0, 3.8, 0.0]
+    assert raw.splits["train"].texts[1] == ('A "man" sat.', "He sat.")
+    assert raw.splits["validation"].labels.tolist() == [2.6]
 
 
 def test_the_texts_of_pairs(small: Path) -> None:
@@ -227,6 +245,18 @@ def test_windows_line_ends_change_nothing(small: Path) -> None:
             "dev.tsv",
             PAIR_HEADER.encode() + b"0\ta\tb\tmaybe\n",
             r"dev\.tsv:2: label 'maybe'",
+        ),
+        (
+            "STS-B",
+            "train.tsv",
+            (STSB_HEADER + f"{STSB_ROW}a\tb\t5.2\n").encode(),
+            r"train\.tsv:2: label '5\.2' is no score from 0 to 5",
+        ),
+        (
+            "STS-B",
+            "dev.tsv",
+            (STSB_HEADER + f"{STSB_ROW}a\tb\thigh\n").encode(),
+            r"dev\.tsv:2: label 'high' is no score",
         ),
         ("RTE", "train.tsv", b"index\tsentence1\tlabel\n", r"it has 0 columns 'sentence2'"),
         ("QNLI", "dev.tsv", b"index\tquestion\tsentence\tlabel\n0\ta\tb\n", r"dev\.tsv:2: 3 tab"),

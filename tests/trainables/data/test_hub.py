@@ -192,6 +192,7 @@ def test_declared_names_that_are_numbers_are_names(folder: Path) -> None:
         ({"labels": ("1", "0")}, r"mine\.labels: '1' stands where .* class 0 as 'neg'"),
         ({"labels": ("pos", "other")}, r"mine\.labels: 'pos' stands where .* class 0 as 'neg'"),
         ({"text": ("sentence",)}, r"no column 'sentence' \(define\.tasks\.mine\.text\).*'s'"),
+        ({"kind": "regression"}, r"'label' declares classes \(neg, pos\), and .*kind=regression"),
         ({"label": "labels"}, r"no column 'labels' \(define\.tasks\.mine\.label\); did .*'label'"),
     ],
 )

@@ -102,6 +102,46 @@ def test_carve_takes_nothing_where_all_hangs_together(groups: np.ndarray | None)
     assert (len(rest), len(other)) == (6, 0)
 
 
+def scored(targets: list[float]) -> Split:
+    return Split([(f"text {i}",) for i in range(len(targets))], np.array(targets))
+
+
+@given(st.lists(st.floats(0, 5), min_size=100, max_size=300), st.floats(0.1, 0.9))
+def test_a_regression_is_carved_by_quantile(targets: list[float], fraction: float) -> None:
+    train = scored(targets)
+    rest, selection = carve(train, fraction)
+    assert sorted(rest.texts + selection.texts) == sorted(train.texts)
+    assert abs(len(selection) - fraction * len(train)) < 11
+    strata = dict(zip(train.texts, train.strata.tolist(), strict=True))
+    whole, drawn = (
+        np.bincount([strata[text] for text in split.texts], minlength=10)
+        for split in (train, selection)
+    )
+    assert (np.abs(drawn - fraction * whole) < 3).all()
+
+
+def test_the_quantiles_of_a_regression() -> None:
+    assert scored([float(i) for i in range(100)]).strata.tolist() == [i // 10 for i in range(100)]
+    assert scored([0.0] * 50 + [5.0] * 50).strata.tolist() == [0] * 50 + [1] * 50
+    assert scored([3.0, 1.0, 2.0]).strata.tolist() == [0, 0, 0]
+    assert len(cap(scored([0.1 * i for i in range(30)]), 7)) == 7
+
+
+def test_a_fingerprint_tells_targets_from_each_other_and_from_classes() -> None:
+    prints = {
+        fingerprint((), {"train": split})
+        for split in (scored([1.0, 2.0]), scored([1.0, 2.5]), make_split([0, 1, 1], "text"))
+    }
+    assert len(prints) == 3
+
+
+def test_equal_targets_are_refused() -> None:
+    splits = {"train": scored([2.0, 2.0]), "validation": scored([2.0, 3.0])}
+    with pytest.raises(DataError, match="every train example has the target 2;"):
+        check("t", RawTask((), splits, "files"), 1)
+    check("t", RawTask((), {"train": splits["validation"], "validation": splits["train"]}, ""), 1)
+
+
 @pytest.mark.parametrize(
     "draw", [lambda s: cap(s, 50), lambda s: carve(s, 0.3)[1]], ids=["cap", "carve"]
 )

@@ -9,12 +9,27 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 import sklearn.metrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from trainables.config.metrics import METRICS, Positive
-from trainables.results.metrics import confusion_matrix, macro, pooled, scores
+from trainables.config.metrics import CLASSIFICATION, Positive
+from trainables.results.metrics import (
+    added,
+    confusion_matrix,
+    correlation,
+    is_constant,
+    macro,
+    moments,
+    pooled,
+    ranks,
+    scores,
+)
+from trainables.results.record import Moments, TaskResult
+
+NUMBERS = Moments.of(moments([1.0, 2.0], [0.5, 0.7])).model_dump()
 
 
 @st.composite
@@ -58,7 +73,7 @@ def test_scores_equal_scikit_learn(
         reference(labels, predictions, positive), abs=1e-12
     )
     assert scores(confusion) == scores(confusion, 1 if classes == 2 else "macro")
-    assert list(scores(confusion)) == list(METRICS)
+    assert list(scores(confusion)) == list(CLASSIFICATION)
 
 
 @pytest.mark.parametrize(
@@ -141,6 +156,56 @@ def test_macro_is_the_plain_mean() -> None:
     assert macro([0.5, None, 1.0]) == 0.75
     assert macro([None]) is None
     assert math.isnan(macro([0.5, math.nan]) or 0)
+
+
+VALUES = st.lists(
+    st.tuples(st.integers(-20, 20), st.floats(-5, 5, width=16)), min_size=2, max_size=30
+).filter(lambda rows: len({a for a, _ in rows}) > 1 and len({b for _, b in rows}) > 1)
+
+
+@given(VALUES, st.integers(0, 30))
+def test_correlations_equal_scipy_also_in_parts(rows: list[tuple[int, float]], cut: int) -> None:
+    targets, predictions = (np.array(column) for column in zip(*rows, strict=True))
+    whole = moments(targets, predictions)
+    expected = scipy.stats.pearsonr(targets, predictions)[0]
+    assert correlation(whole) == pytest.approx(expected, abs=1e-9)
+    first, second = (moments(targets[p], predictions[p]) for p in (slice(cut), slice(cut, None)))
+    np.testing.assert_allclose(added(first, second), whole, atol=1e-9)
+    of_ranks = moments(ranks(targets), ranks(predictions))
+    result = TaskResult(numbers=Moments.of(whole), ranks=Moments.of(of_ranks))
+    assert result.scores() == pytest.approx(
+        {"pearson": expected, "spearman": scipy.stats.spearmanr(targets, predictions)[0]}, abs=1e-9
+    )
+    assert TaskResult.model_validate_json(result.model_dump_json()).scores() == result.scores()
+
+
+@pytest.mark.parametrize(
+    ("targets", "predictions", "value"),
+    [
+        ([1.0, 2.0, 3.0], [7.0, 7.0, 7.0], 0.0),
+        ([1.0, 2.0, 3.0], [2.5, 2.5000001, 2.5000002], 0.0),  # differs by rounding alone
+        ([1.0, 2.0, 3.0], [math.nan, math.inf, 0.0], 0.0),
+        ([2.8, 2.8, 2.8], [1.0, 2.0, 3.0], None),
+        ([1e6, 1e6 + 1, 1e6 + 2], [0.1, 0.2, 0.3], 1.0),
+        ([1.0, 2.0], [5.0, -5.0], -1.0),
+    ],
+)
+def test_predictions_that_are_equal_score_0_and_equal_targets_have_no_score(
+    targets: list[float], predictions: list[float], value: float | None
+) -> None:
+    numbers = moments(targets, predictions)
+    result = TaskResult(
+        numbers=Moments.of(numbers), ranks=Moments.of(moments(ranks(targets), ranks(predictions)))
+    )
+    expected = None if value is None else pytest.approx(value, abs=1e-9)
+    assert result.scores() == {"pearson": expected, "spearman": expected}
+    assert is_constant(numbers) == result.constant == (value == 0)
+
+
+@pytest.mark.parametrize("content", [{}, {"confusion": [[1, 0], [0, 1]], "numbers": NUMBERS}])
+def test_a_result_has_either_classes_or_numbers(content: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="either a confusion or numbers"):
+        TaskResult.model_validate(content)
 
 
 @settings(max_examples=25, deadline=None)

@@ -10,7 +10,14 @@ import pytest
 import torch
 
 from tests.helpers.tiny_encoders import build_encoder
-from tests.helpers.trials import ARMS, assert_same, finished, runtime, trial_config
+from tests.helpers.trials import (
+    ARMS,
+    assert_same,
+    finished,
+    runtime,
+    trial_config,
+    with_regression,
+)
 from trainables.config.schedules import SettingChange
 from trainables.config.trial import LimitsConfig, SelectionConfig, TrialConfig
 from trainables.results.record import read_record
@@ -78,6 +85,15 @@ def test_from_every_step_with_another_kind_of_encoder(
     folder = build_encoder(specimen, tmp_path / "encoder")
     settings: dict[str, Any] = SMALL | SELECTING | {"epochs": 2, "ema_decay": 0.5}
     resumes_alike(trial_config(arm, folder, tasks=("paraphrase",), **settings), tmp_path)
+
+
+@pytest.mark.usefixtures("keep_all")
+def test_from_every_step_of_a_regression_beside_a_classification(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
+    settings: dict[str, Any] = SMALL | SELECTING | {"epochs": 2}
+    config = trial_config("shared_encoder", tiny_bert, tasks=("sentiment",), **settings)
+    resumes_alike(with_regression(config, tmp_path), tmp_path)
 
 
 @pytest.mark.usefixtures("keep_all")

@@ -1,6 +1,7 @@
 """Gradient normalisation."""
 
 from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
 
@@ -19,11 +20,22 @@ class GradNorm(Learned[GradNormWeighting]):
     L|`` in the last shared layer and the relative inverse training rate ``r = (L / L(0)) / mean``,
     the weights descend on ``sum |G - mean(G) r ** alpha|``, the target taken as constant, and are
     scaled to mean 1. For L(0) stands the theoretical ``log C`` of C classes, as section 3.2 advises
-    where first losses depend on chance. The last shared layer is here the encoder's last layer.
+    where first losses depend on chance, and for a regression the variance of its targets, the loss
+    of predicting their mean. The last shared layer is here the encoder's last layer.
     """
 
     norms = True
     start = 1.0
+
+    @cached_property
+    def first_losses(self) -> np.ndarray:
+        """L(0) of each task, shape ``(tasks,)``."""
+        return np.array(
+            [
+                np.var(task.train.labels) if task.regression else np.log(task.classes)
+                for task in self.tasks
+            ]
+        )
 
     def weights(self, step: int, losses: np.ndarray) -> np.ndarray:
         """See ``Weighting.weights``."""
@@ -35,7 +47,7 @@ class GradNorm(Learned[GradNormWeighting]):
         """See ``Weighting.update``."""
         if not np.isfinite(norms).all():
             return  # fp16 overflowed, and the step was not taken.
-        rates = losses / np.log([task.classes for task in self.tasks])
+        rates = losses / self.first_losses
         relative = rates / rates.mean() if rates.mean() > 0 else np.ones_like(rates)
         scaled = self.numbers * norms
         target = scaled.mean() * relative**self.config.alpha
