@@ -122,7 +122,7 @@ BAD = [
     ([*MINE, "define.tasks.mine.text=[t]"], "{cwd}/good.csv:1: no column 't'"),
     (
         [*MINE, "define.tasks.mine.files.validation=range.csv"],
-        "{cwd}/range.csv:3: label '2' is none of define.tasks.mine.labels",
+        "{cwd}/range.csv:3: label '2' is none of the labels in train; there are '0', '1'",
     ),
     (
         [*MINE, "tasks=[mine,sentiment]", f"{CSV}=range.csv"],
