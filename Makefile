@@ -55,7 +55,7 @@ test-all: install-dev install-trackers ## run all tests, also whole grids that a
 	$(PYTEST) -n 3 --no-loadscope-reorder -m "not serial" $(ARGS) || test $$? -eq 5
 	$(PYTEST) -m serial $(ARGS) || test $$? -eq 5
 
-test-encoders: install-dev install-trackers ## train every strategy with a tiny encoder of every family (minutes)
+test-encoders: install-dev install-trackers ## train every strategy with a tiny encoder of every family (5 minutes)
 	$(PYTEST) tests/trainables/models/test_families.py --encoders $(ARGS)
 
 soak: install-dev install-trackers ## run the fault tests at full size and print what was measured (30 minutes)
