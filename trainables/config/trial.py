@@ -280,6 +280,8 @@ class TrialConfig(Settings):
         content["tasks"] = {name: task.headline for name, task in self.tasks.items()}
         content["arm"] = flattened(content["arm"], self.ignored)
         content["arm"].pop("label")
+        if content["arm"]["adapter"] is not None and content["arm"]["adapter"]["frozen"] == "auto":
+            content["arm"]["adapter"].pop("frozen")
         if content["search"] is not None and content["search"]["segment"] is None:
             content["search"].pop("segment")
         for name in ("changes", "tuned", "search", "corrections"):

@@ -4,16 +4,27 @@ Hu et al. 2022, "LoRA: Low-Rank Adaptation of Large Language Models": a frozen l
 becomes ``W x + (alpha / rank) B A x``, where only ``A`` (rank x in) and ``B`` (out x rank) are
 trained; ``B`` starts at 0, so training starts from the pretrained encoder. The layers come from
 the library peft.
+
+The frozen ``W`` can be kept in bfloat16, which halves what most of the encoder takes. It is
+rounded once, and computed with in the number format of the pass; adapters, heads, norms and biases
+stay in float32. Weights that were published in bfloat16 lose nothing.
 """
 
 import copy
+from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from torch import Tensor, nn
+from torch.nn import functional
 from transformers import PreTrainedModel
+from transformers.models.bart.modeling_bart import BartScaledWordEmbedding
+from transformers.models.gemma3.modeling_gemma3 import Gemma3TextScaledWordEmbedding
+from transformers.pytorch_utils import Conv1D
 
 from trainables.config.methods import AdapterConfig
 from trainables.errors import EncoderError
+from trainables.models.architecture import family_of
 from trainables.models.encoder import Encoder
 from trainables.models.quiet import quiet
 from trainables.seeding import derive_seed
@@ -28,28 +39,111 @@ def add_adapter(encoder: Encoder, config: AdapterConfig, seed: int) -> None:
     Raises:
         EncoderError: a layer has no part that an adapter can be put on.
     """
+    plain = encoder.model
     lora = LoraConfig(
         r=config.rank,
         lora_alpha=config.alpha,
         lora_dropout=config.dropout,
         target_modules="all-linear",
+        fan_in_fan_out=any(isinstance(module, Conv1D) for module in plain.modules()),
     )
     with quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "adapter"))
-        encoder.model = get_peft_model(encoder.model, lora)
+        encoder.model = get_peft_model(plain, lora)
     layer_of = encoder.layer_of()
     reached = {layer_of.get(id(p)) for name, p in encoder.named_parameters() if "lora_" in name}
     if not reached >= set(layer_of.values()):
         raise EncoderError(
-            f"adapter: a {encoder.model.config.model_type} has layers without a linear part that "
-            "LoRA can take; leave the adapter out"
+            f"adapter: a {plain.config.model_type} has layers without a linear part that LoRA can "
+            "take; leave the adapter out"
         )
+    frozen = family_of(plain.config).frozen if config.frozen == "auto" else config.frozen
+    if frozen == "bf16":
+        _keep_in_half(encoder)
 
 
 def merged(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
-    """A copy of an encoder with its adapter added into its own weights; or the encoder itself."""
+    """A copy of an encoder with its adapter added into its own weights, all in float32; or the
+    encoder itself.
+    """
     if not isinstance(model, PeftModel):
         return model
-    plain = copy.deepcopy(model).merge_and_unload()
+    plain = copy.deepcopy(model).float().merge_and_unload()
     assert isinstance(plain, PreTrainedModel)
     return plain
+
+
+class _Product(torch.autograd.Function):
+    """``x W^T + b`` with a frozen matrix in bfloat16, in the number format of ``x``.
+
+    The backward pass keeps ``W`` as it is: the converted copy lives no longer than the product.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(weight)
+        return functional.linear(inputs, weight.to(inputs.dtype), bias)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (weight,) = ctx.saved_tensors
+        return gradients[0] @ weight.to(gradients[0].dtype), None, None
+
+
+def _product(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """See ``_Product``; within autocast in its number format."""
+    kind = inputs.device.type
+    if torch.is_autocast_enabled(kind):
+        dtype = torch.get_autocast_dtype(kind)
+        inputs, bias = inputs.to(dtype), None if bias is None else bias.to(dtype)
+    result = _Product.apply(inputs, weight, bias)
+    assert isinstance(result, Tensor)
+    return result
+
+
+class _HalfLinear(nn.Linear):
+    def forward(self, input: Tensor) -> Tensor:
+        return _product(input, self.weight, self.bias)
+
+
+class _HalfConv1D(Conv1D):
+    def forward(self, x: Tensor) -> Tensor:
+        return _product(x, self.weight.T, self.bias)
+
+
+class _HalfEmbedding(nn.Embedding):
+    """Word embeddings, which some families scale."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input).float() * getattr(self, "embed_scale", 1.0)
+
+
+_HALVES: dict[type[nn.Module], type[nn.Module]] = {
+    nn.Linear: _HalfLinear,
+    Conv1D: _HalfConv1D,
+    nn.Embedding: _HalfEmbedding,
+    BartScaledWordEmbedding: _HalfEmbedding,
+    Gemma3TextScaledWordEmbedding: _HalfEmbedding,
+}
+"""Class of a module with a matrix -> the class that reads it from bfloat16."""
+
+
+def _keep_in_half(encoder: Encoder) -> None:
+    """Turn the matrices of the frozen linear layers and of the word embeddings into bfloat16.
+
+    Without those that transformers keeps in float32 (a part of T5).
+    """
+    words = next(encoder.word_embeddings.parameters())
+    model: Any = encoder.model
+    full = getattr(model.get_base_model(), "_keep_in_fp32_modules", None) or ()
+    for name, module in model.named_modules():
+        half = _HALVES.get(type(module))
+        if half is None or not set(full).isdisjoint(name.split(".")):
+            continue
+        weight = module.weight
+        assert isinstance(weight, nn.Parameter)
+        embedding = half is _HalfEmbedding
+        if weight.requires_grad or (embedding and weight is not words):
+            continue
+        module.__class__ = half
+        weight.data = weight.data.to(torch.bfloat16)

@@ -2,16 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import torch
 from torch import nn
-from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 
 from trainables.config.trial import ModelConfig
 from trainables.models.families import FAMILIES, REFUSED, Family
 from trainables.models.files import encoder_error
 from trainables.models.quiet import quiet
+from trainables.models.text_to_text import new_model
 
 MAX_LAYERS = 1000
 """Upper limit for the layers of an encoder; each takes time to create, even without weights."""
@@ -21,10 +21,18 @@ _CLASSIFIER_DROPOUT = (
     "classifier_dropout_prob",
     "seq_classif_dropout",
     "cls_dropout",
+    "summary_last_dropout",
 )
 """The families' names for the dropout of their own classifiers."""
 
-_HIDDEN_DROPOUT = ("hidden_dropout_prob", "hidden_dropout", "dropout", "mlp_dropout")
+_HIDDEN_DROPOUT = (
+    "hidden_dropout_prob",
+    "hidden_dropout",
+    "dropout",
+    "mlp_dropout",
+    "dropout_rate",
+    "resid_pdrop",
+)
 """The families' names for the dropout of hidden states, in order of preference."""
 
 
@@ -69,6 +77,13 @@ def family_of(config: PretrainedConfig) -> Family:
     return FAMILIES[config.model_type]
 
 
+def speaker(config: PretrainedConfig) -> Literal["first", "last", "mean"]:
+    """What stands for a text (``Family.speaks``); the mean in a decoder made bidirectional."""
+    if getattr(config, "use_bidirectional_attention", False):
+        return "mean"
+    return family_of(config).speaks
+
+
 def layer_lists(model: PreTrainedModel) -> list[str]:
     """Names of the modules that hold a model's layers, one entry for each layer.
 
@@ -93,7 +108,7 @@ def fresh_model(model: ModelConfig, config: PretrainedConfig) -> PreTrainedModel
         EncoderError: transformers cannot make a model from the configuration.
     """
     try:
-        return AutoModel.from_config(config, dtype=torch.float32)
+        return new_model(config)
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise encoder_error(
@@ -106,19 +121,21 @@ def dropout_fields(config: PretrainedConfig) -> list[str]:
     return [
         name
         for name, value in config.to_dict().items()
-        if "dropout" in name and isinstance(value, int | float) and not isinstance(value, bool)
+        if ("dropout" in name or name.endswith("pdrop"))
+        and isinstance(value, int | float)
+        and not isinstance(value, bool)
     ]
 
 
 def head_dropout(config: PretrainedConfig) -> float:
     """Dropout probability of the family's own classifier, which is that of its hidden states where
-    the configuration has none of its own; 0.1 if it has neither.
+    the configuration has none of its own; ``Family.dropout`` if it has neither.
     """
     return _first(config, _CLASSIFIER_DROPOUT + _HIDDEN_DROPOUT)
 
 
 def hidden_dropout(config: PretrainedConfig) -> float:
-    """Dropout probability of hidden states; 0.1 if the configuration has none."""
+    """Dropout probability of hidden states; ``Family.dropout`` if the configuration has none."""
     return _first(config, _HIDDEN_DROPOUT)
 
 
@@ -128,7 +145,7 @@ def _first(config: PretrainedConfig, names: tuple[str, ...]) -> float:
         value = getattr(config, name, None)
         if isinstance(value, int | float) and not isinstance(value, bool):
             return float(value)
-    return 0.1
+    return family_of(config).dropout
 
 
 def has_segments(config: PretrainedConfig) -> bool:
@@ -137,8 +154,8 @@ def has_segments(config: PretrainedConfig) -> bool:
     The model decides, not its tokenizer: classes of transformers 5 no longer name segments among
     a tokenizer's outputs for several families that have them.
     """
-    types = getattr(config, "type_vocab_size", 0) or 0
-    return family_of(config).segments and types > 1
+    segments, types = family_of(config).segments, getattr(config, "type_vocab_size", 0) or 0
+    return segments == "always" or (segments and types > 1)
 
 
 def has_pooler(model: PreTrainedModel) -> bool:

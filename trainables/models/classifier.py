@@ -80,6 +80,19 @@ class Classifier(nn.Module):
         assert isinstance(head, Head)
         return head
 
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors to save: those of ``state_dict``, each once.
+
+        A text-to-text encoder has its word embeddings under two names, of which the first is here.
+        ``load_state_dict`` with ``strict=False`` reads them back.
+        """
+        first: dict[int, str] = {}
+        return {
+            name: tensor.detach()
+            for name, tensor in self.state_dict(keep_vars=True).items()
+            if first.setdefault(id(tensor), name) == name
+        }
+
     @property
     def parameters_count(self) -> int:
         """Number of all parameters, trainable or frozen, of encoder and heads."""

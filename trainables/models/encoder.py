@@ -22,6 +22,7 @@ from trainables.models.architecture import (
     head_dropout,
     layer_lists,
     read_architecture,
+    speaker,
 )
 from trainables.models.check import EncoderInfo, check_encoder
 from trainables.models.files import encoder_error
@@ -48,7 +49,7 @@ class Encoding(NamedTuple):
     Attributes:
         hidden: hidden states, shape ``(B, T, H)``.
         pooled: the family's pooled first token, shape ``(B, H)``; None without a pooler.
-        summary: what stands for each text (``Family.speaks``), shape ``(B, H)``.
+        summary: what stands for each text (``speaker``), shape ``(B, H)``.
     """
 
     hidden: Tensor
@@ -77,9 +78,12 @@ class Encoder(nn.Module):
         self.dropout = head_dropout(config)
         self.has_pooler = has_pooler(model)
         self._family = family_of(config)
+        self._speaker = speaker(config)
         self.length = max_length if self._family.fixed_length else None
         self._accepts = frozenset(inspect.signature(model.forward).parameters)
         self.has_segments = "token_type_ids" in self._accepts and has_segments(config)
+        # What decoders and XLNet would keep for texts to come.
+        self._keep_nothing = {n: False for n in ("use_cache", "use_mems") if n in self._accepts}
 
     def forward(
         self,
@@ -110,7 +114,7 @@ class Encoder(nn.Module):
             inputs["global_attention_mask"] = torch.zeros_like(mask)
             inputs["global_attention_mask"][:, 0] = 1
         inputs = {name: tensor for name, tensor in inputs.items() if name in self._accepts}
-        output = self.model(**inputs, return_dict=True)
+        output = self.model(**inputs, **self._keep_nothing, return_dict=True)
         hidden = output.last_hidden_state
         if self.length is not None:
             hidden = hidden[:, :width]
@@ -153,9 +157,9 @@ class Encoder(nn.Module):
 
     def _summary(self, hidden: Tensor, mask: Tensor) -> Tensor:
         """What stands for each text, ``(B, H)``, from its hidden states ``(B, T, H)``."""
-        if self._family.speaks == "first":
+        if self._speaker == "first":
             return hidden[:, 0]
-        if self._family.speaks == "mean":
+        if self._speaker == "mean":
             return masked_mean(hidden, mask)
         last = mask.sum(dim=1) - 1
         return hidden[torch.arange(len(hidden), device=hidden.device), last]

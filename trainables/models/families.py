@@ -20,7 +20,10 @@ class Family:
         speaks: what stands for a text: its first token, its last one that is no padding, or the
             mean of all.
         segments: whether the model is told the first text of a pair from the second by
-            ``token_type_ids``, where it has embeddings of more than one type.
+            ``token_type_ids``, where it has embeddings of more than one type; ``always``: whatever
+            its configuration says of types.
+        separator: what stands between the two texts of a pair where the tokenizer puts nothing
+            there, or only what it puts before every text.
         fixed_length: whether padding changes a text's hidden states, so that every batch is padded
             to ``max_length``. Of all others padding is invisible.
         global_attention: whether the token that stands for the text has to be named to the model
@@ -31,6 +34,9 @@ class Family:
         whole: why the first layers alone are not what they are in the whole model; empty: they
             are, and ``num_layers`` can be used.
         no_adapter: why LoRA cannot be used; empty: it can.
+        frozen: number format in which LoRA keeps the frozen matrices, where the configuration
+            leaves that open.
+        dropout: dropout of the head where the configuration of the model has none.
         changed: what of its encoding or training earlier versions did in another way; part of the
             trials' keys.
         note: what else a user should know.
@@ -39,19 +45,42 @@ class Family:
     name: str
     published: str
     speaks: Literal["first", "last", "mean"] = "first"
-    segments: bool = True
+    segments: bool | Literal["always"] = True
+    separator: str = ""
     fixed_length: bool = False
     global_attention: bool = False
     per_layer: tuple[str, ...] = ("layer_types",)
     shared_layers: bool = False
     whole: str = ""
     no_adapter: str = ""
+    frozen: Literal["fp32", "bf16"] = "fp32"
+    dropout: float = 0.1
     changed: tuple[str, ...] = ()
     note: str = ""
 
 
 _NO_LINEAR = "its layers have no linear part that LoRA can take"
 _SLOW = "models with a tokenizer.json; the family's own tokenizer is a slow one, which is refused"
+
+
+def _decoder(name: str, published: str, note: str = "") -> Family:
+    """A row for models that read from left to right."""
+    return Family(
+        name,
+        published,
+        speaks="last",
+        segments=False,
+        separator="\n",
+        frozen="bf16",
+        dropout=0.0,
+        note=note,
+    )
+
+
+def _text_to_text(name: str, published: str, note: str = "") -> Family:
+    """A row for models of which the encoder alone is used."""
+    return Family(name, published, speaks="mean", segments=False, frozen="bf16", note=note)
+
 
 FAMILIES: dict[str, Family] = {
     "albert": Family(
@@ -60,6 +89,7 @@ FAMILIES: dict[str, Family] = {
         shared_layers=True,
         note="one layer is applied again and again; num_layers needs a model with one group",
     ),
+    "bart": _text_to_text("BART", "facebook/bart-base", note="its encoder alone"),
     "bert": Family("BERT", "google-bert/bert-base-uncased, sentence-transformers, HerBERT"),
     "big_bird": Family(
         "BigBird",
@@ -90,6 +120,13 @@ FAMILIES: dict[str, Family] = {
         changed=("fixed length",),
         note="it mixes padding with the text",
     ),
+    "gemma3_text": _decoder(
+        "Gemma 3",
+        "google/gemma-3-270m, EmbeddingGemma",
+        note="where its attention is bidirectional (EmbeddingGemma) the mean speaks; models that "
+        "read images too are refused",
+    ),
+    "gpt2": _decoder("GPT-2", "openai-community/gpt2, distilgpt2"),
     "gte": Family("GTE v1.5", "Alibaba-NLP models in the layout of transformers"),
     "ibert": Family(
         "I-BERT",
@@ -101,6 +138,7 @@ FAMILIES: dict[str, Family] = {
     "layoutlm": Family(
         "LayoutLM", "microsoft/layoutlm-base-uncased", note="without boxes, on text alone"
     ),
+    "llama": _decoder("Llama", "meta-llama/Llama-3.2-1B, SmolLM2, TinyLlama"),
     "longformer": Family(
         "Longformer",
         "allenai/longformer-base-4096",
@@ -112,7 +150,9 @@ FAMILIES: dict[str, Family] = {
     "megatron-bert": Family("Megatron-BERT", "nvidia/megatron-bert-uncased-345m"),
     "mobilebert": Family("MobileBERT", "google/mobilebert-uncased"),
     "modernbert": Family("ModernBERT", "answerdotai/ModernBERT-base, mmBERT"),
+    "modernbert-decoder": _decoder("ModernBERT decoder", "jhu-clsp/ettin-decoder-17m"),
     "mpnet": Family("MPNet", "microsoft/mpnet-base"),
+    "mt5": _text_to_text("mT5", "google/mt5-small", note="its encoder alone"),
     "nomic_bert": Family("Nomic BERT", "nomic-ai models in the layout of transformers"),
     "nystromformer": Family(
         "Nystromformer",
@@ -121,15 +161,26 @@ FAMILIES: dict[str, Family] = {
         changed=("fixed length",),
         note="its convolutions read padding",
     ),
+    "qwen3": _decoder("Qwen 3", "Qwen/Qwen3-0.6B, Qwen3-Embedding"),
     "rembert": Family("RemBERT", "google/rembert", changed=("layers",)),
     "roberta": Family("RoBERTa", "FacebookAI/roberta-base"),
     "roberta-prelayernorm": Family("RoBERTa-PreLayerNorm", "andreasmadsen/efficient_mlm_m0.40"),
     "roc_bert": Family("RoCBert", _SLOW, note="without shapes and pronunciations"),
     "squeezebert": Family("SqueezeBERT", "squeezebert/squeezebert-uncased", no_adapter=_NO_LINEAR),
+    "t5": _text_to_text("T5", "google-t5/t5-small, FLAN-T5", note="its encoder alone"),
     "ultrabert": Family("UltraBERT", "models of the type ultrabert", changed=("layers",)),
+    "umt5": _text_to_text("UMT5", "google/umt5-small", note="its encoder alone"),
     "xlm": Family("XLM", _SLOW, segments=False, changed=("layers",)),
     "xlm-roberta": Family("XLM-RoBERTa", "FacebookAI/xlm-roberta-base, multilingual E5"),
     "xlm-roberta-xl": Family("XLM-RoBERTa-XL", "facebook/xlm-roberta-xl"),
+    "xlnet": Family(
+        "XLNet",
+        "xlnet/xlnet-base-cased",
+        speaks="last",
+        segments="always",
+        frozen="bf16",
+        note="LoRA reaches the feed-forward part of each layer; its attention has no linear layers",
+    ),
     "xmod": Family(
         "X-MOD", "facebook/xmod-base", note="config.json has to name its default_language"
     ),
@@ -141,6 +192,7 @@ REFUSED: dict[str, str] = {
     "esm": "it reads proteins, not text",
     "esmc": "it reads proteins, not text",
     "funnel": "its answers depend on the padding, and its layers shorten the text",
+    "gemma3": "it reads images beside text",
     "mra": "its attention needs a kernel that is not built here, and gives zeros without it",
     "modernvbert": "it reads images beside text",
     "neomme": "it reads images beside text",

@@ -2,12 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer, processors
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from trainables.config.trial import ModelConfig
-from trainables.models.architecture import has_segments, read_architecture
+from trainables.models.architecture import family_of, has_segments, read_architecture
 from trainables.models.files import encoder_error
 from trainables.models.quiet import quiet
 from trainables.models.source import locate
@@ -20,6 +21,9 @@ def load_tokenizer(model: ModelConfig) -> PreTrainedTokenizerBase:
     gives segments where the model has them (``has_segments``), whatever its files say. Truncation
     and padding settings stored in the files are switched off; the caller gives them.
 
+    A decoder's tokenizer without a padding token pads with the end of a text, and the two texts of
+    a pair are separated (``Family.separator``).
+
     Raises:
         EncoderError: there is no tokenizer, only a slow one, or it has no padding token.
     """
@@ -29,6 +33,7 @@ def load_tokenizer(model: ModelConfig) -> PreTrainedTokenizerBase:
 def read_tokenizer(model: ModelConfig, folder: Path) -> PreTrainedTokenizerBase:
     """``load_tokenizer`` from the files in ``folder``."""
     config = read_architecture(model, folder)
+    separator = family_of(config).separator
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(
@@ -42,9 +47,12 @@ def read_tokenizer(model: ModelConfig, folder: Path) -> PreTrainedTokenizerBase:
             model, "encoder", "has only a slow tokenizer; add a tokenizer.json to it"
         )
     if tokenizer.pad_token is None:
-        raise encoder_error(
-            model, "encoder", "its tokenizer has no pad_token; set one and save it again"
-        )
+        if tokenizer.eos_token is None or not separator:
+            raise encoder_error(
+                model, "encoder", "its tokenizer has no pad_token; set one and save it again"
+            )
+        # Padding is masked, so that any token will do.
+        tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = tokenizer.truncation_side = "right"
     wanted = ["token_type_ids"] * has_segments(config) + ["attention_mask"]
     names = list(tokenizer.model_input_names)
@@ -63,6 +71,8 @@ def read_tokenizer(model: ModelConfig, folder: Path) -> PreTrainedTokenizerBase:
             pair=f"{first}:0 $A:0 {last}:0 $B:1 {last}:1",
             special_tokens=[(first, tokenizer.cls_token_id), (last, tokenizer.sep_token_id)],
         )
+    if separator:
+        _separate_texts(tokenizer, separator)
     return tokenizer
 
 
@@ -74,3 +84,30 @@ def _without_entities(backend: Tokenizer, vocab_size: int) -> Tokenizer:
     content = json.loads(backend.to_str())
     words = [token for token in content["added_tokens"] if token["id"] < vocab_size]
     return Tokenizer.from_str(json.dumps(content | {"added_tokens": words}))
+
+
+def _separate_texts(tokenizer: Any, separator: str) -> None:
+    """Put ``separator`` between the texts of a pair, unless the tokenizer has a way of its own.
+
+    The tokenizers of decoders run the two texts together, or put before the second what they put
+    before every text.
+    """
+    pair = tokenizer("a", "a")
+    ids, texts = pair["input_ids"], pair.sequence_ids(0)
+    first_end, end = (len(texts) - texts[::-1].index(text) for text in (0, 1))
+    start, between = ids[: texts.index(0)], ids[first_end : texts.index(1)]
+    if between not in ([], start):
+        return
+    backend = tokenizer.backend_tokenizer
+    between = backend.encode(separator, add_special_tokens=False).ids
+    special = [
+        {"id": name, "ids": part, "tokens": tokenizer.convert_ids_to_tokens(part)}
+        for name, part in (("start", start), ("separator", between), ("end", ids[end:]))
+        if part
+    ]
+    used = {"$A", "$B"} | {part["id"] for part in special}
+    backend.post_processor = processors.TemplateProcessing(
+        single=[part for part in ("start", "$A", "end") if part in used],
+        pair=[part for part in ("start", "$A", "separator", "$B", "end") if part in used],
+        special_tokens=special,
+    )

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from transformers import AutoModel, PretrainedConfig, PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 
 from trainables.config.trial import ModelConfig
 from trainables.models.architecture import layer_lists
 from trainables.models.files import encoder_error
 from trainables.models.quiet import quiet
+from trainables.models.text_to_text import model_class
 
 _BUFFERS = ("position_ids", "token_type_ids", "inv_freq")
 """Ends of the names of tensors that older versions stored and that follow from the architecture."""
@@ -34,7 +35,7 @@ def load_weights(
     """
     try:
         with quiet():
-            loaded, report = AutoModel.from_pretrained(
+            loaded, report = model_class(config).from_pretrained(
                 folder,
                 config=config,
                 use_safetensors=True,

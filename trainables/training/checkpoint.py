@@ -134,7 +134,7 @@ def _is_intact(path: Path, key: str) -> bool:
 
 def _write(folder: Path, key: str, loop: TrainingLoop) -> None:
     """Write all files of a checkpoint and flush them to the disk."""
-    weights = {name: t.contiguous() for name, t in loop.model.state_dict().items()}
+    weights = {name: t.contiguous() for name, t in loop.model.tensors().items()}
     save_file(weights, folder / "model.safetensors")
     if loop.best_weights is not None:
         save_file(loop.best_weights, folder / BEST)

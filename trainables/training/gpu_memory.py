@@ -2,8 +2,8 @@
 
 A training pass is run on fake tensors, which have shapes but no content
 (``torch._subclasses.fake_tensor``), while the sizes of all live storages are added up. ``CONTEXT``
-and ``MARGIN`` are assumptions for what cannot be counted. All numbers are taken as float32; with
-bf16 and fp16 the activations are smaller, so there the estimate is an upper bound.
+and ``MARGIN`` are assumptions for what cannot be counted. Activations are taken as float32; with
+bf16 and fp16 they are smaller, so there the estimate is an upper bound.
 """
 
 import weakref
@@ -167,7 +167,7 @@ def _estimate(config: TrialConfig, classes: Mapping[str, int]) -> GpuMemoryEstim
     stepping = counted.trained * (3 if training.optimizer == "adamax" else 1)
     weights = counted.weights * (1 if training.ema_decay is None else 2)
     if training.precision != "fp32":
-        weights += counted.weights // 2
+        weights += (counted.weights - counted.half) // 2
     return GpuMemoryEstimate(
         weights, 2 * counted.trained, max(counted.training + aside, stepping), counted.evaluation
     )
@@ -200,6 +200,7 @@ class _Counted:
 
     Attributes:
         weights: parameters and buffers.
+        half: those of them that are kept in 16 bits.
         trained: the trainable parameters.
         shared: the trainable parameters of the encoder.
         training: peak of a training pass, besides the weights.
@@ -207,6 +208,7 @@ class _Counted:
     """
 
     weights: int
+    half: int
     trained: int
     shared: int
     training: int
@@ -237,8 +239,10 @@ def _count(passes: _Passes) -> _Counted:
                 classifier.eval()(_batch(passes.eval_batch_size, length)[0], name)
             classifier.train()
             evaluation = max(evaluation, memory.peak - weights)
+    half = sum(p.nbytes for p in classifier.parameters() if p.dtype == torch.bfloat16)
     return _Counted(
         weights,
+        half,
         _size(classifier),
         _size(classifier.encoder),
         training,

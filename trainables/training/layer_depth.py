@@ -26,7 +26,7 @@ def layer_depths(model: nn.Module) -> dict[str, int]:
             reached = True
             depths[name] = layer_of[id(parameter)] + 1
         elif name.startswith("encoder.") and (
-            not reached or id(parameter) in embeddings or "embeddings" in name
+            not reached or id(parameter) in embeddings or "embedding" in name
         ):
             depths[name] = 0
         else:

@@ -242,7 +242,7 @@ class TrainingLoop:
         if best and self.training.keep == "best":
             self.best_weights = {
                 name: tensor.detach().cpu().clone()
-                for name, tensor in self.evaluated_model.state_dict().items()
+                for name, tensor in self.evaluated_model.tensors().items()
             }
 
     def headline(self, results: dict[str, TaskResult]) -> float:
@@ -274,7 +274,7 @@ class TrainingLoop:
                 self._evaluations = self._evaluate(self.config.evaluated)
         elif reported != self._evaluated_epoch:
             if self.best_weights is not None:
-                self.model.load_state_dict(self.best_weights)
+                self.model.load_state_dict(self.best_weights, strict=False)
             self._evaluations = self._evaluate(self.config.evaluated)
             self._evaluated_epoch = reported
         if self.training.evaluate_test and "test" not in self._evaluations:

@@ -84,13 +84,13 @@ def _load(path: Path, has_best: bool, loop: TrainingLoop) -> None:
             part.load_state_dict(before[name])
         raise
     # Nothing below can fail.
-    loop.model.load_state_dict(weights)
+    loop.model.load_state_dict(weights, strict=False)
     loop.state, loop.best_weights = state, best
 
 
 def _check_tensors(weights: dict[str, torch.Tensor], loop: TrainingLoop) -> None:
     """Raise ValueError unless ``weights`` have the names, shapes and types of the loop's model."""
-    expected = {name: (t.shape, t.dtype) for name, t in loop.model.state_dict().items()}
+    expected = {name: (t.shape, t.dtype) for name, t in loop.model.tensors().items()}
     if {name: (t.shape, t.dtype) for name, t in weights.items()} != expected:
         raise ValueError("weights of another model")
 

@@ -104,7 +104,7 @@ def load_teacher_distributions(
 def write_weights(path: Path, model: Classifier) -> None:
     """Write a model's weights as safetensors; the file is replaced atomically."""
     with replacing(path) as temporary:
-        save_file({n: t.contiguous() for n, t in model.state_dict().items()}, temporary)
+        save_file({n: t.contiguous() for n, t in model.tensors().items()}, temporary)
 
 
 def load_weights(path: Path, model: Classifier) -> None:
@@ -121,7 +121,10 @@ def load_weights(path: Path, model: Classifier) -> None:
         raise TrialError(
             f"{path}: the weights to start from cannot be used ({reason}); {ADVICE}"
         ) from error
-    missing_encoder_keys = [key for key in missing_keys if not key.startswith("heads.")]
+    expected = model.tensors()
+    missing_encoder_keys = [
+        key for key in missing_keys if key in expected and not key.startswith("heads.")
+    ]
     if missing_encoder_keys:
         raise TrialError(
             f"{path}: the weights to start from lack {missing_encoder_keys[0]}; {ADVICE}"
