@@ -67,6 +67,27 @@ def end_of_word(special: list[str], unknown: str) -> Tokenizer:
     return tokenizer
 
 
+def byte_fallback(special: list[str], unknown: str) -> Tokenizer:
+    """Letters with a sign for spaces, merges that build each word, and bytes for the rest."""
+    pieces = dict.fromkeys([*special, *(f"<0x{byte:02X}>" for byte in range(256)), "▁", *LETTERS])
+    merges: dict[tuple[str, str], None] = {}
+    for word in WORDS:
+        whole = "▁"
+        for letter in word:
+            merges[whole, letter] = None
+            whole += letter
+            pieces[whole] = None
+    numbered = {piece: index for index, piece in enumerate(pieces)}
+    tokenizer = Tokenizer(
+        models.BPE(numbered, list(merges), unk_token=unknown, byte_fallback=True, fuse_unk=True)
+    )
+    tokenizer.normalizer = normalizers.Replace(" ", "▁")
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+    )
+    return tokenizer
+
+
 def roles(cls: str, sep: str, pad: str, unk: str, mask: str, **other: str) -> dict[str, str]:
     named = {"cls": cls, "sep": sep, "pad": pad, "unk": unk, "mask": mask, **other}
     return {f"{role}_token": token for role, token in named.items()}
@@ -150,6 +171,46 @@ XLM = Vocabulary(
     "<s>:0 $A:0 </s>:0",
     "<s>:0 $A:0 </s>:0 $B:1 </s>:1",
 )
+END = "<|endoftext|>"
+QWEN = Vocabulary(
+    byte_level, (END, "<|im_end|>"), {"eos_token": "<|im_end|>", "pad_token": END}, "", ""
+)
+QWEN_EMBEDDING = Vocabulary(
+    byte_level, QWEN.special, QWEN.roles, f"$A:0 {END}:0", f"$A:0 {END}:0 $B:1 {END}:1"
+)
+LLAMA = Vocabulary(
+    byte_level,
+    EURO_SPECIAL[:2],
+    {"bos_token": EURO_SPECIAL[0], "eos_token": EURO_SPECIAL[1]},
+    f"{EURO_SPECIAL[0]}:0 $A:0",
+    f"{EURO_SPECIAL[0]}:0 $A:0 {EURO_SPECIAL[0]}:1 $B:1",
+)
+GPT_2 = Vocabulary(
+    byte_level, (END,), {f"{role}_token": END for role in ("bos", "eos", "unk")}, "", ""
+)
+GEMMA = Vocabulary(
+    byte_fallback,
+    ("<pad>", "<eos>", "<bos>", "<unk>", "<mask>"),
+    {f"{role}_token": f"<{role}>" for role in ("pad", "eos", "bos", "unk", "mask")},
+    "<bos>:0 $A:0",
+    "<bos>:0 $A:0 <bos>:1 $B:1",
+)
+XLNET = Vocabulary(
+    unigram,
+    ("<unk>", "<s>", "</s>", "<cls>", "<sep>", "<pad>", "<mask>", "<eod>", "<eop>"),
+    roles("<cls>", "<sep>", "<pad>", "<unk>", "<mask>", bos="<s>", eos="</s>"),
+    "$A:0 <sep>:0 <cls>:2",
+    "$A:0 <sep>:0 $B:1 <sep>:1 <cls>:2",
+)
+T5_ROLES = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+T5 = Vocabulary(
+    unigram,
+    ("<pad>", "</s>", "<unk>", *(f"<extra_id_{number}>" for number in range(100))),
+    T5_ROLES,
+    "$A:0 </s>:0",
+    "$A:0 </s>:0 $B:0 </s>:0",
+)
+MT5 = Vocabulary(unigram, T5.special[:3], T5_ROLES, T5.single, T5.pair)
 
 SHAPE = {
     "hidden_size": 32,
@@ -162,6 +223,21 @@ SEGMENTED = {"type_vocab_size": 2, "pad_token_id": 0}
 OFFSET = {"max_position_embeddings": POSITIONS + 2, "type_vocab_size": 1, "pad_token_id": 1}
 DISENTANGLED = {"relative_attention": True, "type_vocab_size": 0, "position_biased_input": False}
 XLM_SHAPE = {"emb_dim": 32, "n_layers": LAYERS, "n_heads": 2}
+GROUPED = {"num_key_value_heads": 1, "head_dim": 16}
+WINDOWED = {
+    **GROUPED,
+    "sliding_window": 16,
+    "layer_types": ["sliding_attention", "full_attention"],
+}
+T5_SHAPE = {
+    "max_position_embeddings": None,
+    **{"d_model": 32, "d_kv": 16, "d_ff": 64, "num_layers": LAYERS, "num_heads": 2},
+}
+BART_SHAPE = {"d_model": 32} | {
+    f"{part}_{name}": size
+    for part in ("encoder", "decoder")
+    for name, size in (("layers", LAYERS), ("attention_heads", 2), ("ffn_dim", 64))
+}
 PLAIN = "PreTrainedTokenizerFast"
 NO_SEGMENTS = {"model_input_names": ["input_ids", "attention_mask"]}
 
@@ -170,6 +246,7 @@ SPECIMENS: dict[str, Specimen] = {
     "bert": Specimen("bert", BERT, "BertTokenizer", SEGMENTED),
     "bert with a generic tokenizer": Specimen("bert", BERT, PLAIN, SEGMENTED),
     "herbert": Specimen("bert", HERBERT, "HerbertTokenizer", SEGMENTED | {"pad_token_id": 1}),
+    "bart": Specimen("bart", ROBERTA, "BartTokenizer", BART_SHAPE),
     "big_bird": Specimen(
         "big_bird",
         BIG_BIRD,
@@ -224,6 +301,16 @@ SPECIMENS: dict[str, Specimen] = {
         "FNetTokenizer",
         {**SEGMENTED, "type_vocab_size": 4, "use_tpu_fourier_optimizations": False},
     ),
+    "gemma3_text": Specimen("gemma3_text", GEMMA, "GemmaTokenizer", WINDOWED),
+    "embeddinggemma": Specimen(
+        "gemma3_text",
+        GEMMA,
+        "GemmaTokenizer",
+        {**WINDOWED, "use_bidirectional_attention": True},
+    ),
+    "gpt2": Specimen(
+        "gpt2", GPT_2, "GPT2Tokenizer", {"n_embd": 32, "n_layer": LAYERS, "n_head": 2}
+    ),
     "gte": Specimen(
         "gte", XLM_ROBERTA, "XLMRobertaTokenizer", {"type_vocab_size": 1, "pad_token_id": 1}
     ),
@@ -237,6 +324,7 @@ SPECIMENS: dict[str, Specimen] = {
     "layoutlm": Specimen(
         "layoutlm", BERT, "LayoutLMTokenizer", {**SEGMENTED, "max_2d_position_embeddings": 16}
     ),
+    "llama": Specimen("llama", LLAMA, PLAIN, GROUPED),
     "longformer": Specimen(
         "longformer", ROBERTA, "LongformerTokenizer", {**OFFSET, "attention_window": [8] * LAYERS}
     ),
@@ -261,9 +349,15 @@ SPECIMENS: dict[str, Specimen] = {
         },
     ),
     "modernbert": Specimen("modernbert", MODERNBERT, PLAIN, {"local_attention": 8}, NO_SEGMENTS),
+    "modernbert-decoder": Specimen(
+        "modernbert-decoder", MODERNBERT, PLAIN, {"local_attention": 8}, NO_SEGMENTS
+    ),
     "mpnet": Specimen("mpnet", MPNET, "MPNetTokenizer", {**OFFSET, "type_vocab_size": None}),
+    "mt5": Specimen("mt5", MT5, "T5Tokenizer", T5_SHAPE, {"extra_ids": 0}),
     "nomic_bert": Specimen("nomic_bert", BERT, "BertTokenizer", SEGMENTED),
     "nystromformer": Specimen("nystromformer", ALBERT, "AlbertTokenizer", SEGMENTED),
+    "qwen3": Specimen("qwen3", QWEN, "Qwen2Tokenizer", GROUPED),
+    "qwen3 embedding": Specimen("qwen3", QWEN_EMBEDDING, "Qwen2Tokenizer", GROUPED),
     "rembert": Specimen(
         "rembert",
         Vocabulary(
@@ -297,6 +391,7 @@ SPECIMENS: dict[str, Specimen] = {
         {**SEGMENTED, "embedding_size": 32}
         | {f"{part}_groups": 2 for part in ("q", "k", "v", "intermediate", "output")},
     ),
+    "t5": Specimen("t5", T5, "T5Tokenizer", T5_SHAPE),
     "ultrabert": Specimen(
         "ultrabert",
         MODERNBERT,
@@ -308,9 +403,17 @@ SPECIMENS: dict[str, Specimen] = {
             "prediction_head_size": 16,
         },
     ),
+    "umt5": Specimen("umt5", MT5, "T5Tokenizer", T5_SHAPE, {"extra_ids": 0}),
     "xlm": Specimen("xlm", XLM, PLAIN, XLM_SHAPE),
     "xlm-roberta": Specimen("xlm-roberta", XLM_ROBERTA, "XLMRobertaTokenizer", OFFSET),
     "xlm-roberta-xl": Specimen("xlm-roberta-xl", XLM_ROBERTA, "XLMRobertaTokenizer", OFFSET),
+    "xlnet": Specimen(
+        "xlnet",
+        XLNET,
+        "XLNetTokenizer",
+        {"max_position_embeddings": None}
+        | {"d_model": 32, "n_layer": LAYERS, "n_head": 2, "d_inner": 64},
+    ),
     "xmod": Specimen(
         "xmod",
         XLM_ROBERTA,
@@ -346,7 +449,7 @@ def build_encoder(name: str, folder: Path, **changes: Any) -> Path:
     settings: dict[str, Any] = {**SHAPE, "vocab_size": tokenizer.get_vocab_size()}
     for role, token in vocabulary.roles.items():
         settings[f"{role}_id"] = tokenizer.token_to_id(token)
-    if "n_layers" in specimen.settings:
+    if not {"n_layers", "n_layer", "d_model"}.isdisjoint(specimen.settings):
         settings = {k: v for k, v in settings.items() if k not in SHAPE}
         settings["max_position_embeddings"] = POSITIONS
     settings |= specimen.settings | changes
@@ -368,6 +471,8 @@ def make_tokenizer(vocabulary: Vocabulary) -> Tokenizer:
     unknown = vocabulary.roles.get("unk_token", "")
     tokenizer = vocabulary.make(list(vocabulary.special), unknown)
     tokenizer.add_special_tokens(list(vocabulary.special))
+    if not vocabulary.single:
+        return tokenizer
     templates = f"{vocabulary.single} {vocabulary.pair}".split()
     used = {part.split(":")[0] for part in templates if not part.startswith("$")}
     tokenizer.post_processor = processors.TemplateProcessing(
