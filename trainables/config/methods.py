@@ -210,10 +210,10 @@ class AdapterConfig(Settings):
     rank: PositiveInt = Field(default=8, description="rank of the adapter's two matrices")
     alpha: PositiveInt = Field(default=16, description="the adapter is scaled by alpha / rank")
     dropout: float = Field(default=0.0, ge=0, lt=1, description="dropout of the adapter's input")
-    frozen: Literal["auto", "fp32", "bf16"] = Field(
-        default="auto",
+    frozen: Literal["fp32", "bf16"] | None = Field(
+        default=None,
         description="number format in which the frozen matrices are kept, which are computed with "
-        "in that of `training.precision`; auto: bf16 in decoders, XLNet and text-to-text encoders, "
+        "in that of `training.precision`; None: bf16 in decoders, XLNet and text-to-text encoders, "
         "fp32 elsewhere",
     )
 

@@ -280,7 +280,7 @@ class TrialConfig(Settings):
         content["tasks"] = {name: task.headline for name, task in self.tasks.items()}
         content["arm"] = flattened(content["arm"], self.ignored)
         content["arm"].pop("label")
-        if content["arm"]["adapter"] is not None and content["arm"]["adapter"]["frozen"] == "auto":
+        if content["arm"]["adapter"] is not None and content["arm"]["adapter"]["frozen"] is None:
             content["arm"]["adapter"].pop("frozen")
         if content["search"] is not None and content["search"]["segment"] is None:
             content["search"].pop("segment")

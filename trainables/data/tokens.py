@@ -20,7 +20,7 @@ from transformers import PreTrainedTokenizerBase
 
 from trainables.data import token_cache
 from trainables.data.task import Split, TaskData
-from trainables.errors import EncoderError
+from trainables.errors import DataError, EncoderError
 
 FORMAT = 2
 """Version of the file format and of the encoding of examples."""
@@ -205,6 +205,12 @@ def _encode(
             return_token_type_ids=with_segments,
         )
         ids += encoded["input_ids"]
+        if [] in encoded["input_ids"]:
+            raise DataError(
+                f"example {start + encoded['input_ids'].index([])} (from 0) is empty, and the "
+                f"tokenizer of {tokenizer.name_or_path} puts nothing around a text; leave such "
+                "examples out, or choose an encoder that begins or ends texts with a token"
+            )
         if with_segments:
             segments += encoded["token_type_ids"]
         if second:

@@ -57,8 +57,7 @@ def add_adapter(encoder: Encoder, config: AdapterConfig, seed: int) -> None:
             f"adapter: a {plain.config.model_type} has layers without a linear part that LoRA can "
             "take; leave the adapter out"
         )
-    frozen = family_of(plain.config).frozen if config.frozen == "auto" else config.frozen
-    if frozen == "bf16":
+    if (config.frozen or family_of(plain.config).frozen) == "bf16":
         _keep_in_half(encoder)
 
 

@@ -55,6 +55,7 @@ OTHER_VALUES: dict[str, Any] = {
     "adapter.rank": 2,
     "adapter.alpha": 3,
     "adapter.dropout": 0.5,
+    "adapter.frozen": "bf16",
     "distillation.teachers": "shared_encoder",
     "distillation.gold_weight": 0.3,
     "training.learning_rate": 1e-3,

@@ -84,6 +84,16 @@ def test_what_is_not_trained_has_no_gradients(tiny_bert: Path) -> None:
     assert frozen.training < plain.training / 2
 
 
+def test_matrices_that_are_kept_in_half_take_half(tiny_bert: Path) -> None:
+    full, half = (
+        with_arm(tiny_bert, {"adapter": {"rank": 2, "frozen": frozen}})
+        for frozen in ("fp32", "bf16")
+    )
+    assert half.weights < 0.6 * full.weights
+    assert half.states == full.states
+    assert half.training == pytest.approx(full.training, rel=0.05)
+
+
 def test_gradients_that_are_put_aside_are_counted(tiny_bert: Path) -> None:
     joint = {"sampling": {"batch": "joint"}}
     apart = {**joint, "aggregation": {"name": "pcgrad"}}

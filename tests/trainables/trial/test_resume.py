@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.helpers.tiny_encoders import build_encoder
 from tests.helpers.trials import ARMS, assert_same, finished, runtime, trial_config
 from trainables.config.schedules import SettingChange
 from trainables.config.trial import LimitsConfig, SelectionConfig, TrialConfig
@@ -66,6 +67,17 @@ def resumes_alike(config: TrialConfig, folder: Path) -> tuple[Any, Trial]:
 def test_from_every_step_of_every_arm(arm: str, tiny_bert: Path, tmp_path: Path) -> None:
     tasks = ("acceptability",) if arm == "single_task" else ("acceptability", "sentiment")
     resumes_alike(trial_config(arm, tiny_bert, tasks=tasks, **SMALL), tmp_path)
+
+
+@pytest.mark.usefixtures("keep_all")
+@pytest.mark.parametrize(("specimen", "arm"), [("t5", "shared_encoder"), ("qwen3", "lora_shared")])
+def test_from_every_step_with_another_kind_of_encoder(
+    specimen: str, arm: str, tmp_path: Path
+) -> None:
+    """T5's word embeddings have two names; a decoder's frozen matrices are in bfloat16."""
+    folder = build_encoder(specimen, tmp_path / "encoder")
+    settings: dict[str, Any] = SMALL | SELECTING | {"epochs": 2, "ema_decay": 0.5}
+    resumes_alike(trial_config(arm, folder, tasks=("paraphrase",), **settings), tmp_path)
 
 
 @pytest.mark.usefixtures("keep_all")
