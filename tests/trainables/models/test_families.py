@@ -35,6 +35,10 @@ PAIRS = [
     (FIRST, SECOND),
     ("this house was dull, and the child never reads", "the teacher finds a book with a song"),
 ]
+SEPARATED = {"embeddinggemma", "gemma3_text", "gpt2", "llama", "qwen3"}
+"""Specimens whose tokenizers put nothing between two texts, or repeat the start of a text."""
+UNLIMITED = {"mt5", "t5", "umt5", "xlnet"}
+"""Specimens whose positions are relative."""
 UNCOUNTABLE = {"flaubert", "ibert", "longformer", "xlm", "xmod"}
 """Specimens whose code looks at the content of its inputs."""
 
@@ -102,7 +106,12 @@ def test_texts_are_written_as_the_family_writes_them(
     for ours in (tokenizer, load_classifier(tmp_path / "saved")[1]):
         assert ours(FIRST)["input_ids"] == expected["single"]
         pair = ours(FIRST, SECOND)
-        assert pair["input_ids"] == expected["pair"]
+        ids = expected["pair"]
+        if specimen in SEPARATED:
+            first = len(expected["single"])
+            line_break = ours("\n", add_special_tokens=False)["input_ids"]
+            ids = ids[:first] + line_break + [i for i in ids[first:] if i != ours.bos_token_id]
+        assert pair["input_ids"] == ids
         if expected["segments"] and any(expected["segments"]) and encoder.has_segments:
             assert pair["token_type_ids"] == expected["segments"]
 
@@ -114,7 +123,8 @@ def test_segments_reach_the_models_that_have_them(specimen: str, configure: Conf
     differs = not torch.equal(encoded(encoder, batch), encoded(encoder, without))
     segments = REFERENCE[specimen]["segments"]
     types = getattr(encoder.model.config, "type_vocab_size", 0) or 0
-    assert differs == (segments is not None and any(segments) and types > 1)
+    read = types > 1 or FAMILIES[SPECIMENS[specimen].kind].segments == "always"
+    assert differs == (segments is not None and any(segments) and read)
 
 
 def test_a_text_alone_and_in_a_padded_batch_are_the_same(
@@ -184,6 +194,9 @@ def test_the_limit_is_what_the_model_reads(specimen: str, configure: Configure) 
     )
     assert batch["input_ids"].shape == (1, POSITIONS)
     assert encoded(load_encoder(longest, 41), dict(batch)).isfinite().all()
+    if specimen in UNLIMITED:
+        check_encoder(configure(specimen, max_length=100 * POSITIONS), "x")
+        return
     with pytest.raises(EncoderError, match=rf"max_length={POSITIONS + 1}: .* {POSITIONS} tokens"):
         check_encoder(configure(specimen, max_length=POSITIONS + 1), "x")
 
