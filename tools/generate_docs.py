@@ -72,6 +72,18 @@ reach on a task is not tested; only all-MiniLM-L6-v2, a BERT, was trained on rea
   depend on the others of its batch; choose `max_length` no longer than the texts need.
 - All are padded and cut on the right. A head's dropout is that of the family's own classifier,
   unless `dropout` is set.
+- **Decoders** read from left to right, so that a text's last token speaks, as in their own
+  `ForSequenceClassification`. Where the tokenizer puts nothing between the texts of a pair, or only
+  repeats the token that starts a text, a line break stands there: `A<line break>B`. Where it has no
+  padding token, texts are padded with the token that ends one; padding is masked, and a last token
+  that happens to be the padding token counts as the text's (`ForSequenceClassification` would take
+  the one before).
+- **Text-to-text** models are their encoders alone, read as `AutoModelForTextEncoding` reads them.
+- **LoRA** on decoders, XLNet and text-to-text encoders keeps the frozen matrices in bfloat16
+  (`adapter.frozen`), rounded once and computed with in the format of `training.precision`, so that
+  weights published in bfloat16 lose nothing. Adapters, heads, norms and biases stay in float32, as
+  does all of an encoder that is trained itself. A saved model has its adapters merged in float32.
+- Of the decoders, XLNet and the text-to-text encoders only random weights were ever run here.
 
 """
 
@@ -337,6 +349,14 @@ def encoders_page() -> str:
     )
 
 
+def _pairs(family: Family) -> str:
+    if family.separator:
+        return "line break, if it has no separator"
+    if family.segments == "always":
+        return "segments"
+    return "segments, if it has them" if family.segments else "separator alone"
+
+
 def _encoder(kind: str, family: Family) -> str:
     """The table row of a family."""
     text = {"first": "first token", "last": "last token", "mean": "mean"}[family.speaks]
@@ -345,10 +365,10 @@ def _encoder(kind: str, family: Family) -> str:
         family.name,
         family.published,
         text + (", attending to all" if family.global_attention else ""),
-        "segments, if it has them" if family.segments else "separator alone",
+        _pairs(family),
         "fixed length" if family.fixed_length else "invisible",
         family.whole or "first layers",
-        family.no_adapter or "yes",
+        family.no_adapter or ("yes, on bf16" if family.frozen == "bf16" else "yes"),
         family.note,
     ]
     return f"| {' | '.join(cells)} |\n"

@@ -179,7 +179,8 @@ FAMILIES: dict[str, Family] = {
         speaks="last",
         segments="always",
         frozen="bf16",
-        note="LoRA reaches the feed-forward part of each layer; its attention has no linear layers",
+        note="LoRA reaches the feed-forward part of each layer; its attention has no linear "
+        "layers, and stays in float32",
     ),
     "xmod": Family(
         "X-MOD", "facebook/xmod-base", note="config.json has to name its default_language"
