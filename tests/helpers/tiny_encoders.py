@@ -195,6 +195,13 @@ GEMMA = Vocabulary(
     "<bos>:0 $A:0",
     "<bos>:0 $A:0 <bos>:1 $B:1",
 )
+MISTRAL = Vocabulary(
+    byte_fallback,
+    ("<unk>", "<s>", "</s>"),
+    {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>"},
+    "<s>:0 $A:0",
+    "<s>:0 $A:0 <s>:1 $B:1",
+)
 XLNET = Vocabulary(
     unigram,
     ("<unk>", "<s>", "</s>", "<cls>", "<sep>", "<pad>", "<mask>", "<eod>", "<eop>"),
@@ -301,6 +308,7 @@ SPECIMENS: dict[str, Specimen] = {
         "FNetTokenizer",
         {**SEGMENTED, "type_vocab_size": 4, "use_tpu_fourier_optimizations": False},
     ),
+    "gemma2": Specimen("gemma2", GEMMA, "GemmaTokenizer", WINDOWED),
     "gemma3_text": Specimen("gemma3_text", GEMMA, "GemmaTokenizer", WINDOWED),
     "embeddinggemma": Specimen(
         "gemma3_text",
@@ -336,6 +344,7 @@ SPECIMENS: dict[str, Specimen] = {
         {"additional_special_tokens": ["<ent>", "<ent2>"]},
     ),
     "megatron-bert": Specimen("megatron-bert", BERT, "BertTokenizer", SEGMENTED),
+    "mistral": Specimen("mistral", MISTRAL, "LlamaTokenizer", GROUPED),
     "mobilebert": Specimen(
         "mobilebert",
         BERT,
@@ -356,6 +365,7 @@ SPECIMENS: dict[str, Specimen] = {
     "mt5": Specimen("mt5", MT5, "T5Tokenizer", T5_SHAPE, {"extra_ids": 0}),
     "nomic_bert": Specimen("nomic_bert", BERT, "BertTokenizer", SEGMENTED),
     "nystromformer": Specimen("nystromformer", ALBERT, "AlbertTokenizer", SEGMENTED),
+    "qwen2": Specimen("qwen2", QWEN, "Qwen2Tokenizer", GROUPED),
     "qwen3": Specimen("qwen3", QWEN, "Qwen2Tokenizer", GROUPED),
     "qwen3 embedding": Specimen("qwen3", QWEN_EMBEDDING, "Qwen2Tokenizer", GROUPED),
     "rembert": Specimen(
@@ -384,6 +394,7 @@ SPECIMENS: dict[str, Specimen] = {
             "shape_vocab_size": 20,
         },
     ),
+    "smollm3": Specimen("smollm3", QWEN, PLAIN, {**GROUPED, "no_rope_layers": [0, 1]}, NO_SEGMENTS),
     "squeezebert": Specimen(
         "squeezebert",
         BERT,

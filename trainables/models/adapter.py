@@ -18,8 +18,6 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel
-from transformers.models.bart.modeling_bart import BartScaledWordEmbedding
-from transformers.models.gemma3.modeling_gemma3 import Gemma3TextScaledWordEmbedding
 from transformers.pytorch_utils import Conv1D
 
 from trainables.config.methods import AdapterConfig
@@ -117,14 +115,15 @@ class _HalfEmbedding(nn.Embedding):
         return super().forward(input).float() * getattr(self, "embed_scale", 1.0)
 
 
-_HALVES: dict[type[nn.Module], type[nn.Module]] = {
-    nn.Linear: _HalfLinear,
-    Conv1D: _HalfConv1D,
-    nn.Embedding: _HalfEmbedding,
-    BartScaledWordEmbedding: _HalfEmbedding,
-    Gemma3TextScaledWordEmbedding: _HalfEmbedding,
-}
-"""Class of a module with a matrix -> the class that reads it from bfloat16."""
+def _half_class(module: nn.Module) -> type[nn.Module] | None:
+    """The class that reads a module's matrix from bfloat16; None if the module has no such class.
+
+    Word embeddings that are scaled have an ``embed_scale`` in all families.
+    """
+    if isinstance(module, nn.Embedding):
+        known = type(module) is nn.Embedding or hasattr(module, "embed_scale")
+        return _HalfEmbedding if known else None
+    return {nn.Linear: _HalfLinear, Conv1D: _HalfConv1D}.get(type(module))
 
 
 def _keep_in_half(encoder: Encoder) -> None:
@@ -136,7 +135,7 @@ def _keep_in_half(encoder: Encoder) -> None:
     model: Any = encoder.model
     full = getattr(model.get_base_model(), "_keep_in_fp32_modules", None) or ()
     for name, module in model.named_modules():
-        half = _HALVES.get(type(module))
+        half = _half_class(module)
         if half is None or not set(full).isdisjoint(name.split(".")):
             continue
         weight = module.weight

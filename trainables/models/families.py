@@ -63,7 +63,9 @@ _NO_LINEAR = "its layers have no linear part that LoRA can take"
 _SLOW = "models with a tokenizer.json; the family's own tokenizer is a slow one, which is refused"
 
 
-def _decoder(name: str, published: str, note: str = "") -> Family:
+def _decoder(
+    name: str, published: str, note: str = "", per_layer: tuple[str, ...] = ("layer_types",)
+) -> Family:
     """A row for models that read from left to right."""
     return Family(
         name,
@@ -73,6 +75,7 @@ def _decoder(name: str, published: str, note: str = "") -> Family:
         separator="\n",
         frozen="bf16",
         dropout=0.0,
+        per_layer=per_layer,
         note=note,
     )
 
@@ -120,6 +123,7 @@ FAMILIES: dict[str, Family] = {
         changed=("fixed length",),
         note="it mixes padding with the text",
     ),
+    "gemma2": _decoder("Gemma 2", "google/gemma-2-2b"),
     "gemma3_text": _decoder(
         "Gemma 3",
         "google/gemma-3-270m, EmbeddingGemma",
@@ -148,6 +152,7 @@ FAMILIES: dict[str, Family] = {
     ),
     "luke": Family("LUKE", "studio-ousia/luke-base", note="without entities, on text alone"),
     "megatron-bert": Family("Megatron-BERT", "nvidia/megatron-bert-uncased-345m"),
+    "mistral": _decoder("Mistral", "mistralai/Mistral-7B-v0.3"),
     "mobilebert": Family("MobileBERT", "google/mobilebert-uncased"),
     "modernbert": Family("ModernBERT", "answerdotai/ModernBERT-base, mmBERT"),
     "modernbert-decoder": _decoder("ModernBERT decoder", "jhu-clsp/ettin-decoder-17m"),
@@ -161,11 +166,15 @@ FAMILIES: dict[str, Family] = {
         changed=("fixed length",),
         note="its convolutions read padding",
     ),
+    "qwen2": _decoder("Qwen 2 and 2.5", "Qwen/Qwen2.5-0.5B"),
     "qwen3": _decoder("Qwen 3", "Qwen/Qwen3-0.6B, Qwen3-Embedding"),
     "rembert": Family("RemBERT", "google/rembert", changed=("layers",)),
     "roberta": Family("RoBERTa", "FacebookAI/roberta-base"),
     "roberta-prelayernorm": Family("RoBERTa-PreLayerNorm", "andreasmadsen/efficient_mlm_m0.40"),
     "roc_bert": Family("RoCBert", _SLOW, note="without shapes and pronunciations"),
+    "smollm3": _decoder(
+        "SmolLM3", "HuggingFaceTB/SmolLM3-3B", per_layer=("layer_types", "no_rope_layers")
+    ),
     "squeezebert": Family("SqueezeBERT", "squeezebert/squeezebert-uncased", no_adapter=_NO_LINEAR),
     "t5": _text_to_text("T5", "google-t5/t5-small, FLAN-T5", note="its encoder alone"),
     "ultrabert": Family("UltraBERT", "models of the type ultrabert", changed=("layers",)),

@@ -347,3 +347,14 @@ def test_a_tokenizer_without_padding(tmp_path: Path) -> None:
     tokenizer.pad_token = None
     with pytest.raises(EncoderError, match="no padding token"):
         tokenize(make_task(), tmp_path, tokenizer=tokenizer)
+
+
+def test_a_text_of_which_no_token_is_left(tmp_path: Path) -> None:
+    """An empty text is one where the tokenizer, like many decoders', adds nothing to it."""
+    task = make_task()
+    task.splits["train"].texts[3] = ("",)
+    assert tokenize(task, tmp_path)["train"].lengths[3] == 2
+    bare = make_tokenizer()
+    bare.backend_tokenizer.post_processor = None  # type: ignore[attr-defined]
+    with pytest.raises(DataError, match=r"example 3 \(from 0\) is empty"):
+        tokenize(task, tmp_path, tokenizer=bare)

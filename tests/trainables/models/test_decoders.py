@@ -22,10 +22,14 @@ from trainables.errors import EncoderError
 from trainables.models.adapter import add_adapter
 from trainables.models.classifier import Classifier
 from trainables.models.encoder import Encoder, load_encoder, load_tokenizer
+from trainables.models.heads import HEADS
 from trainables.models.quiet import quiet
 from trainables.models.saved import load_classifier, save_classifier
 
-DECODERS = ("qwen3", "llama", "gemma3_text", "gpt2", "modernbert-decoder")
+DECODERS = (
+    *("qwen2", "qwen3", "llama", "mistral", "smollm3", "gemma2", "gemma3_text", "gpt2"),
+    "modernbert-decoder",
+)
 TEXT_TO_TEXT = ("t5", "mt5", "umt5", "bart")
 EVERY = (*DECODERS, "xlnet", *TEXT_TO_TEXT, "embeddinggemma")
 FIRST = ["the cat sees a dog", "a bird", "this old teacher never reads the big book!"]
@@ -207,6 +211,31 @@ def test_a_saved_model_is_the_same_bit_for_bit(
     assert all(torch.equal(tensor, texts[key]) for key, tensor in batch.items())
     with torch.no_grad():
         assert torch.equal(loaded(texts, "a"), classifier(batch, "a"))
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("name", ["qwen3", "xlnet", "t5"])
+def test_every_head_reads_a_text_as_it_is_without_the_others(
+    name: str, head: str, folders: dict[str, Path]
+) -> None:
+    model = configured(folders[name])
+    kinds = {"a": HeadConfig.model_validate({"name": head})}
+    classifier = Classifier(load_encoder(model, 0), {"a": 2}, 0, kinds=kinds).eval()
+
+    def classified(rows: slice) -> Tensor:
+        batch = batch_of(model, rows, pairs=True)
+        texts = load_tokenizer(model)(FIRST[rows], SECOND[rows], padding=True)
+        of_text = [
+            [0 if t is None else t + 1 for t in texts.sequence_ids(i)]
+            for i in range(len(batch["input_ids"]))
+        ]
+        with torch.no_grad():
+            return classifier(batch | {"texts": torch.tensor(of_text)}, "a")
+
+    together = classified(slice(None))
+    for row in range(3):
+        alone = classified(slice(row, row + 1))
+        torch.testing.assert_close(together[row], alone[0], atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("name", ["gpt2", "t5", "bart"])
