@@ -187,13 +187,19 @@ def _same_configuration(run_dir: RunDir, config: Config) -> None:
             f"{run_dir.config}: damaged, or of another command ({reason}); "
             "choose another directory with --run-dir"
         ) from error
-    old_values = before.model_dump(mode="json", exclude=config.runtime_keys())
-    new_values = config.model_dump(mode="json", exclude=config.runtime_keys())
-    for key, old, new in _differences(old_values, new_values):
+    for key, old, new in _differences(_compared(before), _compared(config)):
         raise RunDirectoryError(
             f"{run_dir.root}: was made with {key}={shortened(old)}, this is "
             f"{key}={shortened(new)}; choose another directory with --run-dir"
         )
+
+
+def _compared(config: Config) -> dict[str, Any]:
+    """What must be the same in one run directory; the catalogue may have got other tasks since."""
+    values = config.model_dump(mode="json", exclude=config.runtime_keys())
+    tasks = values["define"]["tasks"]
+    values["define"]["tasks"] = {name: tasks[name] for name in config.task_configs()}
+    return values
 
 
 def _set_aside(run_dir: RunDir, path: Path) -> Path:

@@ -1,5 +1,7 @@
 """Checks an encoder before any trial starts, without loading its weights."""
 
+from pathlib import Path
+
 import torch
 from safetensors import SafetensorError, safe_open
 from transformers import (
@@ -22,8 +24,17 @@ from trainables.models.encoder_info import EncoderInfo
 from trainables.models.files import encoder_error, file_names, weight_files
 from trainables.models.quiet import quiet
 from trainables.models.source import Source, locate
-from trainables.models.tokenizer import read_tokenizer
+from trainables.models.tokenizer import library_tokenizer, read_tokenizer
 from trainables.models.weights import leave_out_pooler, load_weights
+
+_UNUSUAL_TEXTS = (
+    "It's 2024-05-01, isn't it?",
+    "Wide Café  naïve STRASSE straße",
+    "see https://a.example/b?c=1 for 7.5%",
+    "ＡＢＣ ① \u200b x",
+    " a\tb\nc ",
+    "日本語 テスト",
+)
 
 
 def check_encoder(model: ModelConfig, name: str) -> EncoderInfo:
@@ -73,7 +84,7 @@ def _check(model: ModelConfig) -> EncoderInfo:
         num_layers=config.num_hidden_layers,
         origin=source.origin,
         no_adapter=family_of(config).no_adapter,
-        corrections=_corrections(model, config, tokenizer),
+        corrections=_corrections(model, config, tokenizer, source.folder),
     )
 
 
@@ -132,7 +143,10 @@ def _check_peculiar(model: ModelConfig, config: PretrainedConfig) -> None:
 
 
 def _corrections(
-    model: ModelConfig, config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase
+    model: ModelConfig,
+    config: PretrainedConfig,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
 ) -> tuple[str, ...]:
     """See ``EncoderInfo``; in the order of the alphabet."""
     found = set(family_of(config).changed)
@@ -141,11 +155,18 @@ def _corrections(
     own = tokenizer.init_kwargs.get("model_input_names") or type(tokenizer).model_input_names
     if "token_type_ids" not in own and any(tokenizer("a", "b").get("token_type_ids", ())):
         found.add("segments")
+    if _words(tokenizer) != _words(library_tokenizer(model, folder)):
+        found.add("normalizer")
     if config.model_type == "big_bird":
         sparse_above = (5 + 2 * config.num_random_blocks) * config.block_size
         if model.max_length > sparse_above:
             found.add("full attention")
     return tuple(sorted(found))
+
+
+def _words(tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
+    """What a tokenizer makes of texts that are written in unusual ways, without special tokens."""
+    return [tokenizer(text, add_special_tokens=False)["input_ids"] for text in _UNUSUAL_TEXTS]
 
 
 def _longest(skeleton: PreTrainedModel, config: PretrainedConfig) -> int | None:

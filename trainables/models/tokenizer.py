@@ -18,7 +18,8 @@ def load_tokenizer(model: ModelConfig) -> PreTrainedTokenizerBase:
     """Load the fast tokenizer of an encoder.
 
     It pads and truncates on the right, so that the first token is the one that a head reads, and
-    gives segments where the model has them (``has_segments``), whatever its files say. Truncation
+    gives segments where the model has them (``has_segments``), whatever its files say. Texts are
+    normalised and divided into words as its tokenizer.json says, if there is one. Truncation
     and padding settings stored in the files are switched off; the caller gives them.
 
     A decoder's tokenizer without a padding token pads with the end of a text, and the two texts of
@@ -34,18 +35,7 @@ def read_tokenizer(model: ModelConfig, folder: Path) -> PreTrainedTokenizerBase:
     """``load_tokenizer`` from the files in ``folder``."""
     config = read_architecture(model, folder)
     separator = family_of(config).separator
-    try:
-        with quiet():
-            tokenizer = AutoTokenizer.from_pretrained(
-                folder, use_fast=True, trust_remote_code=False, local_files_only=True
-            )
-    except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise encoder_error(model, "encoder", f"its tokenizer cannot be used ({reason})") from error
-    if not tokenizer.is_fast:
-        raise encoder_error(
-            model, "encoder", "has only a slow tokenizer; add a tokenizer.json to it"
-        )
+    tokenizer = library_tokenizer(model, folder)
     if tokenizer.pad_token is None:
         if tokenizer.eos_token is None or not separator:
             raise encoder_error(
@@ -60,6 +50,11 @@ def read_tokenizer(model: ModelConfig, folder: Path) -> PreTrainedTokenizerBase:
     if config.model_type == "luke":
         tokenizer._tokenizer = _without_entities(tokenizer.backend_tokenizer, config.vocab_size)
     backend = tokenizer.backend_tokenizer
+    if (folder / "tokenizer.json").is_file():
+        # transformers 5 makes these anew from the class that tokenizer_config.json names, so that
+        # a cased BERT without do_lower_case there would be read in lower case.
+        own = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        backend.normalizer, backend.pre_tokenizer = own.normalizer, own.pre_tokenizer
     backend.no_truncation()
     backend.no_padding()
     if config.model_type == "deberta":
@@ -73,6 +68,27 @@ def read_tokenizer(model: ModelConfig, folder: Path) -> PreTrainedTokenizerBase:
         )
     if separator:
         _separate_texts(tokenizer, separator)
+    return tokenizer
+
+
+def library_tokenizer(model: ModelConfig, folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer in ``folder`` as transformers reads it.
+
+    Raises:
+        EncoderError: there is no tokenizer, or only a slow one.
+    """
+    try:
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(
+                folder, use_fast=True, trust_remote_code=False, local_files_only=True
+            )
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise encoder_error(model, "encoder", f"its tokenizer cannot be used ({reason})") from error
+    if not tokenizer.is_fast:
+        raise encoder_error(
+            model, "encoder", "has only a slow tokenizer; add a tokenizer.json to it"
+        )
     return tokenizer
 
 

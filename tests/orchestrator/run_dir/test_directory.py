@@ -62,7 +62,10 @@ def test_a_finished_run_is_not_run_again(run: RunDir, command: Command, tiny_ber
     [
         ("seeds=[2]", "run: was made with seeds=[1], this is seeds=[2]; choose another"),
         ("training.epochs=2", "run: was made with training.epochs=1, this is training.epochs=2"),
-        ("define.tasks.sst2.headline=f1", "run: was made with define.tasks.sst2.headline=accuracy"),
+        (
+            "define.tasks.sentiment.headline=f1",
+            "run: was made with define.tasks.sentiment.headline=accuracy",
+        ),
         ("define.arms.more={strategy: single_task}", "run: was made with define.arms.more=None"),
     ],
 )

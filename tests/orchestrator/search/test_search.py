@@ -74,7 +74,8 @@ def test_nothing_of_validation_is_in_a_search_and_its_labels_change_nothing(
     for name, flipped in (("right", False), ("wrong", True)):
         data = tmp_path / f"{name}-data"
         data.mkdir()
-        for split, rows, flip in (("train", texts * 2, False), ("validation", texts, flipped)):
+        train = [text + tail for text in texts for tail in ("", " again")]
+        for split, rows, flip in (("train", train, False), ("validation", texts, flipped)):
             labels = [int("good" in text) != flip for text in rows]
             pd.DataFrame({"text": rows, "label": [int(x) for x in labels]}).to_csv(
                 data / f"{split}.csv", index=False
