@@ -216,8 +216,8 @@ def test_a_real_grid_is_told_too(start: Start, tmp_path: Path, tiny_bert: Path) 
     process = start(*grid, addresses=own_addresses())
     assert process.stdout is not None
     # A core on each of two nodes: both trials at once.
-    for line in itertools.islice(process.stdout, 2):
-        assert line.startswith("started ")
+    started = (line for line in process.stdout if line.startswith("started "))
+    assert len(list(itertools.islice(started, 2))) == 2
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=100)
     assert process.returncode == 130, (out, err)

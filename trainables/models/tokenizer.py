@@ -35,7 +35,7 @@ def read_tokenizer(model: ModelConfig, folder: Path) -> PreTrainedTokenizerBase:
     """``load_tokenizer`` from the files in ``folder``."""
     config = read_architecture(model, folder)
     separator = family_of(config).separator
-    tokenizer = library_tokenizer(model, folder)
+    tokenizer: Any = library_tokenizer(model, folder)
     if tokenizer.pad_token is None:
         if tokenizer.eos_token is None or not separator:
             raise encoder_error(
