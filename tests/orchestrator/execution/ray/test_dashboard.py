@@ -69,9 +69,9 @@ class Running:
 
     @cached_property
     def first_line(self) -> str:
-        """What the command prints first."""
+        """What the command prints first, but for warnings of its data."""
         assert self.process.stdout is not None
-        return self.process.stdout.readline()
+        return next(line for line in self.process.stdout if "(checks." not in line)
 
     @property
     def url(self) -> str:
