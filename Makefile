@@ -51,7 +51,7 @@ test: install-dev install-trackers ## run the tests but the slow ones, three at 
 	$(PYTEST) -n 3 --no-loadscope-reorder -m "not serial and not slow" $(ARGS) || test $$? -eq 5
 	$(PYTEST) -m "serial and not slow" $(ARGS) || test $$? -eq 5
 
-test-all: install-dev install-trackers ## run all tests, also whole grids that are killed and clusters (twice as long)
+test-all: install-dev install-trackers ## run all tests, also grids and clusters that take minutes (twice as long)
 	$(PYTEST) -n 3 --no-loadscope-reorder -m "not serial" $(ARGS) || test $$? -eq 5
 	$(PYTEST) -m serial $(ARGS) || test $$? -eq 5
 

@@ -17,7 +17,7 @@ from trainables.models.tokenizer import load_tokenizer
 from trainables.results.record import read_records
 from trainables.trial.inputs import load_data
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = pytest.mark.ray
 
 SECRETS = {
     "WANDB_API_KEY": "0123456789abcdef0123456789abcdef01234567",

@@ -28,7 +28,7 @@ from trainables.config.trial import CODE_SCHEMA
 from trainables.trial.progress import read_progress
 from trainables.tune.prometheus import GAUGES, PREFIX
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = pytest.mark.ray
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
