@@ -15,8 +15,7 @@ from orchestrator.planning.disk import DiskUse, disk_use
 from orchestrator.planning.plan import Plan, largest, make_plan
 from orchestrator.planning.resources import TrialResources, local_resources
 from orchestrator.planning.scoring import scoring
-from orchestrator.report.terminal import print_facts, print_findings
-from orchestrator.text import plain
+from orchestrator.report.terminal import print_facts, print_findings, print_scoring
 
 
 @dataclass(frozen=True)
@@ -105,8 +104,7 @@ def print_plan(config: ExperimentConfig, console: Console) -> None:
     if planned.facts is not None:
         print_facts(console, planned.facts)
     console.print(table, markup=False)
-    for name, text in preview.scoring.items():
-        console.print(plain(f"task {name}: {text}"), markup=False)
+    print_scoring(console, preview.scoring)
     print_findings(console, planned.facts)
     if config.tracking.trackers:
         from orchestrator.execution.tracking import warn_of_trackers

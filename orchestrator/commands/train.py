@@ -22,7 +22,7 @@ from orchestrator.planning.dependencies import upstream_arms
 from orchestrator.planning.grid import Grid
 from orchestrator.planning.plan import Plan, plan_trial
 from orchestrator.planning.scoring import scoring
-from orchestrator.report.terminal import print_findings
+from orchestrator.report.terminal import print_findings, print_scoring
 from orchestrator.run_dir.directory import warn
 from orchestrator.run_dir.environment import describe_environment
 from trainables.atomic import write_text
@@ -101,8 +101,10 @@ def train(
         write_text(run_dir.environment, json.dumps(describe_environment(), indent=1) + "\n")
         title = f"{planned.config.title} ({planned.key}), {device}, {precision}"
         console.print(title, markup=False)
-        for name, task in planned.config.tasks.items():
-            console.print(f"task {name}: {scoring(task, plan.tasks[name])}", markup=False)
+        tasks = planned.config.tasks
+        print_scoring(
+            console, {name: scoring(task, plan.tasks[name]) for name, task in tasks.items()}
+        )
         print_findings(console, plan.facts)
         run_dir.publish(run_dir.config, run_dir.environment)
         # The epochs are printed instead.

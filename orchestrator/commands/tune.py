@@ -7,12 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from orchestrator.commands.experiment import run_plan
-from orchestrator.commands.session import (
-    MakeExecutor,
-    Session,
-    open_session,
-    preview_resources,
-)
+from orchestrator.commands.session import MakeExecutor, Session, open_session, preview_resources
 from orchestrator.commands.tune_report import TuningOutcome, report_tuning
 from orchestrator.config.search import TunedExperimentConfig, load_tuned_experiment
 from orchestrator.execution.tracking import publish_report

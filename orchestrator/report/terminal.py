@@ -4,7 +4,7 @@ Where a row is too wide, mean and spread go on two lines; where that is still to
 are spread over several tables, each with the row's name.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -77,6 +77,17 @@ def print_facts(console: Console, facts: DataFacts) -> None:
         grid.add_row(*map(Text, row))
     console.print(grid)
     print_header(console, model_lines(facts))
+
+
+def print_scoring(console: Console, scoring: Mapping[str, str]) -> None:
+    """Print how each task is scored, one line each.
+
+    Args:
+        console: where to.
+        scoring: name of a task -> the result of ``orchestrator.planning.scoring.scoring``.
+    """
+    for name, text in scoring.items():
+        console.print(plain(f"task {name}: {text}"), markup=False, highlight=False)
 
 
 def print_findings(console: Console, facts: DataFacts | None) -> None:
