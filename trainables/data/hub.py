@@ -23,6 +23,9 @@ from trainables.errors import DataError
 PROBE_SECONDS = 5.0
 """Timeout of the request that checks whether the Hub answers."""
 
+_PART, _WHOLE = 10_000, 1_000_000_000
+"""Rows of a CSV file that ``datasets`` reads at once, and more than a file has."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -149,6 +152,10 @@ def _load_dataset(name: str, source: HubSource) -> Any:
     try:
         with _offline(config, offline):
             dataset = load_dataset(source.name, source.config, revision=source.revision)
+            if any(_is_read_in_parts(split) for split in dataset.values()):
+                dataset = load_dataset(
+                    source.name, source.config, revision=source.revision, chunksize=_WHOLE
+                )
     except ConnectionError as error:
         raise DataError(
             f"{_title(source)} cannot be had ({key}): {reason}; check the network and "
@@ -162,6 +169,14 @@ def _load_dataset(name: str, source: HubSource) -> Any:
     if probe_error is not None:
         _log.warning("The Hub gives no answer (%s); using the cached %s", probe_error, source.name)
     return dataset
+
+
+def _is_read_in_parts(split: Any) -> bool:
+    """Whether ``datasets`` found the types of a split's columns anew every 10,000 rows.
+
+    A text 007 is then read as 7 where all texts of its part are numbers.
+    """
+    return split.builder_name == "csv" and len(split) > _PART
 
 
 @contextmanager

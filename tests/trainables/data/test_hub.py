@@ -249,3 +249,19 @@ def test_a_damaged_data_set(folder: Path) -> None:
 def test_a_folder_without_data(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"cannot be loaded \(define\.tasks\.mine\.hub\)"):
         load("mine", task(tmp_path), None)
+
+
+def test_texts_of_a_large_csv_file_stay_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library finds types anew every 10,000 rows, and numbers alone lose their zeros."""
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    data = tmp_path / "large"
+    data.mkdir()
+    texts = ["a"] * 10_000 + ["007"] * 50
+    for split in ("train", "validation"):
+        rows = "".join(f"{text},{row % 2}\n" for row, text in enumerate(texts))
+        (data / f"{split}.csv").write_text(f"s,label\n{rows}")
+    source = TaskConfig.model_validate({"text": ("s",), "hub": {"name": str(data)}})
+    splits = load("mine", source, None).splits
+    assert [text for (text,) in splits["train"].texts] == texts
