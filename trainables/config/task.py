@@ -4,8 +4,8 @@ The built-in tasks are plain values in ``search_spaces/catalogue.yaml``.
 """
 
 import math
+import unicodedata
 from typing import Annotated, Any, Literal
-from unicodedata import normalize
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -79,6 +79,11 @@ class FileSource(Settings):
         return {split: path for split, path in self if isinstance(path, str)}
 
 
+def normalized(label: str) -> str:
+    """A label's text in Unicode NFC, without surrounding spaces."""
+    return unicodedata.normalize("NFC", label.strip())
+
+
 def _as_name(label: Any) -> Any:
     """A label's name as YAML gives it, in Unicode NFC; a number becomes text.
 
@@ -94,7 +99,7 @@ def _as_name(label: Any) -> Any:
         raise ValueError(f"put {label} in quotation marks if it is a name")
     if not isinstance(label, str | int | float):
         return label
-    return normalize("NFC", str(label).strip())
+    return normalized(str(label))
 
 
 def _as_names(labels: Any) -> Any:

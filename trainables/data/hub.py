@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from trainables.config.task import SPLITS, HubSource, TaskConfig
+from trainables.config.task import SPLITS, HubSource, TaskConfig, normalized
 from trainables.data.examples import to_raw_task
-from trainables.data.labels import HIDDEN, normalized
+from trainables.data.labels import HIDDEN
 from trainables.data.rows import Rows, column_indices, make_rows, suggestion
 from trainables.data.splits import RawTask
 from trainables.errors import DataError

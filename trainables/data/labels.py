@@ -12,7 +12,6 @@
 
 import math
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -20,7 +19,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from trainables.config.task import TaskConfig
+from trainables.config.task import TaskConfig, normalized
 from trainables.data.rows import Rows, is_null, suggestion
 from trainables.errors import DataError
 
@@ -109,11 +108,6 @@ def number_labels(
     return classes.names, {
         split: _numbers(name, task, split, classes, column) for split, column in columns.items()
     }
-
-
-def normalized(label: str) -> str:
-    """A label's text in Unicode NFC, without surrounding spaces."""
-    return unicodedata.normalize("NFC", label.strip())
 
 
 class _Classes:
