@@ -117,13 +117,17 @@ class Store:
 
     def upload(self, path: Path, name: str) -> None:
         """Create or replace an object from a local file."""
+        with path.open("rb") as source:
+            # Read before the object is opened: what fails later replaces the object by a part.
+            first = source.read(CHUNK)
 
-        def copy(target: pa.NativeFile) -> None:
-            with path.open("rb") as source:
-                while chunk := source.read(CHUNK):
+            def copy(target: pa.NativeFile) -> None:
+                chunk = first
+                while chunk:
                     target.write(chunk)
+                    chunk = source.read(CHUNK)
 
-        self._put(name, copy)
+            self._put(name, copy)
 
     def download(self, name: str, path: Path, info: ObjectInfo) -> None:
         """Create or replace a local file from an object, atomically, with the object's time."""
@@ -172,11 +176,15 @@ class Store:
                 write(target)
                 target.close()
             except BaseException:
-                # Closing it after an error keeps the part that was written.
+                # Closing it after an error keeps the part that was written. Where that fails too,
+                # an object store still has the object that was there before.
+                part_is_there = not self._direct
                 with suppress(Exception):
                     target.close()
+                    part_is_there = True
                 with suppress(Exception):
-                    self.filesystem.delete_file(target_path)
+                    if part_is_there:
+                        self.filesystem.delete_file(target_path)
                 raise
             if target_path != path:
                 self.filesystem.move(target_path, path)

@@ -71,6 +71,16 @@ def test_an_upload_that_breaks_off_leaves_nothing_that_looks_whole(
     assert store.files().keys() == {"kept"}
 
 
+def test_a_file_that_cannot_be_read_leaves_the_object_that_was_there(
+    store: Store, tmp_path: Path
+) -> None:
+    store.write("kept", b"before")
+    for unreadable in (tmp_path / "missing", tmp_path):
+        with pytest.raises(OSError, match=unreadable.name):
+            store.upload(unreadable, "kept")
+    assert store.read("kept") == b"before"
+
+
 def test_a_download_that_breaks_off_leaves_what_was_there(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "copy"
     path.write_bytes(b"before")
