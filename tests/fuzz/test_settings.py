@@ -13,6 +13,9 @@ from tests.helpers.fuzz_campaign import Campaign, accepted
 from tests.helpers.fuzz_damage import REPLACED, damaged, replace
 from trainables.config.explain import valid_keys
 
+# Keys are drawn of which some are old names; the hint has tests of its own.
+pytestmark = pytest.mark.filterwarnings("ignore::trainables.errors.RenamedKeyWarning")
+
 OWN = """\
 name: mine
 tasks: [tickets, sst2]
@@ -206,7 +209,7 @@ def test_any_command_line_ends_with_a_documented_code(
         assert ended.code in (0, 2), ended
         assert (ended.code == 0) == bool(ended.out)
         assert ended.err.count("\n") == (ended.code == 2), ended.err
-        assert list(tmp_path.iterdir()) == []
+        assert {path.name for path in tmp_path.iterdir()} <= {"cache"}
         return ended.code == 0
 
     campaign.search("command lines", 120, COMMANDS, body)
