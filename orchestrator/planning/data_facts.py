@@ -3,7 +3,6 @@
 Counted on whole splits, before limits and the selection split (see ``trainables/data/profile.py``).
 """
 
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
@@ -13,6 +12,7 @@ from pydantic import NonNegativeInt, PositiveInt
 from orchestrator.planning.encoders import cut_texts
 from orchestrator.planning.grid import Grid
 from trainables.config.base import Settings
+from trainables.data.label_space import letters
 from trainables.data.profile import TaskProfile
 from trainables.errors import DataError
 
@@ -186,10 +186,7 @@ def similar_names(names: Sequence[str]) -> list[list[str]]:
     """Names that are equal but for case, spaces, punctuation and the form of Unicode."""
     alike = defaultdict(list)
     for name in names:
-        folded = unicodedata.normalize("NFKC", name).casefold()
-        letters = "".join(character for character in folded if character.isalnum())
-        # Of a number, signs and points are no punctuation.
-        alike[letters if letters and not letters.isnumeric() else folded.strip()].append(name)
+        alike[letters(name)].append(name)
     return [group for group in alike.values() if len(group) > 1]
 
 

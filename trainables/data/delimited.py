@@ -76,7 +76,7 @@ def _read_csv(file: _File) -> list[Record]:
         try:
             raw = _read(file, "none")
         except DataError:
-            return quoted
+            return _read_as_quoted(file)
         if len(raw) > len(quoted):
             _refuse_both(file, raw, quoted)
     return quoted
@@ -87,7 +87,7 @@ def _read_tsv(file: _File) -> tuple[list[Record], str]:
         raw = _read(file, "none")
     except DataError as error:
         try:
-            return _read(file, "rfc4180"), "rfc4180"
+            return _read_as_quoted(file), "rfc4180"
         except DataError as other:
             reason = str(other)
             if str(error) != reason:
@@ -141,6 +141,42 @@ def _read(file: _File, quoting: str) -> list[Record]:
                 f"({file.key}); {advice}"
             )
     return [(line, [fields[index] for index in indices]) for line, fields in records[1:]]
+
+
+def _read_as_quoted(file: _File) -> list[Record]:
+    """The rows as in RFC 4180, where that is the only reading.
+
+    Raises:
+        DataError: the file is not well-formed, or a field holds several lines that look like rows:
+            each begins or ends with a label. A quotation mark that is text at the beginning of a
+            field joins all lines up to the next one.
+    """
+    rows = _read(file, "rfc4180")
+    # Only a field of several lines can have swallowed rows.
+    if len(rows) >= file.text.rstrip().count("\n"):
+        return rows
+    records = _parse(file)
+    header = records[0][1]
+    label = column_indices("", header, file.name, file.task)[len(file.task.text)]
+    known = {
+        fields[label] for _, fields in records[1:] if not any("\n" in field for field in fields)
+    }
+    lines = file.text.split("\n")
+    for line, fields in records[1:]:
+        joined = lines[line - 1 : line - 1 + sum(field.count("\n") for field in fields)]
+        cut = [text.removesuffix("\r").split(file.separator) for text in joined]
+        # Other fields may hold the separator, so the label is counted from either end.
+        if cut and all(
+            len(row) >= len(header) and {row[label], row[label - len(header)]} & known - {""}
+            for row in cut
+        ):
+            raise DataError(
+                f"{file.path}:{line}: a field in quotation marks joins this line and the next "
+                f"{len(joined)}, which look like rows ({file.key}): {joined[0]!r:.60}; if its "
+                f"quotation mark is text, double it and put the field in quotation marks; if the "
+                f"lines belong to the field, set {file.quoting_key}=rfc4180"
+            )
+    return rows
 
 
 def _split(file: _File) -> list[Record]:

@@ -1,8 +1,11 @@
 """The classes of ``naive_concat``'s one classifier, and which of them are a task's own."""
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
+
+from trainables.data.labels import whole
 
 LabelSpaceName = Literal["shared", "positions", "union"]
 
@@ -32,8 +35,9 @@ def label_space(labels: Mapping[str, tuple[str, ...]], name: LabelSpaceName) -> 
     """Pool the labels of tasks.
 
     ``shared``: where all tasks have the same names, in whatever order, a name is a class; where no
-    two tasks share a name, label k of every task is class k. ``positions``: label k of every task
-    is class k. ``union``: every label of every task is a class of its own.
+    two tasks share a name, also in another spelling, label k of every task is class k.
+    ``positions``: label k of every task is class k. ``union``: every label of every task is a class
+    of its own.
 
     Args:
         labels: task -> the names of its labels, in the order of their numbers.
@@ -62,15 +66,30 @@ def label_space(labels: Mapping[str, tuple[str, ...]], name: LabelSpaceName) -> 
 
 
 def _check_disjoint(labels: Mapping[str, tuple[str, ...]]) -> None:
-    """Raises ValueError: two tasks share a name."""
-    owner: dict[str, str] = {}
+    """Raises ValueError: two tasks share a name, or have it in two spellings."""
+    owner: dict[str, tuple[str, str]] = {}
     for task, names in labels.items():
         for label in names:
-            if label in owner:
+            if (key := whole(label) or letters(label)) in owner:
+                other, same = owner[key]
+                shared = (
+                    f"share {label!r} but not all names are shared"
+                    if label == same
+                    else f"have {same!r} and {label!r}, which are alike but not the same"
+                )
                 listed = "; ".join(f"{t}: {', '.join(own[:10])}" for t, own in labels.items())
                 raise ValueError(
                     f"needs tasks whose label names are all the same or all different, and "
-                    f"{owner[label]} and {task} share {label!r} but not all names are shared "
-                    f"({listed})"
+                    f"{other} and {task} {shared} ({listed})"
                 )
-        owner |= dict.fromkeys(names, task)
+        owner |= {whole(label) or letters(label): (task, label) for label in names}
+
+
+def letters(name: str) -> str:
+    """What two spellings of a name have in common: not case, spaces, punctuation or Unicode form.
+
+    Of a number, signs and points are no punctuation.
+    """
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    kept = "".join(character for character in folded if character.isalnum())
+    return kept if kept and not kept.isnumeric() else folded.strip()

@@ -30,9 +30,11 @@ MISSING = ("nan", "null", "<na>")
 """How programs write a label that is missing, in lower case."""
 
 WHOLE = re.compile(r"([+-]?)0*(\d{1,300})(?:\.0*)?", re.ASCII)
-FRACTION = re.compile(r"[+-]?\d*[.,]\d+", re.ASCII)
+FRACTION = re.compile(r"[+-]?(\d*[.,]\d+([eE][+-]?\d+)?|\d+\.?[eE]-\d+)", re.ASCII)
 LIST = re.compile(r"[\[({].*[,;'\"].*[\])}]|\[[\d\s.-]*\]", re.ASCII | re.DOTALL)
-SEPARATORS = "|;,/+&"
+SEPARATORS = "|;,/+&\n\t"
+LISTING = "|;"
+"""Separators that hardly any single name holds."""
 MAX_DIGITS = 10
 """Length from which whole numbers are names of classes, such as users, whatever the others are."""
 
@@ -122,9 +124,9 @@ class _Classes:
     def __init__(self, names: tuple[str, ...], *, listed: bool) -> None:
         self.names = names
         self.listed = listed
-        self.counted = listed and not any(_whole(n) or FRACTION.fullmatch(n) for n in names)
+        self.counted = listed and not any(whole(n) or FRACTION.fullmatch(n) for n in names)
         self._exact = {name: index for index, name in enumerate(names)}
-        self._numbers = _grouped(map(_whole, names))
+        self._numbers = _grouped(map(whole, names))
         if self.counted:
             self._numbers = {str(index): [index] for index in range(len(names))}
         self._lower = _grouped(name.lower() for name in names)
@@ -171,7 +173,7 @@ def _cell(name: str, rows: Rows, row: int, value: Any) -> _Cell | None:
         text = normalized(value)
         if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
             raise DataError(f"{rows.where(row)}: the label holds half a surrogate pair")
-        return _Cell(text, _whole(text), "text", row) if text else None
+        return _Cell(text, whole(text), "text", row) if text else None
     if isinstance(value, bool):
         return _Cell(str(value).lower(), None, "boolean", row)
     if isinstance(value, int):
@@ -186,7 +188,7 @@ def _cell(name: str, rows: Rows, row: int, value: Any) -> _Cell | None:
     )
 
 
-def _whole(text: str) -> str | None:
+def whole(text: str) -> str | None:
     """The whole number that a text is, as plain digits; None if it is none."""
     match = WHOLE.fullmatch(text)
     if match is None:
@@ -209,6 +211,7 @@ def _names(name: str, task: TaskConfig, train: _Column) -> tuple[str, ...]:
                 f"define.tasks.{name}.unlabelled=skip leaves these rows out)"
             )
         _check_is_label(name, train.rows, cell, known)
+    _check_not_mixed(name, train, cells)
     numbers = {cell.number for cell in cells}
     # Longer ones are identifiers.
     if all(number is not None and len(number) < MAX_DIGITS for number in numbers):
@@ -222,6 +225,36 @@ def _names(name: str, task: TaskConfig, train: _Column) -> tuple[str, ...]:
             )
         return tuple(map(str, ordered))
     return tuple(sorted(_spelled(cells)))
+
+
+def _check_not_mixed(name: str, train: _Column, cells: Sequence[_Cell]) -> None:
+    """Refuse numbers that may stand for the names beside them, or names that are lists.
+
+    Raises:
+        DataError: the numbers count into the other names, or parts of names recur elsewhere.
+    """
+    names = _spelled([cell for cell in cells if cell.number is None])
+    numbers = [cell for cell in cells if cell.number is not None]
+    positions = {str(position) for position in range(len(names) + 1)}
+    if len(names) > 1 and numbers and {cell.number for cell in numbers} < positions:
+        raise DataError(
+            f"{train.rows.where(numbers[0].row)}: label {numbers[0].text!r} is a number and other "
+            f"labels in train are names ({_listed(sorted(names))}): nothing says whether it stands "
+            f"for one of them; write one or the other, or list all classes in "
+            f"define.tasks.{name}.labels"
+        )
+    places: dict[str, set[int]] = {}
+    several: list[tuple[_Cell, list[str]]] = []
+    for cell in cells:
+        used = [separator for separator in LISTING if separator in cell.text]
+        parts = [normalized(part) for part in cell.text.split(used[0])] if used else [cell.text]
+        if used and len(cell.text) < MAX_LIST and cell.kind == "text":
+            several.append((cell, parts))
+        for place, part in enumerate(parts):
+            places.setdefault(part, set()).add(place if used else -1)
+    for cell, parts in several:
+        if any(part and len(places[part]) > 1 for part in parts):
+            _refuse_several(name, train.rows, cell.row, cell.text)
 
 
 def _spelled(cells: Sequence[_Cell]) -> set[str]:
@@ -288,24 +321,28 @@ def _refuse_unlabelled(
     hidden = rows.labels[row] is HIDDEN or (cell is not None and cell.number == "-1")
     shown = "empty" if cell is None else f"missing ({cell.text})"
     label = "the label is hidden (-1)" if hidden else f"the label is {shown}"
-    way_out = {
+    if every:
+        reason = f"{label}, and so are all of this split; {way_out(split, rows)}"
+    else:
+        reason = (
+            f"{label}; every row needs one, or leave such rows out: "
+            f"define.tasks.{name}.unlabelled=skip"
+        )
+        reason += f"; or {way_out(split, rows)}" if hidden else ""
+    if cell is not None:
+        reason += f". If it is a class, list it in define.tasks.{name}.labels"
+    raise DataError(f"{rows.where(row)}: {reason}")
+
+
+def way_out(split: str, rows: Rows) -> str:
+    """What to do about a split whose labels are missing or hidden."""
+    return {
         "train": f"name training examples with labels in {rows.key}",
         "validation": f"name a split with labels in {rows.key}, or carve one from train: "
         f"{rows.key}={{fraction: 0.2}}",
         "mismatched": f"leave {rows.key} out",
         "test": f"leave {rows.key} out",
     }[split]
-    if every:
-        reason = f"{label}, and so are all of this split; {way_out}"
-    else:
-        reason = (
-            f"{label}; every row needs one, or leave such rows out: "
-            f"define.tasks.{name}.unlabelled=skip"
-        )
-        reason += f"; or {way_out}" if hidden else ""
-    if cell is not None:
-        reason += f". If it is a class, list it in define.tasks.{name}.labels"
-    raise DataError(f"{rows.where(row)}: {reason}")
 
 
 def _refuse_unknown(name: str, classes: _Classes, rows: Rows, cell: _Cell) -> NoReturn:
@@ -317,10 +354,13 @@ def _refuse_unknown(name: str, classes: _Classes, rows: Rows, cell: _Cell) -> No
     if classes.listed:
         if cell.number is not None and classes.counted:
             known = f"numbers count from 0 to {len(classes.names) - 1}; {known}"
-        elif cell.number is not None:
-            known += "; put names that look like numbers in quotation marks, or YAML reads 010 as 8"
+        elif any(whole(label) or FRACTION.fullmatch(label) for label in classes.names):
+            known += (
+                "; put names that look like numbers, dates or times in quotation marks, or YAML "
+                "reads 010 as 8 and 1:30 as 90"
+            )
         raise DataError(f"{label} is none of {key}; {known}")
-    numbers = all(_whole(other) is not None for other in classes.names)
+    numbers = all(whole(other) is not None for other in classes.names)
     if numbers != (cell.number is not None):
         kinds = ("a name", "numbers") if numbers else ("a number", "names")
         raise DataError(
@@ -345,7 +385,7 @@ def _check_is_label(name: str, rows: Rows, cell: _Cell, known: set[str]) -> None
     if cell.kind == "text" and len(cell.text) < MAX_LIST:
         cut = [cell.text.split(separator) for separator in SEPARATORS if separator in cell.text]
         numbers = cell.text.split()
-        cut += [numbers] if len(numbers) > 1 and all(map(_whole, numbers)) else []
+        cut += [numbers] if len(numbers) > 1 and all(map(whole, numbers)) else []
         parts = [{normalized(part) for part in several} for several in cut]
         if LIST.fullmatch(cell.text) or any(part <= known for part in parts):
             _refuse_several(name, rows, cell.row, cell.text)

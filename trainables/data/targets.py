@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from trainables.config.task import TaskConfig
-from trainables.data.labels import MISSING
+from trainables.data.labels import MISSING, way_out
 from trainables.data.rows import Rows, is_null
 from trainables.errors import DataError
 
@@ -29,12 +29,23 @@ def read_targets(name: str, task: TaskConfig, splits: Mapping[str, Rows]) -> dic
         the task leaves these out.
 
     Raises:
-        DataError: a target is missing or no finite number; names the row.
+        DataError: a target is missing or no finite number; names the row. Or all targets of a
+            split are -1, which marks hidden labels, and none in train is negative.
     """
-    return {
+    targets = {
         split: np.array([_target(name, task, rows, row) for row in range(len(rows.labels))])
         for split, rows in splits.items()
     }
+    if not (targets["train"] < 0).any():
+        for split, rows in splits.items():
+            known = targets[split][~np.isnan(targets[split])]
+            if len(known) and (known == -1).all():
+                raise DataError(
+                    f"{rows.where(int(np.argmax(targets[split] == -1)))}: the label is hidden "
+                    f"(-1), and so are all of this split, while none in train is negative; "
+                    f"{way_out(split, rows)}"
+                )
+    return targets
 
 
 def _target(name: str, task: TaskConfig, rows: Rows, row: int) -> float:

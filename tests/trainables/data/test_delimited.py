@@ -127,7 +127,43 @@ def test_a_csv_file_without_quoting(tmp_path: Path) -> None:
     assert read(path, quoting="none").splits["train"].texts == [('"one" x',), ("two",)]
 
 
-@pytest.mark.parametrize("text", ["of\ntwo lines", "a, b,\nand c", 'a "word"', "\n"])
+@pytest.mark.parametrize("ending", ["csv", "tsv"])
+@pytest.mark.parametrize("label_first", [False, True])
+def test_rows_that_a_quotation_mark_swallows(
+    ending: str, label_first: bool, tmp_path: Path
+) -> None:
+    separator = "," if ending == "csv" else "\t"
+    # The last field of text needs quoting, so that the file is well-formed in one way alone.
+    rows = [(f"row {i}", "ab"[i % 2]) for i in range(9)]
+    rows[3] = ('"open', "b")
+    rows[5] = ('close"', "b")
+    rows[8] = (f'"x{separator}y"', "a")
+    path = tmp_path / f"t.{ending}"
+    lines = [("s", "label"), *rows]
+    lines = [row[::-1] for row in lines] if label_first else lines
+    path.write_text("".join(f"{separator.join(row)}\n" for row in lines))
+    if label_first:
+        # The mark that closes is not at the end of its field.
+        rows[5] = ('close" again', "b")
+    with pytest.raises(
+        DataError, match=rf"t\.{ending}:5: .* the next 2, which look like rows"
+    ) as e:
+        read(path)
+    assert "define.tasks.mine.quoting=rfc4180" in str(e.value)
+    assert len(read(path, quoting="rfc4180").splits["train"]) == 7
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a row, b\nof three, a\nor not, c",
+        "b, \nb, c\nb",
+        "of\ntwo lines",
+        "a, b,\nand c",
+        'a "word"',
+        "\n",
+    ],
+)
 def test_a_csv_file_with_quoted_fields_needs_no_key(text: str, tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     frame = pd.DataFrame({"s": [f"{text}x", "two"], "label": ["a", "b"]})

@@ -43,6 +43,14 @@ def test_classes(labels: dict, name, classes: dict, by: str) -> None:
         ({"a": SENTIMENT, "b": ("negative", "neutral")}, "a and b share 'negative' but not all"),
         # Two tasks alike and a third one that is not.
         ({"a": ("no", "yes"), "b": SENTIMENT, "c": SENTIMENT}, "b and c share 'negative' but"),
+        # By position, one would be the other's opposite.
+        (
+            {"a": ("Negative", "Positive"), "b": SENTIMENT[::-1]},
+            "a and b have 'Positive' and 'positive', which are alike but not the same",
+        ),
+        ({"a": ("not_same", "same"), "b": ("equal", "not same")}, "'not_same' and 'not same'"),
+        ({"a": ("0", "1"), "b": ("1.0", "0.0")}, "'1' and '1.0', which are alike"),
+        ({"a": ("caf\u00e9", "x"), "b": ("y", "CAFE\u0301")}, "which are alike"),
     ],
 )
 def test_names_that_are_partly_equal_have_no_shared_space(labels: dict, message: str) -> None:

@@ -76,6 +76,7 @@ ACCEPTED = {
     "composed letters": ([NFC, NFD, "x"], [NFD], None, f"{NFC} x", [0, 0, 1]),
     "listed letters": ([NFC, "x"], None, ["x", NFD], f"x {NFC}", [1, 0]),
     "words": (["not a", "not", "a"], None, None, ("a", "not", "not a"), [2, 1, 0]),
+    "one name that has bars": (["a|b", "a|c"], None, None, "a|b a|c", [0, 1]),
     "paths": (["a/b", "a/c", "c"], None, None, "a/b a/c c", [0, 1, 2]),
     "brackets": (["[other]", "x"], None, None, "[other] x", [0, 1]),
 }
@@ -194,6 +195,20 @@ REFUSED = {
     "numbers with space": (["0 1", "0", "1"], None, None, ("train", "several labels in one cell")),
     "listed parts": (["a+b", "a"], None, ["a", "b"], ("train", "several labels in one cell")),
     "later parts": (["a", "b"], ["a/b"], None, ("dev", "several labels in one cell")),
+    "lines": (["a\nb", "a", "b"], None, None, ("train", "several labels in one cell")),
+    "never alone": (["a|b", "b|c"], None, None, ("train", r"several labels in one cell \('a\|b'")),
+    "one alone": (["a;b", "c", "b"], None, None, ("train", r"several labels in one cell")),
+    "names and their numbers": (
+        ["2", "neu", "neg", "pos", "0"],
+        None,
+        None,
+        (
+            "train",
+            f"label '2' is a number and other labels in train are names .neg, neu, pos.*{KEY}",
+        ),
+    ),
+    "small fractions": (["1e-05", "0"], None, None, ("train", "label '1e-05' is a fraction")),
+    "read by YAML": (["1:30", "2:30"], None, [90, 150], ("train", "YAML.*reads.*1:30 as 90")),
     "JSON list": (['["a", "b"]', "a"], None, None, ("train", "several labels in one cell")),
     "Python list": (["['a']", "a"], None, None, ("train", "several labels in one cell")),
     "array": (["[0 1 0]", "[1 0 0]"], None, None, ("train", "several labels in one cell")),

@@ -66,6 +66,18 @@ def test_what_is_no_number_is_refused_with_file_and_line(
         load("t", task(written(tmp_path, ".csv", [1.5, value])), None)
 
 
+@pytest.mark.parametrize("split", ["validation", "test"])
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_a_split_of_hidden_labels(tmp_path: Path, split: str, ending: str) -> None:
+    files = written(tmp_path, ending, [0.5, 2.0, 5.0])
+    (tmp_path / "hidden").mkdir()
+    files |= {split: written(tmp_path / "hidden", ending, [-1.0, -1.0, -1.0])["train"]}
+    with pytest.raises(DataError, match=rf"hidden \(-1\).*define\.tasks\.t\.files\.{split}"):
+        load("t", task(files), None)
+    files |= {"train": written(tmp_path, ending, [-2.0, 2.0, -1.0])["train"]}
+    assert load("t", task(files), None).splits[split].labels.tolist() == [-1, -1, -1]
+
+
 def test_a_decimal_comma_a_truth_value_and_a_huge_number(tmp_path: Path) -> None:
     for value, reason in (("3,5", "with a decimal point"), (True, "True is no number")):
         with pytest.raises(DataError, match=reason):
