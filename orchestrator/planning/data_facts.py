@@ -4,7 +4,7 @@ Counted on whole splits, before limits and the selection split (see ``trainables
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from pydantic import NonNegativeInt, PositiveInt
@@ -13,6 +13,7 @@ from orchestrator.planning.encoders import cut_texts
 from orchestrator.planning.grid import Grid
 from trainables.config.base import Settings
 from trainables.data.label_space import letters
+from trainables.data.outline import TaskOutline
 from trainables.data.profile import TaskProfile
 from trainables.errors import DataError
 
@@ -116,10 +117,9 @@ def data_facts(grid: Grid, arms: Iterable[str], models: Iterable[str]) -> DataFa
         pooled=dict(_pooled(grid, arms)),
         findings=(),
     )
-    evaluated = {name: len(task.splits["validation"]) for name, task in grid.tasks.items()}
     findings = [
         finding
-        for finding in _findings(facts, evaluated)
+        for finding in _findings(facts, grid.tasks)
         if getattr(checks, finding.check) not in ("off", "drop")
     ]
     for finding in findings:
@@ -140,20 +140,20 @@ def _pooled(grid: Grid, arms: Iterable[str]) -> Iterator[tuple[str, PooledClasse
             yield arm, PooledClasses(by=space.by, classes=tuple(classes))
 
 
-def _findings(facts: DataFacts, evaluated: dict[str, int]) -> Iterator[Finding]:
+def _findings(facts: DataFacts, outlines: Mapping[str, TaskOutline]) -> Iterator[Finding]:
     """Everything that is worth a warning.
 
     Args:
         facts: of all tasks.
-        evaluated: task -> validation examples that trials are evaluated on.
+        outlines: task -> the data that trials see.
     """
     for task, profile in facts.tasks.items():
         for check, text in (
-            *_class_findings(profile),
+            *_class_findings(profile, outlines[task]),
             *_text_findings(profile),
             *_across_findings(profile, facts.across[task]),
             *_cut_findings(task, profile, facts.cut),
-            *_size_findings(evaluated[task], len(facts.tasks)),
+            *_size_findings(len(outlines[task].splits["validation"]), len(facts.tasks)),
         ):
             yield Finding(check=check, task=task, text=f"{task}: {text}")
 
@@ -162,13 +162,19 @@ Found = Iterator[tuple[str, str]]
 """Keys of ``checks``, each with what is said of a task."""
 
 
-def _class_findings(profile: TaskProfile) -> Found:
+def _class_findings(profile: TaskProfile, outline: TaskOutline) -> Found:
     if not profile.labels:
         return
     train = dict(zip(profile.labels, profile.classes["train"], strict=True))
     for number, how_many in ((0, "no example"), (1, "one example")):
         if names := [name for name, count in train.items() if count == number]:
             yield "rare_classes", f"train has {how_many} of {_listed(names)}"
+    left = outline.splits["train"].class_sizes
+    if gone := [
+        name for name, n in zip(profile.labels, left, strict=True) if train[name] and not n
+    ]:
+        text = f"no train example of {_listed(gone)} is left by the limits or checks that drop"
+        yield "rare_classes", text
     for split, counts in profile.classes.items():
         if split == "train":
             continue

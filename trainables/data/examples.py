@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from trainables.config.task import TaskConfig
+from trainables.config.task import TaskConfig, normalized
 from trainables.data.labels import number_labels
 from trainables.data.rows import Rows, is_null
 from trainables.data.splits import RawTask
@@ -69,7 +69,8 @@ def _problem(values: Sequence[Any]) -> str | None:
         if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
             return "the text holds half a surrogate pair"
     if not any(value.strip() for value in values):
-        return "both texts are empty" if len(values) > 1 else "the text is empty"
+        empty = "both texts are empty" if len(values) > 1 else "the text is empty"
+        return f"{empty}; remove the row or give it a text"
     return None
 
 
@@ -86,5 +87,5 @@ def _groups(rows: Rows, name: str, kept: np.ndarray) -> np.ndarray | None:
                 f"{rows.where(row)}: the group is empty; give every row one, a row of its own a "
                 f"value of its own (define.tasks.{name}.group)"
             )
-        groups[index] = numbers.setdefault(str(value).strip(), len(numbers))
+        groups[index] = numbers.setdefault(normalized(str(value)), len(numbers))
     return groups

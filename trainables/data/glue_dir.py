@@ -161,7 +161,7 @@ def _original_mrpc(original: Path, layout: _Layout) -> dict[str, _Table]:
 def _table(path: Path, layout: _Layout) -> _Table:
     """The rows of a file without its header; lines end with ``\\n`` or ``\\r\\n`` only."""
     lines = read_text(path, KEY).split("\n")
-    if not lines[-1]:
+    while not lines[-1].rstrip("\r"):
         lines.pop()
     rows = [(number, line.rstrip("\r").split("\t")) for number, line in enumerate(lines, 1)]
     columns = layout.columns

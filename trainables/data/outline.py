@@ -16,9 +16,16 @@ from trainables.config.base import Settings
 from trainables.config.task import TaskConfig
 from trainables.config.trial import LimitsConfig
 from trainables.data.fact_cache import code_identity, files_identity, remembered
-from trainables.data.profile import TaskProfile, Texts, held_out_texts, profile, shared_with
+from trainables.data.profile import (
+    TaskProfile,
+    Texts,
+    held_out_texts,
+    profile,
+    shared_with,
+    without,
+)
 from trainables.data.sources import prepare_task, read_task
-from trainables.data.splits import RawTask, fingerprint
+from trainables.data.splits import RawTask, fingerprint, in_both_orders
 
 _CODE = (Path(__file__).parent, Path(__file__).parent.parent / "config")
 
@@ -125,16 +132,23 @@ class TaskSource:
             DataError: anything wrong with the data.
         """
         about = self.identity and ["profile", self.identity]
-        fact = remembered(self.root, about, lambda: profile(self.raw).model_dump(mode="json"))
+        fact = remembered(self.root, about, self._profile)
         return TaskProfile.model_validate(fact)
+
+    def _profile(self) -> dict[str, Any]:
+        return profile(self.raw, self.task.both_orders).model_dump(mode="json")
 
     def shared_with(self, other: "TaskSource") -> dict[str, int]:
         """Count the examples of each split but ``train`` that stand in another task's ``train``."""
         known = self.identity and other.identity
         about = known and ["shared", self.identity, other.identity]
-        return remembered(
-            self.root, about, lambda: shared_with(self.raw, other.raw.splits["train"].texts)
-        )
+
+        def count() -> dict[str, int]:
+            train = other.raw.splits["train"]
+            read = in_both_orders(train) if other.task.both_orders else train
+            return shared_with(self.raw, read.texts)
+
+        return remembered(self.root, about, count)
 
     def dropped(self, drop_shared: bool, others: Sequence["TaskSource"]) -> int:
         """Count the examples of ``train`` that are left out, see :meth:`outline`."""
@@ -143,7 +157,8 @@ class TaskSource:
 
         def count() -> int:
             held_out = _united([*others, *([self] if drop_shared else [])])
-            return sum(texts in held_out for texts in self.raw.splits["train"].texts)
+            train = self.raw.splits["train"]
+            return len(train) - len(without(train, held_out, both_orders=self.task.both_orders))
 
         return remembered(self.root, about, count)
 

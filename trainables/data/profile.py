@@ -1,11 +1,11 @@
 """What the whole splits of a task hold: classes, repeated texts, texts of one split in another.
 
 Counted before limits and the selection split. Two examples have the same text if all their texts
-are equal, character by character.
+are equal, character by character, in their order or, where the task says so, in any.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 from pydantic import NonNegativeInt
@@ -54,11 +54,17 @@ class TaskProfile(Settings):
     in_train: dict[str, Overlap]
 
 
-def profile(raw: RawTask) -> TaskProfile:
-    """Count what the whole splits of a task hold."""
+def profile(raw: RawTask, any_order: bool = False) -> TaskProfile:
+    """Count what the whole splits of a task hold.
+
+    Args:
+        raw: the task.
+        any_order: whether a pair is the same in both orders.
+    """
     train = raw.splits["train"]
+    train_texts = train.same_texts(any_order)
     labels_of = defaultdict(set)
-    for texts, label in zip(train.texts, train.labels.tolist(), strict=True):
+    for texts, label in zip(train_texts, train.labels.tolist(), strict=True):
         labels_of[texts].add(label)
     return TaskProfile(
         labels=raw.labels,
@@ -68,23 +74,25 @@ def profile(raw: RawTask) -> TaskProfile:
             for name, split in raw.splits.items()
             if raw.labels
         },
-        repeated=sum(number > 1 for number in Counter(train.texts).values()),
+        repeated=sum(number > 1 for number in Counter(train_texts).values()),
         copies=len(train) - len(labels_of),
         contradictions=sum(len(labels) > 1 for labels in labels_of.values()),
         in_train={
-            name: _overlap(split, labels_of)
+            name: _overlap(split, split.same_texts(any_order), labels_of)
             for name, split in raw.splits.items()
             if name != "train"
         },
     )
 
 
-def _overlap(split: Split, labels_of: Mapping[Texts, Collection[float]]) -> Overlap:
-    """The examples of ``split`` that stand among texts with these labels."""
+def _overlap(
+    split: Split, texts: Sequence[Texts], labels_of: Mapping[Texts, Collection[float]]
+) -> Overlap:
+    """The examples of ``split``, which have these texts, that stand among texts with labels."""
     there = [
-        label in labels_of[texts]
-        for texts, label in zip(split.texts, split.labels.tolist(), strict=True)
-        if texts in labels_of
+        label in labels_of[example]
+        for example, label in zip(texts, split.labels.tolist(), strict=True)
+        if example in labels_of
     ]
     return Overlap(examples=len(there), other_label=there.count(False))
 
@@ -101,7 +109,7 @@ def shared_with(raw: RawTask, train: Iterable[Texts]) -> dict[str, int]:
 
     Args:
         raw: a task.
-        train: the texts of another task's ``train``.
+        train: the texts that another task's ``train`` is read as.
 
     Returns:
         Split -> examples.
@@ -114,9 +122,19 @@ def shared_with(raw: RawTask, train: Iterable[Texts]) -> dict[str, int]:
     }
 
 
-def without(split: Split, texts: Collection[Texts]) -> Split:
-    """The examples of ``split`` whose text is not among ``texts``."""
-    kept = [index for index, example in enumerate(split.texts) if example not in texts]
+def without(split: Split, texts: Collection[Texts], *, both_orders: bool = False) -> Split:
+    """The examples of ``split`` whose text is not among ``texts``.
+
+    Args:
+        split: the examples.
+        texts: what is left out.
+        both_orders: whether each pair is read in both orders, neither of which may be there.
+    """
+    kept = [
+        index
+        for index, example in enumerate(split.texts)
+        if example not in texts and not (both_orders and example[::-1] in texts)
+    ]
     return split if len(kept) == len(split) else split.take(np.array(kept, dtype=np.int64))
 
 
@@ -137,6 +155,18 @@ def check_columns(name: str, task: TaskConfig) -> None:
             raise DataError(f"{key}: {column!r} is there twice; name two different columns")
 
 
+def _same_examples(split: Split, other: Split) -> bool:
+    """Whether two splits hold the same examples, in whatever order."""
+    if len(split) != len(other):
+        return False
+    if split.texts == other.texts:
+        return np.array_equal(split.labels, other.labels)
+    one, two = (
+        Counter(zip(part.texts, part.labels.tolist(), strict=True)) for part in (split, other)
+    )
+    return one == two
+
+
 def check_whole(name: str, source: str, raw: RawTask) -> None:
     """Check that the splits of a task are different ones, and that its labels are classes.
 
@@ -152,7 +182,7 @@ def check_whole(name: str, source: str, raw: RawTask) -> None:
     splits = list(raw.splits.items())
     for number, (first, split) in enumerate(splits):
         for second, other in splits[number + 1 :]:
-            if split.texts == other.texts and np.array_equal(split.labels, other.labels):
+            if _same_examples(split, other):
                 key = f"define.tasks.{name}.{source}"
                 raise DataError(
                     f"task {name} ({raw.origin}): {first} and {second} hold the same "

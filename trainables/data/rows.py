@@ -49,7 +49,12 @@ def column_indices(where: str, columns: Sequence[str], name: str, task: TaskConf
     indices = []
     for column, key in wanted_columns(name, task):
         if column not in columns:
-            raise DataError(f"{where}: no column {column!r} ({key}); {suggestion(column, columns)}")
+            reason = suggestion(column, columns)
+            if len(columns) == 1 and any(separator in columns[0] for separator in ",;\t|"):
+                reason += (
+                    "; a .csv file has commas between its columns and a .tsv file tabs: save it so"
+                )
+            raise DataError(f"{where}: no column {column!r} ({key}); {reason}")
         if columns.count(column) > 1:
             raise DataError(f"{where}: column {column!r} occurs twice ({key}); rename one")
         indices.append(columns.index(column))

@@ -27,6 +27,9 @@ from trainables.data.splits import RawTask, cap, carve, check, fingerprint, in_b
 from trainables.data.task import Split, TaskData
 from trainables.errors import DataError
 
+CARVED_TOLERANCE = 0.02
+"""By how much a carved share may miss the wanted one without being mentioned."""
+
 Loader = Callable[[str, TaskConfig, str | None], RawTask]
 """(task name, task configuration, GLUE folder or None) -> the source's data."""
 
@@ -147,7 +150,9 @@ def prepare_task(
     splits = dict(raw.splits)
     if drop_shared or held_out:
         own = held_out_texts(raw) if drop_shared else frozenset()
-        splits["train"] = without(splits["train"], own.union(held_out))
+        splits["train"] = without(
+            splits["train"], own.union(held_out), both_orders=task.both_orders
+        )
         if len(np.unique(splits["train"].labels)) < 2:
             raise DataError(
                 f"task {name} ({raw.origin}): without the texts that other splits share "
@@ -163,7 +168,9 @@ def prepare_task(
         if split in splits:
             splits[split] = cap(splits[split], limits.max_validation_examples)
     if selection_fraction is not None:
-        splits["train"], splits["selection"] = carve(splits["train"], selection_fraction)
+        splits["train"], splits["selection"] = carve(
+            splits["train"], selection_fraction, any_order=task.both_orders
+        )
         _check_carved(name, task, splits["selection"], "selection")
     if task.both_orders:
         splits["train"] = in_both_orders(splits["train"])
@@ -214,12 +221,20 @@ def _with_validation(name: str, task: TaskConfig, source: str, raw: RawTask) -> 
     fraction = task.validation_fraction(source)
     if fraction is None:
         return raw
-    train, validation = carve(raw.splits["train"], fraction, "validation")
+    train, validation = carve(
+        raw.splits["train"], fraction, "validation", any_order=task.both_orders
+    )
     _check_carved(name, task, validation, "validation")
+    share, whole = (
+        len(validation) / (len(train) + len(validation)),
+        f"{100 * fraction:g} % of train",
+    )
+    if abs(share - fraction) >= CARVED_TOLERANCE:
+        whole = f"{100 * share:.2g} % of train ({100 * fraction:g} % asked for)"
     return RawTask(
         raw.labels,
         raw.splits | {"train": train, "validation": validation},
-        f"{raw.origin}; validation is {100 * fraction:g} % of train, carved",
+        f"{raw.origin}; validation is {whole}, carved",
     )
 
 

@@ -69,7 +69,9 @@ def cap(split: Split, limit: int | None) -> Split:
     return split.take(chosen)
 
 
-def carve(train: Split, fraction: float, purpose: str = "selection") -> tuple[Split, Split]:
+def carve(
+    train: Split, fraction: float, purpose: str = "selection", *, any_order: bool = False
+) -> tuple[Split, Split]:
     """Divide ``train`` into a smaller ``train`` and another split, stratified (``Split.strata``).
 
     The other split gets ``fraction`` of the examples (rounded), as nearly as blocks allow: copies
@@ -81,6 +83,7 @@ def carve(train: Split, fraction: float, purpose: str = "selection") -> tuple[Sp
         train: the examples.
         fraction: share of them.
         purpose: name of the other split; another name draws other examples.
+        any_order: whether a pair in the other order is a copy.
 
     Returns:
         The smaller ``train``, and the other split, which is empty if nothing can be carved.
@@ -89,11 +92,11 @@ def carve(train: Split, fraction: float, purpose: str = "selection") -> tuple[Sp
     highest = np.maximum(counts - 1, 0)
     wanted = max(round(fraction * len(train)), 1)
     shares = _shares(counts, wanted, np.minimum(highest, 1), highest)
-    chosen = _draw_blocks(train, _blocks(train), shares, purpose)
+    chosen = _draw_blocks(train, _blocks(train, any_order), shares, purpose)
     return train.take(np.setdiff1d(np.arange(len(train)), chosen)), train.take(chosen)
 
 
-def _blocks(split: Split) -> np.ndarray:
+def _blocks(split: Split, any_order: bool) -> np.ndarray:
     """The block of each example, int64 of shape ``(examples,)``: the index of one in it.
 
     Two examples are in one block if they have the same texts or group, or both share one with a
@@ -106,7 +109,10 @@ def _blocks(split: Split) -> np.ndarray:
             blocks[example] = example = blocks[blocks[example]]
         return example
 
-    for values in (split.texts, () if split.groups is None else split.groups.tolist()):
+    for values in (
+        split.same_texts(any_order),
+        () if split.groups is None else split.groups.tolist(),
+    ):
         first: dict[object, int] = {}
         for example, value in enumerate(values):
             blocks[root(example)] = root(first.setdefault(value, example))

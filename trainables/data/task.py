@@ -30,6 +30,10 @@ class Split:
         """Mean number of characters per example."""
         return float(np.mean([sum(map(len, text)) for text in self.texts]))
 
+    def same_texts(self, any_order: bool) -> list[tuple[str, ...]]:
+        """The texts by which examples are told apart: sorted if their order has no meaning."""
+        return [tuple(sorted(texts)) for texts in self.texts] if any_order else self.texts
+
     def class_sizes(self, classes: int) -> list[int]:
         """Examples of each of so many classes; none of a regression, which has 0."""
         return [] if not classes else np.bincount(self.labels, minlength=classes).tolist()

@@ -112,6 +112,19 @@ def test_classes_without_examples(tmp_path: Path, tiny_bert: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("setting", ["checks.shared_texts=drop", "limits.max_train_examples=2"])
+def test_classes_without_an_example_that_is_left(
+    setting: str, tmp_path: Path, tiny_bert: Path
+) -> None:
+    few = [("so so", "few"), ("hm", "few")]
+    mine = task(tmp_path, "t", [*TRAIN, *few], [*DEV, *few])
+    plan = planned(tiny_bert, mine, setting)
+    sizes = plan.tasks["t"].splits["train"].class_sizes
+    assert sizes[0] == 0
+    left = [f.text for f in facts_of(plan).findings if f.check == "rare_classes"]
+    assert left == ["t: no train example of 'few' is left by the limits or checks that drop"]
+
+
 def test_facts_are_those_of_whole_splits(tmp_path: Path, tiny_bert: Path) -> None:
     mine = task(tmp_path, "t", [*TRAIN, ("good 1", "yes")], DEV)
     plan = planned(tiny_bert, mine, "limits.max_train_examples=4", "training.keep=best")

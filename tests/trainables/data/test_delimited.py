@@ -157,7 +157,7 @@ def test_rows_that_a_quotation_mark_swallows(
     "text",
     [
         "a row, b\nof three, a\nor not, c",
-        "b, \nb, c\nb",
+        "b, \nb, c, d\nb",
         "of\ntwo lines",
         "a, b,\nand c",
         'a "word"',

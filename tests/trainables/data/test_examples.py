@@ -67,12 +67,12 @@ def test_both_texts_of_a_pair_may_not_be_empty(source: str, empty: tuple, tmp_pa
 def test_a_single_text_of_a_hub_data_set_may_not_be_empty(tmp_path: Path) -> None:
     write(tmp_path / "train.jsonl", ["s", "label"], [("one", 0), (" ", 1)])
     hub = {"name": str(tmp_path), "validation": "train"}
-    with pytest.raises(DataError, match=r"train row 2: the text is empty"):
+    with pytest.raises(DataError, match=r"train row 2: the text is empty; remove"):
         load_hub("mine", TaskConfig.model_validate({"text": ["s"], "hub": hub}), None)
 
 
 def test_groups_are_those_of_train_alone(tmp_path: Path) -> None:
-    train = [("one", "a", "x"), ("two", "b", " y "), ("three", "a", "y")]
+    train = [("one", "a", "x"), ("two", "b", " e\u0301 "), ("three", "a", "\u00e9")]
     write(tmp_path / "t.csv", ["s", "label", "author"], train)
     write(tmp_path / "v.csv", ["s", "label"], [("four", "a")])
     files = {"train": str(tmp_path / "t.csv"), "validation": str(tmp_path / "v.csv")}

@@ -63,6 +63,7 @@ def test_byte_order_mark_line_ends_and_empty_lines(
 GOOD = b"s,label\none,a\ntwo,b\n"
 GOOD_JSON = b'{"s": "one", "label": "a"}\n{"s": "two", "label": "b"}\n'
 FAULTS = {
+    "semicolons": ("a.csv", b"s;label\none;a\n", r"a\.csv:1: no column 's'.*commas between"),
     "missing column": ("a.csv", b"text,label\none,a\n", r"a\.csv:1: no column 's'.*mine\.text"),
     "near column": (
         "a.csv",

@@ -218,10 +218,11 @@ def test_quotation_marks_and_the_byte_order_mark(small: Path) -> None:
     assert "test" not in mrpc.splits
 
 
-def test_windows_line_ends_change_nothing(small: Path) -> None:
+@pytest.mark.parametrize("end", [b"", b"\r\n\r\n"])
+def test_windows_line_ends_and_empty_last_lines_change_nothing(small: Path, end: bytes) -> None:
     before = load("t", task("CoLA"), str(small)).splits["train"].texts
     path = small / "CoLA" / "train.tsv"
-    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n") + end)
     assert load("t", task("CoLA"), str(small)).splits["train"].texts == before
 
 

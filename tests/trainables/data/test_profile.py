@@ -9,7 +9,7 @@ from trainables.config.task import TaskConfig
 from trainables.config.trial import LimitsConfig
 from trainables.data.profile import Overlap, profile, shared_with, without
 from trainables.data.sources import prepare_task, read_task
-from trainables.data.splits import RawTask
+from trainables.data.splits import RawTask, carve
 from trainables.data.task import Split
 from trainables.errors import DataError
 
@@ -57,6 +57,27 @@ def test_a_pair_is_the_same_if_both_texts_are_in_their_places() -> None:
     assert found.in_train["validation"].examples == 1
 
 
+def test_a_pair_in_the_other_order_is_a_copy_where_the_order_has_no_meaning() -> None:
+    splits = {
+        "train": split(("a|b", 0), ("b|a", 1), ("c|d", 1), ("e|f", 0)),
+        "validation": split(("d|c", 1), ("f|e", 1), ("x|y", 0)),
+    }
+    raw = RawTask(("no", "yes"), splits, "here")
+    found = profile(raw, any_order=True)
+    assert (found.repeated, found.copies, found.contradictions) == (1, 1, 1)
+    assert found.in_train["validation"] == Overlap(examples=2, other_label=1)
+    task = TaskConfig(text=("s", "t"), demo="sentiment", both_orders=True)
+    read = prepare_task(
+        "t", task, raw, limits=LimitsConfig(), selection_fraction=None, drop_shared=True
+    )
+    assert sorted(read.splits["train"].texts) == [("a", "b"), ("a", "b"), ("b", "a"), ("b", "a")]
+    pairs = [(f"{pair}|x", number) for number in (0, 1) for pair in "abcd"]
+    turned = [(text[::-1], number) for text, number in pairs]
+    rest, other = carve(split(*pairs, *turned), 0.3, any_order=True)
+    assert other.texts
+    assert {*map(frozenset, rest.texts)}.isdisjoint(map(frozenset, other.texts))
+
+
 def test_texts_of_another_tasks_train() -> None:
     assert shared_with(RAW, [("e",), ("x",), ("b",)]) == {"validation": 2, "test": 1}
 
@@ -88,7 +109,7 @@ ROWS = "good,yes\nbad,no\nfine,yes\ndull,no\n"
 OTHERS = "great,yes\npoor,no\n"
 
 
-@pytest.mark.parametrize("way", ["same path", "link", "copy", "other quoting"])
+@pytest.mark.parametrize("way", ["same path", "link", "copy", "other quoting", "other order"])
 def test_one_file_for_two_splits_is_refused(tmp_path: Path, way: str) -> None:
     task = files(tmp_path, ROWS, OTHERS)
     assert task.files is not None
@@ -101,6 +122,8 @@ def test_one_file_for_two_splits_is_refused(tmp_path: Path, way: str) -> None:
         dev.symlink_to(train)
     elif way == "copy":
         dev.write_bytes(train.read_bytes())
+    elif way == "other order":
+        dev.write_text("s,label\n" + "".join(reversed(ROWS.splitlines(keepends=True))))
     else:
         dev.write_text(train.read_text().replace("good", '"good"'))
     with pytest.raises(DataError, match=r"train and validation hold the same 4 examples .*files"):

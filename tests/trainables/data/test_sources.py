@@ -124,6 +124,15 @@ def test_validation_is_carved_from_all_of_train_where_the_user_has_none(
     assert whole.fingerprint != load(csv_task).fingerprint
 
 
+def test_a_carved_split_that_misses_its_share_says_so(csv_task: TaskConfig, tmp_path: Path) -> None:
+    # One group has nine tenths of the rows.
+    rows = "".join(f"text {i},{'ham' if i % 2 else 'spam'},{max(i - 89, 0)}\n" for i in range(100))
+    (tmp_path / "train.csv").write_text("s,label,author\n" + rows)
+    data = load(only_train(csv_task, group="author"))
+    assert len(data.splits["validation"]) == 10
+    assert data.origin.endswith("; validation is 10 % of train (20 % asked for), carved")
+
+
 def test_carved_splits_keep_groups_on_one_side(csv_task: TaskConfig, tmp_path: Path) -> None:
     rows = "".join(f"text {i},{'ham' if i % 3 else 'spam'},{i // 6}\n" for i in range(120))
     (tmp_path / "train.csv").write_text("s,label,author\n" + rows)
