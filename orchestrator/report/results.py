@@ -70,7 +70,7 @@ def _rows(record: TrialRecord) -> list[dict[str, Any]]:
     }
     rows = []
     for split, results in record.results.items():
-        for task, metrics in measured(results, config.tasks).items():
+        for task, metrics in measured(results, config.tasks, record.labels).items():
             headline = "headline" if task == "macro" else None
             if task in results:
                 headline = config.tasks[task].headline

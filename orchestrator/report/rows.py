@@ -105,6 +105,7 @@ class TableRow:
         asked: the tasks that the arm is trained on: all tasks of the table, or fewer.
         runs: its seeds.
         tuned: whether a search found its settings.
+        labels: every task -> its label names in their order; None where they are not known.
     """
 
     arm: str
@@ -114,6 +115,7 @@ class TableRow:
     tasks: Mapping[str, str]
     asked: frozenset[str]
     runs: tuple[SeedRun, ...]
+    labels: Mapping[str, Sequence[str] | None]
     tuned: bool = False
 
     @property
@@ -178,7 +180,7 @@ class TableRow:
         return [run.results[t].scores()[metric] for t, metric in self.tasks.items()]
 
     def _pooled(self, run: SeedRun) -> Mapping[str, float | None]:
-        return pooled_result([run.results[task] for task in self.tasks])
+        return pooled_result({task: run.results[task] for task in self.tasks}, self.labels)
 
     def _over_all(self, measure: Callable[[SeedRun], float | None]) -> Stat | None:
         return self._over_complete(measure) if self.asked == self.tasks.keys() else None
@@ -214,18 +216,29 @@ def table_rows(
         ConfigError: two trials are of the same row, seed and task, so a mean would mix them.
     """
     tasks = {name: task.headline for trial in plan for name, task in trial.config.tasks.items()}
+    labels = {name: task.labels for trial in plan for name, task in trial.config.tasks.items()}
+    labels |= {
+        name: names
+        for trial in plan
+        if trial.key in records
+        for name, names in records[trial.key].labels.items()
+    }
     by_row: dict[tuple[str, bool, str], dict[int, list[PlannedTrial]]] = {}
     for trial in plan:
         config = trial.config
         seeds = by_row.setdefault((config.arm_name, config.tuned, config.model_name), {})
         seeds.setdefault(config.seed, []).append(trial)
     return tuple(
-        _row(tasks, {s: _seed_run(s, trials, records, split) for s, trials in seeds.items()})
+        _row(tasks, labels, {s: _seed_run(s, t, records, split) for s, t in seeds.items()})
         for seeds in by_row.values()
     )
 
 
-def _row(tasks: Mapping[str, str], runs: Mapping[int, SeedRun]) -> TableRow:
+def _row(
+    tasks: Mapping[str, str],
+    labels: Mapping[str, Sequence[str] | None],
+    runs: Mapping[int, SeedRun],
+) -> TableRow:
     config = next(iter(runs.values())).trials[0].config
     return TableRow(
         arm=config.arm_name,
@@ -235,6 +248,7 @@ def _row(tasks: Mapping[str, str], runs: Mapping[int, SeedRun]) -> TableRow:
         tasks=tasks,
         asked=frozenset(t for run in runs.values() for x in run.trials for t in x.config.tasks),
         runs=tuple(runs[seed] for seed in sorted(runs)),
+        labels=labels,
         tuned=config.tuned,
     )
 

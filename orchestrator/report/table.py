@@ -174,7 +174,7 @@ def _rows(
     labels = notes_of_labels(sources[0].tasks, facts)
     rows, notes = [], list(labels)
     if all(task.majority is not None or task.targets is not None for task in facts):
-        rows.append(_row(_baseline(sources[0].tasks, facts), measures, labels, baseline=True))
+        rows.append(_row(_baseline(sources[0], facts), measures, labels, baseline=True))
     for source in sources:
         own = notes_of(source, first=len(notes) + 1)
         notes.extend(own)
@@ -193,10 +193,12 @@ def _undefined(tasks: Mapping[str, str], facts: Sequence[TaskFacts]) -> tuple[st
     return (*keys, *(["macro"] if nothing else []))
 
 
-def _baseline(tasks: Mapping[str, str], facts: Sequence[TaskFacts]) -> TableRow:
+def _baseline(source: TableRow, facts: Sequence[TaskFacts]) -> TableRow:
+    tasks = source.tasks
     results = {name: majority_result(task) for name, task in zip(tasks, facts, strict=True)}
     run = SeedRun(seed=0, trials=(), records=(), results=results)
-    return TableRow("", "majority class", "", "", tasks, frozenset(tasks), (run,))
+    every = frozenset(tasks)
+    return TableRow("", "majority class", "", "", tasks, every, (run,), source.labels)
 
 
 def _row(

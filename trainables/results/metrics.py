@@ -110,24 +110,32 @@ def scores(confusion: ArrayLike, positive: Positive | None = None) -> dict[str, 
 def pooled(
     confusions: Sequence[ArrayLike],
     positives: Sequence[Positive | None] | None = None,
+    names: Sequence[Sequence[str]] | None = None,
 ) -> dict[str, float | None] | None:
     """Scores of several tasks' examples taken together as one set.
 
     The matrices are added where all tasks have the same number of classes; otherwise class ``k``
     means nothing across tasks and only ``accuracy`` is returned. Two classes are added with the
-    positive one as class 1. Where the tasks ask for different kinds of F1, there is none together.
-    ``None`` without tasks.
+    positive one as class 1; more by their names, where all tasks have the same ones. Where the
+    tasks ask for different kinds of F1, there is none together. ``None`` without tasks.
 
     Args:
         confusions: one matrix per task, see ``scores``.
         positives: whose F1 each task asks for, see ``scores``; None: the default of all.
+        names: each task's class names in their order; None: not known.
     """
     matrices = [np.asarray(confusion, dtype=np.int64) for confusion in confusions]
     if not matrices:
         return None
     if len({len(matrix) for matrix in matrices}) == 1:
         kinds = set()
+        by_name = names and len(names[0]) > 2 and len({frozenset(own) for own in names}) == 1
         for i, positive in enumerate(positives or [None] * len(matrices)):
+            if names and by_name:
+                order = [list(names[i]).index(name) for name in names[0]]
+                rest = range(len(order), matrices[i].shape[1])
+                matrices[i] = matrices[i][order][:, [*order, *rest]]
+                positive = order.index(positive) if isinstance(positive, int) else positive
             if positive == 0 and len(matrices[i]) == 2:
                 matrices[i] = matrices[i][[1, 0]][:, [1, 0, *range(2, matrices[i].shape[1])]]
                 positive = 1

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -220,26 +220,44 @@ TOGETHER = ("macro", "pooled")
 
 
 def measured(
-    results: Mapping[str, TaskResult], tasks: Mapping[str, TaskConfig]
+    results: Mapping[str, TaskResult],
+    tasks: Mapping[str, TaskConfig],
+    labels: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, dict[str, float | None]]:
     """Metrics of one split as fractions: task -> metric -> value.
 
     Several tasks are summarised under ``macro`` (``headline``: the mean of their headline metrics)
     and, where several classify, ``pooled`` (their examples taken together). A value is None where
     the split's labels leave it undefined.
+
+    Args:
+        results: task -> result.
+        tasks: task -> configuration.
+        labels: task -> label names in their order; None: those that the tasks list.
     """
     metrics = {task: result.scores() for task, result in results.items()}
     if len(results) < 2:
         return metrics
     headline = macro([metrics[task].get(tasks[task].headline) for task in results])
-    summaries = {"macro": {"headline": headline}, "pooled": pooled_result(results.values())}
+    names = {task: (labels or {}).get(task) or tasks[task].labels for task in results}
+    summaries = {"macro": {"headline": headline}, "pooled": pooled_result(results, names)}
     return metrics | {name: values for name, values in summaries.items() if values}
 
 
-def pooled_result(results: Iterable[TaskResult]) -> dict[str, float | None]:
-    """Metrics of all classified examples taken together, see ``metrics.pooled``."""
-    kept = [result for result in results if result.confusion]
-    return pooled([r.confusion for r in kept], [r.positive for r in kept]) or {}
+def pooled_result(
+    results: Mapping[str, TaskResult], labels: Mapping[str, Sequence[str] | None]
+) -> dict[str, float | None]:
+    """Metrics of all classified examples taken together, see ``metrics.pooled``.
+
+    Args:
+        results: task -> result.
+        labels: task -> its label names in their order; None where they are not known.
+    """
+    kept = {task: result for task, result in results.items() if result.confusion}
+    listed = [labels[task] for task in kept]
+    names = None if None in listed else [names for names in listed if names is not None]
+    confusions = [result.confusion for result in kept.values()]
+    return pooled(confusions, [result.positive for result in kept.values()], names) or {}
 
 
 def write_record(run_dir: RunDir, record: TrialRecord) -> None:

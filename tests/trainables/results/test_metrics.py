@@ -141,6 +141,22 @@ def test_pooled_over_different_class_counts_is_accuracy_alone() -> None:
     assert pooled([]) is None
 
 
+@pytest.mark.parametrize(
+    ("positives", "straight"),
+    [(None, None), ([1, 2], [1, 1]), (["macro", "macro"], ["macro", "macro"])],
+)
+def test_more_than_two_classes_are_pooled_by_their_names(positives: Any, straight: Any) -> None:
+    first = np.array([[5, 1, 0, 2], [2, 6, 1, 0], [0, 0, 7, 1]])
+    second = np.array([[3, 0, 1], [1, 4, 0], [2, 0, 9]])
+    # The same counts with the classes in the order c, a, b.
+    turned = second[[2, 0, 1]][:, [2, 0, 1]]
+    names = [("a", "b", "c"), ("c", "a", "b")]
+    assert pooled([first, turned], positives, names) == pooled([first, second], straight)
+    assert pooled([first, turned], None, names) != pooled([first, turned])
+    others = [("a", "b", "c"), ("c", "a", "d")]
+    assert pooled([first, turned], None, others) == pooled([first, turned])
+
+
 def test_pooled_f1_is_that_of_each_tasks_positive_class() -> None:
     first, second = [[6, 2], [1, 3]], [[0, 5, 1], [2, 9, 0]]
     flipped = [[3, 1], [2, 6]]
