@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
@@ -42,10 +42,12 @@ class TaskClasses(Settings):
     Attributes:
         head: the head that classifies the task.
         classes: for each label of the task, the head's class that it is.
+        texts: how many texts an example has; None where it is not known.
     """
 
     head: str
     classes: tuple[NonNegativeInt, ...]
+    texts: Literal[1, 2] | None = None
 
 
 class SavedClassifier(Classifier):
@@ -67,10 +69,28 @@ class SavedClassifier(Classifier):
         Returns:
             Logits of shape ``(B, C)``: of the task's labels, in their order, or of all classes of
             the head.
+
+        Raises:
+            ValueError: the task's examples have another number of texts. A tokenizer that is given
+                two strings leaves out a second one that is empty; given two lists, it does not.
         """
         task = self.tasks.get(head)
+        if task is not None and isinstance(batch, BatchEncoding):
+            _check_texts(batch, head, task)
         logits = super().forward(_with_texts(batch), task.head if task is not None else head)
         return logits if task is None else logits[:, list(task.classes)]
+
+
+def _check_texts(batch: BatchEncoding, name: str, task: TaskClasses) -> None:
+    """Raises ValueError: an example has another number of texts than those of the task."""
+    for encoding in batch.encodings or ():
+        if task.texts not in (None, encoding.n_sequences):
+            expected = "two texts: tokenizer([first], [second], ...)"
+            expected = expected if task.texts == 2 else "one text: tokenizer([text], ...)"
+            raise ValueError(
+                f"an example of {name} has {expected}, with lists, since a tokenizer that is given "
+                f"strings leaves out an empty second one; this batch has {encoding.n_sequences}"
+            )
 
 
 def _with_texts(batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:

@@ -265,8 +265,12 @@ class Trial:
                 "prefixes": {name: f"{name}: " if prefixed else "" for name in self.tasks},
             },
             {
-                name: TaskClasses(head=strategy.head_of(index), classes=strategy.classes_of(index))
-                for index, name in enumerate(self.tasks)
+                name: TaskClasses(
+                    head=strategy.head_of(index),
+                    classes=strategy.classes_of(index),
+                    texts=2 if data.pair else 1,
+                )
+                for index, (name, data) in enumerate(self.tasks.items())
             },
         )
 

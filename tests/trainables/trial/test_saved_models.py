@@ -61,8 +61,8 @@ def answers(folder: Path, trial: Trial) -> list[tuple[str, str, str | None]]:
         predicted = dict(zip(rows["index"], rows["prediction"], strict=True))
         for index, texts in enumerate(data.splits["validation"].texts):
             text = metadata["prefixes"][task] + texts[0]
-            second = texts[1] if data.pair else None
-            inputs = tokenizer(text, second, truncation=True, return_tensors="pt")
+            second = [texts[1]] if data.pair else None
+            inputs = tokenizer([text], second, truncation=True, return_tensors="pt")
             with torch.inference_mode():
                 answer = names[model(inputs, task).argmax()]
             # Without masking, a prediction may be another task's class.
@@ -79,6 +79,19 @@ def test_the_documented_lines_work_for_every_arm(trial: Trial) -> None:
     assert [(task, answer) for task, answer, expected in said if expected is not None] == [
         (task, expected) for task, _, expected in said if expected is not None
     ]
+
+
+@pytest.mark.parametrize("trial", ["naive_concat", "shared_encoder"], indirect=True)
+def test_examples_with_another_number_of_texts_are_refused(trial: Trial) -> None:
+    model, tokenizer, _ = load_classifier(trial.run_dir.model(trial.config.key))
+    empty = tokenizer(["a film"], [""], return_tensors="pt")
+    model(empty, "paraphrase")
+    # transformers leaves the empty text out.
+    for left_out in (tokenizer("a film", "", return_tensors="pt"), tokenizer(["a film"])):
+        with pytest.raises(ValueError, match=r"paraphrase has two texts: tokenizer\(\[first\]"):
+            model(left_out, "paraphrase")
+    with pytest.raises(ValueError, match="sentiment has one text"):
+        model(empty, "sentiment")
 
 
 @pytest.mark.parametrize("trial", ["naive_concat", "naive_concat_union"], indirect=True)
