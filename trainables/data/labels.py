@@ -302,7 +302,10 @@ def _numbers(
         elif cell is None or _is_missing(cell) or cell.number == "-1":
             unlabelled.append(code)
         else:
-            _refuse_unknown(name, classes, column.rows, cell)
+            # One label in all rows, such as ?, stands for none.
+            hidden = len(column.cells) == 1 and split != "train"
+            advice = f"; if the labels are hidden, {way_out(split, column.rows)}" if hidden else ""
+            _refuse_unknown(name, classes, column.rows, cell, advice)
     if unlabelled and (task.unlabelled == "refuse" or len(unlabelled) == len(column.cells)):
         every = len(unlabelled) == len(column.cells)
         _refuse_unlabelled(name, split, column, unlabelled[0], every=every)
@@ -345,7 +348,7 @@ def way_out(split: str, rows: Rows) -> str:
     }[split]
 
 
-def _refuse_unknown(name: str, classes: _Classes, rows: Rows, cell: _Cell) -> NoReturn:
+def _refuse_unknown(name: str, classes: _Classes, rows: Rows, cell: _Cell, advice: str) -> NoReturn:
     """Say why a label is none of the classes, and what to do."""
     key = f"define.tasks.{name}.labels"
     label = f"{rows.where(cell.row)}: label {cell.text!r:.80}"
@@ -359,15 +362,15 @@ def _refuse_unknown(name: str, classes: _Classes, rows: Rows, cell: _Cell) -> No
                 "; put names that look like numbers, dates or times in quotation marks, or YAML "
                 "reads 010 as 8 and 1:30 as 90"
             )
-        raise DataError(f"{label} is none of {key}; {known}")
+        raise DataError(f"{label} is none of {key}; {known}{advice}")
     numbers = all(whole(other) is not None for other in classes.names)
     if numbers != (cell.number is not None):
         kinds = ("a name", "numbers") if numbers else ("a number", "names")
         raise DataError(
             f"{label} is {kinds[0]} and the labels in train are {kinds[1]}: nothing says which "
-            f"is which; list the names in the order of the numbers, from 0, in {key}"
+            f"is which; list the names in the order of the numbers, from 0, in {key}{advice}"
         )
-    raise DataError(f"{label} is none of the labels in train; {known}")
+    raise DataError(f"{label} is none of the labels in train; {known}{advice}")
 
 
 def _check_is_label(name: str, rows: Rows, cell: _Cell, known: set[str]) -> None:

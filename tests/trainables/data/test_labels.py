@@ -209,6 +209,15 @@ REFUSED = {
     ),
     "small fractions": (["1e-05", "0"], None, None, ("train", "label '1e-05' is a fraction")),
     "read by YAML": (["1:30", "2:30"], None, [90, 150], ("train", "YAML.*reads.*1:30 as 90")),
+    "a mark for hidden": (
+        ["a", "b"],
+        ["?", "?"],
+        None,
+        (
+            "dev",
+            "label '[?]' is none of the labels in train.*if the labels are hidden, name a split",
+        ),
+    ),
     "JSON list": (['["a", "b"]', "a"], None, None, ("train", "several labels in one cell")),
     "Python list": (["['a']", "a"], None, None, ("train", "several labels in one cell")),
     "array": (["[0 1 0]", "[1 0 0]"], None, None, ("train", "several labels in one cell")),
