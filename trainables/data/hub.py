@@ -7,7 +7,7 @@ more to notice that it does not. If it does not answer, the local cache is used.
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,15 +16,18 @@ from typing import Any
 from trainables.config.task import SPLITS, HubSource, TaskConfig, normalized
 from trainables.data.examples import to_raw_task
 from trainables.data.labels import HIDDEN
-from trainables.data.rows import Rows, column_indices, make_rows, suggestion
+from trainables.data.rows import Rows, column_indices, make_rows, suggestion, wanted_columns
 from trainables.data.splits import RawTask
 from trainables.errors import DataError
 
 PROBE_SECONDS = 5.0
 """Timeout of the request that checks whether the Hub answers."""
 
-_PART, _WHOLE = 10_000, 1_000_000_000
-"""Rows of a CSV file that ``datasets`` reads at once, and more than a file has."""
+_PART = 10_000
+"""Rows of a CSV file that ``datasets`` reads at once."""
+
+_AS_WRITTEN = {"chunksize": 1_000_000_000, "keep_default_na": False, "na_values": [""]}
+"""Settings of ``datasets`` that read a CSV file as a whole, and words as words."""
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +45,7 @@ def load(name: str, task: TaskConfig, glue_dir: str | None) -> RawTask:
     """
     assert task.hub is not None, "choose_source offers hub only where it is set"
     source = task.hub
-    dataset = _load_dataset(name, source)
+    dataset = _load_dataset(name, source, [column for column, _ in wanted_columns(name, task)])
     rows: dict[str, Rows] = {}
     for split in SPLITS:
         hub_split = getattr(source, split)
@@ -133,8 +136,14 @@ def _names_of(name: str, task: TaskConfig, declared: tuple[str, ...]) -> tuple[s
     return task.labels
 
 
-def _load_dataset(name: str, source: HubSource) -> Any:
-    """Load all splits from a folder or the Hub; from the cache if the Hub does not answer."""
+def _load_dataset(name: str, source: HubSource, columns: Sequence[str]) -> Any:
+    """Load all splits from a folder or the Hub; from the cache if the Hub does not answer.
+
+    Args:
+        name: the task's name, for messages.
+        source: the data set.
+        columns: those that the task needs.
+    """
     # Slow to import, and only this source needs it.
     from datasets import config, disable_progress_bars, load_dataset
 
@@ -152,9 +161,9 @@ def _load_dataset(name: str, source: HubSource) -> Any:
     try:
         with _offline(config, offline):
             dataset = load_dataset(source.name, source.config, revision=source.revision)
-            if any(_is_read_in_parts(split) for split in dataset.values()):
+            if any(_is_guessed(split, columns) for split in dataset.values()):
                 dataset = load_dataset(
-                    source.name, source.config, revision=source.revision, chunksize=_WHOLE
+                    source.name, source.config, revision=source.revision, **_AS_WRITTEN
                 )
     except ConnectionError as error:
         raise DataError(
@@ -171,12 +180,16 @@ def _load_dataset(name: str, source: HubSource) -> Any:
     return dataset
 
 
-def _is_read_in_parts(split: Any) -> bool:
-    """Whether ``datasets`` found the types of a split's columns anew every 10,000 rows.
+def _is_guessed(split: Any, columns: Sequence[str]) -> bool:
+    """Whether ``datasets`` may have read something else in a CSV file than what is written there.
 
-    A text 007 is then read as 7 where all texts of its part are numbers.
+    It finds the types of columns anew every 10,000 rows: a text 007 is then read as 7 where all
+    texts of its part are numbers. And words such as None and NA are read as nothing.
     """
-    return split.builder_name == "csv" and len(split) > _PART
+    if split.builder_name != "csv":
+        return False
+    empty = [split.data.column(column).null_count for column in columns if column in split.features]
+    return len(split) > _PART or any(empty)
 
 
 @contextmanager

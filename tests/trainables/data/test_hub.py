@@ -265,3 +265,21 @@ def test_texts_of_a_large_csv_file_stay_as_they_are(
     source = TaskConfig.model_validate({"text": ("s",), "hub": {"name": str(data)}})
     splits = load("mine", source, None).splits
     assert [text for (text,) in splits["train"].texts] == texts
+
+
+def test_words_of_a_csv_file_that_pandas_takes_for_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only an empty field is empty, as where the file is named under ``files``."""
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    words = ["None", "NA", "n/a", "null"]
+    rows = "".join(f"x {i},{word},{word}\n" for i, word in enumerate(words)) + "x,,None\ny,z,\n"
+    (tmp_path / "toy").mkdir()
+    for split in ("train", "validation"):
+        (tmp_path / "toy" / f"{split}.csv").write_text(f"s,t,label\n{rows}")
+    settings = {"text": ("s", "t"), "unlabelled": "skip", "labels": words}
+    hub = TaskConfig.model_validate(settings | {"hub": {"name": str(tmp_path / "toy")}})
+    raw = load("mine", hub, None)
+    assert [second for _, second in raw.splits["train"].texts] == [*words, ""]
+    assert raw.splits["train"].labels.tolist() == [0, 1, 2, 3, 0]
+    assert raw.origin.endswith("rows without a label left out: 1 of train, 1 of validation")
