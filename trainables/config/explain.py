@@ -84,7 +84,13 @@ def _reason(first: Any, errors: list[Any], kind: Any) -> str:
     # A value that fits none of several types has an error for each of them.
     messages = list(dict.fromkeys(e["msg"] for e in errors))
     wanted = " or ".join(message[0].lower() + message[1:] for message in messages)
-    return f"{wanted}, not {shortened(first['input'])}"
+    value = first["input"]
+    # YAML makes these of 1 and yes.
+    quoted = isinstance(value, bool | int | float) and {e["type"] for e in errors} == {
+        "string_type"
+    }
+    advice = "; if that is a name, put it in quotation marks" if quoted else ""
+    return f"{wanted}, not {shortened(value)}{advice}"
 
 
 def nearest(name: str, valid: Sequence[str]) -> str:

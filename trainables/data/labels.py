@@ -246,14 +246,16 @@ def _check_not_mixed(name: str, train: _Column, cells: Sequence[_Cell]) -> None:
     places: dict[str, set[int]] = {}
     several: list[tuple[_Cell, list[str]]] = []
     for cell in cells:
-        used = [separator for separator in LISTING if separator in cell.text]
-        parts = [normalized(part) for part in cell.text.split(used[0])] if used else [cell.text]
-        if used and len(cell.text) < MAX_LIST and cell.kind == "text":
+        used = next((separator for separator in LISTING if separator in cell.text), None)
+        parts = list(filter(None, map(normalized, cell.text.split(used)))) if used else []
+        if len(parts) > 1 and len(cell.text) < MAX_LIST and cell.kind == "text":
             several.append((cell, parts))
-        for place, part in enumerate(parts):
-            places.setdefault(part, set()).add(place if used else -1)
+            for place, part in enumerate(parts):
+                places.setdefault(part, set()).add(place)
+        else:
+            places.setdefault(cell.text, set()).add(-1)
     for cell, parts in several:
-        if any(part and len(places[part]) > 1 for part in parts):
+        if any(len(places[part]) > 1 for part in parts):
             _refuse_several(name, train.rows, cell.row, cell.text)
 
 

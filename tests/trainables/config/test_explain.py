@@ -75,6 +75,17 @@ ARM = {"strategy": "shared_encoder"}
             "resources.cpu: input should be a valid integer or input should be 'auto', not 'many'",
         ),
         ({"models": []}, "models: needs at least 1, has 0"),
+        *(
+            (
+                {"define": {"tasks": {"t": {"text": ["a"], "demo": "sentiment", key: given}}}},
+                f"define.tasks.t.{key}: input should be a valid string, not {value}; if that "
+                "is a name, put it in quotation marks",
+            )
+            for key, given, value in (
+                ("label", True, "True"),
+                ("group", 2, "2"),
+            )
+        ),
         # The unknown key comes first: it is most often the cause of the rest.
         (
             {"training": {"epochs": 0, "epoch": 1}, "seeds": []},

@@ -76,6 +76,7 @@ ACCEPTED = {
     "composed letters": ([NFC, NFD, "x"], [NFD], None, f"{NFC} x", [0, 0, 1]),
     "listed letters": ([NFC, "x"], None, ["x", NFD], f"x {NFC}", [1, 0]),
     "words": (["not a", "not", "a"], None, None, ("a", "not", "not a"), [2, 1, 0]),
+    "ends in a separator": (["a;", "a", "|"], None, None, "a a; |", [1, 0, 2]),
     "one name that has bars": (["a|b", "a|c"], None, None, "a|b a|c", [0, 1]),
     "paths": (["a/b", "a/c", "c"], None, None, "a/b a/c c", [0, 1, 2]),
     "brackets": (["[other]", "x"], None, None, "[other] x", [0, 1]),
