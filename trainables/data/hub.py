@@ -7,7 +7,7 @@ more to notice that it does not. If it does not answer, the local cache is used.
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,14 @@ from typing import Any
 from trainables.config.task import SPLITS, HubSource, TaskConfig, normalized
 from trainables.data.examples import to_raw_task
 from trainables.data.labels import HIDDEN
-from trainables.data.rows import Rows, column_indices, make_rows, suggestion, wanted_columns
+from trainables.data.rows import (
+    Rows,
+    column_indices,
+    is_null,
+    make_rows,
+    suggestion,
+    wanted_columns,
+)
 from trainables.data.splits import RawTask
 from trainables.errors import DataError
 
@@ -60,6 +67,8 @@ def load(name: str, task: TaskConfig, glue_dir: str | None) -> RawTask:
         columns = task if split == "train" else task.model_copy(update={"group": None})
         title, key = f"{_title(source)} {hub_split}", f"define.tasks.{name}.hub.{split}"
         rows[split] = _rows(name, columns, title, dataset[hub_split], key)
+        if dataset[hub_split].builder_name == "csv":
+            _check_no_swallowed_rows(name, task.label, rows[split], dataset[hub_split])
     declared = _class_names(dataset[source.train].features[task.label])
     if declared is not None and task.kind == "regression":
         raise DataError(
@@ -96,6 +105,57 @@ def _rows(name: str, task: TaskConfig, title: str, data: Any, key: str) -> Rows:
         ]
     records = list(zip(*values, strict=True))
     return make_rows(task, records, lambda row: f"{title} row {row + 1}", key)
+
+
+def _check_no_swallowed_rows(name: str, label_column: str, rows: Rows, data: Any) -> None:
+    """Refuse a text of several lines that look like rows, each with a label.
+
+    ``datasets`` reads quotation marks of CSV and TSV files leniently: one that is text at the
+    beginning of a field joins all lines up to the next one.
+
+    Raises:
+        DataError: there is such a text, in whatever column.
+    """
+    known = {str(value) for value in rows.labels if not is_null(value)}
+    label = data.column_names.index(label_column)
+    for column, feature in data.features.items():
+        if getattr(feature, "dtype", None) not in ("string", "large_string"):
+            continue
+        place, columns = data.column_names.index(column), len(data.column_names)
+        for row, value in enumerate(data[column][:]):
+            lines = value.split("\n") if value is not None and "\n" in value else []
+            cut = ([line.rstrip("\r").split(mark) for line in lines] for mark in "\t,")
+            if len(lines) > 1 and any(
+                _are_rows(fields, label, place, columns, known) for fields in cut
+            ):
+                raise DataError(
+                    f"{rows.where(row)}: {column!r} has {len(lines)} lines that look like rows, "
+                    f"which a quotation mark has joined ({rows.key}): {lines[0]!r:.60}; name the "
+                    f"files under define.tasks.{name}.files, where define.tasks.{name}.quoting "
+                    f"says what a quotation mark is"
+                )
+
+
+def _are_rows(
+    lines: list[list[str]], label: int, place: int, columns: int, known: Collection[str]
+) -> bool:
+    """Whether the lines of a text look like the rest of a row, whole rows and the begin of one.
+
+    Args:
+        lines: the fields of each line.
+        label, place: which columns the label and the text are.
+        columns: how many there are.
+        known: labels.
+    """
+    first, *rows, last = lines
+    # Other fields may hold the separator, so the label is counted from either end.
+    whole = all(
+        len(row) >= columns and not {row[label], row[label - columns]}.isdisjoint(known)
+        for row in rows
+    )
+    if label > place:
+        return whole and len(first) >= columns - place and first[label - columns] in known
+    return whole and len(last) > place and last[label] in known
 
 
 def _class_names(feature: Any) -> tuple[str, ...] | None:

@@ -283,3 +283,24 @@ def test_words_of_a_csv_file_that_pandas_takes_for_nothing(
     assert [second for _, second in raw.splits["train"].texts] == [*words, ""]
     assert raw.splits["train"].labels.tolist() == [0, 1, 2, 3, 0]
     assert raw.origin.endswith("rows without a label left out: 1 of train, 1 of validation")
+
+
+@pytest.mark.parametrize("label_first", [False, True])
+def test_rows_that_a_quotation_mark_joins_are_refused(
+    label_first: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    (tmp_path / "toy").mkdir()
+    rows = [("s", "label"), *((f"row {i}", "ab"[i % 2]) for i in range(9))]
+    for split, mark in (("train", '"'), ("validation", "")):
+        rows[4], rows[6] = (f"{mark}open", "b"), (f"close{mark}", "b")
+        if label_first and mark:
+            rows[6] = ('close"', "b")
+        written = [row[::-1] if label_first else row for row in rows]
+        text = "".join("\t".join(row) + "\n" for row in written)
+        (tmp_path / "toy" / f"{split}.tsv").write_text(text)
+    source = TaskConfig.model_validate({"text": ("s",), "hub": {"name": str(tmp_path / "toy")}})
+    with pytest.raises(DataError, match=r"train row 4: 's' has 3 lines that look.*mine\.quoting"):
+        load("mine", source, None)
+    (tmp_path / "toy" / "train.tsv").write_text('s\tlabel\n"one\nb, two"\ta\nthree\tb\n')
+    assert load("mine", source, None).splits["train"].texts == [("one\nb, two",), ("three",)]
