@@ -195,9 +195,9 @@ class Drawn:
 
 def _matthews(hits: np.ndarray, rejected: np.ndarray, ones: float, zeros: float) -> np.ndarray:
     missed, false = ones - hits, zeros - rejected
-    spread = (hits + false) * ones * zeros * (rejected + missed)
+    spread = 1.0 * (hits + false) * ones * zeros * (rejected + missed)
     above = hits * rejected - false * missed
-    return np.divide(above, np.sqrt(spread), out=np.zeros_like(above), where=spread > 0)
+    return np.divide(above, np.sqrt(spread), out=np.zeros(above.shape), where=spread > 0)
 
 
 METRICS: dict[str, Callable[..., np.ndarray]] = {

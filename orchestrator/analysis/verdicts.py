@@ -103,7 +103,9 @@ class Verdict:
         return undecided and (low > 0 or high < 0)
 
 
-def verdicts(family: Sequence[Comparison], level: float = 0.05) -> list[Verdict]:
+def verdicts(
+    family: Sequence[Comparison], level: float = 0.05, planned: int | None = None
+) -> list[Verdict]:
     """Judge comparisons together, so that the chance of a false "better" or "worse" among all of
     them is at most ``level``.
 
@@ -112,11 +114,14 @@ def verdicts(family: Sequence[Comparison], level: float = 0.05) -> list[Verdict]
     (Schuirmann 1987) at the same level.
 
     Args:
-        family: all comparisons that were planned; those of one seed count.
+        family: the comparisons; those of one seed count.
         level: chance of an error.
+        planned: how many there will be, with those of which nothing is known yet; None: these.
     """
-    adjusted = holm([1.0 if c.difference.one_seed else c.difference.p for c in family])
-    return [_verdict(c, p, level, len(family)) for c, p in zip(family, adjusted, strict=True)]
+    size = max(len(family), planned or 0)
+    p_values = [1.0 if c.difference.one_seed else c.difference.p for c in family]
+    adjusted = holm([*p_values, *[1.0] * (size - len(family))])[: len(family)]
+    return [_verdict(c, p, level, size) for c, p in zip(family, adjusted, strict=True)]
 
 
 def _verdict(comparison: Comparison, p: float, level: float, family: int) -> Verdict:
