@@ -48,11 +48,11 @@ report: install ## print the demo's table again from its records
 PYTEST := $(BIN)/python -m pytest
 
 test: install-dev install-trackers ## run the tests but the slow ones, three at once and then those that must be alone (ARGS="-k name" selects)
-	$(PYTEST) -n 3 --no-loadscope-reorder -m "not serial and not slow" $(ARGS) || test $$? -eq 5
+	$(PYTEST) -n 3 --dist loadgroup --no-loadscope-reorder -m "not serial and not slow" $(ARGS) || test $$? -eq 5
 	$(PYTEST) -m "serial and not slow" $(ARGS) || test $$? -eq 5
 
 test-all: install-dev install-trackers ## run all tests, also grids and clusters that take minutes (twice as long)
-	$(PYTEST) -n 3 --no-loadscope-reorder -m "not serial" $(ARGS) || test $$? -eq 5
+	$(PYTEST) -n 3 --dist loadgroup --no-loadscope-reorder -m "not serial" $(ARGS) || test $$? -eq 5
 	$(PYTEST) -m serial $(ARGS) || test $$? -eq 5
 
 test-encoders: install-dev install-trackers ## train every strategy with a tiny encoder of every family (5 minutes)

@@ -42,16 +42,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def starts_ray(nodeid: str) -> bool:
-    """Whether a test is in a file some of whose tests start Ray."""
-    return "pytest.mark.ray" in (PROJECT / nodeid.partition("::")[0]).read_text(encoding="utf-8")
-
-
 class OneRayAtATime(LoadScopeScheduling):
-    """Divides test files among the workers; one worker runs all files that start Ray."""
+    """Divides test files among the workers; one worker runs all tests that start Ray."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "ray" if starts_ray(nodeid) else nodeid.partition("::")[0]
+        return "ray" if nodeid.endswith("@ray") else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneRayAtATime:
@@ -60,9 +55,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneRayA
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that start Ray come first, since they take longest."""
-    first = {path: starts_ray(path) for path in {item.nodeid.partition("::")[0] for item in items}}
-    items.sort(key=lambda item: not first[item.nodeid.partition("::")[0]])
+    """Tests that start Ray come first, since they take longest."""
+    for item in items:
+        if item.get_closest_marker("ray"):
+            # With --dist loadgroup, pytest-xdist adds the group to the test's name.
+            item.add_marker(pytest.mark.xdist_group("ray"))
+    items.sort(key=lambda item: item.get_closest_marker("ray") is None)
 
 
 def pytest_collection_finish() -> None:

@@ -4,17 +4,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from orchestrator.planning.plan import PlannedTrial
 from orchestrator.report.render import FORMATS, write_tables
 from orchestrator.report.results import write_results
 from orchestrator.report.table import Table, comparison
-from orchestrator.run_dir.directory import read_data_facts, read_plan
+from orchestrator.run_dir.directory import read_data_facts, read_margins, read_plan
 from orchestrator.run_dir.remote import Where, run_dir_at
 from trainables.errors import RunDirectoryError
+from trainables.results.predictions import Predictions, read_predictions
 from trainables.results.record import TrialRecord, read_records
+from trainables.results.status import TrialStatus
 from trainables.storage.object_store import is_url
 from trainables.storage.run_dir import RunDir
 from trainables.trial.progress import read_progress
@@ -54,7 +53,14 @@ def report(where: Where) -> Outcome:
     trials = read_plan(run_dir)
     damaged: dict[Path, RunDirectoryError] = {}
     records = read_records(run_dir, damaged)
-    table = comparison(trials, records, data=read_data_facts(run_dir))
+    predictions, unread = _predictions(run_dir, trials, records)
+    table = comparison(
+        trials,
+        records,
+        data=read_data_facts(run_dir),
+        predictions=predictions,
+        margins=read_margins(run_dir),
+    )
     write_results(run_dir, records)
     write_tables(run_dir, table)
     warnings = published(run_dir, run_dir.results, *map(run_dir.table, FORMATS))
@@ -64,7 +70,7 @@ def report(where: Where) -> Outcome:
         failed=tuple(record for record in ended if record.status != "finished"),
         missing=tuple(_unfinished(run_dir, trial) for trial in trials if trial.key not in records),
         damaged=tuple(map(str, damaged.values())),
-        warnings=(*_without_predictions(run_dir, ended), *warnings),
+        warnings=(*unread, *warnings),
         trained=0,
     )
 
@@ -78,31 +84,27 @@ def published(run_dir: RunDir, *paths: Path) -> list[str]:
     return []
 
 
-def _without_predictions(run_dir: RunDir, records: list[TrialRecord]) -> list[str]:
-    """At most one line about finished trials whose predictions cannot be read."""
-    keys = [
-        record.key
-        for record in records
-        if record.status == "finished" and not _readable(run_dir, run_dir.predictions(record.key))
+def _predictions(
+    run_dir: RunDir, trials: list[PlannedTrial], records: dict[str, TrialRecord]
+) -> tuple[dict[str, dict[str, Predictions]], list[str]]:
+    """The validation predictions of the finished trials, and at most one line about those that
+    cannot be read."""
+    found, unread = {}, []
+    for trial in trials:
+        record = records.get(trial.key)
+        if record is not None and record.status is TrialStatus.FINISHED:
+            try:
+                found[trial.key] = read_predictions(run_dir, record, "validation")
+            except (RunDirectoryError, OSError):
+                unread.append(trial.key)
+    if not unread:
+        return found, []
+    more = f" (and {len(unread) - 1} more)" if len(unread) > 1 else ""
+    return found, [
+        f"{run_dir.predictions(unread[0])}{more}: missing or damaged, so that intervals and "
+        f"verdicts leave it out; to make it again delete {run_dir.record(unread[0])} and run the "
+        "experiment again"
     ]
-    if not keys:
-        return []
-    more = f" (and {len(keys) - 1} more)" if len(keys) > 1 else ""
-    return [
-        f"{run_dir.predictions(keys[0])}{more}: missing or damaged, which the table does not need; "
-        f"to make it again delete {run_dir.record(keys[0])} and run the experiment again"
-    ]
-
-
-def _readable(run_dir: RunDir, predictions: Path) -> bool:
-    """Whether a predictions file ends as a whole one does."""
-    if (remote := run_dir.exists_remotely(predictions)) is not None:
-        return remote
-    try:
-        pq.read_metadata(predictions)
-    except (OSError, pa.ArrowException):
-        return False
-    return True
 
 
 def _unfinished(run_dir: RunDir, trial: PlannedTrial) -> str:

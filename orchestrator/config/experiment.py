@@ -25,7 +25,7 @@ from trainables.config.task import TaskConfig
 from trainables.config.tracking import TrackingConfig
 from trainables.config.trial import LimitsConfig, ModelConfig, SelectionConfig, TrainingConfig
 from trainables.errors import ConfigError
-from trainables.results.record import TOGETHER
+from trainables.results.record import MACRO, TOGETHER
 
 Names = Annotated[tuple[str, ...], BeforeValidator(as_tuple), Field(min_length=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -133,6 +133,12 @@ class ExperimentConfig(_Common):
         default=("single_task", "naive_concat", "shared_encoder"),
         description="arms to compare, by name",
     )
+    margins: dict[str, Annotated[float, Field(gt=0, lt=100)]] = Field(
+        default={},
+        description="task or `macro` -> points of its headline metric up to which a difference is "
+        "of no consequence (0.01 of a correlation is one); default: macro 2; accuracy and F1 2, "
+        "or 3 of fewer than 800 examples; correlations 5",
+    )
     seeds: Seeds = Field(default=(41, 42, 43), description="each trial is trained with each seed")
     resources: ResourcesConfig = Field(
         default=ResourcesConfig(), description="what one trial gets of the machine"
@@ -206,6 +212,10 @@ def check_experiment(experiment: ExperimentConfig) -> None:
     _check_names(experiment, experiment.arms, experiment.models)
     _unique("tracking.trackers", list(experiment.tracking.trackers))
     _unique("seeds", [str(seed) for seed in experiment.seeds])
+    scopes = [*experiment.tasks, MACRO]
+    for name in experiment.margins:
+        if name not in scopes:
+            raise ConfigError(f"margins.{name}: is no task of this grid{nearest(name, scopes)}")
 
 
 def load_single_trial(arm: str, overrides: list[str]) -> SingleTrialConfig:

@@ -30,12 +30,14 @@ def table_json(table: Table) -> str:
     """Everything in the table, as JSON with a ``schema_version``.
 
     ``tuned`` is left out if no row was tuned, ``reference`` if all differences are to
-    ``single_task``, and ``data`` if it is not known.
+    ``single_task``, ``comparisons`` if there are none, and ``data`` if it is not known.
     """
     content = asdict(replace(table, data=None))
     del content["data"]
     if table.data is not None:
         content["data"] = table.data.model_dump(mode="json")
+    if not table.comparisons:
+        del content["comparisons"]
     if not table.tuned:
         for row in content["rows"]:
             del row["tuned"]

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.planning.data_facts import DataFacts
+from orchestrator.report.answer import answer, answered, sentence
 from orchestrator.report.columns import Column, Measure, columns
+from orchestrator.report.comparisons import Compared, Predicted, compared
 from orchestrator.report.curves import Curve, curves
 from orchestrator.report.header import TaskFacts, header, majority_result, task_facts
 from orchestrator.report.learning import learning_curves
@@ -64,6 +66,56 @@ class Row:
 
 
 @dataclass(frozen=True)
+class ComparedRows:
+    """One arm against another, with an interval for new seeds and new examples, and a verdict.
+
+    Differences, intervals and margins are fractions.
+
+    Attributes:
+        label, reference: of the two rows; ``difference`` is the first minus the second.
+        model: of both.
+        scope: the task, or ``macro``.
+        primary: whether the answer rests on it.
+        word: better, worse, equivalent, undecided or unstable.
+        difference: of the means over seeds.
+        interval: at ``1 - level``, not adjusted for the number of comparisons; of one seed, for
+            these models alone.
+        equivalence_interval: at ``1 - 2 level``, which lies within the margin where both are
+            equivalent.
+        level: chance of an error.
+        margin: differences up to this are of no consequence.
+        p: of no difference, adjusted for all comparisons of its kind (Holm).
+        comparisons: how many those are.
+        seeds: of the first and of the second row.
+        examples: number of examples, the smallest of the tasks.
+        collapsed: how many runs of each predict one class.
+        more_seeds, more_examples, chance: what would settle it, see ``orchestrator.analysis``.
+        sentence: all this in words.
+    """
+
+    label: str
+    reference: str
+    model: str
+    scope: str
+    primary: bool
+    word: str
+    difference: float
+    interval: tuple[float, float]
+    equivalence_interval: tuple[float, float]
+    level: float
+    margin: float
+    p: float
+    comparisons: int
+    seeds: tuple[int, int]
+    examples: int
+    collapsed: tuple[int, int]
+    more_seeds: int | None
+    more_examples: int | None
+    chance: float | None
+    sentence: str
+
+
+@dataclass(frozen=True)
 class Table:
     """Everything that a report shows.
 
@@ -77,6 +129,8 @@ class Table:
         notes: footnotes, in the order of their numbers.
         differences: rows minus ``single_task`` of the same model, tuned minus tuned, paired by
             seed.
+        comparisons: the same rows with intervals and verdicts, of the seeds whose predictions are
+            there.
         verdict: a few plain sentences per model.
         curves: headline metric per epoch.
         learning: headline metric by share of the training data.
@@ -95,6 +149,7 @@ class Table:
     curves: tuple[Curve, ...]
     learning: tuple[Curve, ...]
     undefined: tuple[str, ...] = ()
+    comparisons: tuple[ComparedRows, ...] = ()
     data: DataFacts | None = None
     schema_version: int = TABLE_SCHEMA
 
@@ -119,6 +174,8 @@ def comparison(
     records: Mapping[str, TrialRecord],
     split: str = "validation",
     data: DataFacts | None = None,
+    predictions: Predicted | None = None,
+    margins: Mapping[str, float] | None = None,
 ) -> Table:
     """Compare the arms of a plan by the records of its trials.
 
@@ -127,6 +184,8 @@ def comparison(
         records: key -> record.
         split: ``validation``, or ``selection`` or ``test`` where the trials measured them.
         data: what is known of the tasks' data.
+        predictions: of the finished trials on ``split``; arms have no interval without.
+        margins: task or ``macro`` -> difference of no consequence, a fraction; None: the defaults.
 
     Raises:
         ConfigError: the plan is empty, no finished trial measured ``split``, or two trials are
@@ -140,6 +199,12 @@ def comparison(
     mismatched = {task for row in sources for run in row.runs for task in run.mismatched}
     measures = columns(sources[0].tasks, mismatched)
     rows, notes = _rows(sources, facts, measures)
+    judged = compared(
+        sources,
+        {fact.name for fact in facts if fact.headline in fact.undefined},
+        predictions or {},
+        margins or {},
+    )
     used = [c for c, _ in measures if c.key != "leak" or any(r.cells["leak"].stat for r in rows)]
     return Table(
         split=split,
@@ -149,11 +214,50 @@ def comparison(
         rows=_mark_best(rows, used),
         notes=notes,
         differences=differences(sources),
-        verdict=verdict(sources),
+        comparisons=tuple(map(_compared_rows, judged)),
+        verdict=_answers(sources, judged),
         curves=curves(sources, split),
         learning=learning_curves(sources),
         undefined=_undefined(sources[0].tasks, facts),
         data=data,
+    )
+
+
+def _answers(rows: Sequence[TableRow], judged: Sequence[Compared]) -> tuple[str, ...]:
+    """Paragraphs per model; without predictions, what its scores alone say."""
+    paragraphs = []
+    for model in dict.fromkeys(row.model for row in rows):
+        own = [c for c in judged if c.model == model]
+        groups = [[c for c in own if c.row.tuned == tuned] for tuned in (True, False)]
+        answers = [line for group in groups if answered(group) for line in answer(group)]
+        paragraphs += answers or verdict([row for row in rows if row.model == model])
+    return tuple(paragraphs)
+
+
+def _compared_rows(made: Compared) -> ComparedRows:
+    judged, told = made.verdict, made.advice
+    difference = judged.comparison.difference
+    return ComparedRows(
+        label=plain(made.row.label),
+        reference=plain(made.reference.label),
+        model=plain(made.model),
+        scope=plain(made.scope),
+        primary=made.primary,
+        word=judged.word,
+        difference=difference.value,
+        interval=judged.interval,
+        equivalence_interval=judged.equivalence_interval,
+        level=judged.level,
+        margin=judged.comparison.margin,
+        p=judged.p,
+        comparisons=judged.family,
+        seeds=difference.seeds,
+        examples=difference.examples,
+        collapsed=judged.comparison.collapsed,
+        more_seeds=None if told is None else told.seeds,
+        more_examples=None if told is None else told.examples,
+        chance=None if told is None else told.chance,
+        sentence=plain(sentence(made)),
     )
 
 

@@ -178,6 +178,23 @@ def read_data_facts(run_dir: RunDir) -> DataFacts | None:
         ) from error
 
 
+def read_margins(run_dir: RunDir) -> dict[str, float]:
+    """The margins that the experiment was made with, as fractions; empty where it has none.
+
+    Raises:
+        RunDirectoryError: its configuration is damaged.
+    """
+    if not run_dir.config.is_file():
+        return {}
+    try:
+        margins = read_yaml(run_dir.config).get("margins") or {}
+        return {str(name): float(points) / 100 for name, points in margins.items()}
+    except (ConfigError, AttributeError, TypeError, ValueError) as error:
+        raise RunDirectoryError(
+            f"{run_dir.config}: damaged; run the experiment again, which writes it anew"
+        ) from error
+
+
 def _same_configuration(run_dir: RunDir, config: Config) -> None:
     try:
         before = validated(type(config), upgraded(read_yaml(run_dir.config)))

@@ -1,8 +1,8 @@
 """A run directory in an object store, as the commands work with it: a folder of this machine.
 
 Files that the commands read are fetched first: configuration, plan, records, and a search's
-description and ledger. Files that they write are uploaded as soon as they are complete. Weights and
-checkpoints, which only trials read, and predictions are not fetched.
+description and ledger. Files that they write are uploaded as soon as they are complete. Predictions
+are fetched for reports alone; weights and checkpoints, which only trials read, never.
 """
 
 import re

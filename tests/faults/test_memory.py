@@ -8,7 +8,7 @@ from tests.faults.conftest import Figure, Figures
 from tests.helpers.ray_grid import Grid, assert_nothing_left, ended
 from trainables.results.record import read_kills, read_records
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 FULL = {
     # As if the machine had a hundredth of its memory.

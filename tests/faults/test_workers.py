@@ -90,6 +90,7 @@ def unsaved(grid: Grid) -> list[float]:
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_a_killed_worker_is_started_again_with_one_line(story: Story, size: Size) -> None:
     out = story.disturbed.out
     said = re.findall(r"^restarting .* seed \d+: its process was killed", out, re.M)
@@ -100,12 +101,14 @@ def test_a_killed_worker_is_started_again_with_one_line(story: Story, size: Size
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_a_death_costs_no_more_than_the_work_since_the_last_checkpoint(story: Story) -> None:
     assert story.losses
     assert max(story.losses) <= EVERY + SLACK
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_one_trials_failure_is_its_own(story: Story) -> None:
     assert story.disturbed.code == 1
     failed = [record for record in story.records.values() if record.status != "finished"]
@@ -117,6 +120,7 @@ def test_one_trials_failure_is_its_own(story: Story) -> None:
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_what_failed_and_only_that_is_trained_again(story: Story) -> None:
     assert story.repaired.code == 0, story.repaired
     assert story.repaired.err == ""
@@ -125,6 +129,7 @@ def test_what_failed_and_only_that_is_trained_again(story: Story) -> None:
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_every_bit_is_that_of_an_undisturbed_run(
     story: Story, size: Size, reference_run: ReferenceRun, figures: Figures, quiet: float | None
 ) -> None:

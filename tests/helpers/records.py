@@ -5,9 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from trainables.config.metrics import REGRESSION
 from trainables.config.trial import TrialConfig
 from trainables.results.record import TrialRecord
+from trainables.storage.run_dir import RunDir
+from trainables.training.evaluation import Evaluation
+from trainables.trial.artifacts import write_predictions
 
 TASKS = {"cola": "matthews", "sst2": "accuracy", "mrpc": "accuracy"}
 ARMS: dict[str, dict[str, Any]] = {
@@ -91,6 +96,18 @@ def record(
         "eval_seconds": 1000.0,
     }
     return TrialRecord.model_validate(content | changes)
+
+
+def write_predictions_of(run_dir: RunDir, made: TrialRecord) -> None:
+    """Write predictions that give the record's validation confusions."""
+    evaluations = {}
+    for task, result in made.results["validation"].items():
+        cells = np.array(result.confusion)
+        label, prediction = np.repeat(np.argwhere(cells >= 0), cells.ravel(), axis=0).T
+        logits = np.zeros((len(label), len(cells)), np.float32)
+        evaluations[task] = Evaluation(result, logits, prediction, label)
+    run_dir.predictions(made.key).parent.mkdir(parents=True, exist_ok=True)
+    write_predictions(run_dir.predictions(made.key), {"validation": evaluations})
 
 
 def right(correct: int, of: int, classes: int = 2) -> list[list[int]]:

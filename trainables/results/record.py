@@ -215,7 +215,8 @@ def mean_loss(results: Iterable[TaskResult]) -> float:
 
 
 MAX_LOSS = 100.0
-TOGETHER = ("macro", "pooled")
+MACRO = "macro"
+TOGETHER = (MACRO, "pooled")
 """Names of the summaries over tasks in ``measured``; no task may have one of them."""
 
 

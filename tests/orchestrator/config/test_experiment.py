@@ -19,6 +19,7 @@ from trainables.config.arms import NaiveConcatArm, SharedEncoderArm, SingleTaskA
 from trainables.errors import ConfigError
 
 SPECIAL = {
+    "margins": "{macro: 1.5}",
     "tasks": "[cola]",
     "models": "[somebody/some-encoder]",
     "arms": "[naive_concat_union]",
@@ -109,6 +110,20 @@ def test_every_key_of_a_single_trial_can_be_overridden(key: str, kind: Any) -> N
     value = another(key, kind, before)
     changed = load_single_trial("single_task", [f"{key}={value}"])
     assert at(changed.model_dump(mode="json"), key) != before
+
+
+@pytest.mark.parametrize(
+    ("margins", "message"),
+    [
+        ("{colla: 2}", r"^margins\.colla: is no task of this grid; did you mean cola\?$"),
+        ("{accuracy: 2}", r"^margins\.accuracy: .*; there are cola, macro$"),
+        ("{macro: 0}", r"^margins\.macro: .*greater than 0"),
+        ("{cola: 100}", r"^margins\.cola: .*less than 100"),
+    ],
+)
+def test_margins_are_of_tasks_and_of_the_macro_average(margins: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_experiment("quick", ["tasks=[cola]", f"margins={margins}"])
 
 
 def arm_leaves() -> list[tuple[str, str, Any]]:

@@ -8,8 +8,6 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
@@ -19,8 +17,8 @@ from orchestrator.run_dir.directory import lock_run_dir, read_plan, take, write_
 from orchestrator.run_dir.lock import GUARD, LOCK, hold_lock
 from tests.helpers.command import Command, small_grid, tiny
 from tests.helpers.plans import plan_of
+from tests.helpers.records import write_predictions_of
 from tests.helpers.run_folders import finished_grid
-from trainables.atomic import replacing
 from trainables.errors import RunDirectoryError
 from trainables.results.record import read_record, read_records, write_record
 from trainables.storage.run_dir import RunDir
@@ -245,8 +243,7 @@ def test_a_damaged_plan_is_made_anew(
 def test_report_warns_of_predictions_that_cannot_be_read(run: RunDir, command: Command) -> None:
     first, second, third = sorted(run.records.iterdir())
     for path in (first, second, third):
-        with replacing(run.predictions(path.stem)) as temporary:
-            pq.write_table(pa.table({"a": [1]}), temporary)
+        write_predictions_of(run, read_record(path))
     assert command("report", "run").err == ""
     os.truncate(run.predictions(second.stem), 100)
     run.predictions(third.stem).unlink()
@@ -254,9 +251,9 @@ def test_report_warns_of_predictions_that_cannot_be_read(run: RunDir, command: C
     assert ended.code == 0
     [warning] = ended.err.splitlines()
     named = re.fullmatch(
-        r"warning: run/predictions/(\w+)\.parquet \(and 1 more\): missing or damaged, which "
-        r"the table does not need; to make it again delete run/records/\1\.json and run the "
-        r"experiment again",
+        r"warning: run/predictions/(\w+)\.parquet \(and 1 more\): missing or damaged, so "
+        r"that intervals and verdicts leave it out; to make it again delete "
+        r"run/records/\1\.json and run the experiment again",
         warning,
     )
     assert named is not None

@@ -18,6 +18,7 @@ from orchestrator.run_dir.remote import RemoteRunDir, followed, opened, run_dir_
 from tests.helpers.command import SMALL, Command, small_grid, tiny
 from tests.helpers.object_store import NewBucket
 from tests.helpers.plans import plan_of
+from tests.helpers.records import write_predictions_of
 from tests.helpers.run_folders import finished_grid
 from trainables.results.record import read_record
 from trainables.storage.object_store import Store
@@ -36,8 +37,7 @@ def there(tmp_path: Path, tiny_bert: Path) -> RunDir:
     """A run directory, at ``url``, of the small grid in which every trial has finished."""
     run_dir = finished_grid(tmp_path / "there", tiny_bert)
     for key in keys(run_dir):
-        run_dir.predictions(key).parent.mkdir(exist_ok=True)
-        run_dir.predictions(key).write_bytes(b"rows")
+        write_predictions_of(run_dir, read_record(run_dir.record(key)))
     return run_dir
 
 
@@ -116,7 +116,7 @@ def test_a_damaged_record_is_set_aside_there(
     assert (there.damaged / f"{key}.json").read_text() == "{"
 
 
-def test_missing_predictions_are_told_without_fetching_any(there: RunDir, url: str) -> None:
+def test_missing_predictions_are_told(there: RunDir, url: str) -> None:
     key = keys(there)[0]
     there.predictions(key).unlink()
     outcome = report(url)

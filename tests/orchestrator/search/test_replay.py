@@ -64,6 +64,7 @@ def test_every_decision_before_a_kill_is_kept_and_follows_from_the_reports(
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_with_ray_every_decision_before_a_kill_is_kept_and_follows_from_the_reports(
     shared_ray: str, tiny_bert: Path, tmp_path: Path
 ) -> None:

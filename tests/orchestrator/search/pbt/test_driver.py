@@ -286,6 +286,7 @@ def test_a_killed_search_goes_on_to_the_same_choice(
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_with_ray_a_killed_command_goes_on_to_the_choice_made_without(
     shared_ray: str, tiny_bert: Path, tmp_path: Path
 ) -> None:

@@ -1,0 +1,235 @@
+"""Every multi-task arm against ``single_task``, with an interval and a word for each difference.
+
+The comparisons are fixed by the plan: per model every multi-task arm against ``single_task``, and
+``shared_encoder`` against ``naive_concat``. Those on the macro average are the primary ones and
+share the chance of an error; those on single tasks share another. See ``orchestrator.analysis``.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from orchestrator.analysis.advice import Advice, advice
+from orchestrator.analysis.intervals import mean_difference
+from orchestrator.analysis.pseudo_values import Runs, of_classes, of_numbers
+from orchestrator.analysis.verdicts import Comparison, Verdict, Word, verdicts
+from orchestrator.report.rows import SeedRun, TableRow
+from orchestrator.report.verdict import REFERENCE, reference_of
+from trainables.config.metrics import REGRESSION, default_f1
+from trainables.results.predictions import Predictions
+from trainables.results.record import MACRO, TaskResult
+
+Predicted = Mapping[str, Mapping[str, Predictions]]
+"""Trial key -> task -> predictions on the table's split."""
+
+MACRO_MARGIN = 0.02
+LEVEL = 0.05
+MANY_EXAMPLES = 800
+COLLAPSED = 0.99
+"""A run collapsed if it predicts one class for so many of the examples."""
+
+
+def default_margin(metric: str, examples: int) -> float:
+    """The difference of a headline metric that is of no consequence, as a fraction."""
+    if metric in ("accuracy", "f1"):
+        return 0.02 if examples >= MANY_EXAMPLES else 0.03
+    return 0.05
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One arm against another on one task or on the macro average.
+
+    Attributes:
+        model: of both rows.
+        row, reference: arm A and arm B.
+        scope: the task, or ``macro`` for the mean over several.
+        primary: whether it is one of those on which the answer rests.
+        verdict: the answer.
+        collapsed_on: the tasks on which runs predict one class.
+        advice: what would settle it, if it is undecided and has two or more seeds.
+    """
+
+    model: str
+    row: TableRow
+    reference: TableRow
+    scope: str
+    primary: bool
+    verdict: Verdict
+    collapsed_on: tuple[str, ...]
+    advice: Advice | None
+
+
+def compared(
+    rows: Sequence[TableRow],
+    undefined: Collection[str],
+    predictions: Predicted,
+    margins: Mapping[str, float],
+) -> tuple[Compared, ...]:
+    """Compare the arms of every model, the primary comparisons first.
+
+    Rows that are not trained on all tasks are left out, and so are seeds without predictions, and
+    pairs that were not scored on the same examples.
+
+    Args:
+        rows: of the table.
+        undefined: the tasks whose headline metric the split's labels leave undefined.
+        predictions: of the finished trials.
+        margins: task or ``macro`` -> margin, a fraction; what is left out has its default.
+    """
+    tasks = [task for task in rows[0].tasks if task not in undefined]
+    made = []
+    for model, tuned in dict.fromkeys((row.model, row.tuned) for row in rows):
+        own = [row for row in rows if row.model == model]
+        pairs = [
+            (_Side.of(a, predictions), _Side.of(b, predictions)) for a, b in _pairs(own, tuned)
+        ]
+        if tasks:
+            made += _family(pairs, [tasks], margins, primary=True)
+        if len(tasks) > 1:
+            made += _family(pairs, [[task] for task in tasks], margins, primary=False)
+    return tuple(made)
+
+
+def _pairs(rows: Sequence[TableRow], tuned: bool) -> list[tuple[TableRow, TableRow]]:
+    """The comparisons that the plan fixes, of one model's rows."""
+    whole = [row for row in rows if row.asked == row.tasks.keys()]
+    reference = reference_of(whole, rows[0].model, tuned)
+    arms = [row for row in whole if row.tuned == tuned and row.strategy != REFERENCE]
+    pairs = [] if reference is None else [(row, reference) for row in arms]
+    shared, naive = (_main(arms, strategy) for strategy in ("shared_encoder", "naive_concat"))
+    return [*pairs, *([(shared, naive)] if shared and naive else [])]
+
+
+def _main(rows: Sequence[TableRow], strategy: str) -> TableRow | None:
+    """The arm that stands for a strategy: the one of its name, else the first of the plan."""
+    own = [row for row in rows if row.strategy == strategy]
+    return min(own, key=lambda row: row.arm != strategy, default=None)
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One row of a comparison.
+
+    Attributes:
+        row: the row.
+        seeds: those of its runs that have results and predictions of all tasks.
+        predictions: task -> what each of these runs predicts.
+    """
+
+    row: TableRow
+    seeds: tuple[SeedRun, ...]
+    predictions: dict[str, list[Predictions]]
+
+    @classmethod
+    def of(cls, row: TableRow, predictions: Predicted) -> "_Side":
+        known = {}
+        for run in row.complete:
+            keys = {task: trial.key for trial in run.trials for task in trial.config.tasks}
+            of_run = {task: predictions.get(keys[task], {}).get(task) for task in row.tasks}
+            if all(part is not None for part in of_run.values()):
+                known[run.seed] = (run, of_run)
+        return cls(
+            row,
+            tuple(run for run, _ in known.values()),
+            {task: [part[task] for _, part in known.values()] for task in row.tasks},
+        )
+
+    def runs(self, task: str) -> Runs:
+        """The runs on one task."""
+        result = self.seeds[0].results[task]
+        metric: Any = self.row.tasks[task]
+        labels = self.predictions[task][0].labels
+        values = np.array([own.predictions for own in self.predictions[task]])
+        if metric in REGRESSION:
+            constant = [run.results[task].constant for run in self.seeds]
+            return of_numbers(metric, labels, np.where(np.array(constant)[:, None], 0.0, values))
+        classes = len(result.confusion)
+        positive = default_f1(classes) if result.positive is None else result.positive
+        return of_classes(metric, labels, values, classes, positive)
+
+    def same_examples(self, other: "_Side", tasks: Sequence[str]) -> bool:
+        """Whether all runs of both rows were scored on the same examples, as a plan has them."""
+        return all(
+            np.array_equal(own.labels, self.predictions[task][0].labels)
+            for task in tasks
+            for own in (*self.predictions[task], *other.predictions[task])
+        )
+
+    def collapsed(self, tasks: Sequence[str]) -> np.ndarray:
+        """Whether each run predicts one class on one of the tasks, ``(seeds,)``."""
+        return np.array(
+            [any(_collapsed(run.results[task]) for task in tasks) for run in self.seeds], dtype=bool
+        )
+
+
+def _collapsed(result: TaskResult) -> bool:
+    """Whether nearly all predictions are one class, and clearly more than its share of labels."""
+    if result.numbers is not None:
+        return result.constant
+    matrix = np.array(result.confusion)
+    predicted = matrix.sum(axis=0) / matrix.sum()
+    most = int(predicted.argmax())
+    share = matrix[most].sum() / matrix.sum() if most < len(matrix) else 0.0
+    return bool(predicted[most] >= COLLAPSED and predicted[most] > share + (1 - COLLAPSED) / 2)
+
+
+def _family(
+    pairs: Sequence[tuple[_Side, _Side]],
+    scopes: Sequence[Sequence[str]],
+    margins: Mapping[str, float],
+    primary: bool,
+) -> list[Compared]:
+    """Comparisons that share the chance of an error: of some pairs on some scopes."""
+    known = [
+        (a, b, tasks, _comparison(a, b, tasks, margins))
+        for tasks in scopes
+        for a, b in pairs
+        if a.seeds and b.seeds and a.same_examples(b, tasks)
+    ]
+    judged = verdicts([c for *_, c in known], LEVEL, planned=len(pairs) * len(scopes))
+    return [
+        Compared(
+            model=a.row.model,
+            row=a.row,
+            reference=b.row,
+            scope=_scope(tasks),
+            primary=primary,
+            verdict=verdict,
+            collapsed_on=tuple(t for t in tasks if any(s.collapsed([t]).any() for s in (a, b))),
+            advice=_advice(verdict),
+        )
+        for (a, b, tasks, _), verdict in zip(known, judged, strict=True)
+    ]
+
+
+def _comparison(
+    a: _Side, b: _Side, tasks: Sequence[str], margins: Mapping[str, float]
+) -> Comparison:
+    pairs = [(a.runs(task), b.runs(task)) for task in tasks]
+    collapsed = [side.collapsed(tasks) for side in (a, b)]
+    healthy = None
+    if any(part.any() for part in collapsed) and not any(part.all() for part in collapsed):
+        first, second = (~part for part in collapsed)
+        healthy = mean_difference([(x.only(first), y.only(second)) for x, y in pairs])
+    examples = min(len(a.predictions[task][0].labels) for task in tasks)
+    scope = _scope(tasks)
+    default = MACRO_MARGIN if scope == MACRO else default_margin(a.row.tasks[scope], examples)
+    return Comparison(
+        mean_difference(pairs),
+        margins.get(scope, default),
+        (int(collapsed[0].sum()), int(collapsed[1].sum())),
+        healthy,
+    )
+
+
+def _scope(tasks: Sequence[str]) -> str:
+    return MACRO if len(tasks) > 1 else tasks[0]
+
+
+def _advice(verdict: Verdict) -> Advice | None:
+    if verdict.word is not Word.UNDECIDED or verdict.one_seed:
+        return None
+    return advice(verdict.comparison.difference, verdict.comparison.margin, verdict.level)
