@@ -506,6 +506,18 @@ SENTENCE_PIECE: dict[str, tuple[str, dict[str, Any]]] = {
         | {"bos_piece": "[CLS]", "eos_piece": "[SEP]", "unk_piece": "[UNK]"},
     ),
     "xlm-roberta": ("sentencepiece.bpe.model", {"unk_id": 0, "bos_id": 1, "eos_id": 2}),
+    "big_bird": (
+        "spiece.model",
+        {"pad_id": 0, "eos_id": 1, "bos_id": 2, "unk_id": 3}
+        | {"control_symbols": ["[SEP]", "[MASK]", "[CLS]"]},
+    ),
+    "nystromformer": (
+        "spiece.model",
+        {"pad_id": 0, "unk_id": 1, "bos_id": -1, "eos_id": -1}
+        | {"control_symbols": ["[CLS]", "[SEP]", "[MASK]"]},
+    ),
+    "t5": ("spiece.model", {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}),
+    "umt5": ("spiece.model", {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}),
 }
 """Families that publish a SentencePiece model alone: its file, and how it numbers its tokens."""
 

@@ -37,6 +37,8 @@ class Family:
         frozen: number format in which LoRA keeps the frozen matrices, where the configuration
             leaves that open.
         dropout: dropout of the head where the configuration of the model has none.
+        unread: pattern of tokens that its tokenizers name and its text model has no embedding for;
+            they are taken out of the tokenizer.
         changed: what of its encoding or training earlier versions did in another way; part of the
             trials' keys.
         note: what else a user should know.
@@ -55,6 +57,7 @@ class Family:
     no_adapter: str = ""
     frozen: Literal["fp32", "bf16"] = "fp32"
     dropout: float = 0.1
+    unread: str = ""
     changed: tuple[str, ...] = ()
     note: str = ""
 
@@ -64,7 +67,11 @@ _SLOW = "models with a tokenizer.json; the family's own tokenizer is a slow one,
 
 
 def _decoder(
-    name: str, published: str, note: str = "", per_layer: tuple[str, ...] = ("layer_types",)
+    name: str,
+    published: str,
+    note: str = "",
+    per_layer: tuple[str, ...] = ("layer_types",),
+    unread: str = "",
 ) -> Family:
     """A row for models that read from left to right."""
     return Family(
@@ -76,13 +83,22 @@ def _decoder(
         frozen="bf16",
         dropout=0.0,
         per_layer=per_layer,
+        unread=unread,
         note=note,
     )
 
 
 def _text_to_text(name: str, published: str, note: str = "") -> Family:
     """A row for models of which the encoder alone is used."""
-    return Family(name, published, speaks="mean", segments=False, frozen="bf16", note=note)
+    return Family(
+        name,
+        published,
+        speaks="mean",
+        segments=False,
+        frozen="bf16",
+        unread=r"<extra_id_\d+>",
+        note=note,
+    )
 
 
 FAMILIES: dict[str, Family] = {
@@ -127,6 +143,7 @@ FAMILIES: dict[str, Family] = {
     "gemma3_text": _decoder(
         "Gemma 3",
         "google/gemma-3-270m, EmbeddingGemma",
+        unread="<image_soft_token>",
         note="where its attention is bidirectional (EmbeddingGemma) the mean speaks; models that "
         "read images too are refused",
     ),
@@ -150,7 +167,12 @@ FAMILIES: dict[str, Family] = {
         per_layer=("attention_window",),
         changed=("global attention",),
     ),
-    "luke": Family("LUKE", "studio-ousia/luke-base", note="without entities, on text alone"),
+    "luke": Family(
+        "LUKE",
+        "studio-ousia/luke-base",
+        unread=r"\[(UNK|PAD|MASK|MASK2)\]",
+        note="without entities, on text alone",
+    ),
     "megatron-bert": Family("Megatron-BERT", "nvidia/megatron-bert-uncased-345m"),
     "mistral": _decoder("Mistral", "mistralai/Mistral-7B-v0.3"),
     "mobilebert": Family("MobileBERT", "google/mobilebert-uncased"),
@@ -213,3 +235,13 @@ REFUSED: dict[str, str] = {
     "yoso": "its answers depend on the padding, and on a GPU it fetches code from the Hub",
 }
 """Types that are refused, and why; every other type without a row is refused as unknown."""
+
+
+def why_refused(kind: str) -> str:
+    """Why a type without a row is refused."""
+    if kind in REFUSED:
+        return f"a {kind} cannot be used: {REFUSED[kind]}; choose another encoder"
+    return (
+        f"a {kind} is none of the types of encoders that can be used ({', '.join(FAMILIES)}); see "
+        "docs/encoders.md"
+    )

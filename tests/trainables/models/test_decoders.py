@@ -1,5 +1,6 @@
 """What stands for a text in decoders, XLNet and the encoders of text-to-text models."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -192,8 +193,10 @@ def test_texts_are_padded_on_the_right_with_what_is_masked(
 
 
 def test_a_decoder_without_an_end_of_texts_needs_a_padding_token(tmp_path: Path) -> None:
-    folder = build_encoder("gpt2", tmp_path)
+    folder = build_encoder("gpt2", tmp_path, eos_token_id=None)
     (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"eos_token_id": None}))
     with pytest.raises(EncoderError, match="no pad_token"):
         load_tokenizer(configured(folder))
 
