@@ -139,6 +139,7 @@ FAMILIES: dict[str, Family] = {
         changed=("fixed length",),
         note="it mixes padding with the text",
     ),
+    "gemma": _decoder("Gemma", "google/gemma-2b"),
     "gemma2": _decoder("Gemma 2", "google/gemma-2-2b"),
     "gemma3_text": _decoder(
         "Gemma 3",
@@ -188,6 +189,7 @@ FAMILIES: dict[str, Family] = {
         changed=("fixed length",),
         note="its convolutions read padding",
     ),
+    "phi": _decoder("Phi 1 and 2", "microsoft/phi-2"),
     "qwen2": _decoder("Qwen 2 and 2.5", "Qwen/Qwen2.5-0.5B"),
     "qwen3": _decoder("Qwen 3", "Qwen/Qwen3-0.6B, Qwen3-Embedding"),
     "rembert": Family("RemBERT", "google/rembert", changed=("layers",)),

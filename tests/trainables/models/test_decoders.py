@@ -28,8 +28,8 @@ from trainables.models.quiet import quiet
 from trainables.models.saved import load_classifier, save_classifier
 
 DECODERS = (
-    *("qwen2", "qwen3", "llama", "mistral", "smollm3", "gemma2", "gemma3_text", "gpt2"),
-    "modernbert-decoder",
+    *("qwen2", "qwen3", "llama", "mistral", "smollm3", "gemma", "gemma2", "gemma3_text", "gpt2"),
+    *("phi", "modernbert-decoder"),
 )
 TEXT_TO_TEXT = ("t5", "mt5", "umt5", "bart")
 EVERY = (*DECODERS, "xlnet", *TEXT_TO_TEXT, "embeddinggemma")
@@ -181,7 +181,7 @@ def test_texts_are_padded_on_the_right_with_what_is_masked(
     model = configured(folders[name])
     tokenizer: Any = load_tokenizer(model)
     batch = batch_of(model, pairs=False)
-    if name in ("llama", "gpt2"):
+    if name in ("llama", "gpt2", "phi"):
         assert tokenizer.pad_token == tokenizer.eos_token
     mask = batch["attention_mask"]
     assert mask.diff(dim=1).max() <= 0
