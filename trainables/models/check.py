@@ -177,6 +177,8 @@ def _corrections(
 ) -> tuple[str, ...]:
     """See ``EncoderInfo``; in the order of the alphabet."""
     found = set(family_of(config).changed)
+    if family_of(config).idle:
+        found.add("adapter")
     if model.dropout is None and head_dropout(config) != hidden_dropout(config):
         found.add("head dropout")
     own = tokenizer.init_kwargs.get("model_input_names") or type(tokenizer).model_input_names

@@ -34,6 +34,7 @@ class Family:
         whole: why the first layers alone are not what they are in the whole model; empty: they
             are, and ``num_layers`` can be used.
         no_adapter: why LoRA cannot be used; empty: it can.
+        idle: pattern of the names of layers that are never called, so that LoRA leaves them out.
         frozen: number format in which LoRA keeps the frozen matrices, where the configuration
             leaves that open.
         dropout: dropout of the head where the configuration of the model has none.
@@ -55,6 +56,7 @@ class Family:
     shared_layers: bool = False
     whole: str = ""
     no_adapter: str = ""
+    idle: str = ""
     frozen: Literal["fp32", "bf16"] = "fp32"
     dropout: float = 0.1
     unread: str = ""
@@ -172,6 +174,7 @@ FAMILIES: dict[str, Family] = {
         "LUKE",
         "studio-ousia/luke-base",
         unread=r"\[(UNK|PAD|MASK|MASK2)\]",
+        idle=r"entity_embeddings\..*|.*\.(w2e|e2w|e2e)_query",
         note="without entities, on text alone",
     ),
     "megatron-bert": Family("Megatron-BERT", "nvidia/megatron-bert-uncased-345m"),
@@ -216,7 +219,10 @@ FAMILIES: dict[str, Family] = {
         "layers, and stays in float32",
     ),
     "xmod": Family(
-        "X-MOD", "facebook/xmod-base", note="config.json has to name its default_language"
+        "X-MOD",
+        "facebook/xmod-base",
+        idle=r".*\.adapter_modules\.(?!{default_language}\.).*",
+        note="config.json has to name its default_language",
     ),
 }
 """Type -> row."""

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from transformers import LongformerForSequenceClassification
 from tests.conftest import PROJECT
 from tests.helpers.reference_pairs import FIRST, SECOND
 from tests.helpers.tiny_encoders import SENTENCE_PIECE, build_encoder, build_sentence_piece
+from trainables.config.methods import AdapterConfig
 from trainables.config.trial import ModelConfig
 from trainables.errors import EncoderError
+from trainables.models.adapter import add_adapter
 from trainables.models.classifier import Classifier
 from trainables.models.encoder import check_encoder, load_encoder, load_tokenizer
 from trainables.models.families import REFUSED, why_refused
@@ -190,6 +193,34 @@ def test_a_sentence_piece_model_normalises_characters(name: str, tmp_path: Path)
     plain = tokenizer("the cat sees a dog")["input_ids"]
     for text in ("the ｃａｔ sees a dog", "the\u00a0cat sees a\tdog", "the cat sees a dog  "):
         assert tokenizer(text)["input_ids"] == plain
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("luke", {}), ("xmod", {"languages": ["en_XX", "de_DE"], "default_language": "de_DE"})],
+)
+def test_layers_that_are_never_called_get_no_adapter(
+    name: str, settings: dict, tmp_path: Path
+) -> None:
+    """LUKE's entities, and the languages of X-MOD that are not the default one."""
+    model = model_of(build_encoder(name, tmp_path / "m", **settings))
+    assert "adapter" in check_encoder(model, "mine").corrections
+    encoder = load_encoder(model, 41).train()
+    add_adapter(encoder, AdapterConfig(rank=2), 41)
+    called: set[str] = set()
+
+    def note(part: str, module: Any, inputs: Any, output: Any) -> None:
+        if len(inputs[0]):
+            called.add(part)
+
+    for part, module in encoder.named_modules():
+        if part.endswith("lora_A.default"):
+            module.register_forward_hook(partial(note, part))
+    ids = torch.randint(10, 50, (2, 7))
+    encoder(ids, torch.ones_like(ids))
+    named = {n.removesuffix(".weight") for n, _ in encoder.named_parameters() if "lora_A" in n}
+    assert named
+    assert named == called
 
 
 def test_lukes_entities_are_no_words(tmp_path: Path) -> None:
