@@ -101,12 +101,17 @@ It reads the file with `torch.load(weights_only=True)`, which runs no code. A to
 `tokenizer.json`, or files from which transformers makes a fast one: `vocab.txt`, `vocab.json` and
 `merges.txt`, or a SentencePiece model (`spm.model`, `spiece.model`, `sentencepiece.bpe.model`). It
 must put its special tokens before a text and between two; families whose tokenizers are slow
-(BERTweet, PhoBERT, Japanese BERT, XLM, FlauBERT) need a tokenizer.json that does so.
+(BERTweet, PhoBERT, Japanese BERT, XLM, FlauBERT) need a tokenizer.json that does so. Where there is
+a tokenizer.json, it says how a text is normalised, divided and put between special tokens, whatever
+the class that tokenizer_config.json names would do; only `add_bos_token` and `add_eos_token` of
+Llama's and Gemma's classes are followed. A padding token may be named in config.json alone.
 
 A config.json that names code of its own (`auto_map`) beside a type of this table is read by
 transformers alone, and the code is never run; beside any other type it is refused. Weights that
 lack a tensor of their type, or have one inside the encoder that the type does not know, are
-refused: they belong to another architecture.
+refused: they belong to another architecture. So are quantised weights, which cannot be trained, and
+encoders whose config.json makes them read from left to right (`is_decoder`, `causal`), where the
+first token would see no other.
 """
 
 

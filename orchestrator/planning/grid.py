@@ -177,7 +177,8 @@ class Grid:
                 corrections=tuple(
                     name
                     for name in encoder.corrections
-                    if name != "segments" or any(data[task].pair for task in group)
+                    if (name != "segments" or any(data[task].pair for task in group))
+                    and (name != "adapter" or arm.adapter is not None)
                 ),
             )
             for group in groups

@@ -308,6 +308,7 @@ SPECIMENS: dict[str, Specimen] = {
         "FNetTokenizer",
         {**SEGMENTED, "type_vocab_size": 4, "use_tpu_fourier_optimizations": False},
     ),
+    "gemma": Specimen("gemma", GEMMA, "GemmaTokenizer", GROUPED),
     "gemma2": Specimen("gemma2", GEMMA, "GemmaTokenizer", WINDOWED),
     "gemma3_text": Specimen("gemma3_text", GEMMA, "GemmaTokenizer", WINDOWED),
     "embeddinggemma": Specimen(
@@ -365,6 +366,7 @@ SPECIMENS: dict[str, Specimen] = {
     "mt5": Specimen("mt5", MT5, "T5Tokenizer", T5_SHAPE, {"extra_ids": 0}),
     "nomic_bert": Specimen("nomic_bert", BERT, "BertTokenizer", SEGMENTED),
     "nystromformer": Specimen("nystromformer", ALBERT, "AlbertTokenizer", SEGMENTED),
+    "phi": Specimen("phi", GPT_2, "CodeGenTokenizer", {"partial_rotary_factor": 0.5}),
     "qwen2": Specimen("qwen2", QWEN, "Qwen2Tokenizer", GROUPED),
     "qwen3": Specimen("qwen3", QWEN, "Qwen2Tokenizer", GROUPED),
     "qwen3 embedding": Specimen("qwen3", QWEN_EMBEDDING, "Qwen2Tokenizer", GROUPED),
@@ -506,6 +508,18 @@ SENTENCE_PIECE: dict[str, tuple[str, dict[str, Any]]] = {
         | {"bos_piece": "[CLS]", "eos_piece": "[SEP]", "unk_piece": "[UNK]"},
     ),
     "xlm-roberta": ("sentencepiece.bpe.model", {"unk_id": 0, "bos_id": 1, "eos_id": 2}),
+    "big_bird": (
+        "spiece.model",
+        {"pad_id": 0, "eos_id": 1, "bos_id": 2, "unk_id": 3}
+        | {"control_symbols": ["[SEP]", "[MASK]", "[CLS]"]},
+    ),
+    "nystromformer": (
+        "spiece.model",
+        {"pad_id": 0, "unk_id": 1, "bos_id": -1, "eos_id": -1}
+        | {"control_symbols": ["[CLS]", "[SEP]", "[MASK]"]},
+    ),
+    "t5": ("spiece.model", {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}),
+    "umt5": ("spiece.model", {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}),
 }
 """Families that publish a SentencePiece model alone: its file, and how it numbers its tokens."""
 

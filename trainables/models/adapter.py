@@ -31,6 +31,8 @@ from trainables.seeding import derive_seed
 def add_adapter(encoder: Encoder, config: AdapterConfig, seed: int) -> None:
     """Freeze ``encoder`` and put an adapter on each of its linear layers, in place.
 
+    Those that are never called (``Family.idle``) get none.
+
     The start of the adapters depends on ``seed`` alone, and torch's global generator is left as it
     was.
 
@@ -38,11 +40,13 @@ def add_adapter(encoder: Encoder, config: AdapterConfig, seed: int) -> None:
         EncoderError: a layer has no part that an adapter can be put on.
     """
     plain = encoder.model
+    idle = family_of(plain.config).idle
     lora = LoraConfig(
         r=config.rank,
         lora_alpha=config.alpha,
         lora_dropout=config.dropout,
         target_modules="all-linear",
+        exclude_modules=idle.format(**plain.config.to_dict()) if idle else None,
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in plain.modules()),
     )
     with quiet(), torch.random.fork_rng(devices=[]):

@@ -8,7 +8,7 @@ from torch import nn
 from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 
 from trainables.config.trial import ModelConfig
-from trainables.models.families import FAMILIES, REFUSED, Family
+from trainables.models.families import FAMILIES, REFUSED, Family, why_refused
 from trainables.models.files import encoder_error
 from trainables.models.quiet import quiet
 from trainables.models.text_to_text import new_model
@@ -43,24 +43,27 @@ def read_architecture(model: ModelConfig, folder: Path) -> PretrainedConfig:
 
     Raises:
         EncoderError: the file is unreadable, refers to code of its own, is of a type without a row
-            in ``FAMILIES``, or has fewer layers than ``num_layers``.
+            in ``FAMILIES``, has fewer layers than ``num_layers``, or is of weights that are
+            quantised or read a text from left to right where the first token speaks.
     """
     _refuse_files(model, folder)
     try:
         with quiet():
             config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise encoder_error(
             model, "encoder", f"its config.json cannot be used ({reason}); choose another encoder"
         ) from error
     if config.model_type not in FAMILIES:
-        raise encoder_error(model, "encoder", _unknown(config.model_type))
+        raise encoder_error(model, "encoder", why_refused(config.model_type))
     layers = getattr(config, "num_hidden_layers", None)
     if not isinstance(layers, int) or not 1 <= layers <= MAX_LAYERS:
         raise encoder_error(
             model, "encoder", f"its config.json has num_hidden_layers={layers!r:.40}"
         )
+    _refuse_settings(model, config)
+    _set_switches(config)
     if model.num_layers is not None:
         _cut_layers(model, config, model.num_layers)
     if config.model_type == "big_bird":
@@ -163,6 +166,38 @@ def has_pooler(model: PreTrainedModel) -> bool:
     return not isinstance(getattr(model, "pooler", None), nn.Identity | None)
 
 
+def _refuse_settings(model: ModelConfig, config: PretrainedConfig) -> None:
+    """Raise ``EncoderError`` for settings with which a trained model would be a wrong one."""
+    if quantised := getattr(config, "quantization_config", None):
+        method = quantised.get("quant_method") if isinstance(quantised, dict) else quantised
+        raise encoder_error(
+            model,
+            "encoder",
+            f"its weights are quantised (quantization_config of its config.json: {method!s:.40}), "
+            "and cannot be trained; choose the repository with the full weights",
+        )
+    for name in ("is_decoder", "causal"):
+        if family_of(config).speaks == "first" and getattr(config, name, False):
+            raise encoder_error(
+                model,
+                "encoder",
+                f"its config.json has {name}=true: its first token, which stands for a text, would "
+                "see no other token; set it to false, or choose an encoder",
+            )
+
+
+def _set_switches(config: PretrainedConfig) -> None:
+    """Set what changes how a model computes and what else it returns, but not its answers."""
+    config._attn_implementation = None
+    config.output_attentions = False
+    config.output_hidden_states = False
+    config.return_dict = True
+    # In a batch whose length is no multiple of it there would be an error.
+    config.chunk_size_feed_forward = 0
+    if hasattr(config, "use_tpu_fourier_optimizations"):
+        config.use_tpu_fourier_optimizations = False
+
+
 def _refuse_files(model: ModelConfig, folder: Path) -> None:
     """Raise ``EncoderError`` if the files need foreign code to be run, or are of a refused type.
 
@@ -181,7 +216,7 @@ def _refuse_files(model: ModelConfig, folder: Path) -> None:
             raise encoder_error(model, "encoder", f"{path} is not a JSON object")
         kind = content.get("model_type") if name == "config.json" else None
         if isinstance(kind, str) and kind in REFUSED:
-            raise encoder_error(model, "encoder", _unknown(kind))
+            raise encoder_error(model, "encoder", why_refused(kind))
         known = isinstance(kind, str) and kind in FAMILIES
         if content.get("auto_map") and not known:
             raise encoder_error(
@@ -190,16 +225,6 @@ def _refuse_files(model: ModelConfig, folder: Path) -> None:
                 f"{path} asks to run code of its own (auto_map), which is never done; choose an "
                 "encoder whose architecture is part of transformers",
             )
-
-
-def _unknown(kind: str) -> str:
-    """Why a type without a row is refused."""
-    if kind in REFUSED:
-        return f"a {kind} cannot be used: {REFUSED[kind]}; choose another encoder"
-    return (
-        f"a {kind} is none of the types of encoders that can be used ({', '.join(FAMILIES)}); see "
-        "docs/encoders.md"
-    )
 
 
 def _cut_layers(model: ModelConfig, config: PretrainedConfig, keep: int) -> None:

@@ -1,6 +1,7 @@
 """Checks an encoder before any trial starts, without loading its weights."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -16,6 +17,7 @@ from trainables.models.architecture import (
     family_of,
     fresh_model,
     has_pooler,
+    has_segments,
     head_dropout,
     hidden_dropout,
     read_architecture,
@@ -61,13 +63,7 @@ def _check(model: ModelConfig) -> EncoderInfo:
     source = locate(model, download_weights=False)
     config = read_architecture(model, source.folder)
     tokenizer = read_tokenizer(model, source.folder)
-    if len(tokenizer) > config.vocab_size:
-        raise encoder_error(
-            model,
-            "encoder",
-            f"its tokenizer has {len(tokenizer)} tokens, but the model only {config.vocab_size} "
-            "embeddings; they do not belong together",
-        )
+    _check_numbers(model, config, tokenizer)
     _check_special_tokens(model, config, tokenizer)
     _check_peculiar(model, config)
     skeleton = _skeleton(model, config, source)
@@ -86,6 +82,33 @@ def _check(model: ModelConfig) -> EncoderInfo:
         no_adapter=family_of(config).no_adapter,
         corrections=_corrections(model, config, tokenizer, source.folder),
     )
+
+
+def _check_numbers(
+    model: ModelConfig, config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    """Raise ``EncoderError`` if tokens or segments have numbers without an embedding."""
+    size, vocabulary = config.vocab_size, tokenizer.get_vocab()
+    beyond = sorted((number, token) for token, number in vocabulary.items() if number >= size)
+    if beyond:
+        number, token = beyond[0]
+        raise encoder_error(
+            model,
+            "encoder",
+            f"its tokenizer has {len(beyond)} tokens for which the model has no embedding (number "
+            f"{number}: {token!r:.40}; the model has {size}); they do not belong together, or the "
+            "tokens were added without model.resize_token_embeddings, or tokenizer_config.json "
+            "names other special tokens than the vocabulary has",
+        )
+    segments = max(tokenizer("a", "b").get("token_type_ids", [0]))
+    types = getattr(config, "type_vocab_size", 0) or 0
+    if has_segments(config) and 0 < types <= segments:
+        raise encoder_error(
+            model,
+            "encoder",
+            f"its tokenizer numbers the segments of a pair up to {segments}, but the model knows "
+            f"only {types}; repair the post_processor in its tokenizer.json",
+        )
 
 
 def _check_special_tokens(
@@ -136,9 +159,13 @@ def _check_peculiar(model: ModelConfig, config: PretrainedConfig) -> None:
         )
     if config.model_type == "nystromformer":
         length = config.segment_means_seq_len
-        if config.num_landmarks != length != model.max_length:
+        if config.num_landmarks != length:
             raise encoder_error(
-                model, "max_length", f"{model.encoder} reads {length} tokens and no other number"
+                model,
+                "encoder",
+                f"its config.json has num_landmarks={config.num_landmarks} and "
+                f"segment_means_seq_len={length}; only where they are equal can transformers read "
+                "padded texts",
             )
 
 
@@ -150,13 +177,24 @@ def _corrections(
 ) -> tuple[str, ...]:
     """See ``EncoderInfo``; in the order of the alphabet."""
     found = set(family_of(config).changed)
+    if family_of(config).idle:
+        found.add("adapter")
     if model.dropout is None and head_dropout(config) != hidden_dropout(config):
         found.add("head dropout")
     own = tokenizer.init_kwargs.get("model_input_names") or type(tokenizer).model_input_names
     if "token_type_ids" not in own and any(tokenizer("a", "b").get("token_type_ids", ())):
         found.add("segments")
-    if _words(tokenizer) != _words(library_tokenizer(model, folder)):
+    plain = library_tokenizer(model, folder)
+    if _words(tokenizer) != _words(plain):
         found.add("normalizer")
+    before = _template(plain)
+    if config.model_type == "deberta":
+        first, last = (tokenizer.cls_token_id, None), (tokenizer.sep_token_id, None)
+        before = [[first, (-1, 0), last], [first, (-1, 0), last, (-1, 1), last]]
+    # Decoders have a separator of ours between the texts of a pair.
+    compared = slice(1 if family_of(config).separator else 2)
+    if _template(tokenizer)[compared] != before[compared]:
+        found.add("template")
     if config.model_type == "big_bird":
         sparse_above = (5 + 2 * config.num_random_blocks) * config.block_size
         if model.max_length > sparse_above:
@@ -167,6 +205,16 @@ def _corrections(
 def _words(tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
     """What a tokenizer makes of texts that are written in unusual ways, without special tokens."""
     return [tokenizer(text, add_special_tokens=False)["input_ids"] for text in _UNUSUAL_TEXTS]
+
+
+def _template(tokenizer: Any) -> list[list[tuple[int, int | None]]]:
+    """The special tokens that a tokenizer puts around one text and two, and where texts stand."""
+    found = []
+    for texts in (("a",), ("a", "b")):
+        encoded = tokenizer(*texts)
+        pairs = zip(encoded["input_ids"], encoded.sequence_ids(0), strict=True)
+        found.append([(token if text is None else -1, text) for token, text in pairs])
+    return found
 
 
 def _longest(skeleton: PreTrainedModel, config: PretrainedConfig) -> int | None:

@@ -31,7 +31,7 @@ def convert(encoder: str, folder: Path, revision: str | None = None) -> None:
 
     Raises:
         EncoderError: there is no such encoder, it has no pickled weights or has safetensors, its
-            weights hold more than tensors, or ``folder`` exists.
+            weights hold objects that could run code, or ``folder`` exists.
     """
     if folder.exists():
         raise EncoderError(f"{folder}: exists already; name a folder that does not")
@@ -62,7 +62,10 @@ def convert(encoder: str, folder: Path, revision: str | None = None) -> None:
 
 
 def _read(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a pickled file by name, each with memory of its own."""
+    """The tensors of a pickled file by name, each with memory of its own.
+
+    Plain values beside them, such as a configuration in DeBERTa's, are left out.
+    """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
@@ -73,9 +76,14 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
             ) from error
         reason = " ".join(str(error).split())[:200]
         raise EncoderError(f"{path}: is damaged ({reason}); fetch it again") from error
-    if not isinstance(content, dict) or not all(
-        isinstance(name, str) and isinstance(tensor, torch.Tensor)
-        for name, tensor in content.items()
-    ):
+    values = content.items() if isinstance(content, dict) else ()
+    tensors = {str(name): value for name, value in values if isinstance(value, torch.Tensor)}
+    if not tensors:
         raise EncoderError(f"{path}: is no mapping of names to tensors, so no model's weights")
-    return {name: tensor.detach().clone().contiguous() for name, tensor in content.items()}
+    for name, tensor in tensors.items():
+        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
+            raise EncoderError(
+                f"{path}: {name} is a sparse, quantised or empty tensor, which safetensors cannot "
+                "hold; choose the repository with the full weights"
+            )
+    return {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}

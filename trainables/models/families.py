@@ -34,9 +34,12 @@ class Family:
         whole: why the first layers alone are not what they are in the whole model; empty: they
             are, and ``num_layers`` can be used.
         no_adapter: why LoRA cannot be used; empty: it can.
+        idle: pattern of the names of layers that are never called, so that LoRA leaves them out.
         frozen: number format in which LoRA keeps the frozen matrices, where the configuration
             leaves that open.
         dropout: dropout of the head where the configuration of the model has none.
+        unread: pattern of tokens that its tokenizers name and its text model has no embedding for;
+            they are taken out of the tokenizer.
         changed: what of its encoding or training earlier versions did in another way; part of the
             trials' keys.
         note: what else a user should know.
@@ -53,8 +56,10 @@ class Family:
     shared_layers: bool = False
     whole: str = ""
     no_adapter: str = ""
+    idle: str = ""
     frozen: Literal["fp32", "bf16"] = "fp32"
     dropout: float = 0.1
+    unread: str = ""
     changed: tuple[str, ...] = ()
     note: str = ""
 
@@ -64,7 +69,11 @@ _SLOW = "models with a tokenizer.json; the family's own tokenizer is a slow one,
 
 
 def _decoder(
-    name: str, published: str, note: str = "", per_layer: tuple[str, ...] = ("layer_types",)
+    name: str,
+    published: str,
+    note: str = "",
+    per_layer: tuple[str, ...] = ("layer_types",),
+    unread: str = "",
 ) -> Family:
     """A row for models that read from left to right."""
     return Family(
@@ -76,13 +85,22 @@ def _decoder(
         frozen="bf16",
         dropout=0.0,
         per_layer=per_layer,
+        unread=unread,
         note=note,
     )
 
 
 def _text_to_text(name: str, published: str, note: str = "") -> Family:
     """A row for models of which the encoder alone is used."""
-    return Family(name, published, speaks="mean", segments=False, frozen="bf16", note=note)
+    return Family(
+        name,
+        published,
+        speaks="mean",
+        segments=False,
+        frozen="bf16",
+        unread=r"<extra_id_\d+>",
+        note=note,
+    )
 
 
 FAMILIES: dict[str, Family] = {
@@ -123,10 +141,12 @@ FAMILIES: dict[str, Family] = {
         changed=("fixed length",),
         note="it mixes padding with the text",
     ),
+    "gemma": _decoder("Gemma", "google/gemma-2b"),
     "gemma2": _decoder("Gemma 2", "google/gemma-2-2b"),
     "gemma3_text": _decoder(
         "Gemma 3",
         "google/gemma-3-270m, EmbeddingGemma",
+        unread="<image_soft_token>",
         note="where its attention is bidirectional (EmbeddingGemma) the mean speaks; models that "
         "read images too are refused",
     ),
@@ -150,7 +170,13 @@ FAMILIES: dict[str, Family] = {
         per_layer=("attention_window",),
         changed=("global attention",),
     ),
-    "luke": Family("LUKE", "studio-ousia/luke-base", note="without entities, on text alone"),
+    "luke": Family(
+        "LUKE",
+        "studio-ousia/luke-base",
+        unread=r"\[(UNK|PAD|MASK|MASK2)\]",
+        idle=r"entity_embeddings\..*|.*\.(w2e|e2w|e2e)_query",
+        note="without entities, on text alone",
+    ),
     "megatron-bert": Family("Megatron-BERT", "nvidia/megatron-bert-uncased-345m"),
     "mistral": _decoder("Mistral", "mistralai/Mistral-7B-v0.3"),
     "mobilebert": Family("MobileBERT", "google/mobilebert-uncased"),
@@ -166,6 +192,7 @@ FAMILIES: dict[str, Family] = {
         changed=("fixed length",),
         note="its convolutions read padding",
     ),
+    "phi": _decoder("Phi 1 and 2", "microsoft/phi-2"),
     "qwen2": _decoder("Qwen 2 and 2.5", "Qwen/Qwen2.5-0.5B"),
     "qwen3": _decoder("Qwen 3", "Qwen/Qwen3-0.6B, Qwen3-Embedding"),
     "rembert": Family("RemBERT", "google/rembert", changed=("layers",)),
@@ -192,7 +219,10 @@ FAMILIES: dict[str, Family] = {
         "layers, and stays in float32",
     ),
     "xmod": Family(
-        "X-MOD", "facebook/xmod-base", note="config.json has to name its default_language"
+        "X-MOD",
+        "facebook/xmod-base",
+        idle=r".*\.adapter_modules\.(?!{default_language}\.).*",
+        note="config.json has to name its default_language",
     ),
 }
 """Type -> row."""
@@ -213,3 +243,13 @@ REFUSED: dict[str, str] = {
     "yoso": "its answers depend on the padding, and on a GPU it fetches code from the Hub",
 }
 """Types that are refused, and why; every other type without a row is refused as unknown."""
+
+
+def why_refused(kind: str) -> str:
+    """Why a type without a row is refused."""
+    if kind in REFUSED:
+        return f"a {kind} cannot be used: {REFUSED[kind]}; choose another encoder"
+    return (
+        f"a {kind} is none of the types of encoders that can be used ({', '.join(FAMILIES)}); see "
+        "docs/encoders.md"
+    )

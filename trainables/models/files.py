@@ -1,6 +1,7 @@
 """The files that an encoder consists of, and errors about missing ones."""
 
 import difflib
+import json
 import re
 from collections.abc import Set
 from pathlib import Path
@@ -8,14 +9,16 @@ from pathlib import Path
 from trainables.config.trial import ModelConfig
 from trainables.errors import EncoderError
 from trainables.models.embedded import ALIASES
+from trainables.models.families import FAMILIES, why_refused
+
+SENTENCE_PIECE_FILES = ("spm.model", "spiece.model", "sentencepiece.bpe.model")
+"""Names of a SentencePiece model."""
 
 TOKENIZER_FILES = (
     {"tokenizer.json"},
     {"vocab.txt"},
     {"vocab.json", "merges.txt"},
-    {"spm.model"},
-    {"spiece.model"},
-    {"sentencepiece.bpe.model"},
+    *({name} for name in SENTENCE_PIECE_FILES),
 )
 """Sets of files, any one of which is enough for a tokenizer."""
 
@@ -28,9 +31,7 @@ SMALL_FILES = (
     "vocab.txt",
     "vocab.json",
     "merges.txt",
-    "spm.model",
-    "spiece.model",
-    "sentencepiece.bpe.model",
+    *SENTENCE_PIECE_FILES,
     "entity_vocab.json",
 )
 """All files of an encoder but its weights."""
@@ -53,6 +54,18 @@ def did_you_mean(value: str) -> str:
 def file_names(folder: Path) -> set[str]:
     """Names of the files (not the folders) in ``folder``."""
     return {path.name for path in folder.iterdir() if path.is_file()}
+
+
+def refused_type(folder: Path) -> str | None:
+    """Why the type of the model in ``folder`` cannot be used; None if it can, or is not known.
+
+    To be said before what else is wrong with its files, such as that it has no tokenizer.
+    """
+    try:
+        kind = json.loads((folder / "config.json").read_bytes())["model_type"]
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        return None
+    return why_refused(kind) if isinstance(kind, str) and kind not in FAMILIES else None
 
 
 def missing_files(encoder: str, names: Set[str], *, weights: bool) -> str | None:

@@ -19,6 +19,7 @@ from trainables.models.files import (
     file_names,
     missing_files,
     pickled_files,
+    refused_type,
     weight_files,
 )
 from trainables.models.quiet import quiet
@@ -48,7 +49,9 @@ def fetch(model: ModelConfig, repository: str, *, weights: bool, download_weight
 
     names = _file_names_on_hub(model, repository)
     if reason := missing_files(repository, names, weights=weights):
-        raise encoder_error(model, "encoder", f"the Hub's {repository} {reason}")
+        config = _download(model, repository, ["config.json"]) if "config.json" in names else None
+        refused = None if config is None else refused_type(config)
+        raise encoder_error(model, "encoder", refused or f"the Hub's {repository} {reason}")
     wanted = [*SMALL_FILES, *([_INDEX, *weight_files(names)] if need_weights else [])]
     return _download(model, repository, wanted)
 

@@ -9,7 +9,13 @@ from pathlib import Path
 
 from trainables.config.trial import ModelConfig
 from trainables.models.embedded import ALIASES, check_embedded, embedded_folder
-from trainables.models.files import did_you_mean, encoder_error, file_names, missing_files
+from trainables.models.files import (
+    did_you_mean,
+    encoder_error,
+    file_names,
+    missing_files,
+    refused_type,
+)
 from trainables.models.hub import fetch
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
@@ -58,7 +64,9 @@ def locate(model: ModelConfig, *, download_weights: bool) -> Source:
         if folder.is_dir():
             _no_revision(model, "a folder has none")
             if reason := missing_files(model.encoder, file_names(folder), weights=weights):
-                raise encoder_error(model, "encoder", f"the folder {reason}")
+                raise encoder_error(
+                    model, "encoder", refused_type(folder) or f"the folder {reason}"
+                )
             return Source(folder, f"folder {model.encoder}")
         if folder.exists():
             raise encoder_error(

@@ -7,12 +7,15 @@ from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from trainables.config.trial import ModelConfig
-from trainables.models.architecture import layer_lists
+from trainables.models.architecture import fresh_model, layer_lists
 from trainables.models.files import encoder_error
 from trainables.models.quiet import quiet
 from trainables.models.text_to_text import model_class
 
-_BUFFERS = ("position_ids", "token_type_ids", "inv_freq")
+_BUFFERS = (
+    *("position_ids", "token_type_ids", "inv_freq", "attn.bias", "attn.masked_bias"),
+    *("dft_mat_hidden", "dft_mat_seq"),
+)
 """Ends of the names of tensors that older versions stored and that follow from the architecture."""
 
 
@@ -44,12 +47,26 @@ def load_weights(
                 dtype=torch.float32,
                 output_loading_info=True,
                 device_map={"": "meta"} if names_only else None,
+                ignore_mismatched_sizes=True,
             )
     except Exception as error:
+        with quiet(), torch.device("meta"):
+            fresh_model(model, config)
         reason = " ".join(str(error).split())[:200]
         raise encoder_error(
             model, "encoder", f"its weights cannot be loaded ({reason}); fetch them again"
         ) from error
+    if names_only:
+        # Words that are in the files under several names are one tensor all the same.
+        loaded.tie_weights()
+    if other := sorted(report["mismatched_keys"]):
+        name, found, expected = other[0]
+        raise encoder_error(
+            model,
+            "encoder",
+            f"its weights {name} have the shape {tuple(found)}, but its config.json makes it "
+            f"{tuple(expected)}; they do not belong together",
+        )
     missing = set(report["missing_keys"])
     fresh_pooler = {key for key in missing if key.startswith("pooler.")}
     if lost := sorted(missing - fresh_pooler):

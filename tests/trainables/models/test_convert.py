@@ -63,6 +63,20 @@ def test_shards_become_one_file(pickled: Path, tmp_path: Path) -> None:
     assert load_file(tmp_path / "new" / "model.safetensors").keys() == tensors.keys()
 
 
+def test_plain_values_beside_the_tensors_are_left_out(pickled: Path, tmp_path: Path) -> None:
+    """Some of DeBERTa's files hold the configuration too."""
+    tensors = torch.load(pickled / "pytorch_model.bin", weights_only=True)
+    more = {"config": {"hidden_size": 32}, "epoch": 3, "nothing": None}
+    torch.save(tensors | more, pickled / "pytorch_model.bin")
+    convert(str(pickled), tmp_path / "new")
+    assert load_file(tmp_path / "new" / "model.safetensors").keys() == tensors.keys()
+
+
+def sparse(folder: Path) -> None:
+    content = {"embedding.weight": torch.eye(3).to_sparse()}
+    torch.save(content, folder / "pytorch_model.bin")
+
+
 def evil(folder: Path) -> None:
     torch.save({"weight": Evil(folder / "trace")}, folder / "pytorch_model.bin")
 
@@ -90,6 +104,7 @@ def safe_already(folder: Path) -> None:
         (evil, "holds more than tensors and could run code"),
         (damaged, "is damaged"),
         (no_weights, "no mapping of names to tensors"),
+        (sparse, "embedding.weight is a sparse, quantised or empty tensor"),
         (half, "no complete pytorch_model.bin"),
         (safe_already, "has safetensors already"),
     ],

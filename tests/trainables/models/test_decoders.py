@@ -1,5 +1,6 @@
 """What stands for a text in decoders, XLNet and the encoders of text-to-text models."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,8 @@ from trainables.models.quiet import quiet
 from trainables.models.saved import load_classifier, save_classifier
 
 DECODERS = (
-    *("qwen2", "qwen3", "llama", "mistral", "smollm3", "gemma2", "gemma3_text", "gpt2"),
-    "modernbert-decoder",
+    *("qwen2", "qwen3", "llama", "mistral", "smollm3", "gemma", "gemma2", "gemma3_text", "gpt2"),
+    *("phi", "modernbert-decoder"),
 )
 TEXT_TO_TEXT = ("t5", "mt5", "umt5", "bart")
 EVERY = (*DECODERS, "xlnet", *TEXT_TO_TEXT, "embeddinggemma")
@@ -180,7 +181,7 @@ def test_texts_are_padded_on_the_right_with_what_is_masked(
     model = configured(folders[name])
     tokenizer: Any = load_tokenizer(model)
     batch = batch_of(model, pairs=False)
-    if name in ("llama", "gpt2"):
+    if name in ("llama", "gpt2", "phi"):
         assert tokenizer.pad_token == tokenizer.eos_token
     mask = batch["attention_mask"]
     assert mask.diff(dim=1).max() <= 0
@@ -192,8 +193,10 @@ def test_texts_are_padded_on_the_right_with_what_is_masked(
 
 
 def test_a_decoder_without_an_end_of_texts_needs_a_padding_token(tmp_path: Path) -> None:
-    folder = build_encoder("gpt2", tmp_path)
+    folder = build_encoder("gpt2", tmp_path, eos_token_id=None)
     (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"eos_token_id": None}))
     with pytest.raises(EncoderError, match="no pad_token"):
         load_tokenizer(configured(folder))
 

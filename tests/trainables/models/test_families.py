@@ -36,8 +36,8 @@ PAIRS = [
     ("this house was dull, and the child never reads", "the teacher finds a book with a song"),
 ]
 SEPARATED = {
-    *("embeddinggemma", "gemma2", "gemma3_text", "gpt2", "llama", "mistral", "qwen2"),
-    *("qwen3", "smollm3"),
+    *("embeddinggemma", "gemma", "gemma2", "gemma3_text", "gpt2", "llama", "mistral"),
+    *("phi", "qwen2", "qwen3", "smollm3"),
 }
 """Specimens whose tokenizers put nothing between two texts, or repeat the start of a text."""
 UNLIMITED = {"mt5", "t5", "umt5", "xlnet"}

@@ -11,10 +11,16 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.helpers.tiny_models import build
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 LOCATE = """
@@ -45,7 +51,7 @@ for text in sys.argv[1:]:
 """
 
 
-def run(script: str, home: Path, *models: dict, **environment: str) -> tuple[list[str], float]:
+def run(script: str, home: Path, *models: Any, **environment: str) -> tuple[list[str], float]:
     """Run a script on models in a fresh process; its lines and the seconds that it took."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
     clean |= {"PYTHONPATH": os.pathsep.join(sys.path), "HF_HOME": str(home), **environment}
@@ -139,7 +145,14 @@ def etag(path: Path) -> str:
 @pytest.fixture
 def hub(tiny_models: dict[str, Path]) -> Iterator[tuple[str, list[str]]]:
     """Address of an imitated Hub with the repositories of ``tiny_models``, and what was asked."""
-    with MiniHub(tiny_models) as server:
+    with serving(tiny_models) as served:
+        yield served
+
+
+@contextmanager
+def serving(models: dict[str, Path]) -> Iterator[tuple[str, list[str]]]:
+    """See ``hub``; of other models."""
+    with MiniHub(models) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}", server.asked
@@ -188,6 +201,34 @@ def test_model_is_fetched_once_and_then_needs_no_hub(
     asked.clear()
     assert run(CHECK, tmp_path, bert, HF_ENDPOINT=address)[0] == ["Hub tiny/bert True 102"]
     assert asked == []
+
+
+CONVERT = """
+import sys
+from pathlib import Path
+from trainables.models.convert import convert
+convert("tiny/old", Path(sys.argv[1].strip('"')))
+"""
+
+
+def test_a_model_with_nothing_but_a_pickle_is_converted_on_demand(tmp_path: Path) -> None:
+    """The message of the refusal names the command."""
+    old, new = build("bert", tmp_path / "old"), tmp_path / "new"
+    tensors = load_file(old / "model.safetensors")
+    torch.save(tensors, old / "pytorch_model.bin")
+    (old / "model.safetensors").unlink()
+    canine = tmp_path / "canine"
+    canine.mkdir()
+    (canine / "config.json").write_text('{"model_type": "canine"}')
+    with serving({"old": old, "canine": canine}) as (address, _):
+        models = {"encoder": "tiny/old"}, {"encoder": "tiny/canine"}
+        lines, _ = run(CHECK, tmp_path / "home", *models, HF_ENDPOINT=address)
+        assert "orchestrator convert tiny/old NEW_FOLDER" in lines[0]
+        assert "a canine cannot be used" in lines[1]
+        assert run(CONVERT, tmp_path / "home", str(new), HF_ENDPOINT=address)[0] == []
+    assert load_file(new / "model.safetensors").keys() == tensors.keys()
+    lines, _ = run(CHECK, tmp_path / "home", {"encoder": str(new), "max_length": 32})
+    assert lines == [f"folder {new} True 102"]
 
 
 def test_of_processes_that_start_at_once_one_fetches_the_weights(
