@@ -92,11 +92,18 @@ def _predictions(
     found, unread = {}, []
     for trial in trials:
         record = records.get(trial.key)
-        if record is not None and record.status is TrialStatus.FINISHED:
-            try:
-                found[trial.key] = read_predictions(run_dir, record, "validation")
-            except (RunDirectoryError, OSError):
-                unread.append(trial.key)
+        if record is None or record.status is not TrialStatus.FINISHED:
+            continue
+        try:
+            found[trial.key] = read_predictions(run_dir, record, "validation")
+        except RunDirectoryError:
+            unread.append(trial.key)
+        except OSError as error:
+            # Asked for each of the others, the store would be waited for again.
+            return found, [
+                f"predictions cannot be fetched ({error.strerror or error}), so that intervals and "
+                "verdicts leave runs out; report again later"
+            ]
     if not unread:
         return found, []
     more = f" (and {len(unread) - 1} more)" if len(unread) > 1 else ""

@@ -56,7 +56,7 @@ def read_predictions(run_dir: RunDir, record: TrialRecord, split: str) -> dict[s
 def _checked(result: TaskResult, labels: np.ndarray, predictions: np.ndarray) -> Predictions:
     """The predictions, if they give the result that the record has."""
     if result.numbers is None:
-        labels, predictions = labels.astype(np.int64), predictions.astype(np.int64)
+        labels, predictions = labels.astype(np.int32), predictions.astype(np.int32)
         made = trimmed(counts(labels, predictions, len(result.confusion))).tolist()
         same = made == [list(row) for row in result.confusion]
     else:

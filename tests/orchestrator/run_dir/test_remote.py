@@ -124,6 +124,25 @@ def test_missing_predictions_are_told(there: RunDir, url: str) -> None:
     assert f"predictions/{key}.parquet: missing or damaged" in outcome.warnings[0]
 
 
+def test_a_store_that_goes_away_is_told_once_and_scores_are_shown_all_the_same(
+    there: RunDir, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def refuse(run_dir: RemoteRunDir, path: Path) -> None:
+        asked.append(path)
+        raise OSError(110, "Connection timed out")
+
+    monkeypatch.setattr(RemoteRunDir, "fetch", refuse)
+    outcome = report(url)
+    assert outcome.warnings == (
+        "predictions cannot be fetched (Connection timed out), so that intervals and verdicts "
+        "leave runs out; report again later",
+    )
+    assert len(asked) == 1
+    assert "no claim of significance" in outcome.table.verdict[0]
+
+
 def test_a_report_that_may_not_be_written_there_is_shown_all_the_same(
     there: RunDir, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

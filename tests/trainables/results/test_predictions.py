@@ -52,7 +52,7 @@ def test_they_are_those_that_were_written(written: tuple[RunDir, TrialRecord]) -
     found = read_predictions(*written, "validation")
     assert (found["sst2"].labels == LABELS).all()
     assert (found["sst2"].predictions == PREDICTED).all()
-    assert found["sst2"].labels.dtype == np.int64
+    assert found["sst2"].labels.dtype == np.int32
     assert (found["stsb"].predictions == NUMBERS).all()
 
 
