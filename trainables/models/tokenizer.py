@@ -123,15 +123,16 @@ def _read(folder: Path) -> Any:
 
     For some types transformers has no class that reads a SentencePiece model.
     """
-    options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
     try:
-        return AutoTokenizer.from_pretrained(folder, use_fast=True, **options)
+        return AutoTokenizer.from_pretrained(
+            folder, use_fast=True, trust_remote_code=False, local_files_only=True
+        )
     except Exception:
         name = str(_settings(folder).get("tokenizer_class")).removesuffix("Fast")
         kind = getattr(transformers, name, None)
         if not (isinstance(kind, type) and issubclass(kind, PreTrainedTokenizerBase)):
             raise
-        return kind.from_pretrained(folder, **options)
+        return kind.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
 
 
 def _settings(folder: Path) -> dict[str, Any]:
