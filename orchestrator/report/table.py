@@ -208,7 +208,7 @@ def comparison(
     used = [c for c, _ in measures if c.key != "leak" or any(r.cells["leak"].stat for r in rows)]
     return Table(
         split=split,
-        header=header(plan, records, split, facts, data),
+        header=(*header(plan, records, split, facts, data), *_margins(judged)),
         tasks=facts,
         columns=tuple(used),
         rows=_mark_best(rows, used),
@@ -221,6 +221,13 @@ def comparison(
         undefined=_undefined(sources[0].tasks, facts),
         data=data,
     )
+
+
+def _margins(judged: Sequence[Compared]) -> tuple[tuple[str, str], ...]:
+    """The header's line about margins, where anything is compared."""
+    margins = {c.scope: f"{100 * c.verdict.comparison.margin:g}" for c in judged}
+    text = ", ".join(plain(f"{scope} {points}") for scope, points in margins.items())
+    return (("margins", f"{text} (points that are of no consequence)"),) if judged else ()
 
 
 def _answers(rows: Sequence[TableRow], judged: Sequence[Compared]) -> tuple[str, ...]:

@@ -143,6 +143,9 @@ def test_margins_are_the_users_or_the_defaults() -> None:
     made = grid(tasks=("cola", "mrpc"), shared_encoder=0.8)
     margins = {c.scope: c.margin for c in made.table().comparisons}
     assert margins == {"macro": 0.02, "cola": 0.05, "mrpc": 0.03}
+    line = "macro 2, cola 5, mrpc 3 (points that are of no consequence)"
+    assert ("margins", line) in made.table().header
+    assert "margins" not in dict(made.table(predictions=None).header)
     own = {c.scope: c.margin for c in made.table(margins={"mrpc": 0.1}).comparisons}
     assert own == margins | {"mrpc": 0.1}
     assert lines(made.table(margins={"macro": 0.0001}))[
