@@ -71,7 +71,7 @@ def of_classes(
         raise ValueError(f"labels must be in [0, {classes}), predictions in [0, {classes}]")
     counted = [_Counts.of(true, run, classes) for run in predicted]
     if metric == "accuracy":
-        pairs = [(c.right / c.total, _left(c.right - c.hit, c.total - 1)) for c in counted]
+        pairs = [(c.right / c.total, _ratio(c.right - c.hit, c.total - 1)) for c in counted]
     elif metric == "matthews":
         pairs = [_matthews(counts) for counts in counted]
     elif positive == "macro":
@@ -114,7 +114,7 @@ def _checked(labels: ArrayLike, predictions: ArrayLike) -> tuple[np.ndarray, np.
 
 def _runs(pairs: list[tuple[float, np.ndarray]], predicted: np.ndarray) -> Runs:
     scores = np.array([score for score, _ in pairs])
-    without = np.array([left for _, left in pairs])
+    without = np.array([values for _, values in pairs])
     n = without.shape[1]
     return Runs(scores, n * scores[:, None] - (n - 1) * without, predicted)
 
@@ -149,7 +149,7 @@ class _Counts:
         return cls(len(labels), int(hit.sum()), true, said, hits, labels, predictions, hit)
 
 
-def _left(numerator: np.ndarray, denominator: np.ndarray | int) -> np.ndarray:
+def _ratio(numerator: np.ndarray, denominator: np.ndarray | int) -> np.ndarray:
     """A ratio, 0 where there is nothing to divide by."""
     below = np.broadcast_to(np.asarray(denominator, dtype=float), numerator.shape)
     return np.divide(numerator, below, out=np.zeros(numerator.shape), where=below > 0)
@@ -174,14 +174,14 @@ def _r_k(
 ) -> np.ndarray:
     """From sums over classes: of products of label and prediction counts, of squares of each."""
     spread = (total**2 - true) * (total**2 - said)
-    return _left(right * total - both, np.sqrt(np.maximum(spread, 0.0)))
+    return _ratio(right * total - both, np.sqrt(np.maximum(spread, 0.0)))
 
 
 def _f1(c: _Counts, positive: int) -> tuple[float, np.ndarray]:
     """F1 of one class; of all, and without each."""
     is_, said = c.label == positive, c.prediction == positive
     below = c.true[positive] + c.said[positive]
-    without = _left(2 * (c.hits[positive] - (is_ & said)), below - is_ - said)
+    without = _ratio(2 * (c.hits[positive] - (is_ & said)), below - is_ - said)
     return float(2 * c.hits[positive] / below) if below else 0.0, without
 
 
@@ -189,21 +189,21 @@ def _macro_f1(c: _Counts) -> tuple[float, np.ndarray]:
     """Mean F1 of the classes that occur; of all, and without each."""
     # The last class stands for other tasks' classes, of which there is no F1.
     true, said, hits = c.true[:-1], c.said[:-1], c.hits[:-1]
-    f1 = _left(2 * hits, true + said)
+    f1 = _ratio(2 * hits, true + said)
     total, occurring = f1.sum(), int((true + said > 0).sum())
     if not occurring:
         return 0.0, np.zeros(c.total)
-    known = c.prediction < len(f1)
-    i, j = c.label, np.where(known, c.prediction, 0)
+    own_class = c.prediction < len(f1)
+    i, j = c.label, np.where(own_class, c.prediction, 0)
     # Only the classes of the label and of the prediction change without an example.
     below_i = true[i] + said[i] - 1 - c.hit
-    new_i = _left(2 * (hits[i] - c.hit), below_i)
+    new_i = _ratio(2 * (hits[i] - c.hit), below_i)
     below_j = true[j] + said[j] - 1
-    new_j = _left(2 * hits[j], below_j)
-    wrong = known & ~c.hit
+    new_j = _ratio(2 * hits[j], below_j)
+    wrong = own_class & ~c.hit
     change = new_i - f1[i] + np.where(wrong, new_j - f1[j], 0.0)
     lost = (below_i == 0).astype(int) + (wrong & (below_j == 0))
-    return total / occurring, _left(total + change, occurring - lost)
+    return total / occurring, _ratio(total + change, occurring - lost)
 
 
 def _pearson(targets: np.ndarray, predictions: np.ndarray) -> tuple[float, np.ndarray]:
@@ -211,17 +211,17 @@ def _pearson(targets: np.ndarray, predictions: np.ndarray) -> tuple[float, np.nd
     # Without an example its deviation from the mean of the others counts n / (n - 1) times.
     share = len(a) / (len(a) - 1)
     aa, bb, ab = a @ a, b @ b, a @ b
-    left_aa, left_bb = (
-        np.where(left > ROUNDING * whole, left, 0.0)
-        for whole, left in ((aa, aa - share * a * a), (bb, bb - share * b * b))
+    rest_aa, rest_bb = (
+        np.where(rest > ROUNDING * whole, rest, 0.0)
+        for whole, rest in ((aa, aa - share * a * a), (bb, bb - share * b * b))
     )
-    return float(_correlation(aa, bb, ab)), _correlation(left_aa, left_bb, ab - share * a * b)
+    return float(_correlation(aa, bb, ab)), _correlation(rest_aa, rest_bb, ab - share * a * b)
 
 
 def _correlation(aa: ArrayLike, bb: ArrayLike, ab: ArrayLike) -> np.ndarray:
     """From sums of squares and of products about the mean; 0 where one side is constant."""
     spread = np.sqrt(np.asarray(aa) * np.asarray(bb))
-    return np.clip(_left(np.asarray(ab, dtype=float), spread), -1.0, 1.0)
+    return np.clip(_ratio(np.asarray(ab, dtype=float), spread), -1.0, 1.0)
 
 
 def _spearman(targets: np.ndarray, predictions: np.ndarray) -> tuple[float, np.ndarray]:

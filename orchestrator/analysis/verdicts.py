@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest, fisher_exact
+from scipy.stats import binomtest
 
 from orchestrator.analysis.intervals import Difference
 
@@ -125,20 +124,21 @@ def verdicts(
 
 
 def _verdict(comparison: Comparison, p: float, level: float, family: int) -> Verdict:
-    word, healthy = _word(comparison.difference, comparison.margin, p, level, family), None
+    word = _word(comparison.difference, comparison.margin, p, level, family)
+    among_healthy = None
     if any(comparison.collapsed):
         word = word if word is Word.WORSE else Word.UNSTABLE
-        if (left := comparison.healthy) is not None:
+        if (healthy := comparison.healthy) is not None:
             # Not chosen beforehand, so with the strictest share of the level.
-            p = 1.0 if left.one_seed else min(1.0, left.p * family)
-            healthy = Verdict(
-                Comparison(left, comparison.margin),
-                _word(left, comparison.margin, p, level, family),
+            healthy_p = 1.0 if healthy.one_seed else min(1.0, healthy.p * family)
+            among_healthy = Verdict(
+                Comparison(healthy, comparison.margin),
+                _word(healthy, comparison.margin, healthy_p, level, family),
                 level,
                 family,
-                p,
+                healthy_p,
             )
-    return Verdict(comparison, word, level, family, p, healthy)
+    return Verdict(comparison, word, level, family, p, among_healthy)
 
 
 def _word(difference: Difference, margin: float, p: float, level: float, family: int) -> Word:
@@ -193,10 +193,3 @@ def collapse_rate(collapsed: int, runs: int) -> tuple[float, float]:
         return 0.0, 1 - 0.05 ** (1 / runs)
     low, high = binomtest(collapsed, runs).proportion_ci(0.95, "exact")
     return float(low), float(high)
-
-
-def collapse_p(collapsed: tuple[int, int], runs: tuple[int, int]) -> float:
-    """Fisher's exact p value of no difference between the rates at which two arms collapse."""
-    table = [[hit, total - hit] for hit, total in zip(collapsed, runs, strict=True)]
-    result: Any = fisher_exact(table)
-    return float(result.pvalue)

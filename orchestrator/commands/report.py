@@ -89,25 +89,25 @@ def _predictions(
 ) -> tuple[dict[str, dict[str, Predictions]], list[str]]:
     """The validation predictions of the finished trials, and at most one line about those that
     cannot be read."""
-    found, unread = {}, []
+    predictions, unread = {}, []
     for trial in trials:
         record = records.get(trial.key)
         if record is None or record.status is not TrialStatus.FINISHED:
             continue
         try:
-            found[trial.key] = read_predictions(run_dir, record, "validation")
+            predictions[trial.key] = read_predictions(run_dir, record, "validation")
         except RunDirectoryError:
             unread.append(trial.key)
         except OSError as error:
             # Asked for each of the others, the store would be waited for again.
-            return found, [
+            return predictions, [
                 f"predictions cannot be fetched ({error.strerror or error}), so that intervals and "
                 "verdicts leave runs out; report again later"
             ]
     if not unread:
-        return found, []
+        return predictions, []
     more = f" (and {len(unread) - 1} more)" if len(unread) > 1 else ""
-    return found, [
+    return predictions, [
         f"{run_dir.predictions(unread[0])}{more}: missing or damaged, so that intervals and "
         f"verdicts leave it out; to make it again delete {run_dir.record(unread[0])} and run the "
         "experiment again"

@@ -188,18 +188,18 @@ def next_step(compared: Compared) -> str:
     used = sorted({run.seed for row in (compared.row, compared.reference) for run in row.runs})
     if verdict.one_seed:
         return f"To learn more run it with {_seeds(used, max(5, len(used)) - len(used) or 5)}."
-    told = compared.advice
-    if told is None:
+    advice = compared.advice
+    if advice is None:
         return ""
-    if told.seeds is not None:
+    if advice.seeds is not None:
         return (
-            f"About {told.seeds} more seeds would settle it with a chance of "
-            f"{100 * told.chance:.0f} %: {_seeds(used, told.seeds)}."
+            f"About {advice.seeds} more seeds would settle it with a chance of "
+            f"{100 * advice.chance:.0f} %: {_seeds(used, advice.seeds)}."
         )
-    chance = f"(chance with {MOST_SEEDS} seeds: {100 * told.chance:.0f} %)"
-    if told.examples is not None:
+    chance = f"(chance with {MOST_SEEDS} seeds: {100 * advice.chance:.0f} %)"
+    if advice.examples is not None:
         return (
-            f"Seeds alone are unlikely to settle it {chance}: about {told.examples:,} more test "
+            f"Seeds alone are unlikely to settle it {chance}: about {advice.examples:,} more test "
             f"examples, with {SEEDS_WITH_EXAMPLES} seeds, probably would."
         )
     least = margin_needs(verdict.comparison.difference)
@@ -209,10 +209,9 @@ def next_step(compared: Compared) -> str:
             f"; its examples allow no margin under {_points(least)}: "
             f"margins.{compared.scope}={_points(least)} or wider, or more test examples"
         )
-    if told.chance >= 0.5:
-        return (
-            f"{MOST_SEEDS} seeds would settle it with a chance of {100 * told.chance:.0f} %{wider}."
-        )
+    if advice.chance >= 0.5:
+        likely = f"with a chance of {100 * advice.chance:.0f} %"
+        return f"{MOST_SEEDS} seeds would settle it {likely}{wider}."
     return (
         "The difference lies near 0 or the margin: no realistic number of seeds or examples is "
         f"{100 * PROMISED:.0f} % sure to settle it {chance}{wider}."

@@ -125,16 +125,16 @@ class _Side:
 
     @classmethod
     def of(cls, row: TableRow, predictions: Predicted) -> "_Side":
-        known = {}
+        predicted = {}
         for run in row.complete:
             keys = {task: trial.key for trial in run.trials for task in trial.config.tasks}
             of_run = {task: predictions.get(keys[task], {}).get(task) for task in row.tasks}
             if all(part is not None for part in of_run.values()):
-                known[run.seed] = (run, of_run)
+                predicted[run.seed] = (run, of_run)
         return cls(
             row,
-            tuple(run for run, _ in known.values()),
-            {task: [part[task] for _, part in known.values()] for task in row.tasks},
+            tuple(run for run, _ in predicted.values()),
+            {task: [part[task] for _, part in predicted.values()] for task in row.tasks},
         )
 
     def runs(self, task: str) -> Runs:
@@ -183,13 +183,13 @@ def _family(
     primary: bool,
 ) -> list[Compared]:
     """Comparisons that share the chance of an error: of some pairs on some scopes."""
-    known = [
+    comparable = [
         (a, b, tasks, _comparison(a, b, tasks, margins))
         for tasks in scopes
         for a, b in pairs
         if a.seeds and b.seeds and a.same_examples(b, tasks)
     ]
-    judged = verdicts([c for *_, c in known], LEVEL, planned=len(pairs) * len(scopes))
+    judged = verdicts([c for *_, c in comparable], LEVEL, planned=len(pairs) * len(scopes))
     return [
         Compared(
             model=a.row.model,
@@ -201,7 +201,7 @@ def _family(
             collapsed_on=tuple(t for t in tasks if any(s.collapsed([t]).any() for s in (a, b))),
             advice=_advice(verdict),
         )
-        for (a, b, tasks, _), verdict in zip(known, judged, strict=True)
+        for (a, b, tasks, _), verdict in zip(comparable, judged, strict=True)
     ]
 
 

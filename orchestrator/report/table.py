@@ -242,7 +242,7 @@ def _answers(rows: Sequence[TableRow], judged: Sequence[Compared]) -> tuple[str,
 
 
 def _compared_rows(made: Compared) -> ComparedRows:
-    judged, told = made.verdict, made.advice
+    judged, advice = made.verdict, made.advice
     difference = judged.comparison.difference
     return ComparedRows(
         label=plain(made.row.label),
@@ -261,9 +261,9 @@ def _compared_rows(made: Compared) -> ComparedRows:
         seeds=difference.seeds,
         examples=difference.examples,
         collapsed=judged.comparison.collapsed,
-        more_seeds=None if told is None else told.seeds,
-        more_examples=None if told is None else told.examples,
-        chance=None if told is None else told.chance,
+        more_seeds=None if advice is None else advice.seeds,
+        more_examples=None if advice is None else advice.examples,
+        chance=None if advice is None else advice.chance,
         sentence=plain(sentence(made)),
     )
 

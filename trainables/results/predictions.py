@@ -41,7 +41,7 @@ def read_predictions(run_dir: RunDir, record: TrialRecord, split: str) -> dict[s
         )
         task = table["task"].cast(pa.string()).to_numpy()
         label, prediction = table["label"].to_numpy(), table["prediction"].to_numpy()
-        found = {
+        predictions = {
             name: _checked(result, label[task == name], prediction[task == name])
             for name, result in record.results.get(split, {}).items()
         }
@@ -50,7 +50,7 @@ def read_predictions(run_dir: RunDir, record: TrialRecord, split: str) -> dict[s
         raise RunDirectoryError(
             f"{path}: missing, damaged or of another trial ({reason})"
         ) from error
-    return found
+    return predictions
 
 
 def _checked(result: TaskResult, labels: np.ndarray, predictions: np.ndarray) -> Predictions:

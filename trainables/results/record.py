@@ -241,7 +241,7 @@ def measured(
         return metrics
     headline = macro([metrics[task].get(tasks[task].headline) for task in results])
     names = {task: (labels or {}).get(task) or tasks[task].labels for task in results}
-    summaries = {"macro": {"headline": headline}, "pooled": pooled_result(results, names)}
+    summaries = {MACRO: {"headline": headline}, "pooled": pooled_result(results, names)}
     return metrics | {name: values for name, values in summaries.items() if values}
 
 

@@ -11,7 +11,6 @@ from orchestrator.analysis.verdicts import (
     Verdict,
     Word,
     best_of_half_width,
-    collapse_p,
     collapse_rate,
     holm,
     verdicts,
@@ -114,6 +113,7 @@ def test_collapsed_runs_make_it_unstable() -> None:
     assert made.word is Word.UNSTABLE
     assert made.among_healthy is not None
     assert made.among_healthy.word is Word.BETTER
+    assert (made.p, made.among_healthy.p) == (collapsed.difference.p, healthy.p)
     assert verdicts([replace(collapsed, difference=replace(EXACT, value=0.5))])[0].word is (
         Word.UNSTABLE
     )
@@ -128,7 +128,6 @@ def test_the_rate_of_collapses() -> None:
     assert collapse_rate(1, 5) == pytest.approx((0.00505, 0.71642), abs=1e-5)
     for runs, bound in ((3, 0.63), (5, 0.45), (10, 0.26)):
         assert collapse_rate(0, runs) == pytest.approx((0, bound), abs=0.005)
-    assert collapse_p((3, 0), (3, 3)) == pytest.approx(0.1)
 
 
 def test_the_best_of_several_has_a_wider_interval() -> None:
