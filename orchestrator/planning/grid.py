@@ -12,6 +12,7 @@ from trainables.config.explain import nearest, validated
 from trainables.config.methods import FixedWeighting
 from trainables.config.task import TaskConfig
 from trainables.config.trial import (
+    CODE_SCHEMA,
     DropConfig,
     LimitsConfig,
     ModelConfig,
@@ -173,6 +174,7 @@ class Grid:
                 start_from=start_of(arm, group, seed, trials_of),
                 search=self.search,
                 drop=self._drop,
+                code_schema=CODE_SCHEMA,
                 pooled_by="name" if space is not None and space.reordered else None,
                 corrections=tuple(
                     name

@@ -24,8 +24,11 @@ from trainables.config.schedules import Segment, SettingChange
 from trainables.config.task import TaskConfig
 from trainables.config.tracking import TrackingConfig
 
-CODE_SCHEMA = 2
-"""Raised whenever a change of the code changes the numbers that a trial gives."""
+CODE_SCHEMA = 3
+"""Raised whenever a change of the code changes the numbers that a trial gives.
+
+3: other dropout masks on CPUs, bf16 on those that have matrix units for it.
+"""
 
 
 class ModelConfig(Settings):
@@ -257,6 +260,9 @@ class TrialConfig(Settings):
         default=(), description="settings of training that change on the way, the earliest first"
     )
     tuned: bool = Field(default=False, description="its settings were found by a search")
+    code_schema: PositiveInt = Field(
+        default=2, description="version of the numbers that the code gives; 2 did not write it"
+    )
     corrections: tuple[str, ...] = Field(
         default=(),
         description="what earlier versions did in another way for its encoder, such as segments",
@@ -317,7 +323,6 @@ class TrialConfig(Settings):
                 content.pop(name)
         if content["training"]["class_weights"] == "none":
             content["training"].pop("class_weights")
-        content["code_schema"] = CODE_SCHEMA
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 

@@ -9,6 +9,7 @@ from trainables.config.methods import HeadConfig
 from trainables.models.encoder import Encoder
 from trainables.models.head import Encoded, Head
 from trainables.models.heads import make_head
+from trainables.models.vocabulary import UsedEmbeddings
 
 
 class Classifier(nn.Module):
@@ -96,12 +97,20 @@ class Classifier(nn.Module):
     @property
     def parameters_count(self) -> int:
         """Number of all parameters, trainable or frozen, of encoder and heads."""
-        return sum(parameter.numel() for parameter in self.parameters())
+        return sum(parameter.numel() for parameter in self.parameters()) + sum(
+            words.left_out for words in self._used_embeddings
+        )
 
     @property
     def trained_count(self) -> int:
-        """Number of trainable parameters."""
-        return sum(p.numel() for p in self.parameters() if p.requires_grad)
+        """Number of trainable parameters; among them those of words that occur in no text."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad) + sum(
+            words.left_out for words in self._used_embeddings if words.weight.requires_grad
+        )
+
+    @property
+    def _used_embeddings(self) -> list[UsedEmbeddings]:
+        return [module for module in self.modules() if isinstance(module, UsedEmbeddings)]
 
 
 def _module_name(head: str) -> str:

@@ -127,7 +127,7 @@ class Encoder(nn.Module):
         more = length - ids.shape[1]
         if more < 0:
             raise ValueError(f"texts of {ids.shape[1]} tokens; this model reads {length}")
-        padding = self._plain.config.pad_token_id or 0
+        padding = self.plain.config.pad_token_id or 0
         filled = inputs | {"input_ids": ids.masked_fill(mask == 0, padding)}
         return {
             name: nn.functional.pad(tensor, (0, more), value=padding * (name == "input_ids"))
@@ -137,19 +137,19 @@ class Encoder(nn.Module):
     @property
     def word_embeddings(self) -> nn.Module:
         """The module that turns token ids into vectors."""
-        return self._plain.get_input_embeddings()
+        return self.plain.get_input_embeddings()
 
     def layer_of(self) -> dict[int, int]:
         """The layer, counted from 0, of each parameter that is in one: ``id`` of it -> layer."""
         return {
             id(parameter): number
-            for name in layer_lists(self._plain)
-            for number, layer in enumerate(self._plain.get_submodule(name).children())
+            for name in layer_lists(self.plain)
+            for number, layer in enumerate(self.plain.get_submodule(name).children())
             for parameter in layer.parameters()
         }
 
     @property
-    def _plain(self) -> PreTrainedModel:
+    def plain(self) -> PreTrainedModel:
         """The transformers model, whose layers may have adapters on them."""
         model = self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
         assert isinstance(model, PreTrainedModel)

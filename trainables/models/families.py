@@ -35,6 +35,8 @@ class Family:
             are, and ``num_layers`` can be used.
         no_adapter: why LoRA cannot be used; empty: it can.
         idle: pattern of the names of layers that are never called, so that LoRA leaves them out.
+        bert_layers: whether its layers are those of BERT, so that ``bert_layers.py`` has shortcuts
+            through them.
         frozen: number format in which LoRA keeps the frozen matrices, where the configuration
             leaves that open.
         dropout: dropout of the head where the configuration of the model has none.
@@ -57,6 +59,7 @@ class Family:
     whole: str = ""
     no_adapter: str = ""
     idle: str = ""
+    bert_layers: bool = False
     frozen: Literal["fp32", "bf16"] = "fp32"
     dropout: float = 0.1
     unread: str = ""
@@ -111,14 +114,18 @@ FAMILIES: dict[str, Family] = {
         note="one layer is applied again and again; num_layers needs a model with one group",
     ),
     "bart": _text_to_text("BART", "facebook/bart-base", note="its encoder alone"),
-    "bert": Family("BERT", "google-bert/bert-base-uncased, sentence-transformers, HerBERT"),
+    "bert": Family(
+        "BERT",
+        "google-bert/bert-base-uncased, sentence-transformers, HerBERT",
+        bert_layers=True,
+    ),
     "big_bird": Family(
         "BigBird",
         "google/bigbird-roberta-base",
         segments=False,
         note="always with full attention; that of published models is sparse above 704 tokens",
     ),
-    "camembert": Family("CamemBERT", "almanach/camembert-base"),
+    "camembert": Family("CamemBERT", "almanach/camembert-base", bert_layers=True),
     "convbert": Family(
         "ConvBERT",
         "YituTech/conv-bert-base",
@@ -126,12 +133,17 @@ FAMILIES: dict[str, Family] = {
         changed=("fixed length",),
         note="its convolutions read padding",
     ),
-    "data2vec-text": Family("data2vec", "facebook/data2vec-text-base"),
+    "data2vec-text": Family("data2vec", "facebook/data2vec-text-base", bert_layers=True),
     "deberta": Family("DeBERTa", "microsoft/deberta-base"),
     "deberta-v2": Family("DeBERTa v2 and v3", "microsoft/deberta-v3-base"),
     "distilbert": Family("DistilBERT", "distilbert/distilbert-base-uncased"),
-    "electra": Family("ELECTRA", "google/electra-base-discriminator"),
-    "ernie": Family("ERNIE", "nghuyong/ernie-2.0-base-en", note="task types at their default"),
+    "electra": Family("ELECTRA", "google/electra-base-discriminator", bert_layers=True),
+    "ernie": Family(
+        "ERNIE",
+        "nghuyong/ernie-2.0-base-en",
+        bert_layers=True,
+        note="task types at their default",
+    ),
     "eurobert": Family("EuroBERT", "EuroBERT/EuroBERT-210m", changed=("layers",)),
     "flaubert": Family("FlauBERT", _SLOW, segments=False, changed=("layers",)),
     "fnet": Family(
@@ -196,7 +208,7 @@ FAMILIES: dict[str, Family] = {
     "qwen2": _decoder("Qwen 2 and 2.5", "Qwen/Qwen2.5-0.5B"),
     "qwen3": _decoder("Qwen 3", "Qwen/Qwen3-0.6B, Qwen3-Embedding"),
     "rembert": Family("RemBERT", "google/rembert", changed=("layers",)),
-    "roberta": Family("RoBERTa", "FacebookAI/roberta-base"),
+    "roberta": Family("RoBERTa", "FacebookAI/roberta-base", bert_layers=True),
     "roberta-prelayernorm": Family("RoBERTa-PreLayerNorm", "andreasmadsen/efficient_mlm_m0.40"),
     "roc_bert": Family("RoCBert", _SLOW, note="without shapes and pronunciations"),
     "smollm3": _decoder(
@@ -207,7 +219,9 @@ FAMILIES: dict[str, Family] = {
     "ultrabert": Family("UltraBERT", "models of the type ultrabert", changed=("layers",)),
     "umt5": _text_to_text("UMT5", "google/umt5-small", note="its encoder alone"),
     "xlm": Family("XLM", _SLOW, segments=False, changed=("layers",)),
-    "xlm-roberta": Family("XLM-RoBERTa", "FacebookAI/xlm-roberta-base, multilingual E5"),
+    "xlm-roberta": Family(
+        "XLM-RoBERTa", "FacebookAI/xlm-roberta-base, multilingual E5", bert_layers=True
+    ),
     "xlm-roberta-xl": Family("XLM-RoBERTa-XL", "facebook/xlm-roberta-xl"),
     "xlnet": Family(
         "XLNet",

@@ -42,9 +42,11 @@ class Head(nn.Module, ABC):
 
     Attributes:
         classes: number of classes C; 1 in a regression, whose only logit is the predicted number.
+        reads_all: whether it reads more of a text than ``Encoded.summary`` and ``Encoded.pooled``.
     """
 
     classes: int
+    reads_all = False
 
     @abstractmethod
     def forward(self, encoded: Encoded) -> Tensor:

@@ -57,6 +57,8 @@ class MeanHead(FirstTokenHead):
     for encoders of sentences, such as MiniLM as it comes with this project.
     """
 
+    reads_all = True
+
     def forward(self, encoded: Encoded) -> Tensor:
         """See ``Head.forward``."""
         return self.out(self.dropout(masked_mean(encoded.hidden, encoded.mask)))

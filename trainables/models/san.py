@@ -27,6 +27,8 @@ class StochasticAnswerNetwork(Head):
     distributions; in training each step's is left out of it with probability 0.1, but never all.
     """
 
+    reads_all = True
+
     def __init__(self, hidden_size: int, classes: int, dropout: float) -> None:
         super().__init__()
         self.classes = classes

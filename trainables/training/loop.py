@@ -17,6 +17,7 @@ from trainables.models.classifier import Classifier
 from trainables.results.metrics import macro
 from trainables.results.record import EpochResult, TaskResult, mean_loss
 from trainables.strategies.base import Step, Strategy
+from trainables.training.clipping import clip_gradients
 from trainables.training.divergence import check_finite, check_weights
 from trainables.training.early_stopping import update_best
 from trainables.training.evaluation import (
@@ -177,9 +178,7 @@ class TrainingLoop:
         check_finite("the training loss", outcome.loss, *now)
         if self.training.max_grad_norm:
             self.scaler.unscale_(self.optimizer)
-            norm = torch.nn.utils.clip_grad_norm_(
-                self.model.parameters(), self.training.max_grad_norm
-            )
+            norm = clip_gradients(self.model, self.training.max_grad_norm)
             # With fp16 the scaler skips steps whose gradients overflow, by design.
             if not self.scaler.is_enabled():
                 check_finite("the gradients' norm", float(norm), *now)

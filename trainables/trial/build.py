@@ -7,8 +7,12 @@ from trainables.config.task import TaskConfig
 from trainables.config.trial import Runtime, TrialConfig
 from trainables.data.task import TaskData
 from trainables.models.adapter import add_adapter
+from trainables.models.attention import use_attention
+from trainables.models.bert_layers import use_bert_shortcuts
 from trainables.models.classifier import Classifier
+from trainables.models.dropout import use_bit_dropout
 from trainables.models.encoder import load_encoder
+from trainables.models.vocabulary import trim_vocabulary
 from trainables.storage.run_dir import RunDir
 from trainables.strategies import Strategy, TrainTask, make_strategy
 from trainables.training.loop import TrainingLoop
@@ -56,10 +60,12 @@ def build_training_loop(
         config.training,
         config.seed,
     )
-    model = _model(config, strategy).to(device)
+    model = _model(config, strategy)
     if config.start_from is not None:
         load_weights(run_dir.weights(config.start_from), model)
-    return TrainingLoop(model, strategy, list(splits.values()), config, precision)
+    every_split = [split for task in splits.values() for split in task.values()]
+    trim_vocabulary(model.encoder, [split.ids for split in every_split], every_split[0].pad_id)
+    return TrainingLoop(model.to(device), strategy, list(splits.values()), config, precision)
 
 
 def _positive(task: TaskConfig, data: TaskData) -> Positive | None:
@@ -72,4 +78,9 @@ def _model(config: TrialConfig, strategy: Strategy) -> Classifier:
     if config.arm.adapter is not None:
         add_adapter(encoder, config.arm.adapter, config.seed)
     kinds = {name: config.arm.task_heads.get(name, config.arm.head) for name in strategy.heads}
-    return Classifier(encoder, strategy.heads, config.seed, config.model.dropout, kinds)
+    model = Classifier(encoder, strategy.heads, config.seed, config.model.dropout, kinds)
+    use_bit_dropout(model)
+    use_attention(encoder.plain)
+    first_token_only = not any(model.head(name).reads_all for name in model.classes)
+    use_bert_shortcuts(encoder, first_token_only=first_token_only)
+    return model

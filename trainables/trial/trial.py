@@ -18,6 +18,7 @@ from trainables.data.task import TaskData
 from trainables.errors import CheckpointError, DivergedError, OneOrManyError, StorageError
 from trainables.models.encoder import load_tokenizer
 from trainables.models.saved import TaskClasses, save_classifier
+from trainables.models.vocabulary import restore_vocabulary
 from trainables.results.record import TrialRecord, read_kills, write_record
 from trainables.storage.remote_run_dir import on_this_machine, transfer_of
 from trainables.storage.run_dir import RunDir
@@ -32,7 +33,12 @@ from trainables.training.device import (
     use_threads,
 )
 from trainables.training.loop import TrainingLoop
-from trainables.training.memory import is_out_of_memory, limit_memory, out_of_memory_error
+from trainables.training.memory import (
+    is_out_of_memory,
+    keep_freed_memory,
+    limit_memory,
+    out_of_memory_error,
+)
 from trainables.training.restore import load_checkpoint, load_newest
 from trainables.trial.artifacts import write_predictions, write_teacher_logits, write_weights
 from trainables.trial.build import build_training_loop
@@ -89,6 +95,8 @@ class Trial:
         """
         use_threads(self.runtime.threads)
         on_cpu = resolve_device(self.runtime.device).type == "cpu"
+        if on_cpu and self.runtime.memory is None:
+            keep_freed_memory()
         with limit_memory(self.runtime.memory if on_cpu else None):
             # If the run directory is away, there would seem to be no checkpoint to resume from.
             yield from self._write_with_retry("checkpoints", self.transfer.pull)
@@ -215,6 +223,7 @@ class Trial:
 
     def _finish(self, loop: TrainingLoop) -> Iterator[Progress]:
         evaluations = loop.finish()
+        restore_vocabulary(loop.model.encoder)
         if not loop.state.history and not self.config.has_next_segment:
             raise CheckpointError(f"{self.config.title}: ended without an evaluation")
         path = self.run_dir.predictions(self.config.key)

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from orchestrator.config.experiment import load_experiment
+from orchestrator.planning import grid
 from orchestrator.planning.plan import make_plan
 from search_spaces.presets import preset_names
-from trainables.config.trial import TrialConfig
+from trainables.config.trial import CODE_SCHEMA, TrialConfig
 
 STORED = json.loads((Path(__file__).parents[2] / "fixtures" / "trial_keys.json").read_text())
 """Keys of version fc1fbc3, of every preset's trials on the demo corpora with MiniLM, and of
@@ -23,10 +24,19 @@ def stored(entries: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("preset", STORED["presets"])
-def test_the_trials_of_every_preset_keep_their_keys(preset: str) -> None:
+def test_the_trials_of_every_preset_keep_their_keys(
+    preset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grid, "CODE_SCHEMA", 2)
     plan = make_plan(load_experiment(preset, ["data.source=demo", "models=[minilm-l6]"]))
     keys = {trial.config.title: trial.key for trial in plan.trials}
     assert keys == STORED["presets"][preset]
+
+
+def test_trials_have_other_keys_where_the_code_gives_other_numbers() -> None:
+    plan = make_plan(load_experiment("demo", ["models=[minilm-l6]"]))
+    assert {trial.config.code_schema for trial in plan.trials} == {CODE_SCHEMA}
+    assert not {trial.key for trial in plan.trials} & set(STORED["presets"]["demo"].values())
 
 
 def test_every_preset_of_that_version_is_here() -> None:

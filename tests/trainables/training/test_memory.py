@@ -50,7 +50,7 @@ def limited(encoder: Path, folder: Path, room: float) -> str:
 def test_a_trial_that_is_held_to_less_than_its_batch_takes_finishes_in_parts(
     tiny_bert: Path, tmp_path: Path
 ) -> None:
-    said = limited(tiny_bert, tmp_path, 0.3)
+    said = limited(tiny_bert, tmp_path, 0.2)
     assert re.fullmatch(r"finished \(\(1, (2|4|8|16)\),\) 2048", said), said
 
 

@@ -28,6 +28,7 @@ from trainables.results.record import read_record
 from trainables.storage.run_dir import RunDir
 from trainables.training.checkpoint import checkpoints, save_checkpoint
 from trainables.training.restore import load_newest
+from trainables.trial import build
 from trainables.trial.trial import Trial, run_trial
 
 SELECTING = {"early_stopping": {"patience": 3}, "keep": "best"}
@@ -201,8 +202,9 @@ def test_averaged_weights_are_evaluated_and_kept_also_after_an_interruption(
 
 
 def test_averaged_weights_are_the_average_of_those_of_every_step(
-    tiny_bert: Path, tmp_path: Path
+    tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(build, "trim_vocabulary", lambda *_: None)
     plain = Trial(trial_config("single_task", tiny_bert), runtime(tmp_path / "plain"))
     expected: dict[str, torch.Tensor] = {}
     for _ in plain.run():

@@ -39,15 +39,19 @@ class ByGramian(RowAggregation):
 
 
 def gramian(rows: list[Row]) -> Tensor:
-    """Inner products of the rows, float64 of shape ``(rows, rows)``, on the CPU."""
+    """Inner products of the rows, float64 of shape ``(rows, rows)``, on the CPU.
+
+    Those of a matrix's rows are added up in double precision, so that rows of zeros do not count:
+    embeddings of words that occur nowhere (``vocabulary.py``).
+    """
     products = torch.zeros(len(rows), len(rows), dtype=torch.float64)
     for i, row in enumerate(rows):
         for j, other in enumerate(rows[: i + 1]):
             terms = [
-                torch.dot(a.flatten(), b.flatten())
+                torch.einsum("...i, ...i -> ...", a, b).sum(dtype=torch.float64)
                 for a, b in zip(row.gradients, other.gradients, strict=True)
                 if a is not None and b is not None
             ]
             if terms:
-                products[i, j] = products[j, i] = torch.stack(terms).double().sum().cpu()
+                products[i, j] = products[j, i] = torch.stack(terms).sum().cpu()
     return products
