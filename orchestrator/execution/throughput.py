@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from threading import Timer
 from typing import IO
@@ -47,7 +47,14 @@ def measure_sharing(
         seconds: how long one trial alone trains.
     """
     try:
-        curve = throughput_curve(config, runtime, threads, examples, seconds, trials)
+        curve = throughput_curve(
+            config,
+            runtime,
+            threads,
+            examples,
+            seconds,
+            lambda curve: goes_on(curve) and not _short(curve, trials),
+        )
     except ThroughputError as error:
         return GpuSharing(trial=config.key, note=f"not measured, {error}")
     if len(threads) > 1 and _short(curve, trials):
@@ -63,9 +70,17 @@ def throughput_curve(
     threads: Mapping[int, int],
     examples: int,
     seconds: float = PIECE_SECONDS,
-    trials: int | None = None,
+    more: Callable[[list[Throughput]], bool] = goes_on,
 ) -> list[Throughput]:
-    """The measured points, see ``measure_sharing``; ``trials`` None: however short they are.
+    """Measure trials an hour with several numbers of trials at once.
+
+    Args:
+        config: the trial that all processes train.
+        runtime: device, data and token cache.
+        threads: trials at once, ascending from 1 -> CPU threads of each.
+        examples: training examples of a whole trial.
+        seconds: how long one trial alone trains.
+        more: whether to go on after these points.
 
     Raises:
         ThroughputError: a process fails, for another reason than memory, or takes too long.
@@ -83,7 +98,7 @@ def throughput_curve(
             steps = results[0].steps
             request = request.model_copy(update={"seconds": None, "steps": steps})
         curve.append(Throughput(at_once, rate))
-        if not goes_on(curve) or (trials is not None and _short(curve, trials)):
+        if not more(curve):
             break
     return curve
 
