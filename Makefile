@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev install-trackers run plan report test test-all test-encoders soak check docs format clean
+.PHONY: help install install-dev install-trackers run plan report test test-all test-encoders soak check gpu-bench docs format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -66,6 +66,9 @@ check: install-dev install-trackers ## check format, lint, types and the import 
 	$(BIN)/ruff check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+
+gpu-bench: install-dev ## measure the first GPU: examples/s beside HF Trainer, share of its limit, trials an hour (build/gpu-bench)
+	$(BIN)/python -m benchmarks.gpu $(ARGS)
 
 docs: install-dev ## write the generated pages anew and build the documentation's site in build/site
 	$(BIN)/python -m tools.generate_docs

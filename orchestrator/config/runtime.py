@@ -31,7 +31,7 @@ class ResourcesConfig(Settings):
     gpu: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] = Field(
         default="auto",
         description="one GPU or a share of it, since a trial computes on one; auto: a GPU where "
-        "there is any, divided by the memory that the largest trial needs",
+        "there is any, shared by as many trials as train fastest of those that fit into its memory",
     )
     memory: PositiveFloat | None = Field(
         default=None,

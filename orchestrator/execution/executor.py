@@ -5,6 +5,7 @@ from typing import Any, Literal, Protocol
 
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.planning.dependencies import Artifacts
+from orchestrator.planning.gpu_sharing import GpuSharing
 from orchestrator.planning.plan import PlannedTrial
 from orchestrator.planning.resources import GpuNeed, TrialResources
 from trainables.storage.run_dir import RunDir
@@ -37,12 +38,21 @@ class TrialScheduler:
 class Executor(Protocol):
     """Runs trials: ``TuneExecutor`` with Ray Tune, ``LocalExecutor`` in this process."""
 
-    def resources(self, trials: int, need: Callable[[], GpuNeed]) -> TrialResources:
+    def resources(
+        self,
+        trials: int,
+        need: Callable[[], GpuNeed],
+        sharing: GpuSharing | None = None,
+        *,
+        measure: bool = False,
+    ) -> TrialResources:
         """Share out what there is; the first call connects to Ray, if this executor uses it.
 
         Args:
             trials: trials of the whole plan, finished ones included.
             need: estimates what the largest trial needs; called only if a GPU is to be divided.
+            sharing: what was measured before to divide a GPU.
+            measure: whether it is measured now where it was not, which takes a minute or two.
 
         Raises:
             ResourceError: no node can run a trial, or the cluster cannot be reached.

@@ -1,7 +1,7 @@
 """Runs trials in this process, without Ray."""
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,10 +11,12 @@ import torch
 
 from orchestrator.config.experiment import SingleTrialConfig
 from orchestrator.execution.executor import TrialScheduler
+from orchestrator.execution.gpu_sharing import kept_or
 from orchestrator.execution.signals import interrupt, signals
 from orchestrator.execution.trial_runtime import trial_runtime
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.planning.dependencies import Artifacts
+from orchestrator.planning.gpu_sharing import GpuSharing
 from orchestrator.planning.grid import Config
 from orchestrator.planning.plan import PlannedTrial
 from orchestrator.planning.resources import (
@@ -30,6 +32,11 @@ from trainables.storage.run_dir import RunDir
 from trainables.training.memory import release_memory
 from trainables.trial.slices import SLICE_SECONDS, TrialSlices
 from trainables.trial.trial import Trial
+
+
+def _by_memory(need: GpuNeed, threads: Mapping[int, int], trials: int) -> GpuSharing:
+    assert need.config is not None
+    return GpuSharing(trial=need.config.key, note="trials in one process take turns")
 
 
 class RandomState:
@@ -87,7 +94,14 @@ class LocalExecutor:
         self._after_step = after_step
         self._release = release
 
-    def resources(self, trials: int, need: Callable[[], GpuNeed]) -> TrialResources:
+    def resources(
+        self,
+        trials: int,
+        need: Callable[[], GpuNeed],
+        sharing: GpuSharing | None = None,
+        *,
+        measure: bool = False,
+    ) -> TrialResources:
         """See ``Executor``; the same share for each trial as with Ray on this machine.
 
         One trial runs at a time unless ``resources.max_concurrent`` says otherwise. Limits of
@@ -95,7 +109,8 @@ class LocalExecutor:
         """
         if isinstance(self._config, SingleTrialConfig):
             return TrialResources(self._config.threads or cores(), 1.0, 1)
-        shared = feasible(self._config, [this_machine()], trials, need)
+        kept = kept_or(sharing, _by_memory if measure else None)
+        shared = feasible(self._config, [this_machine()], trials, need, kept)
         limited = shared.gpu or shared.memory is not None
         at_once = 1 if limited else self._config.resources.max_concurrent or 1
         return replace(shared, slots=min(shared.slots, at_once))

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -16,10 +17,12 @@ from rich.console import Console
 
 from orchestrator.config.experiment import ExperimentConfig
 from orchestrator.execution.executor import TrialScheduler
+from orchestrator.execution.gpu_sharing import kept_or
 from orchestrator.execution.ray.cluster import connected, dashboard
-from orchestrator.execution.ray.nodes import on_every_node
+from orchestrator.execution.ray.nodes import on_a_gpu, on_every_node
 from orchestrator.execution.ray.preflight import check_nodes
 from orchestrator.execution.signals import Stop, signals
+from orchestrator.execution.throughput import measure_sharing
 from orchestrator.execution.trial_runtime import trial_runtime
 from orchestrator.execution.tune_hooks import (
     SchedulerAdapter,
@@ -32,10 +35,12 @@ from orchestrator.execution.tune_hooks import (
 )
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.planning.dependencies import Artifacts
+from orchestrator.planning.gpu_sharing import GpuSharing
 from orchestrator.planning.pending import failed
 from orchestrator.planning.plan import PlannedTrial
 from orchestrator.planning.resources import GpuNeed, Node, TrialResources, feasible
 from trainables.atomic import write_text
+from trainables.errors import ResourceError
 from trainables.results.record import TrialRecord, read_kills, write_record
 from trainables.results.status import TrialStatus
 from trainables.storage.run_dir import RunDir
@@ -90,7 +95,14 @@ class TuneExecutor:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
 
-    def resources(self, trials: int, need: Callable[[], GpuNeed]) -> TrialResources:
+    def resources(
+        self,
+        trials: int,
+        need: Callable[[], GpuNeed],
+        sharing: GpuSharing | None = None,
+        *,
+        measure: bool = False,
+    ) -> TrialResources:
         """See ``Executor``; the first call starts Ray, or joins the cluster.
 
         Raises:
@@ -101,7 +113,30 @@ class TuneExecutor:
             self._nodes = self._stack.enter_context(ray)
             if self._experiment.ray.dashboard:
                 self._console.print(dashboard(), markup=False, soft_wrap=True)
-        return feasible(self._experiment, self._nodes, trials, need)
+        kept = kept_or(sharing, self._measure if measure else None)
+        resources = feasible(self._experiment, self._nodes, trials, need, kept)
+        if measure and resources.sharing is not None:
+            self._console.print(resources.why, markup=False, soft_wrap=True)
+        return resources
+
+    def _measure(self, need: GpuNeed, threads: Mapping[int, int], trials: int) -> GpuSharing:
+        """Measure trials an hour on a GPU of a node; memory alone decides where that fails."""
+        assert need.config is not None
+        self._console.print(
+            "resources.gpu=auto: measuring how many trials at once a GPU trains fastest, "
+            "which takes a minute or two",
+            markup=False,
+        )
+        # Nothing is read or written in a run directory.
+        alone = TrialResources(cpu=1, gpu=1.0, slots=1)
+        runtime = trial_runtime(self._experiment, RunDir("."), alone, glue_dir=need.glue_dir)
+        measured = partial(
+            measure_sharing, need.config, runtime, threads, examples=need.examples, trials=trials
+        )
+        try:
+            return on_a_gpu(measured)
+        except ResourceError as error:
+            return GpuSharing(trial=need.config.key, note=f"not measured, {error}")
 
     def check(self, run_dir: RunDir, trials: Iterable[PlannedTrial], glue_dir: str | None) -> None:
         """See ``Executor``; on this machine there is nothing to check."""

@@ -137,5 +137,11 @@ def largest(plan: Plan) -> GpuNeed:
                 gigabytes = estimate_gpu_memory(config, classes).total / 1e9
             except UncountableError:
                 gigabytes = math.inf
-            needs[kind] = GpuNeed(f"{config.arm_name} {config.model_name}", gigabytes)
+            needs[kind] = GpuNeed(
+                f"{config.arm_name} {config.model_name}",
+                gigabytes,
+                config,
+                trial.expected_examples,
+                plan.glue_dir,
+            )
     return max(needs.values(), key=lambda need: need.gigabytes)

@@ -3,13 +3,15 @@
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.config.experiment import ExperimentConfig
 from orchestrator.config.runtime import ResourcesConfig
+from orchestrator.planning.gpu_sharing import GpuSharing, levels
+from trainables.config.trial import TrialConfig
 from trainables.errors import ResourceError
 
 CONTROL_GROUP = Path("/sys/fs/cgroup")
@@ -59,13 +61,26 @@ class Node:
 
 @dataclass(frozen=True)
 class GpuNeed:
-    """GB of GPU memory that the largest trial of a plan needs, and the trial's name.
+    """What the largest trial of a plan needs.
 
-    Infinite where it cannot be counted.
+    Attributes:
+        title: its name.
+        gigabytes: GB of GPU memory; infinite where it cannot be counted.
+        config: the trial; None: it cannot be measured.
+        examples: training examples that it sees.
+        glue_dir: the GLUE folder, if any.
     """
 
     title: str
     gigabytes: float
+    config: TrialConfig | None = None
+    examples: int = 0
+    glue_dir: str | None = None
+
+
+Measure = Callable[[GpuNeed, Mapping[int, int], int], GpuSharing]
+"""Measures trials an hour: gets the largest trial, threads of each by the number of trials at
+once, and the plan's trials for each GPU."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +93,7 @@ class TrialResources:
         slots: trials that run at the same time.
         memory: GB of host memory; None: no limit.
         why: how ``resources.gpu=auto`` was resolved; empty without GPUs.
+        sharing: what was measured for it; None where nothing was to be decided.
     """
 
     cpu: int
@@ -85,6 +101,7 @@ class TrialResources:
     slots: int
     memory: float | None = None
     why: str = ""
+    sharing: GpuSharing | None = None
 
     def describe(self) -> str:
         """For a plan's table, for example ``1 CPU, 0.5 GPU, 4 GB``."""
@@ -112,10 +129,13 @@ def _gpu_devices() -> bool:
 
 
 def local_resources(
-    experiment: ExperimentConfig, trials: int, need: Callable[[], GpuNeed]
+    experiment: ExperimentConfig,
+    trials: int,
+    need: Callable[[], GpuNeed],
+    measure: Measure | None = None,
 ) -> TrialResources:
     """What each trial gets of this machine, see :func:`feasible`."""
-    return feasible(experiment, [this_machine()], trials, need)
+    return feasible(experiment, [this_machine()], trials, need, measure)
 
 
 def share_out(
@@ -123,6 +143,7 @@ def share_out(
     nodes: list[Node],
     trials: int,
     need: Callable[[], GpuNeed] | None = None,
+    measure: Measure | None = None,
 ) -> TrialResources:
     """Resolve ``auto``, count the trials at once and check that some node can run one.
 
@@ -137,12 +158,13 @@ def share_out(
         trials: trials of the whole plan, finished ones included, so that a continued run gives the
             rest the same threads and the same share of a GPU as before.
         need: counts what the largest trial needs; asked only if a GPU is to be divided.
+        measure: measures trials an hour; asked only if several fit into a GPU's memory.
 
     Raises:
         ResourceError: no node has as much; names the key.
     """
     most_gpus = max(node.gpus for node in nodes)
-    why = ""
+    why, sharing = "", None
     if config.gpu != "auto":
         # Ray counts in ten-thousandths, rounded: three times 0.33334 would be too much.
         gpu = math.floor(config.gpu * 10_000 + 1e-6) / 10_000
@@ -152,7 +174,9 @@ def share_out(
                 "use 0 or at least 0.0001"
             )
     elif most_gpus:
-        gpu, why = divide([node for node in nodes if node.gpus], trials, need)
+        threads = None if config.cpu == "auto" else config.cpu
+        with_gpus = [node for node in nodes if node.gpus]
+        gpu, why, sharing = divide(with_gpus, trials, need, measure, threads)
     else:
         gpu = 0.0
     if gpu and not most_gpus:
@@ -178,36 +202,47 @@ def share_out(
     slots = _slots(able, gpu, memory, cpu)
     if config.max_concurrent is not None:
         slots = min(slots, config.max_concurrent)
-    return TrialResources(cpu, gpu, max(1, min(slots, trials)), memory, why)
+    return TrialResources(cpu, gpu, max(1, min(slots, trials)), memory, why, sharing)
 
 
-def divide(nodes: list[Node], trials: int, need: Callable[[], GpuNeed] | None) -> tuple[float, str]:
-    """The share of a GPU that each trial gets, and why, in words.
+def divide(
+    nodes: list[Node],
+    trials: int,
+    need: Callable[[], GpuNeed] | None,
+    measure: Measure | None = None,
+    threads: int | None = None,
+) -> tuple[float, str, GpuSharing | None]:
+    """The share of a GPU that each trial gets, why, in words, and what was measured.
 
-    As many trials share a GPU as fit into the smallest one's memory, as have a core of a node each,
-    and as there are for each GPU; at most ``MOST_SHARES``.
+    As many trials may share a GPU as fit into the smallest one's memory, as have cores of a node,
+    and as there are for each GPU; at most ``MOST_SHARES``. Of the numbers up to that the one
+    that trains most trials an hour is chosen, if that can be measured.
 
     Args:
         nodes: those with GPUs.
         trials: of the whole plan.
         need: estimates what the largest one needs; None if unknown.
+        measure: measures trials an hour; None: memory alone decides.
+        threads: CPU threads of each trial; None: the cores divided by the trials at once.
     """
     memories = [node.gpu_memory for node in nodes]
     if need is None or None in memories:
-        return 1.0, "auto: one GPU each; how much memory the GPUs have is not known"
+        return 1.0, "auto: one GPU each; how much memory the GPUs have is not known", None
     smallest = min(memory for memory in memories if memory is not None)
     largest = need()
     if math.isinf(largest.gigabytes):
-        return 1.0, (
-            f"auto: one GPU each; what {largest.title} needs cannot be counted without running it"
-        )
-    limits = (
-        MOST_SHARES,
-        min(node.cpus // node.gpus for node in nodes),
-        -(-trials // sum(node.gpus for node in nodes)),
-        int(smallest / largest.gigabytes),
-    )
+        why = f"auto: one GPU each; what {largest.title} needs cannot be counted without running it"
+        return 1.0, why, None
+    cores_each = min(node.cpus // node.gpus for node in nodes)
+    by_cores = cores_each // (threads or 1)
+    trials_each = -(-trials // sum(node.gpus for node in nodes))
+    limits = (MOST_SHARES, by_cores, trials_each, int(smallest / largest.gigabytes))
     shares = max(1, min(limits))
+    sharing = None
+    if shares > 1 and measure is not None:
+        each_gets = {n: threads or cores_each // n for n in levels(shares)}
+        sharing = measure(largest, each_gets, trials_each)
+        shares = sharing.choose(shares)
     each = "one GPU" if shares == 1 else f"1/{shares} GPU"
     why = (
         f"auto: {each} each; the largest trial ({largest.title}) needs about "
@@ -215,7 +250,9 @@ def divide(nodes: list[Node], trials: int, need: Callable[[], GpuNeed] | None) -
     )
     if largest.gigabytes > smallest:
         why += ", so it may have to cut its batches into smaller parts"
-    return math.floor(10_000 / shares) / 10_000, why
+    if sharing is not None:
+        why += f"; {sharing.describe()}"
+    return math.floor(10_000 / shares) / 10_000, why, sharing
 
 
 def feasible(
@@ -223,13 +260,14 @@ def feasible(
     nodes: list[Node],
     trials: int,
     need: Callable[[], GpuNeed] | None = None,
+    measure: Measure | None = None,
 ) -> TrialResources:
     """What each trial gets (see ``share_out``), checked against the precision too.
 
     Raises:
         ResourceError: the nodes cannot give it.
     """
-    resources = share_out(experiment.resources, nodes, trials, need)
+    resources = share_out(experiment.resources, nodes, trials, need, measure)
     if experiment.training.precision == "fp16" and not resources.gpu:
         raise ResourceError(
             "training.precision=fp16: needs GPUs and the trials get none; use auto, fp32 or bf16"

@@ -248,6 +248,7 @@ def _unusual(training: TrainingConfig) -> tuple[tuple[str, bool], ...]:
         (f"layer decay {training.layer_decay:g}", training.layer_decay != 1),
         (f"{training.class_weights} class weights", training.class_weights != "none"),
         (f"averaged weights ({training.ema_decay})", training.ema_decay is not None),
+        ("not deterministic", not training.deterministic),
     )
 
 

@@ -15,6 +15,7 @@ from orchestrator.commands.session import MakeExecutor
 from orchestrator.commands.tune import TunedExperiment
 from orchestrator.config.experiment import ExperimentConfig
 from orchestrator.execution.tune_executor import TuneExecutor
+from orchestrator.planning.gpu_sharing import GpuSharing
 from orchestrator.planning.grid import Config
 from orchestrator.planning.resources import GpuNeed, TrialResources
 
@@ -35,7 +36,14 @@ class SharedRayExecutor(TuneExecutor):
         super().__init__(config, trainable=trainable)
         self._address = address
 
-    def resources(self, trials: int, need: Callable[[], GpuNeed]) -> TrialResources:
+    def resources(
+        self,
+        trials: int,
+        need: Callable[[], GpuNeed],
+        sharing: GpuSharing | None = None,
+        *,
+        measure: bool = False,
+    ) -> TrialResources:
         """See ``Executor``."""
         if not ray.is_initialized():
             ray.init(self._address, log_to_driver=False, logging_level=logging.ERROR)

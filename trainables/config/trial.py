@@ -155,6 +155,11 @@ class TrainingConfig(Settings):
         description="number format of the computation; auto: bf16 on a GPU, fp16 "
         "on one without bf16, fp32 elsewhere",
     )
+    deterministic: bool = Field(
+        default=True,
+        description="the same numbers bit for bit each time on the same kind of GPU; false: also "
+        "algorithms that add up in any order, such as fused attention; nothing changes on a CPU",
+    )
     length_bucketing: bool = Field(
         default=True, description="make batches of examples of similar length"
     )
@@ -321,8 +326,9 @@ class TrialConfig(Settings):
             # Trials without them keep the keys that they ever had.
             if not content[name]:
                 content.pop(name)
-        if content["training"]["class_weights"] == "none":
-            content["training"].pop("class_weights")
+        for name, default in (("class_weights", "none"), ("deterministic", True)):
+            if content["training"][name] == default:
+                content["training"].pop(name)
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 

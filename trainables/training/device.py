@@ -78,17 +78,20 @@ def use_threads(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
-def deterministic(device: torch.device) -> None:
-    """Switch on deterministic algorithms: repeated runs on a device are equal bit for bit."""
+def use_deterministic(device: torch.device, deterministic: bool) -> None:
+    """Switch deterministic algorithms on, so that runs are equal bit for bit, or off.
+
+    Off, PyTorch chooses the fastest, fused attention among them. A CPU's are always deterministic.
+    """
     if device.type == "cuda":
         # Without a workspace of fixed size cuBLAS may choose a different algorithm each time.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.backends.cudnn.benchmark = False
         # With ``warn_only`` the backward passes of fused attention would still sum in any order.
-        torch.backends.cuda.enable_flash_sdp(False)
-        torch.backends.cuda.enable_mem_efficient_sdp(False)
-        torch.backends.cuda.enable_cudnn_sdp(False)
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.backends.cuda.enable_flash_sdp(not deterministic)
+        torch.backends.cuda.enable_mem_efficient_sdp(not deterministic)
+        torch.backends.cuda.enable_cudnn_sdp(not deterministic)
+        torch.use_deterministic_algorithms(deterministic, warn_only=True)
 
 
 def limit_gpu_memory(device: torch.device, share: float) -> None:

@@ -31,6 +31,7 @@ TEMPORARY = (
     ".config.yaml.*.tmp",
     ".plan.json.*.tmp",
     ".environment.json.*.tmp",
+    ".gpu_sharing.json.*.tmp",
     ".results.csv.*.tmp",
     ".table.*.tmp",
     ".tuning.*.tmp",

@@ -26,10 +26,10 @@ from trainables.storage.waiting import Storage
 from trainables.tracking.trial_trackers import TrialTrackers
 from trainables.training.checkpoint import save_checkpoint
 from trainables.training.device import (
-    deterministic,
     limit_gpu_memory,
     resolve_device,
     resolve_precision,
+    use_deterministic,
     use_threads,
 )
 from trainables.training.loop import TrainingLoop
@@ -190,7 +190,7 @@ class Trial:
     def _prepare(self) -> TrainingLoop:
         config, runtime = self.config, self.runtime
         device = resolve_device(runtime.device)
-        deterministic(device)
+        use_deterministic(device, config.training.deterministic)
         limit_gpu_memory(device, runtime.gpu)
         self.device = str(device)
         self.precision = resolve_precision(config.training.precision, device)

@@ -17,7 +17,11 @@ ANSWER_SECONDS = 120.0
 GPU_SECONDS = 60.0
 """For the GPU memory of a node, which may stay unknown."""
 
+MEASURE_SECONDS = 900.0
+"""For all that is measured on a GPU."""
+
 Question = TypeVar("Question")
+Answer = TypeVar("Answer")
 
 
 def on_every_node(
@@ -51,6 +55,22 @@ def on_every_node(
             reason = " ".join(str(error).split())[-200:] or type(error).__name__
             raise ResourceError(f"ray.address: node {name} runs nothing: {reason}") from error
     return answers
+
+
+def on_a_gpu(call: Callable[[], Answer]) -> Answer:
+    """Call a function on a node that has a GPU free, which it sees alone.
+
+    Raises:
+        ResourceError: no GPU is free, or the call fails or takes too long.
+    """
+    task = ray.remote(num_cpus=0, num_gpus=1, max_retries=0, max_calls=1)(lambda: call())
+    pending = task.remote()
+    try:
+        return ray.get(pending, timeout=MEASURE_SECONDS)
+    except (RayError, GetTimeoutError) as error:
+        ray.cancel(pending, force=True)
+        reason = " ".join(str(error).split())[-200:] or type(error).__name__
+        raise ResourceError(reason) from error
 
 
 def gpu_memory(

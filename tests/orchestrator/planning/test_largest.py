@@ -7,9 +7,12 @@ import pytest
 
 from orchestrator.config.experiment import load_experiment
 from orchestrator.planning import resources
+from orchestrator.planning.gpu_sharing import GpuSharing, Throughput
 from orchestrator.planning.plan import largest, make_plan
-from orchestrator.planning.resources import Node
+from orchestrator.planning.resources import Node, TrialResources
+from orchestrator.run_dir.gpu_sharing import write_sharing
 from tests.helpers.command import Command, small_grid
+from trainables.storage.run_dir import RunDir
 
 
 @pytest.fixture
@@ -22,7 +25,8 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_plan_says_how_a_gpu_is_divided(tiny_bert: Path, command: Command) -> None:
     grid = small_grid(tiny_bert, "seeds=[1,2,3]")
     said = (
-        "auto: 1/2 GPU each; the largest trial (shared_encoder tiny) needs about 0.6 GB of 1.4 GB"
+        "auto: 1/2 GPU each; the largest trial (shared_encoder tiny) needs about 0.6 GB of 1.4 GB; "
+        "by memory alone: the run measures trials an hour first"
     )
     shown = command("plan", *grid)
     assert said in " ".join(shown.out.split())
@@ -30,6 +34,26 @@ def test_a_plan_says_how_a_gpu_is_divided(tiny_bert: Path, command: Command) -> 
     assert planned["gpu"] == said
     assert {trial["resources"]["gpu"] for trial in planned["trials"]} == {0.5}
     assert json.loads(command("plan", *grid, "resources.gpu=0", "--json").out)["gpu"] == ""
+
+
+@pytest.mark.usefixtures("gpus")
+def test_a_plan_shows_what_its_run_has_measured(tiny_bert: Path, command: Command) -> None:
+    preset, *overrides = small_grid(tiny_bert, "seeds=[1,2,3]")
+    experiment = load_experiment(preset, overrides)
+    measured = largest(make_plan(experiment)).config
+    assert measured is not None
+    run_dir = RunDir(Path("runs") / experiment.name)
+    run_dir.root.mkdir(parents=True)
+    curve = (Throughput(1, 120.0), Throughput(2, 121.0))
+    sharing = GpuSharing(trial=measured.key, curve=curve)
+    write_sharing(run_dir, TrialResources(1, 1.0, 1, sharing=sharing))
+    planned = json.loads(command("plan", preset, *overrides, "--json").out)
+    assert planned["gpu"].startswith("auto: one GPU each")
+    assert planned["gpu"].endswith("; trials an hour with 1 a GPU: 120, 2: 121")
+    assert {trial["resources"]["gpu"] for trial in planned["trials"]} == {1.0}
+    # Another trial was not measured.
+    other = json.loads(command("plan", preset, *overrides, "training.epochs=9", "--json").out)
+    assert other["gpu"].endswith("the run measures trials an hour first")
 
 
 @pytest.mark.usefixtures("gpus")

@@ -1,8 +1,12 @@
 """What each trial gets of a machine or cluster, and what is refused."""
 
+import math
+from collections.abc import Mapping
+
 import pytest
 
 from orchestrator.config.runtime import ResourcesConfig
+from orchestrator.planning.gpu_sharing import GpuSharing, Throughput
 from orchestrator.planning.resources import GpuNeed, Node, TrialResources, share_out
 from trainables.errors import ResourceError
 
@@ -105,6 +109,40 @@ def test_auto_divides_a_gpu_by_what_the_largest_trial_needs(
     said = f"auto: {each} each; the largest trial (shared_encoder bert-base) needs about "
     assert shared.why.startswith(f"{said}{gigabytes:.1f} GB of {smallest:.1f} GB")
     assert ("smaller parts" in shared.why) == (gigabytes > smallest)
+
+
+def test_what_is_measured_decides_up_to_what_fits() -> None:
+    asked = []
+
+    def measure(need: GpuNeed, threads: Mapping[int, int], trials: int) -> GpuSharing:
+        asked.append((need.title, dict(threads), trials))
+        return GpuSharing(trial="a", curve=(Throughput(1, 120), Throughput(2, 190.4)))
+
+    nodes = [Node(14, 2, gpu_memory=24.0), Node(64, 0)]
+    need = GpuNeed("shared_encoder bert-base", 3.9)
+    shared = share_out(ResourcesConfig(), nodes, 100, lambda: need, measure)
+    assert asked == [("shared_encoder bert-base", {1: 7, 2: 3, 4: 1, 6: 1}, 50)]
+    assert (shared.gpu, shared.slots) == (0.5, 4)
+    assert shared.why == (
+        "auto: 1/2 GPU each; the largest trial (shared_encoder bert-base) needs about 3.9 GB of "
+        "24.0 GB; trials an hour with 1 a GPU: 120, 2: 190"
+    )
+    assert shared.sharing == measure(need, {}, 0)
+    # Threads that were asked for are those of the measurement, and cores are not promised twice.
+    asked.clear()
+    share_out(ResourcesConfig(cpu=3), nodes, 100, lambda: need, measure)
+    assert asked == [("shared_encoder bert-base", {1: 3, 2: 3}, 50)]
+
+
+@pytest.mark.parametrize("gigabytes", [13.0, 30.0, math.inf])
+def test_nothing_is_measured_where_one_trial_fits(gigabytes: float) -> None:
+    def measure(need: GpuNeed, threads: Mapping[int, int], trials: int) -> GpuSharing:
+        raise AssertionError("measured")
+
+    nodes = [Node(32, 1, gpu_memory=24.0)]
+    need = GpuNeed("shared_encoder bert-base", gigabytes)
+    shared = share_out(ResourcesConfig(), nodes, 100, lambda: need, measure)
+    assert (shared.gpu, shared.sharing) == (1, None)
 
 
 @pytest.mark.parametrize(

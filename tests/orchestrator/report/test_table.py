@@ -560,7 +560,13 @@ def test_the_header_says_whose_budget_is_another() -> None:
             "tenth",
             ["cola"],
             arm={"strategy": "single_task"},
-            training={"epochs": 3, "warmup": 0.1, "layer_decay": 0.9, "ema_decay": 0.99},
+            training={
+                "epochs": 3,
+                "warmup": 0.1,
+                "layer_decay": 0.9,
+                "ema_decay": 0.99,
+                "deterministic": False,
+            },
             limits={"train_fraction": 0.1, "max_train_examples": 500},
         ),
     ]
@@ -570,7 +576,13 @@ def test_the_header_says_whose_budget_is_another() -> None:
     assert "6 passes" in texts[0]
     assert "adamax" in texts[1]
     assert "adamax" not in texts[0]
-    for words in ("warm-up 0.1", "layer decay 0.9", "averaged weights (0.99)", "at most 500 train"):
+    for words in (
+        "warm-up 0.1",
+        "layer decay 0.9",
+        "averaged weights (0.99)",
+        "not deterministic",
+        "at most 500 train",
+    ):
         assert words in texts[2]
     assert texts[2].endswith("10 % of the train examples")
 

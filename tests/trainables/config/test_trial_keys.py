@@ -65,3 +65,10 @@ def test_a_setting_that_a_method_does_not_use_is_part_of_the_key_alone() -> None
         config = TrialConfig.model_validate(STORED["base"] | entry["changes"])
         assert config.ignored
         assert config.model_copy(update={"ignored": {}}).key != config.key
+
+
+def test_a_trial_that_is_not_deterministic_is_another_trial() -> None:
+    base = STORED["base"] | STORED["configs"][0]["changes"]
+    config = TrialConfig.model_validate(base)
+    training = config.training.model_copy(update={"deterministic": False})
+    assert config.model_copy(update={"training": training}).key != config.key

@@ -6,7 +6,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from trainables.training.device import CONTEXT, deterministic, limit_gpu_memory, smallest_gpu
+from trainables.training.device import (
+    CONTEXT,
+    limit_gpu_memory,
+    smallest_gpu,
+    use_deterministic,
+)
 
 GB = 1_000_000_000
 CUDA = torch.device("cuda", 0)
@@ -28,14 +33,20 @@ def test_attention_whose_gradients_differ_from_run_to_run_is_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
-    deterministic(torch.device("cpu"))
+    use_deterministic(torch.device("cpu"), True)
     assert torch.backends.cuda.flash_sdp_enabled()
-    deterministic(CUDA)
+    use_deterministic(CUDA, True)
     assert torch.are_deterministic_algorithms_enabled()
     assert not torch.backends.cuda.flash_sdp_enabled()
     assert not torch.backends.cuda.mem_efficient_sdp_enabled()
     assert not torch.backends.cuda.cudnn_sdp_enabled()
     assert torch.backends.cuda.math_sdp_enabled()
+    # The next trial of the process may be another one.
+    use_deterministic(CUDA, False)
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.backends.cuda.flash_sdp_enabled()
+    assert torch.backends.cuda.mem_efficient_sdp_enabled()
+    assert torch.backends.cuda.cudnn_sdp_enabled()
 
 
 def gpus(monkeypatch: pytest.MonkeyPatch, *memories: int) -> None:

@@ -46,6 +46,14 @@ def test_the_same_seed_gives_the_same_bits(encoder: Path, tmp_path: Path, precis
     assert_same(first, other)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_a_trial_trains_with_fused_attention(encoder: Path, tmp_path: Path, precision: str) -> None:
+    config = config_of(encoder, precision=precision, deterministic=False)
+    record, _ = finished(config, tmp_path, device="cuda")
+    assert record.status == "finished"
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("arm", ["single_task", "naive_concat", "shared_encoder_pcgrad"])
 def test_no_more_is_allocated_than_is_counted(

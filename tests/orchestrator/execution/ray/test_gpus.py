@@ -10,7 +10,8 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,18 @@ from rich.console import Console
 
 from orchestrator.config.experiment import ExperimentConfig, load_experiment
 from orchestrator.execution.executor import each
+from orchestrator.execution.ray import nodes as ray_nodes
 from orchestrator.execution.ray.cluster import connected
-from orchestrator.execution.ray.nodes import gpu_memory
+from orchestrator.execution.ray.nodes import gpu_memory, on_a_gpu
+from orchestrator.execution.throughput import throughput_curve
 from orchestrator.execution.tune_executor import TuneExecutor
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.monitor.state import Expected, GridProgress
+from orchestrator.planning.gpu_sharing import GpuSharing, Throughput
 from orchestrator.planning.plan import PlannedTrial
-from orchestrator.planning.resources import Node, feasible
-from tests.helpers.trials import trial_config
+from orchestrator.planning.resources import GpuNeed, Node, feasible
+from tests.helpers.trials import runtime, trial_config
+from trainables.errors import ResourceError
 from trainables.results.record import read_records
 from trainables.storage.run_dir import RunDir
 from trainables.tune.trainable import TrialTrainable
@@ -194,3 +199,49 @@ def test_each_node_is_asked_for_its_gpus_while_they_are_taken(joined: Connected)
     finally:
         ray.util.remove_placement_group(busy)
     assert answers == {node: ids[node] for node in able}
+
+
+def test_trials_an_hour_are_measured_where_a_gpu_is(joined: Connected, tmp_path: Path) -> None:
+    config = trial_config("single_task", joined.encoder)
+    # The GPUs are Ray's belief alone, so that the processes train on the node's CPU.
+    asked = partial(
+        throughput_curve, config, runtime(tmp_path), {1: 1, 2: 1}, examples=80, seconds=0.2
+    )
+    curve = on_a_gpu(asked)
+    assert [point.at_once for point in curve] == [1, 2]
+    assert all(point.trials_per_hour for point in curve)
+
+
+def test_memory_alone_decides_where_nothing_can_be_measured(joined: Connected) -> None:
+    config = trial_config("single_task", joined.encoder)
+    need = GpuNeed("single_task tiny", 3.9, config, examples=80)
+    nodes = [replace(node, gpu_memory=24.0) for node in joined.nodes]
+    output = io.StringIO()
+    with TuneExecutor(joined.experiment, Console(file=output, width=200)) as executor:
+        executor._nodes = [replace(node, cpus=8 * node.cpus) for node in nodes]
+        preview = executor.resources(100, lambda: need)
+        assert preview.why.endswith("by memory alone: the run measures trials an hour first")
+        assert output.getvalue() == ""
+        given = executor.resources(100, lambda: need, measure=True)
+        assert (given.gpu, preview.gpu) == (0.1666, 0.1666)
+        assert "by memory alone: not measured, " in given.why
+        assert "device=cuda: this machine lacks that GPU" in given.why
+        assert given.why in output.getvalue()
+        # The same again for a run that continues, whatever could be measured now.
+        assert executor.resources(100, lambda: need, given.sharing, measure=True) == given
+        curve = (Throughput(1, 120.0), Throughput(2, 190.0))
+        kept = GpuSharing(trial=config.key, curve=curve)
+        assert executor.resources(100, lambda: need, kept, measure=True).gpu == 0.5
+
+
+def test_a_gpu_that_is_taken_is_not_waited_for_long(
+    joined: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_nodes, "MEASURE_SECONDS", 0.5)
+    busy = ray.util.placement_group([{"GPU": 1}] * 3)
+    assert busy.wait(30)
+    try:
+        with pytest.raises(ResourceError):
+            on_a_gpu(os.getpid)
+    finally:
+        ray.util.remove_placement_group(busy)
