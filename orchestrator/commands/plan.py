@@ -10,14 +10,13 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestrator.config.experiment import ExperimentConfig
-from orchestrator.execution.gpu_sharing import kept_or
 from orchestrator.planning.dependencies import stages
 from orchestrator.planning.disk import DiskUse, disk_use
 from orchestrator.planning.plan import Plan, largest, make_plan
 from orchestrator.planning.resources import TrialResources, local_resources
 from orchestrator.planning.scoring import scoring
 from orchestrator.report.terminal import print_facts, print_findings, print_scoring
-from orchestrator.run_dir.gpu_sharing import read_sharing
+from orchestrator.run_dir.resource_choices import read_choices
 from trainables.storage.run_dir import RunDir
 
 
@@ -47,12 +46,12 @@ def _preview(config: ExperimentConfig) -> _Preview:
 
 
 def _resources(config: ExperimentConfig, planned: Plan) -> TrialResources:
-    trials, sharing = len(planned.trials), read_sharing(RunDir(Path("runs") / config.name))
+    trials, choices = len(planned.trials), read_choices(RunDir(Path("runs") / config.name))
     if config.ray.address is None:
-        return local_resources(config, trials, lambda: largest(planned), kept_or(sharing, None))
+        return local_resources(config, trials, lambda: largest(planned), choices)
     from orchestrator.commands.session import preview_resources
 
-    return preview_resources(config, planned, trials, sharing=sharing)
+    return preview_resources(config, planned, trials, choices=choices)
 
 
 def plan_json(config: ExperimentConfig) -> str:

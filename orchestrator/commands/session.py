@@ -10,17 +10,20 @@ from rich.console import Console
 
 from orchestrator.config.experiment import ExperimentConfig, SingleTrialConfig
 from orchestrator.execution.executor import Executor
-from orchestrator.execution.gpu_sharing import kept_or
 from orchestrator.execution.local_executor import LocalExecutor
 from orchestrator.execution.tracking import tracked
 from orchestrator.planning.disk import check_room, disk_use
-from orchestrator.planning.gpu_sharing import GpuSharing
 from orchestrator.planning.grid import Config
 from orchestrator.planning.plan import Plan, PlannedTrial, largest
-from orchestrator.planning.resources import TrialResources, local_resources
+from orchestrator.planning.resources import (
+    NOTHING_CHOSEN,
+    ResourceChoices,
+    TrialResources,
+    local_resources,
+)
 from orchestrator.run_dir.directory import lock_run_dir
-from orchestrator.run_dir.gpu_sharing import read_sharing
 from orchestrator.run_dir.remote import opened
+from orchestrator.run_dir.resource_choices import read_choices
 from trainables.data.token_cache import check_cache_dir
 from trainables.errors import ConfigError
 from trainables.results.record import TrialRecord
@@ -51,9 +54,9 @@ class Session(Generic[AnyConfig]):
 
     def resources(self, plan: Plan) -> TrialResources:
         """What each trial of a plan gets (see ``Executor.resources``)."""
-        sharing = read_sharing(self.run_dir)
+        choices = read_choices(self.run_dir)
         return self.executor.resources(
-            len(plan.trials), lambda: largest(plan), sharing, measure=True
+            len(plan.trials), lambda: largest(plan), choices, measure=True
         )
 
     def check_room(
@@ -131,7 +134,7 @@ def preview_resources(
     trials: int,
     *,
     local: bool = False,
-    sharing: GpuSharing | None = None,
+    choices: ResourceChoices = NOTHING_CHOSEN,
 ) -> TrialResources:
     """What each trial would get of this machine, or of the cluster at ``ray.address``.
 
@@ -140,17 +143,17 @@ def preview_resources(
         plan: its trials, or the largest of them.
         trials: how many there are.
         local: whether they would run in this process.
-        sharing: what was measured before to divide a GPU.
+        choices: what an earlier command of the run directory chose.
 
     Raises:
         ResourceError: no node can run a trial, or the cluster cannot be reached.
     """
     if local:
-        return LocalExecutor(experiment).resources(trials, lambda: largest(plan), sharing)
+        return LocalExecutor(experiment).resources(trials, lambda: largest(plan), choices)
     if experiment.ray.address is None:
         # Without starting Ray, which takes seconds.
-        return local_resources(experiment, trials, lambda: largest(plan), kept_or(sharing, None))
+        return local_resources(experiment, trials, lambda: largest(plan), choices)
     from orchestrator.execution.tune_executor import TuneExecutor
 
     with TuneExecutor(experiment) as executor:
-        return executor.resources(trials, lambda: largest(plan), sharing)
+        return executor.resources(trials, lambda: largest(plan), choices)

@@ -5,9 +5,13 @@ from typing import Any, Literal, Protocol
 
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.planning.dependencies import Artifacts
-from orchestrator.planning.gpu_sharing import GpuSharing
 from orchestrator.planning.plan import PlannedTrial
-from orchestrator.planning.resources import GpuNeed, TrialResources
+from orchestrator.planning.resources import (
+    NOTHING_CHOSEN,
+    GpuNeed,
+    ResourceChoices,
+    TrialResources,
+)
 from trainables.storage.run_dir import RunDir
 
 Decision = Literal["continue", "stop"]
@@ -42,7 +46,7 @@ class Executor(Protocol):
         self,
         trials: int,
         need: Callable[[], GpuNeed],
-        sharing: GpuSharing | None = None,
+        choices: ResourceChoices = NOTHING_CHOSEN,
         *,
         measure: bool = False,
     ) -> TrialResources:
@@ -51,7 +55,7 @@ class Executor(Protocol):
         Args:
             trials: trials of the whole plan, finished ones included.
             need: estimates what the largest trial needs; called only if a GPU is to be divided.
-            sharing: what was measured before to divide a GPU.
+            choices: what an earlier command of the run directory chose.
             measure: whether it is measured now where it was not, which takes a minute or two.
 
         Raises:

@@ -11,7 +11,6 @@ import torch
 
 from orchestrator.config.experiment import SingleTrialConfig
 from orchestrator.execution.executor import TrialScheduler
-from orchestrator.execution.gpu_sharing import kept_or
 from orchestrator.execution.signals import interrupt, signals
 from orchestrator.execution.trial_runtime import trial_runtime
 from orchestrator.monitor.live_view import LiveView
@@ -20,7 +19,9 @@ from orchestrator.planning.gpu_sharing import GpuSharing
 from orchestrator.planning.grid import Config
 from orchestrator.planning.plan import PlannedTrial
 from orchestrator.planning.resources import (
+    NOTHING_CHOSEN,
     GpuNeed,
+    ResourceChoices,
     TrialResources,
     cores,
     feasible,
@@ -98,7 +99,7 @@ class LocalExecutor:
         self,
         trials: int,
         need: Callable[[], GpuNeed],
-        sharing: GpuSharing | None = None,
+        choices: ResourceChoices = NOTHING_CHOSEN,
         *,
         measure: bool = False,
     ) -> TrialResources:
@@ -109,8 +110,8 @@ class LocalExecutor:
         """
         if isinstance(self._config, SingleTrialConfig):
             return TrialResources(self._config.threads or cores(), 1.0, 1)
-        kept = kept_or(sharing, _by_memory if measure else None)
-        shared = feasible(self._config, [this_machine()], trials, need, kept)
+        measured = _by_memory if measure else None
+        shared = feasible(self._config, [this_machine()], trials, need, choices, measured)
         limited = shared.gpu or shared.memory is not None
         at_once = 1 if limited else self._config.resources.max_concurrent or 1
         return replace(shared, slots=min(shared.slots, at_once))

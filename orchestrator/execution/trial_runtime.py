@@ -36,6 +36,7 @@ def trial_runtime(
             "store": run_dir.url,
             "device": single.device if single else "cuda" if resources.gpu else "cpu",
             "threads": resources.cpu,
+            "precision": resources.precision,
             "gpu": resources.gpu,
             "memory": resources.memory,
             "glue_dir": glue_dir,

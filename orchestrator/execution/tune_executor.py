@@ -17,7 +17,6 @@ from rich.console import Console
 
 from orchestrator.config.experiment import ExperimentConfig
 from orchestrator.execution.executor import TrialScheduler
-from orchestrator.execution.gpu_sharing import kept_or
 from orchestrator.execution.ray.cluster import connected, dashboard
 from orchestrator.execution.ray.nodes import on_a_gpu, on_every_node
 from orchestrator.execution.ray.preflight import check_nodes
@@ -38,7 +37,14 @@ from orchestrator.planning.dependencies import Artifacts
 from orchestrator.planning.gpu_sharing import GpuSharing
 from orchestrator.planning.pending import failed
 from orchestrator.planning.plan import PlannedTrial
-from orchestrator.planning.resources import GpuNeed, Node, TrialResources, feasible
+from orchestrator.planning.resources import (
+    NOTHING_CHOSEN,
+    GpuNeed,
+    Node,
+    ResourceChoices,
+    TrialResources,
+    feasible,
+)
 from trainables.atomic import write_text
 from trainables.errors import ResourceError
 from trainables.results.record import TrialRecord, read_kills, write_record
@@ -99,7 +105,7 @@ class TuneExecutor:
         self,
         trials: int,
         need: Callable[[], GpuNeed],
-        sharing: GpuSharing | None = None,
+        choices: ResourceChoices = NOTHING_CHOSEN,
         *,
         measure: bool = False,
     ) -> TrialResources:
@@ -113,8 +119,8 @@ class TuneExecutor:
             self._nodes = self._stack.enter_context(ray)
             if self._experiment.ray.dashboard:
                 self._console.print(dashboard(), markup=False, soft_wrap=True)
-        kept = kept_or(sharing, self._measure if measure else None)
-        resources = feasible(self._experiment, self._nodes, trials, need, kept)
+        measured = self._measure if measure else None
+        resources = feasible(self._experiment, self._nodes, trials, need, choices, measured)
         if measure and resources.sharing is not None:
             self._console.print(resources.why, markup=False, soft_wrap=True)
         return resources

@@ -5,12 +5,14 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from orchestrator.config.experiment import ExperimentConfig
 from orchestrator.config.runtime import ResourcesConfig
 from orchestrator.planning.gpu_sharing import GpuSharing, levels
+from trainables.config.base import Settings
 from trainables.config.trial import TrialConfig
 from trainables.errors import ResourceError
 
@@ -44,6 +46,7 @@ def memory() -> int:
 
 
 DEVICES = Path("/dev")
+CPU_INFO = Path("/proc/cpuinfo")
 
 MOST_SHARES = 8
 """Trials that ``auto`` puts on a GPU at most; more would only take turns on it."""
@@ -51,12 +54,23 @@ MOST_SHARES = 8
 
 @dataclass(frozen=True)
 class Node:
-    """One machine: CPU cores, GPUs, GB of memory for trials, GB of its smallest GPU if known."""
+    """One machine.
+
+    Attributes:
+        cpus: cores.
+        gpus: GPUs.
+        memory: GB of memory for trials.
+        gpu_memory: GB of its smallest GPU; None if unknown.
+        bf16: whether its CPU has matrix units for bf16.
+        gpu_bf16: whether its GPUs compute in bf16.
+    """
 
     cpus: int
     gpus: int
     memory: float = math.inf
     gpu_memory: float | None = None
+    bf16: bool = False
+    gpu_bf16: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,6 +108,8 @@ class TrialResources:
         memory: GB of host memory; None: no limit.
         why: how ``resources.gpu=auto`` was resolved; empty without GPUs.
         sharing: what was measured for it; None where nothing was to be decided.
+        precision: ``training.precision``, with ``auto`` resolved for all trials; None: each trial
+            resolves it for its device.
     """
 
     cpu: int
@@ -102,24 +118,50 @@ class TrialResources:
     memory: float | None = None
     why: str = ""
     sharing: GpuSharing | None = None
+    precision: Literal["fp32", "bf16", "fp16"] | None = None
 
     def describe(self) -> str:
-        """For a plan's table, for example ``1 CPU, 0.5 GPU, 4 GB``."""
+        """For a plan's table, for example ``1 CPU, 0.5 GPU, 4 GB, bf16``."""
         gpu = f", {self.gpu:g} GPU" if self.gpu else ""
-        return f"{self.cpu} CPU{gpu}" + (f", {self.memory:g} GB" if self.memory else "")
+        memory = f", {self.memory:g} GB" if self.memory else ""
+        return f"{self.cpu} CPU{gpu}{memory}" + (f", {self.precision}" if self.precision else "")
+
+
+class ResourceChoices(Settings):
+    """What the first command of a run directory chose for all trials, and later ones keep.
+
+    Attributes:
+        precision: what ``training.precision=auto`` became; None if nothing was chosen.
+        sharing: what was measured to divide a GPU; None if nothing was.
+    """
+
+    precision: Literal["fp32", "bf16", "fp16"] | None = None
+    sharing: GpuSharing | None = None
+
+
+NOTHING_CHOSEN = ResourceChoices()
 
 
 def this_machine() -> Node:
     """The cores and the memory that this process may use, and the GPUs that torch sees."""
     if "torch" not in sys.modules and sys.platform == "linux" and not _gpu_devices():
         # Without importing torch, which takes seconds.
-        return Node(cores(), 0, memory() / 1e9)
+        return Node(cores(), 0, memory() / 1e9, bf16=_says_bf16_units())
     import torch
 
-    from trainables.training.device import smallest_gpu
+    from trainables.training.device import find_devices
 
-    gpus = torch.cuda.device_count()
-    return Node(cores(), gpus, memory() / 1e9, smallest_gpu())
+    gpus, found = torch.cuda.device_count(), find_devices()
+    return Node(
+        cores(), gpus, memory() / 1e9, found.gpu_memory, bf16=found.bf16, gpu_bf16=found.gpu_bf16
+    )
+
+
+def _says_bf16_units() -> bool:
+    """What Linux says of ``bf16_units``."""
+    with suppress(OSError):
+        return "amx_bf16" in CPU_INFO.read_text().split()
+    return False
 
 
 def _gpu_devices() -> bool:
@@ -132,10 +174,10 @@ def local_resources(
     experiment: ExperimentConfig,
     trials: int,
     need: Callable[[], GpuNeed],
-    measure: Measure | None = None,
+    choices: ResourceChoices = NOTHING_CHOSEN,
 ) -> TrialResources:
     """What each trial gets of this machine, see :func:`feasible`."""
-    return feasible(experiment, [this_machine()], trials, need, measure)
+    return feasible(experiment, [this_machine()], trials, need, choices)
 
 
 def share_out(
@@ -260,19 +302,54 @@ def feasible(
     nodes: list[Node],
     trials: int,
     need: Callable[[], GpuNeed] | None = None,
+    choices: ResourceChoices = NOTHING_CHOSEN,
     measure: Measure | None = None,
 ) -> TrialResources:
-    """What each trial gets (see ``share_out``), checked against the precision too.
+    """What each trial gets (see ``share_out``), and in which number format all compute.
+
+    Args:
+        experiment: the grid.
+        nodes: the machines of the cluster.
+        trials: trials of the whole plan.
+        need: counts what the largest trial needs.
+        choices: what an earlier command of the run directory chose; kept.
+        measure: measures trials an hour; None: nothing is measured now.
 
     Raises:
         ResourceError: the nodes cannot give it.
     """
-    resources = share_out(experiment.resources, nodes, trials, need, measure)
-    if experiment.training.precision == "fp16" and not resources.gpu:
+
+    def measured(need: GpuNeed, threads: Mapping[int, int], trials: int) -> GpuSharing:
+        key = need.config.key if need.config is not None else ""
+        if choices.sharing is not None and choices.sharing.trial == key:
+            return choices.sharing
+        if measure is None:
+            return GpuSharing(trial=key, note="the run measures trials an hour first")
+        return measure(need, threads, trials)
+
+    resources = share_out(experiment.resources, nodes, trials, need, measured)
+    precision = experiment.training.precision
+    if precision == "fp16" and not resources.gpu:
         raise ResourceError(
             "training.precision=fp16: needs GPUs and the trials get none; use auto, fp32 or bf16"
         )
-    return resources
+    if precision == "auto":
+        precision = choices.precision or common_precision(nodes, resources)
+    return replace(resources, precision=precision)
+
+
+def common_precision(
+    nodes: list[Node], resources: TrialResources
+) -> Literal["fp32", "bf16", "fp16"]:
+    """The number format of ``training.precision=auto``, the same on all nodes that get trials.
+
+    On GPUs bf16 if all compute in it, else fp16. On CPUs bf16 if all have matrix units for it, as
+    others are slower in it than in fp32; else fp32.
+    """
+    if resources.gpu:
+        return "bf16" if all(node.gpu_bf16 for node in nodes if node.gpus) else "fp16"
+    able = [node for node in nodes if node.cpus >= resources.cpu]
+    return "bf16" if all(node.bf16 for node in able) else "fp32"
 
 
 def _threads(nodes: list[Node], gpu: float, memory: float | None, trials: int) -> int:

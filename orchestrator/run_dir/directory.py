@@ -18,8 +18,8 @@ from orchestrator.planning.grid import Config
 from orchestrator.planning.plan import Plan, PlannedTrial
 from orchestrator.planning.resources import TrialResources
 from orchestrator.run_dir.environment import describe_environment
-from orchestrator.run_dir.gpu_sharing import write_sharing
 from orchestrator.run_dir.lock import GUARD, LOCK, hold_lock, storage_time
+from orchestrator.run_dir.resource_choices import write_choices
 from orchestrator.text import plain
 from search_spaces.yaml_files import read_yaml
 from trainables.atomic import read_whole, write_text
@@ -129,7 +129,7 @@ def write_metadata(
     environment = json.dumps(describe_environment(), indent=1)
     write_text(run_dir.environment, environment + "\n")
     run_dir.publish(run_dir.plan, run_dir.environment)
-    write_sharing(run_dir, resources)
+    write_choices(run_dir, resources)
 
 
 def write_config(run_dir: RunDir, config: Config) -> None:

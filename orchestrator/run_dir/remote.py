@@ -26,7 +26,7 @@ Where = RunDir | Path | str
 OF_TRIALS = re.compile(r"(records|progress)/[^/]+")
 OF_COMMANDS = re.compile(
     r"config\.yaml|plan\.json|environment\.json"
-    r"|(search/)?(gpu_sharing\.json|search\.json|earlier\.json|ledger\.jsonl)"
+    r"|(search/)?(resources\.json|search\.json|earlier\.json|ledger\.jsonl)"
 )
 AT_ONCE = 8
 """Objects that are fetched at the same time."""

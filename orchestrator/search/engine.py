@@ -19,7 +19,7 @@ from orchestrator.planning.pending import remove_artifacts, trials_to_run
 from orchestrator.planning.plan import PlannedTrial, largest
 from orchestrator.planning.resources import TrialResources
 from orchestrator.run_dir.directory import sound_records
-from orchestrator.run_dir.gpu_sharing import read_sharing, write_sharing
+from orchestrator.run_dir.resource_choices import read_choices, write_choices
 from orchestrator.search.ledger import Ledger
 from orchestrator.search.pbt.driver import PbtDriver
 from orchestrator.search.plan import Group, SearchPlan
@@ -236,8 +236,8 @@ def _resources(
     """Check that nodes and disk suffice for the search, and run missing upstream trials."""
     experiment = plan.experiment
     trials = len(plan.groups) * experiment.tune.trials
-    sharing = read_sharing(run_dir)
-    resources = executor.resources(trials, lambda: largest(plan.largest), sharing, measure=True)
+    choices = read_choices(run_dir)
+    resources = executor.resources(trials, lambda: largest(plan.largest), choices, measure=True)
     one_per_group = [plan.trial(group, {}) for group in plan.groups]
     searched = one_per_group * experiment.tune.trials * experiment.tune.parts
     whole = plan.plan_of((*plan.upstream, *searched))
@@ -248,7 +248,7 @@ def _resources(
     needed = [t for t in trials_to_run(run_dir, whole.trials, ended) if t.key in upstream]
     kept = engine.kept_checkpoints(resources.slots)
     check_room(run_dir, disk_use(experiment, whole, whole.trials, resources.slots, kept))
-    write_sharing(run_dir, resources)
+    write_choices(run_dir, resources)
     if needed:
         console.print(f"search: {len(needed)} trials that others need", markup=False)
         run_stages(needed, whole, run_dir, executor, resources, console)

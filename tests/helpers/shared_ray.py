@@ -15,9 +15,8 @@ from orchestrator.commands.session import MakeExecutor
 from orchestrator.commands.tune import TunedExperiment
 from orchestrator.config.experiment import ExperimentConfig
 from orchestrator.execution.tune_executor import TuneExecutor
-from orchestrator.planning.gpu_sharing import GpuSharing
 from orchestrator.planning.grid import Config
-from orchestrator.planning.resources import GpuNeed, TrialResources
+from orchestrator.planning.resources import NOTHING_CHOSEN, GpuNeed, ResourceChoices, TrialResources
 
 
 class SharedRayExecutor(TuneExecutor):
@@ -40,7 +39,7 @@ class SharedRayExecutor(TuneExecutor):
         self,
         trials: int,
         need: Callable[[], GpuNeed],
-        sharing: GpuSharing | None = None,
+        choices: ResourceChoices = NOTHING_CHOSEN,
         *,
         measure: bool = False,
     ) -> TrialResources:

@@ -87,7 +87,10 @@ def trial_config(
     limits = limits or LimitsConfig(max_train_examples=40, max_validation_examples=24)
     selection = selection or SelectionConfig()
     settings = TrainingConfig.model_validate(
-        {"epochs": 2, "batch_size": 8, "learning_rate": 1e-3, "eval_batch_size": 16} | training
+        # The same numbers on every CPU.
+        {"epochs": 2, "batch_size": 8, "learning_rate": 1e-3, "eval_batch_size": 16}
+        | {"precision": "fp32"}
+        | training
     )
     chosen = tasks or (("acceptability",) if arm == "single_task" else tuple(TASKS))
     data = {

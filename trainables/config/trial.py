@@ -152,8 +152,9 @@ class TrainingConfig(Settings):
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         default="auto",
-        description="number format of the computation; auto: bf16 on a GPU, fp16 "
-        "on one without bf16, fp32 elsewhere",
+        description="number format of the computation; auto: bf16 on a GPU and on CPUs with matrix "
+        "units for it (AMX), fp16 on a GPU without bf16, fp32 elsewhere; the same for all trials "
+        "of a grid",
     )
     deterministic: bool = Field(
         default=True,
@@ -385,6 +386,11 @@ class Runtime(Settings):
     )
     device: str = Field(default="auto", description="auto, cpu, mps, cuda or cuda:N")
     threads: PositiveInt = Field(default=1, description="CPU threads")
+    precision: Literal["fp32", "bf16", "fp16"] | None = Field(
+        default=None,
+        description="what training.precision=auto became for all trials of the grid; None: what "
+        "this machine has decides",
+    )
     glue_dir: str | None = Field(
         default=None, description="folder in GLUE's download layout; None if not used"
     )

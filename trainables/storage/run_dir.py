@@ -18,7 +18,7 @@ class RunPaths:
         self.config = self.root / "config.yaml"
         self.plan = self.root / "plan.json"
         self.environment = self.root / "environment.json"
-        self.gpu_sharing = self.root / "gpu_sharing.json"
+        self.resource_choices = self.root / "resources.json"
         self.results = self.root / "results.csv"
         self.records = self.root / "records"
         self.progress_folder = self.root / "progress"

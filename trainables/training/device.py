@@ -2,6 +2,7 @@
 
 import os
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -44,21 +45,51 @@ def resolve_device(name: str) -> torch.device:
 def resolve_precision(name: str, device: torch.device) -> str:
     """Resolve the setting ``training.precision`` to ``fp32``, ``bf16`` or ``fp16``.
 
-    ``auto`` is bf16 on GPUs that support it, fp16 on older ones and fp32 elsewhere: on most CPUs,
-    which lack matrix units for bf16, autocast to bf16 is slower than fp32.
+    ``auto`` is bf16 on GPUs that support it and on CPUs with matrix units for it, fp16 on other
+    GPUs and fp32 elsewhere: CPUs without such units are slower in bf16.
 
     Raises:
         ResourceError: fp16 without a GPU, where its gradient scaling is not supported.
     """
     if name == "auto":
-        if device.type != "cuda":
-            return "fp32"
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+        if device.type == "cuda":
+            return "bf16" if gpu_bf16() else "fp16"
+        return "bf16" if device.type == "cpu" and bf16_units() else "fp32"
     if name == "fp16" and device.type != "cuda":
         raise ResourceError(
             f"training.precision=fp16 needs a GPU, the device is {device}; use bf16 or fp32"
         )
     return name
+
+
+def bf16_units() -> bool:
+    """Whether the CPU has matrix units for bf16 (AMX), as torch reports them."""
+    return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
+
+
+def gpu_bf16() -> bool:
+    """Whether the GPU computes in bf16; False without a GPU."""
+    return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+@dataclass(frozen=True)
+class Devices:
+    """What a machine computes with.
+
+    Attributes:
+        gpu_memory: see ``smallest_gpu``.
+        bf16: see ``bf16_units``.
+        gpu_bf16: see ``gpu_bf16``.
+    """
+
+    gpu_memory: float | None
+    bf16: bool
+    gpu_bf16: bool
+
+
+def find_devices() -> Devices:
+    """What this machine computes with."""
+    return Devices(smallest_gpu(), bf16_units(), gpu_bf16())
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:

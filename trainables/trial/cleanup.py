@@ -31,7 +31,7 @@ TEMPORARY = (
     ".config.yaml.*.tmp",
     ".plan.json.*.tmp",
     ".environment.json.*.tmp",
-    ".gpu_sharing.json.*.tmp",
+    ".resources.json.*.tmp",
     ".results.csv.*.tmp",
     ".table.*.tmp",
     ".tuning.*.tmp",

@@ -21,7 +21,7 @@ import trainables
 from orchestrator.config.experiment import ExperimentConfig
 from orchestrator.execution.ray import private_api
 from orchestrator.execution.ray.auth import secure_token, session_folder, token_location
-from orchestrator.execution.ray.nodes import gpu_memory
+from orchestrator.execution.ray.nodes import devices_of
 from orchestrator.execution.ray.watchdog import watched
 from orchestrator.execution.signals import Stop, interrupt, signals
 from orchestrator.planning.resources import Node, this_machine
@@ -95,15 +95,18 @@ def connected(
                     int(node["Resources"]["CPU"]),
                     int(node["Resources"].get("GPU", 0)),
                     node["Resources"].get("memory", 0) / 1e9,
-                    None if here is None else here.gpu_memory,
                 )
                 for node in ray.nodes()
                 if node["Alive"] and node["Resources"].get("CPU", 0) >= 1
             }
-            nodes = list(by_id.values())
-            if here is None and experiment.resources.gpu == "auto":
-                memory = gpu_memory([name for name, node in by_id.items() if node.gpus])
-                nodes = [replace(n, gpu_memory=memory.get(name)) for name, n in by_id.items()]
+            if here is None:
+                found = _with_devices(by_id, experiment)
+            else:
+                found = {
+                    name: replace(here, cpus=node.cpus, gpus=node.gpus, memory=node.memory)
+                    for name, node in by_id.items()
+                }
+            nodes = list(found.values())
             if not nodes:
                 raise ResourceError(f"ray.address={address}: the cluster has no node with CPUs")
             with watched(private_api.driver_node()):
@@ -111,6 +114,19 @@ def connected(
         finally:
             with signals(signal.SIG_IGN):
                 ray.shutdown()
+
+
+def _with_devices(nodes: dict[str, Node], experiment: ExperimentConfig) -> dict[str, Node]:
+    """The nodes of a cluster with what they compute with, where something depends on it."""
+    formats, memory = experiment.training.precision == "auto", experiment.resources.gpu == "auto"
+    asked = [name for name, node in nodes.items() if formats or (memory and node.gpus)]
+    devices = {name: d for name, d in devices_of(asked).items() if d is not None}
+    return nodes | {
+        name: replace(
+            nodes[name], gpu_memory=found.gpu_memory, bf16=found.bf16, gpu_bf16=found.gpu_bf16
+        )
+        for name, found in devices.items()
+    }
 
 
 def dashboard() -> str | None:

@@ -9,13 +9,13 @@ from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from trainables.errors import ResourceError
-from trainables.training.device import smallest_gpu
+from trainables.training.device import find_devices
 
 ANSWER_SECONDS = 120.0
 """For a node's answer; its first process may have to fetch the project's code."""
 
-GPU_SECONDS = 60.0
-"""For the GPU memory of a node, which may stay unknown."""
+DEVICE_SECONDS = 60.0
+"""For what a node computes with, which may stay unknown."""
 
 MEASURE_SECONDS = 900.0
 """For all that is measured on a GPU."""
@@ -73,24 +73,24 @@ def on_a_gpu(call: Callable[[], Answer]) -> Answer:
         raise ResourceError(reason) from error
 
 
-def gpu_memory(
-    nodes: list[str], ask: Callable[[], float | None] = smallest_gpu
-) -> dict[str, float | None]:
-    """GB of the smallest GPU of each node, by the node's id; None if it does not answer in time.
+def devices_of(
+    nodes: list[str], ask: Callable[[], Answer] = find_devices
+) -> dict[str, Answer | None]:
+    """What each node computes with, by the node's id; None if it does not answer in time.
 
     The call reserves no GPU, so that it runs while others compute there. Its process ends with
     it: no trial reuses it.
     """
     environment = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
     task = ray.remote(num_cpus=0, max_calls=1, runtime_env={"env_vars": environment})(ask)
-    answers = {}
+    pending = {}
     for node in nodes:
         on_node = NodeAffinitySchedulingStrategy(node, soft=False)
-        answers[task.options(scheduling_strategy=on_node).remote()] = node
-    memory: dict[str, float | None] = dict.fromkeys(nodes)
-    if answers:
-        done, _ = ray.wait(list(answers), num_returns=len(answers), timeout=GPU_SECONDS)
+        pending[task.options(scheduling_strategy=on_node).remote()] = node
+    answers: dict[str, Answer | None] = dict.fromkeys(nodes)
+    if pending:
+        done, _ = ray.wait(list(pending), num_returns=len(pending), timeout=DEVICE_SECONDS)
         for answer in done:
             with suppress(RayError):
-                memory[answers[answer]] = ray.get(answer)
-    return memory
+                answers[pending[answer]] = ray.get(answer)
+    return answers

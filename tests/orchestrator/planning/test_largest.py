@@ -10,7 +10,7 @@ from orchestrator.planning import resources
 from orchestrator.planning.gpu_sharing import GpuSharing, Throughput
 from orchestrator.planning.plan import largest, make_plan
 from orchestrator.planning.resources import Node, TrialResources
-from orchestrator.run_dir.gpu_sharing import write_sharing
+from orchestrator.run_dir.resource_choices import write_choices
 from tests.helpers.command import Command, small_grid
 from trainables.storage.run_dir import RunDir
 
@@ -46,7 +46,7 @@ def test_a_plan_shows_what_its_run_has_measured(tiny_bert: Path, command: Comman
     run_dir.root.mkdir(parents=True)
     curve = (Throughput(1, 120.0), Throughput(2, 121.0))
     sharing = GpuSharing(trial=measured.key, curve=curve)
-    write_sharing(run_dir, TrialResources(1, 1.0, 1, sharing=sharing))
+    write_choices(run_dir, TrialResources(1, 1.0, 1, sharing=sharing))
     planned = json.loads(command("plan", preset, *overrides, "--json").out)
     assert planned["gpu"].startswith("auto: one GPU each")
     assert planned["gpu"].endswith("; trials an hour with 1 a GPU: 120, 2: 121")

@@ -25,14 +25,14 @@ from orchestrator.config.experiment import ExperimentConfig, load_experiment
 from orchestrator.execution.executor import each
 from orchestrator.execution.ray import nodes as ray_nodes
 from orchestrator.execution.ray.cluster import connected
-from orchestrator.execution.ray.nodes import gpu_memory, on_a_gpu
+from orchestrator.execution.ray.nodes import devices_of, on_a_gpu
 from orchestrator.execution.throughput import throughput_curve
 from orchestrator.execution.tune_executor import TuneExecutor
 from orchestrator.monitor.live_view import LiveView
 from orchestrator.monitor.state import Expected, GridProgress
 from orchestrator.planning.gpu_sharing import GpuSharing, Throughput
 from orchestrator.planning.plan import PlannedTrial
-from orchestrator.planning.resources import GpuNeed, Node, feasible
+from orchestrator.planning.resources import GpuNeed, Node, ResourceChoices, feasible
 from tests.helpers.trials import runtime, trial_config
 from trainables.errors import ResourceError
 from trainables.results.record import read_records
@@ -195,7 +195,7 @@ def test_each_node_is_asked_for_its_gpus_while_they_are_taken(joined: Connected)
     busy = ray.util.placement_group([{"GPU": 1}] * 3)
     assert busy.wait(30)
     try:
-        answers = gpu_memory(able, asked)
+        answers = devices_of(able, asked)
     finally:
         ray.util.remove_placement_group(busy)
     assert answers == {node: ids[node] for node in able}
@@ -210,6 +210,10 @@ def test_trials_an_hour_are_measured_where_a_gpu_is(joined: Connected, tmp_path:
     curve = on_a_gpu(asked)
     assert [point.at_once for point in curve] == [1, 2]
     assert all(point.trials_per_hour for point in curve)
+
+
+def made(sharing: GpuSharing | None) -> ResourceChoices:
+    return ResourceChoices(sharing=sharing)
 
 
 def test_memory_alone_decides_where_nothing_can_be_measured(joined: Connected) -> None:
@@ -228,10 +232,10 @@ def test_memory_alone_decides_where_nothing_can_be_measured(joined: Connected) -
         assert "device=cuda: this machine lacks that GPU" in given.why
         assert given.why in output.getvalue()
         # The same again for a run that continues, whatever could be measured now.
-        assert executor.resources(100, lambda: need, given.sharing, measure=True) == given
+        assert executor.resources(100, lambda: need, made(given.sharing), measure=True) == given
         curve = (Throughput(1, 120.0), Throughput(2, 190.0))
         kept = GpuSharing(trial=config.key, curve=curve)
-        assert executor.resources(100, lambda: need, kept, measure=True).gpu == 0.5
+        assert executor.resources(100, lambda: need, made(kept), measure=True).gpu == 0.5
 
 
 def test_a_gpu_that_is_taken_is_not_waited_for_long(

@@ -1,4 +1,4 @@
-"""What was measured to divide a GPU is kept: an interrupted command continues with it."""
+"""What was chosen for all trials is kept: an interrupted command continues with it."""
 
 import io
 from collections.abc import Callable
@@ -13,16 +13,21 @@ from orchestrator.commands.tune import TunedExperiment
 from orchestrator.execution.local_executor import LocalExecutor
 from orchestrator.planning.gpu_sharing import GpuSharing, Throughput
 from orchestrator.planning.grid import Config
-from orchestrator.planning.resources import GpuNeed, TrialResources
-from orchestrator.run_dir.gpu_sharing import read_sharing
+from orchestrator.planning.resources import (
+    NOTHING_CHOSEN,
+    GpuNeed,
+    ResourceChoices,
+    TrialResources,
+)
+from orchestrator.run_dir.resource_choices import read_choices
 from tests.helpers.command import small_grid
 from trainables.storage.run_dir import RunDir
 
 
 class Measuring(LocalExecutor):
-    """Measures something else each time that it is asked to; runs nothing."""
+    """Chooses something else each time that it is asked to; runs nothing."""
 
-    def __init__(self, config: Config, asked: list[GpuSharing | None]) -> None:
+    def __init__(self, config: Config, asked: list[ResourceChoices]) -> None:
         super().__init__(config)
         self._asked = asked
 
@@ -30,18 +35,19 @@ class Measuring(LocalExecutor):
         self,
         trials: int,
         need: Callable[[], GpuNeed],
-        sharing: GpuSharing | None = None,
+        choices: ResourceChoices = NOTHING_CHOSEN,
         *,
         measure: bool = False,
     ) -> TrialResources:
         """See ``Executor``."""
         assert measure
-        self._asked.append(sharing)
+        self._asked.append(choices)
         config = need().config
         assert config is not None
         curve = (Throughput(1, 100.0 + len(self._asked)),)
-        kept = sharing or GpuSharing(trial=config.key, curve=curve)
-        return TrialResources(1, 0.0, 1, sharing=kept)
+        kept = choices.sharing or GpuSharing(trial=config.key, curve=curve)
+        precision = choices.precision or ("fp32", "bf16")[len(self._asked) % 2]
+        return TrialResources(1, 0.0, 1, sharing=kept, precision=precision)
 
     def run(self, *arguments: Any, **settings: Any) -> None:
         """Interrupted at once."""
@@ -49,11 +55,11 @@ class Measuring(LocalExecutor):
 
 
 @pytest.mark.parametrize("command", ["run", "tune"])
-def test_a_command_continues_with_what_it_has_measured(
+def test_a_command_continues_with_what_it_has_chosen(
     command: str, tiny_bert: Path, tmp_path: Path
 ) -> None:
     preset, *overrides = small_grid(tiny_bert)
-    asked: list[GpuSharing | None] = []
+    asked: list[ResourceChoices] = []
     for _ in range(2):
         if command == "run":
             experiment = Experiment.load(preset, overrides)
@@ -66,14 +72,15 @@ def test_a_command_continues_with_what_it_has_measured(
                 executor=lambda config: Measuring(config, asked),
             )
     folder = tmp_path / "search" if command == "tune" else tmp_path
-    kept = read_sharing(RunDir(folder))
-    assert kept is not None
-    assert kept.curve == ((1, 101.0),)
-    assert asked == [None, kept]
+    kept = read_choices(RunDir(folder))
+    assert kept.precision == "bf16"
+    assert kept.sharing is not None
+    assert kept.sharing.curve == ((1, 101.0),)
+    assert asked == [NOTHING_CHOSEN, kept]
 
 
-def test_a_damaged_file_is_measured_again(tmp_path: Path) -> None:
+def test_a_damaged_file_is_nothing(tmp_path: Path) -> None:
     run_dir = RunDir(tmp_path)
-    assert read_sharing(run_dir) is None
-    run_dir.gpu_sharing.write_text('{"trial": "a", "curve": [[0')
-    assert read_sharing(run_dir) is None
+    assert read_choices(run_dir) == NOTHING_CHOSEN
+    run_dir.resource_choices.write_text('{"precision": "bf16", "sharing": [[0')
+    assert read_choices(run_dir) == NOTHING_CHOSEN

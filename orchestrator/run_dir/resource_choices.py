@@ -1,0 +1,20 @@
+"""Keeps what was chosen for all trials of a run directory, so that a continued run keeps to it."""
+
+from orchestrator.planning.resources import ResourceChoices, TrialResources
+from trainables.atomic import read_whole, write_text
+from trainables.storage.run_dir import RunDir
+
+
+def write_choices(run_dir: RunDir, resources: TrialResources) -> None:
+    """Write, and upload to an object store, what was chosen."""
+    choices = ResourceChoices(precision=resources.precision, sharing=resources.sharing)
+    write_text(run_dir.resource_choices, choices.model_dump_json(indent=1) + "\n")
+    run_dir.publish(run_dir.resource_choices)
+
+
+def read_choices(run_dir: RunDir) -> ResourceChoices:
+    """What was chosen; nothing if there is no such file, or it is damaged."""
+    try:
+        return ResourceChoices.model_validate_json(read_whole(run_dir.resource_choices))
+    except (OSError, ValueError):
+        return ResourceChoices()
