@@ -27,7 +27,6 @@ from trainables.config.trial import TrialConfig
 from trainables.errors import ConfigError, RunDirectoryError
 from trainables.results.record import TrialRecord, read_records
 from trainables.storage.run_dir import PROBE, RunDir
-from trainables.trial.cleanup import clean_up
 
 PLAN_SCHEMA = 1
 
@@ -70,6 +69,9 @@ def sound_records(run_dir: RunDir, console: Console, *, keep: bool) -> dict[str,
         console: prints one line for each damaged file.
         keep: whether the checkpoints of trials that have ended stay.
     """
+    # Imports torch, which takes seconds that a report saves.
+    from trainables.trial.cleanup import clean_up
+
     damaged: dict[Path, RunDirectoryError] = {}
     records = read_records(run_dir, damaged)
     for path, error in damaged.items():

@@ -20,6 +20,7 @@ class RunPaths:
         self.environment = self.root / "environment.json"
         self.results = self.root / "results.csv"
         self.records = self.root / "records"
+        self.predictions_cache = self.root / "predictions_cache.parquet"
         self.progress_folder = self.root / "progress"
         self.damaged = self.root / "damaged"
 

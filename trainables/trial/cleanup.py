@@ -32,6 +32,7 @@ TEMPORARY = (
     ".plan.json.*.tmp",
     ".environment.json.*.tmp",
     ".results.csv.*.tmp",
+    ".predictions_cache.parquet.*.tmp",
     ".table.*.tmp",
     ".tuning.*.tmp",
     ".search.json.*.tmp",
