@@ -29,6 +29,7 @@ from orchestrator.planning.resources import TrialResources
 from orchestrator.report.table import comparison
 from orchestrator.run_dir.directory import read_plan, write_metadata
 from trainables.config.trial import TrialConfig
+from trainables.garbage import paused_collection
 from trainables.results.metrics import counts, trimmed
 from trainables.results.record import TaskResult, TrialRecord, read_records, write_record
 from trainables.storage.run_dir import RunDir
@@ -57,7 +58,9 @@ def plan_grid(root: Path, trials: int) -> None:
 def tabulate(root: Path, trials: int) -> None:
     """Make the table of a run directory without verdict."""
     run_dir = RunDir(root)
-    table = comparison(read_plan(run_dir), read_records(run_dir))
+    # As ``report`` does.
+    with paused_collection():
+        table = comparison(read_plan(run_dir), read_records(run_dir))
     assert table.rows
 
 

@@ -25,6 +25,7 @@ from trainables.atomic import read_whole, write_text
 from trainables.config.explain import shortened, validated
 from trainables.config.trial import TrialConfig
 from trainables.errors import ConfigError, RunDirectoryError
+from trainables.garbage import paused_collection
 from trainables.results.record import TrialRecord, read_records
 from trainables.storage.run_dir import PROBE, RunDir
 
@@ -148,14 +149,15 @@ def read_plan(run_dir: RunDir) -> list[PlannedTrial]:
         content = json.loads(read_whole(run_dir.plan))
         if content["schema_version"] != PLAN_SCHEMA or not content["trials"]:
             raise ValueError("another version, or no trials")
-        trials = [
-            PlannedTrial(
-                TrialConfig.model_validate(trial["config"]),
-                int(trial["expected_examples"]),
-                float(trial["cost"]),
-            )
-            for trial in content["trials"]
-        ]
+        with paused_collection():
+            trials = [
+                PlannedTrial(
+                    TrialConfig.model_validate(trial["config"]),
+                    int(trial["expected_examples"]),
+                    float(trial["cost"]),
+                )
+                for trial in content["trials"]
+            ]
         if [trial.key for trial in trials] != [trial["key"] for trial in content["trials"]]:
             raise ValueError("a trial's key is not that of its configuration")
         return trials
