@@ -29,6 +29,11 @@ RAY = "start-up: a local run and a finished grid do without Ray"
 OLD_PYTHON = "the cluster's Python and packages are checked first"
 
 IMPORTS_INSIDE_FUNCTIONS = {
+    "benchmarks.large_grid": (
+        LATE,
+        "trainables.training.evaluation",
+        "trainables.trial.artifacts",
+    ),
     "orchestrator.cli.app": (
         COMMAND,
         "orchestrator.commands.convert",
@@ -78,6 +83,7 @@ IMPORTS_INSIDE_FUNCTIONS = {
     "orchestrator.planning.resources": (LATE, "torch", "trainables.training.device"),
     "orchestrator.report.svg": (LATE, "matplotlib.figure", "matplotlib.style"),
     "orchestrator.report.tuning.charts": (LATE, "matplotlib"),
+    "orchestrator.run_dir.directory": (LATE, "trainables.trial.cleanup"),
     "orchestrator.run_dir.environment": (LATE, "torch"),
     "orchestrator.run_dir.store_lock": (LATE, "trainables.storage.conditional_writes"),
     "orchestrator.search.trial_search": (RAY, "orchestrator.search.schedulers"),

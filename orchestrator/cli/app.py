@@ -142,15 +142,18 @@ def report(
     run_dir: Annotated[str, typer.Argument(help="a run directory, or its URL")],
 ) -> None:
     """Make the table of a run directory again from its records and print it."""
-    from orchestrator.commands.report import report as make_report
-    from orchestrator.commands.tune_report import has_search, report_tuning
-    from orchestrator.run_dir.remote import run_dir_at
+    from orchestrator.run_dir.remote import has_search, run_dir_at
 
     console = make_console()
     opened = run_dir_at(run_dir)
     if has_search(opened):
+        # Imports torch, which takes seconds that the report of a grid saves.
+        from orchestrator.commands.tune_report import report_tuning
+
         finish_tuning(console, run_dir, report_tuning(opened))
     else:
+        from orchestrator.commands.report import report as make_report
+
         finish(console, run_dir, make_report(opened))
 
 

@@ -57,8 +57,8 @@ def run(arguments: list[str]) -> int:
 def results(where: str, code: int) -> dict[str, str]:
     """The tables of a run directory; those of an unfinished grid are made now."""
     from orchestrator.commands.report import report
-    from orchestrator.commands.tune_report import has_search, report_tuning
-    from orchestrator.run_dir.remote import run_dir_at
+    from orchestrator.commands.tune_report import report_tuning
+    from orchestrator.run_dir.remote import has_search, run_dir_at
     from trainables.errors import OneOrManyError
 
     try:

@@ -10,8 +10,10 @@ from orchestrator.report.results import write_results
 from orchestrator.report.table import Table, comparison
 from orchestrator.run_dir.directory import read_data_facts, read_margins, read_plan
 from orchestrator.run_dir.remote import Where, run_dir_at
+from trainables.data.token_cache import READ_ONLY
 from trainables.errors import RunDirectoryError
-from trainables.results.predictions import Predictions, read_predictions
+from trainables.garbage import paused_collection
+from trainables.results.predictions import Predictions, PredictionsCache
 from trainables.results.record import TrialRecord, read_records
 from trainables.results.status import TrialStatus
 from trainables.storage.object_store import is_url
@@ -50,6 +52,11 @@ def report(where: Where) -> Outcome:
     if not run_dir.plan.is_file():
         name = run_dir.url or run_dir.root
         raise RunDirectoryError(f"{name}: no run directory (plan.json is missing)")
+    with paused_collection():
+        return _report(run_dir)
+
+
+def _report(run_dir: RunDir) -> Outcome:
     trials = read_plan(run_dir)
     damaged: dict[Path, RunDirectoryError] = {}
     records = read_records(run_dir, damaged)
@@ -61,9 +68,14 @@ def report(where: Where) -> Outcome:
         predictions=predictions,
         margins=read_margins(run_dir),
     )
-    write_results(run_dir, records)
-    write_tables(run_dir, table)
-    warnings = published(run_dir, run_dir.results, *map(run_dir.table, FORMATS))
+    try:
+        write_results(run_dir, records)
+        write_tables(run_dir, table)
+        warnings = published(run_dir, run_dir.results, *map(run_dir.table, FORMATS))
+    except OSError as error:
+        if error.errno not in READ_ONLY:
+            raise
+        warnings = [f"{run_dir.root}: cannot be written ({error.strerror}), so no file was"]
     ended = [records[trial.key] for trial in trials if trial.key in records]
     return Outcome(
         table=table,
@@ -89,13 +101,14 @@ def _predictions(
 ) -> tuple[dict[str, dict[str, Predictions]], list[str]]:
     """The validation predictions of the finished trials, and at most one line about those that
     cannot be read."""
+    cache = PredictionsCache(run_dir)
     predictions, unread = {}, []
     for trial in trials:
         record = records.get(trial.key)
         if record is None or record.status is not TrialStatus.FINISHED:
             continue
         try:
-            predictions[trial.key] = read_predictions(run_dir, record, "validation")
+            predictions[trial.key] = cache.read(record)
         except RunDirectoryError:
             unread.append(trial.key)
         except OSError as error:
@@ -104,6 +117,7 @@ def _predictions(
                 f"predictions cannot be fetched ({error.strerror or error}), so that intervals and "
                 "verdicts leave runs out; report again later"
             ]
+    cache.save()
     if not unread:
         return predictions, []
     more = f" (and {len(unread) - 1} more)" if len(unread) > 1 else ""

@@ -15,7 +15,6 @@ from orchestrator.search.study import Study
 from orchestrator.search.summary import SearchSummary
 from trainables.errors import RunDirectoryError
 from trainables.results.record import TrialRecord, read_records
-from trainables.storage.run_dir import RunDir
 
 
 @dataclass(frozen=True)
@@ -84,8 +83,3 @@ def _outdated(plan: Iterable[PlannedTrial], study: Study) -> set[tuple[str, str]
         if incumbent is None or not incumbent.matches(config):
             outdated.add((config.arm_name, config.model_name))
     return outdated
-
-
-def has_search(run_dir: RunDir) -> bool:
-    """Whether a run directory is one of the command ``tune``."""
-    return search_of(run_dir).search.is_file()

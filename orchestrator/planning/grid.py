@@ -45,6 +45,7 @@ class Grid:
         self.glue_dir = glue_folder(config.data.glue_dir)
         self._outlines: dict[tuple[str, float | None], TaskOutline] = {}
         self._encoders: dict[ModelConfig, EncoderInfo] = {}
+        self._without_seed: dict[tuple[str, str], list[TrialConfig]] = {}
 
     def with_config(self, config: Config) -> "Grid":
         """The grid of a configuration with other arms, models or training, on the same data."""
@@ -139,6 +140,31 @@ class Grid:
             EncoderError: the model cannot be trained.
         """
         arm = self.config.define.arms[arm_name]
+        seeds = self.config.seeds if isinstance(self.config, ExperimentConfig) else (seed,)
+
+        def trials_of(arm_name: str, seed: int) -> list[TrialConfig]:
+            return self.trials_of(arm_name, model_name, seed)
+
+        # What is the same for all seeds has been validated once.
+        return [
+            alike.model_copy(
+                update={
+                    "seed": seed,
+                    "teachers": teachers_of(arm, list(alike.tasks), seed, seeds, trials_of),
+                    "start_from": start_of(arm, list(alike.tasks), seed, trials_of),
+                }
+            )
+            for alike in self._of_any_seed(arm_name, model_name)
+        ]
+
+    def _of_any_seed(self, arm_name: str, model_name: str) -> list[TrialConfig]:
+        """The trials of one arm and model with seed 0, without the trials that they need."""
+        if (arm_name, model_name) not in self._without_seed:
+            self._without_seed[arm_name, model_name] = self._make_trials(arm_name, model_name)
+        return self._without_seed[arm_name, model_name]
+
+    def _make_trials(self, arm_name: str, model_name: str) -> list[TrialConfig]:
+        arm = self.config.define.arms[arm_name]
         data = self.tasks_of(arm_name)
         encoder = self.encoder(model_name)
         if arm.adapter is not None and encoder.no_adapter:
@@ -149,13 +175,7 @@ class Grid:
         training = self.training_of(arm_name)
         self._check_methods(arm_name, training, list(data))
         groups = [[name] for name in data] if arm.strategy == "single_task" else [list(data)]
-        seeds = self.config.seeds if isinstance(self.config, ExperimentConfig) else (seed,)
-
         space = self.label_space_of(arm_name, data)
-
-        def trials_of(arm_name: str, seed: int) -> list[TrialConfig]:
-            return self.trials_of(arm_name, model_name, seed)
-
         return [
             TrialConfig(
                 arm_name=arm_name,
@@ -165,13 +185,11 @@ class Grid:
                 fingerprints={name: data[name].fingerprint for name in group},
                 model_name=model_name,
                 model=absolute_model(self.config.model_config_of(model_name)),
-                seed=seed,
+                seed=0,
                 training=training,
                 selection=self.config.selection,
                 limits=self._limits(arm.train_fraction),
                 total_steps=_total_steps(training, data),
-                teachers=teachers_of(arm, group, seed, seeds, trials_of),
-                start_from=start_of(arm, group, seed, trials_of),
                 search=self.search,
                 drop=self._drop,
                 code_schema=CODE_SCHEMA,

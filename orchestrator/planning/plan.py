@@ -91,8 +91,9 @@ def make_plan(experiment: ExperimentConfig) -> Plan:
     grid = Grid(experiment)
     encoders = {name: grid.encoder(name) for name in experiment.models}
     arms = with_upstream_arms(experiment)
+    tasks = {arm: grid.tasks_of(arm) for arm in arms}
     trials = [
-        plan_trial(config, grid.tasks_of(arm), encoders[model])
+        plan_trial(config, tasks[arm], encoders[model])
         for arm in arms
         for model in experiment.models
         for seed in experiment.seeds

@@ -6,7 +6,8 @@ share the chance of an error; those on single tasks share another. See ``orchest
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -83,9 +84,10 @@ def compared(
     made = []
     for model, tuned in dict.fromkeys((row.model, row.tuned) for row in rows):
         own = [row for row in rows if row.model == model]
-        pairs = [
-            (_Side.of(a, predictions), _Side.of(b, predictions)) for a, b in _pairs(own, tuned)
-        ]
+        planned = _pairs(own, tuned)
+        # A row stands in several pairs, and is scored once.
+        sides = {id(row): _Side.of(row, predictions) for pair in planned for row in pair}
+        pairs = [(sides[id(a)], sides[id(b)]) for a, b in planned]
         if tasks:
             made += _family(pairs, [tasks], margins, primary=True)
         if len(tasks) > 1:
@@ -122,6 +124,7 @@ class _Side:
     row: TableRow
     seeds: tuple[SeedRun, ...]
     predictions: dict[str, list[Predictions]]
+    _runs: dict[str, Runs] = field(default_factory=dict)
 
     @classmethod
     def of(cls, row: TableRow, predictions: Predicted) -> "_Side":
@@ -139,6 +142,11 @@ class _Side:
 
     def runs(self, task: str) -> Runs:
         """The runs on one task."""
+        if task not in self._runs:
+            self._runs[task] = self._scored(task)
+        return self._runs[task]
+
+    def _scored(self, task: str) -> Runs:
         result = self.seeds[0].results[task]
         metric: Any = self.row.tasks[task]
         labels = self.predictions[task][0].labels
@@ -153,16 +161,22 @@ class _Side:
     def same_examples(self, other: "_Side", tasks: Sequence[str]) -> bool:
         """Whether all runs of both rows were scored on the same examples, as a plan has them."""
         return all(
-            np.array_equal(own.labels, self.predictions[task][0].labels)
+            own.labels is labels or np.array_equal(own.labels, labels)
             for task in tasks
+            for labels in [self.predictions[task][0].labels]
             for own in (*self.predictions[task], *other.predictions[task])
         )
 
     def collapsed(self, tasks: Sequence[str]) -> np.ndarray:
         """Whether each run predicts one class on one of the tasks, ``(seeds,)``."""
-        return np.array(
-            [any(_collapsed(run.results[task]) for task in tasks) for run in self.seeds], dtype=bool
-        )
+        return np.any([self._collapsed_on[task] for task in tasks], axis=0)
+
+    @cached_property
+    def _collapsed_on(self) -> dict[str, np.ndarray]:
+        return {
+            task: np.array([_collapsed(run.results[task]) for run in self.seeds], dtype=bool)
+            for task in self.row.tasks
+        }
 
 
 def _collapsed(result: TaskResult) -> bool:

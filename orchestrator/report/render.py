@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from dataclasses import asdict, replace
+from dataclasses import fields
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -32,19 +32,23 @@ def table_json(table: Table) -> str:
     ``tuned`` is left out if no row was tuned, ``reference`` if all differences are to
     ``single_task``, ``comparisons`` if there are none, and ``data`` if it is not known.
     """
-    content = asdict(replace(table, data=None))
+    content = _values(table)
     del content["data"]
     if table.data is not None:
         content["data"] = table.data.model_dump(mode="json")
     if not table.comparisons:
         del content["comparisons"]
     if not table.tuned:
-        for row in content["rows"]:
-            del row["tuned"]
+        content["rows"] = [_values(row, without="tuned") for row in table.rows]
     if not table.references_differ:
-        for entry in content["differences"]:
-            del entry["reference"]
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        content["differences"] = [_values(d, without="reference") for d in table.differences]
+    text = json.dumps(content, default=_values, indent=1, ensure_ascii=False, allow_nan=False)
+    return text + "\n"
+
+
+def _values(of: Any, without: str | None = None) -> dict[str, Any]:
+    """The fields of a dataclass, themselves unchanged."""
+    return {f.name: getattr(of, f.name) for f in fields(of) if f.name != without}
 
 
 def table_csv(table: Table) -> str:

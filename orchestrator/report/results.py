@@ -52,7 +52,8 @@ def write_results(run_dir: RunDir, records: Mapping[str, TrialRecord]) -> None:
     """Write ``results_frame`` to the run directory's ``results.csv``, atomically."""
     frame = results_frame(records)
     for name in ("arm", "model", "task"):
-        frame[name] = frame[name].map(csv_text)
+        texts = {text: csv_text(text) for text in frame[name].unique()}
+        frame[name] = [texts[text] for text in frame[name]]
     with replacing(run_dir.results) as temporary:
         frame.to_csv(temporary, index=False, lineterminator="\n")
 

@@ -7,6 +7,7 @@ of the table follows from those.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from statistics import fmean, stdev
 from typing import Protocol
 
@@ -74,6 +75,11 @@ class SeedRun:
     mismatched: dict[str, TaskResult] = field(default_factory=dict)
     """The same on a second validation split, of the tasks that have one."""
 
+    @cached_property
+    def scores(self) -> dict[str, dict[str, float | None]]:
+        """Task -> every metric of its result (see ``TaskResult.scores``)."""
+        return {task: result.scores() for task, result in self.results.items()}
+
     @property
     def parameters(self) -> int | None:
         """Number to be stored for the seed's models together; None until all are known.
@@ -140,12 +146,13 @@ class TableRow:
 
     def task(self, task: str, metric: str) -> Stat | None:
         """A metric of one task, over the seeds that have the task; None where it is undefined."""
-        return _stat({r.seed: r.results[task] for r in self.runs if task in r.results}, metric)
+        return _stat({r.seed: r.scores[task][metric] for r in self.runs if task in r.results})
 
     def mismatched(self, task: str) -> Stat | None:
         """The headline metric of one task on its second validation split, if it has one."""
-        results = {r.seed: r.mismatched[task] for r in self.runs if task in r.mismatched}
-        return _stat(results, self.tasks[task])
+        metric = self.tasks[task]
+        scored = {r.seed: r.mismatched[task].scores() for r in self.runs if task in r.mismatched}
+        return _stat({seed: scores[metric] for seed, scores in scored.items()})
 
     def headline(self, task: str) -> Stat | None:
         """The headline metric of one task."""
@@ -157,14 +164,25 @@ class TableRow:
         Headlines that the split's labels leave undefined are left out.
         None for an arm that is not trained on all tasks: its mean would be of something else.
         """
-        return self._over_all(lambda run: macro(self._headlines(run)))
+        return self._macro
+
+    @cached_property
+    def _macro(self) -> Stat | None:
+        return self._over_all(lambda run: macro([run.scores[t][m] for t, m in self.tasks.items()]))
 
     def pooled(self, metric: str) -> Stat | None:
         """A metric over all classified examples together; None where ``macro`` is.
 
         F1 is None if the tasks have different numbers of classes.
         """
-        return self._over_all(lambda run: self._pooled(run).get(metric))
+        return self._over_all(lambda run: self._pooled[run.seed].get(metric))
+
+    @cached_property
+    def _pooled(self) -> dict[int, Mapping[str, float | None]]:
+        return {
+            run.seed: pooled_result({task: run.results[task] for task in self.tasks}, self.labels)
+            for run in self.complete
+        }
 
     def leak(self) -> Stat | None:
         """Share of all predictions that fall into another task's class (union label space)."""
@@ -176,23 +194,15 @@ class TableRow:
             lambda run: sum(r.train_seconds for r in run.records) if run.records else None
         )
 
-    def _headlines(self, run: SeedRun) -> list[float | None]:
-        return [run.results[t].scores()[metric] for t, metric in self.tasks.items()]
-
-    def _pooled(self, run: SeedRun) -> Mapping[str, float | None]:
-        return pooled_result({task: run.results[task] for task in self.tasks}, self.labels)
-
     def _over_all(self, measure: Callable[[SeedRun], float | None]) -> Stat | None:
         return self._over_complete(measure) if self.asked == self.tasks.keys() else None
 
     def _over_complete(self, measure: Callable[[SeedRun], float | None]) -> Stat | None:
-        values = {run.seed: measure(run) for run in self.complete}
-        return Stat.of({seed: value for seed, value in values.items() if value is not None})
+        return _stat({run.seed: measure(run) for run in self.complete})
 
 
-def _stat(results: Mapping[int, TaskResult], metric: str) -> Stat | None:
-    """A metric over seeds, those left out that have none."""
-    values = {seed: result.scores()[metric] for seed, result in results.items()}
+def _stat(values: Mapping[int, float | None]) -> Stat | None:
+    """A value per seed over seeds, those left out that have none."""
     return Stat.of({seed: value for seed, value in values.items() if value is not None})
 
 

@@ -26,9 +26,9 @@ from trainables.atomic import read_whole, write_text
 from trainables.config.explain import shortened, validated
 from trainables.config.trial import TrialConfig
 from trainables.errors import ConfigError, RunDirectoryError
+from trainables.garbage import paused_collection
 from trainables.results.record import TrialRecord, read_records
 from trainables.storage.run_dir import PROBE, RunDir
-from trainables.trial.cleanup import clean_up
 
 PLAN_SCHEMA = 1
 
@@ -71,6 +71,9 @@ def sound_records(run_dir: RunDir, console: Console, *, keep: bool) -> dict[str,
         console: prints one line for each damaged file.
         keep: whether the checkpoints of trials that have ended stay.
     """
+    # Imports torch, which takes seconds that a report saves.
+    from trainables.trial.cleanup import clean_up
+
     damaged: dict[Path, RunDirectoryError] = {}
     records = read_records(run_dir, damaged)
     for path, error in damaged.items():
@@ -148,14 +151,15 @@ def read_plan(run_dir: RunDir) -> list[PlannedTrial]:
         content = json.loads(read_whole(run_dir.plan))
         if content["schema_version"] != PLAN_SCHEMA or not content["trials"]:
             raise ValueError("another version, or no trials")
-        trials = [
-            PlannedTrial(
-                TrialConfig.model_validate(trial["config"]),
-                int(trial["expected_examples"]),
-                float(trial["cost"]),
-            )
-            for trial in content["trials"]
-        ]
+        with paused_collection():
+            trials = [
+                PlannedTrial(
+                    TrialConfig.model_validate(trial["config"]),
+                    int(trial["expected_examples"]),
+                    float(trial["cost"]),
+                )
+                for trial in content["trials"]
+            ]
         if [trial.key for trial in trials] != [trial["key"] for trial in content["trials"]]:
             raise ValueError("a trial's key is not that of its configuration")
         return trials

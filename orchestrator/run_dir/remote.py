@@ -229,6 +229,11 @@ def search_of(run_dir: RunDir) -> RunDir:
     )
 
 
+def has_search(run_dir: RunDir) -> bool:
+    """Whether a run directory is one of the command ``tune``."""
+    return search_of(run_dir).search.is_file()
+
+
 def followed(where: Path | str) -> tuple[Path, Callable[[], None]]:
     """A run directory to watch: a folder of this machine, and a function that refreshes it.
 

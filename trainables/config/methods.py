@@ -264,9 +264,15 @@ def own_settings(section: str, values: Mapping[str, Any]) -> dict[str, Any]:
     >>> own_settings("weighting", {"name": "equal", "temperature": 3.0})
     {'name': 'equal'}
     """
+    others = _settings_of_others(section, str(values.get("name")))
+    return {key: value for key, value in values.items() if key not in others}
+
+
+@cache
+def _settings_of_others(section: str, method: str) -> frozenset[str]:
+    """The settings that other methods of a section have and ``method`` has not."""
     kinds = variants(section)
-    own = kinds.get(str(values.get("name")))
-    if own is None:
-        return dict(values)
-    other = {key for kind in kinds.values() for key in kind.model_fields} - set(own.model_fields)
-    return {key: value for key, value in values.items() if key not in other}
+    if method not in kinds:
+        return frozenset()
+    every = {key for kind in kinds.values() for key in kind.model_fields}
+    return frozenset(every - kinds[method].model_fields.keys())

@@ -58,6 +58,15 @@ class Classification(evaluate.Metric):
             format="numpy",
         )
 
+    def compute(
+        self, *, predictions: Any = None, references: Any = None, **options: Any
+    ) -> dict[str, Any] | None:
+        """See ``evaluate.Metric``; what is given at once is not written to an Arrow table first."""
+        if predictions is None or references is None or self.writer is not None:
+            given = {"predictions": predictions, "references": references}
+            return super().compute(**{n: v for n, v in given.items() if v is not None}, **options)
+        return self._compute(predictions=predictions, references=references, **options)
+
     def _compute(
         self,
         *,

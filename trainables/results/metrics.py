@@ -82,13 +82,15 @@ def scores(confusion: ArrayLike, positive: Positive | None = None) -> dict[str, 
     matrix = np.asarray(confusion, dtype=np.int64)
     if matrix.ndim != 2 or matrix.shape[1] - matrix.shape[0] not in (0, 1):
         raise ValueError(f"a confusion matrix is square, this one is {matrix.shape}")
-    total = int(matrix.sum())
+    # Python integers from here: products of counts must not overflow.
+    rows = matrix.tolist()
+    true, predicted = (
+        [sum(row) for row in rows],
+        [sum(column) for column in zip(*rows, strict=True)],
+    )
+    right, total = [row[label] for label, row in enumerate(rows)], sum(true)
     if total == 0:
         raise ValueError("a confusion matrix without examples has no scores")
-    # Python integers from here: products of counts must not overflow.
-    right = [int(n) for n in matrix.diagonal()]
-    true = [int(n) for n in matrix.sum(axis=1)]
-    predicted = [int(n) for n in matrix.sum(axis=0)]
     if positive is None:
         positive = default_f1(len(true))
 
@@ -140,8 +142,9 @@ def pooled(
                 matrices[i] = matrices[i][[1, 0]][:, [1, 0, *range(2, matrices[i].shape[1])]]
                 positive = 1
             kinds.add(default_f1(len(matrices[i])) if positive is None else positive)
-        columns = max(matrix.shape[1] for matrix in matrices)
-        together = sum(np.pad(m, ((0, 0), (0, columns - m.shape[1]))) for m in matrices)
+        together = np.zeros((len(matrices[0]), max(m.shape[1] for m in matrices)), dtype=np.int64)
+        for matrix in matrices:
+            together[:, : matrix.shape[1]] += matrix
         values = scores(together, next(iter(kinds)))
         if len(kinds) > 1:
             del values["f1"]

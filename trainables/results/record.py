@@ -23,6 +23,7 @@ from trainables.config.metrics import Positive
 from trainables.config.task import TaskConfig
 from trainables.config.trial import TrialConfig
 from trainables.errors import RunDirectoryError
+from trainables.garbage import paused_collection
 from trainables.results.metrics import correlation, is_constant, macro, pooled, scores
 from trainables.results.status import TrialStatus
 from trainables.secrets import redacted
@@ -284,7 +285,7 @@ def read_record(path: Path) -> TrialRecord:
     try:
         content = json.loads(read_whole(path))
         written = content.pop("sha256", None) if isinstance(content, dict) else None
-        record = TrialRecord.model_validate_json(json.dumps(content))
+        record = TrialRecord.model_validate(content)
         if record.key != path.stem:
             reason = f"key: it is {record.key}, the file's name says otherwise"
         elif written != checksum(content):
@@ -354,11 +355,12 @@ def read_records(
     if run_dir.records.exists() and not run_dir.records.is_dir():
         raise RunDirectoryError(f"{run_dir.records}: not a folder; delete it")
     records: dict[str, TrialRecord] = {}
-    for path in sorted(run_dir.records.glob("*.json")):
-        try:
-            records[path.stem] = read_record(path)
-        except RunDirectoryError as error:
-            if damaged is None:
-                raise
-            damaged[path] = error
+    with paused_collection():
+        for path in sorted(run_dir.records.glob("*.json")):
+            try:
+                records[path.stem] = read_record(path)
+            except RunDirectoryError as error:
+                if damaged is None:
+                    raise
+                damaged[path] = error
     return records

@@ -21,6 +21,7 @@ class RunPaths:
         self.resource_choices = self.root / "resources.json"
         self.results = self.root / "results.csv"
         self.records = self.root / "records"
+        self.predictions_cache = self.root / "predictions_cache.parquet"
         self.progress_folder = self.root / "progress"
         self.damaged = self.root / "damaged"
 

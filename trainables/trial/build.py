@@ -11,13 +11,13 @@ from trainables.models.attention import use_attention
 from trainables.models.bert_layers import use_bert_shortcuts
 from trainables.models.classifier import Classifier
 from trainables.models.dropout import use_bit_dropout
-from trainables.models.encoder import load_encoder
 from trainables.models.vocabulary import trim_vocabulary
 from trainables.storage.run_dir import RunDir
 from trainables.strategies import Strategy, TrainTask, make_strategy
 from trainables.training.loop import TrainingLoop
 from trainables.trial.artifacts import load_teacher_distributions, load_weights
 from trainables.trial.inputs import load_tokens
+from trainables.trial.kept import encoder_of
 
 
 def build_training_loop(
@@ -74,7 +74,7 @@ def _positive(task: TaskConfig, data: TaskData) -> Positive | None:
 
 
 def _model(config: TrialConfig, strategy: Strategy) -> Classifier:
-    encoder = load_encoder(config.model, config.seed)
+    encoder = encoder_of(config.model, config.seed)
     if config.arm.adapter is not None:
         add_adapter(encoder, config.arm.adapter, config.seed)
     kinds = {name: config.arm.task_heads.get(name, config.arm.head) for name in strategy.heads}

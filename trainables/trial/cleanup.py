@@ -33,6 +33,7 @@ TEMPORARY = (
     ".environment.json.*.tmp",
     ".resources.json.*.tmp",
     ".results.csv.*.tmp",
+    ".predictions_cache.parquet.*.tmp",
     ".table.*.tmp",
     ".tuning.*.tmp",
     ".search.json.*.tmp",

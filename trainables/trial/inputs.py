@@ -1,16 +1,17 @@
 """Loads a trial's data as texts and tokens, and checks that it is the planned data."""
 
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 from trainables.config.task import TaskConfig
-from trainables.config.trial import DropConfig, LimitsConfig, Runtime, TrialConfig
+from trainables.config.trial import DropConfig, LimitsConfig, ModelConfig, Runtime, TrialConfig
 from trainables.data.profile import Texts, held_out_texts
 from trainables.data.sources import load_task, read_task
 from trainables.data.task import TaskData
 from trainables.data.tokens import TokenSplit, tokenize_task
 from trainables.errors import DataError
-from trainables.models.encoder import load_tokenizer
+from trainables.trial.kept import files_of, tokenizer_of
 
 
 def load_data(config: TrialConfig, glue_dir: str | None) -> dict[str, TaskData]:
@@ -85,16 +86,48 @@ def _held_out(name: str, task: str, source: str, glue_dir: str | None) -> frozen
 def load_tokens(
     config: TrialConfig, runtime: Runtime, tasks: dict[str, TaskData]
 ) -> dict[str, dict[str, TokenSplit]]:
-    """Load a trial's tokens through the machine's token cache: task name -> split -> tokens."""
-    tokenizer = load_tokenizer(config.model)
+    """Load a trial's tokens through the machine's token cache: task name -> split -> tokens.
+
+    Those of the last tasks are kept open for the next trials of this process.
+    """
+    files = files_of(config.model)
     prefixed = config.arm.strategy == "naive_concat" and config.arm.task_prefix
     return {
-        name: tokenize_task(
-            data,
-            tokenizer,
-            max_length=config.model.max_length,
-            prefix=name if prefixed else None,
-            cache_dir=Path(runtime.cache_dir) if runtime.cache_dir else None,
+        name: (_tokens if files is None else _kept_tokens)(
+            _Tokenized(
+                data.fingerprint,
+                config.model.model_dump_json(),
+                files,
+                name if prefixed else None,
+                runtime.cache_dir,
+                data,
+            )
         )
         for name, data in tasks.items()
     }
+
+
+@dataclass(frozen=True)
+class _Tokenized:
+    """What a task's tokens depend on."""
+
+    fingerprint: str
+    model: str
+    files: str | None
+    prefix: str | None
+    cache_dir: str | None
+    data: TaskData = field(compare=False)
+
+
+def _tokens(of: _Tokenized) -> dict[str, TokenSplit]:
+    model = ModelConfig.model_validate_json(of.model)
+    return tokenize_task(
+        of.data,
+        tokenizer_of(model, of.files),
+        max_length=model.max_length,
+        prefix=of.prefix,
+        cache_dir=Path(of.cache_dir) if of.cache_dir else None,
+    )
+
+
+_kept_tokens = lru_cache(maxsize=8)(_tokens)

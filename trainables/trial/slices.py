@@ -2,17 +2,27 @@
 
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
+from importlib import import_module
 from typing import Any
 
 import torch
 
 from trainables.config.trial import Runtime, TrialConfig
+from trainables.garbage import freeze
 from trainables.training.memory import is_out_of_memory, release_memory
 from trainables.trial.progress import Progress
 from trainables.trial.trial import Trial
 
 SLICE_SECONDS = 1.0
 """How long a trial trains before it returns a result."""
+
+
+@cache
+def _prepare_process() -> None:
+    """Import what every trial needs, so that collecting garbage between trials skips it."""
+    import_module("trainables.results.evaluate_metric")
+    freeze()
 
 
 class TrialSlices:
@@ -35,6 +45,7 @@ class TrialSlices:
         seconds: float = SLICE_SECONDS,
         release: Callable[[], None] = release_memory,
     ) -> None:
+        _prepare_process()
         self.trial: Trial | None = Trial(config, runtime)
         self._events: Iterator[Progress] = self.trial.run()
         self._seconds = seconds

@@ -8,13 +8,19 @@ from pathlib import Path
 import pytest
 
 from orchestrator.commands.report import report
-from orchestrator.commands.tune_report import has_search
 from orchestrator.config.experiment import load_experiment
 from orchestrator.run_dir import remote
 from orchestrator.run_dir.directory import take, write_metadata
 from orchestrator.run_dir.lock import LOCK
 from orchestrator.run_dir.lock_owner import this_process
-from orchestrator.run_dir.remote import RemoteRunDir, followed, opened, run_dir_at, search_of
+from orchestrator.run_dir.remote import (
+    RemoteRunDir,
+    followed,
+    has_search,
+    opened,
+    run_dir_at,
+    search_of,
+)
 from tests.helpers.command import SMALL, Command, small_grid, tiny
 from tests.helpers.object_store import NewBucket
 from tests.helpers.plans import plan_of

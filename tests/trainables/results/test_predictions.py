@@ -1,5 +1,6 @@
 """Predictions are read as they were written, and refused where they are not of the record."""
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,10 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.helpers.damage import empty, scribble, truncate
 from tests.helpers.records import Trial, record, trial
 from trainables.errors import RunDirectoryError
+from trainables.results import predictions as module
 from trainables.results.metrics import counts, moments, ranks, trimmed
-from trainables.results.predictions import read_predictions
+from trainables.results.predictions import PredictionsCache, read_predictions
 from trainables.results.record import Moments, TrialRecord
 from trainables.storage.run_dir import RunDir
 from trainables.trial.artifacts import write_predictions
@@ -52,7 +55,7 @@ def test_they_are_those_that_were_written(written: tuple[RunDir, TrialRecord]) -
     found = read_predictions(*written, "validation")
     assert (found["sst2"].labels == LABELS).all()
     assert (found["sst2"].predictions == PREDICTED).all()
-    assert found["sst2"].labels.dtype == np.int32
+    assert found["sst2"].labels.dtype == np.uint8
     assert (found["stsb"].predictions == NUMBERS).all()
 
 
@@ -89,3 +92,132 @@ def test_what_cannot_be_read_is_one_line(written: tuple[RunDir, TrialRecord], da
         read_predictions(run_dir, made, "validation")
     assert "\n" not in str(error.value)
     assert str(path) in str(error.value)
+
+
+def cached(run_dir: RunDir, made: TrialRecord) -> dict[str, Any]:
+    """What a report reads through the cache, which it then saves."""
+    cache = PredictionsCache(run_dir)
+    found = cache.read(made)
+    cache.save()
+    return {name: (part.labels.tolist(), part.predictions.tolist()) for name, part in found.items()}
+
+
+WRITTEN = {
+    "sst2": (LABELS.tolist(), PREDICTED.tolist()),
+    "stsb": (TARGETS.tolist(), NUMBERS.tolist()),
+}
+
+
+@pytest.fixture
+def files_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The keys of the trials whose own files were read."""
+    keys: list[str] = []
+
+    def read(run_dir: RunDir, made: TrialRecord, split: str) -> Any:
+        keys.append(made.key)
+        return read_predictions(run_dir, made, split)
+
+    monkeypatch.setattr(module, "read_predictions", read)
+    return keys
+
+
+def test_the_cache_gives_what_the_files_hold_without_reading_them(
+    written: tuple[RunDir, TrialRecord], files_read: list[str]
+) -> None:
+    assert cached(*written) == cached(*written) == WRITTEN
+    assert len(files_read) == 1
+
+
+def test_labels_that_are_equal_are_one_array(written: tuple[RunDir, TrialRecord]) -> None:
+    run_dir, made = written
+    other = made.model_copy(update={"key": "other"})
+    path = run_dir.predictions(other.key)
+    path.write_bytes(run_dir.predictions(made.key).read_bytes())
+    for _ in ("from the files", "from the cache"):
+        cache = PredictionsCache(run_dir)
+        assert cache.read(made)["sst2"].labels is cache.read(other)["sst2"].labels
+        cache.save()
+
+
+def test_a_file_that_was_replaced_is_read_again(
+    written: tuple[RunDir, TrialRecord], files_read: list[str]
+) -> None:
+    run_dir, made = written
+    cached(run_dir, made)
+    path = run_dir.predictions(made.key)
+    # Two labels and predictions trade places, so that the new file gives the record as well.
+    order = np.array([1, 0, 2, 3, 4])
+    own = {
+        "sst2": evaluation(LABELS[order], PREDICTED[order]),
+        "stsb": evaluation(TARGETS, NUMBERS),
+    }
+    write_predictions(path, {"selection": own, "validation": own})
+    assert cached(run_dir, made)["sst2"] == ([1, 0, 0, 1, 1], [1, 0, 2, 1, 0])
+    assert len(files_read) == 2
+
+
+def test_a_file_that_is_gone_is_not_served_from_the_cache(
+    written: tuple[RunDir, TrialRecord],
+) -> None:
+    run_dir, made = written
+    cached(run_dir, made)
+    run_dir.predictions(made.key).unlink()
+    with pytest.raises(RunDirectoryError, match="missing, damaged or of another trial"):
+        cached(run_dir, made)
+
+
+def test_what_does_not_give_the_record_is_read_from_the_file(
+    written: tuple[RunDir, TrialRecord], files_read: list[str]
+) -> None:
+    run_dir, made = written
+    cached(run_dir, made)
+    result = made.results["validation"]["sst2"].model_copy(update={"confusion": ((2, 0), (0, 3))})
+    results = {"validation": dict(made.results["validation"]) | {"sst2": result}}
+    with pytest.raises(RunDirectoryError, match="do not give the results of the record"):
+        cached(run_dir, made.model_copy(update={"results": results}))
+    assert len(files_read) == 2
+
+
+def folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("damage", [truncate, empty, scribble, folder, Path.unlink])
+def test_a_damaged_cache_is_made_anew(
+    written: tuple[RunDir, TrialRecord], damage: Callable[[Path], object], files_read: list[str]
+) -> None:
+    run_dir, made = written
+    cached(run_dir, made)
+    damage(run_dir.predictions_cache)
+    assert cached(run_dir, made) == WRITTEN
+    assert len(files_read) == 2
+    if damage is not folder:
+        assert cached(run_dir, made) == WRITTEN
+        assert len(files_read) == 2
+
+
+def test_no_flipped_bit_of_the_cache_changes_what_is_read(
+    written: tuple[RunDir, TrialRecord],
+) -> None:
+    run_dir, made = written
+    cached(run_dir, made)
+    whole = run_dir.predictions_cache.read_bytes()
+    for position in range(len(whole)):
+        content = bytearray(whole)
+        content[position] ^= 1 << position % 8
+        run_dir.predictions_cache.write_bytes(content)
+        found = PredictionsCache(run_dir).read(made)
+        assert found["sst2"].labels.tolist() == LABELS.tolist()
+        assert found["stsb"].predictions.tolist() == NUMBERS.tolist()
+
+
+def test_a_cache_that_cannot_be_written_changes_nothing(
+    written: tuple[RunDir, TrialRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> None:
+        raise OSError(30, "Read-only file system", str(path))
+
+    monkeypatch.setattr(module, "replacing", refuse)
+    assert cached(*written) == WRITTEN
+    assert not written[0].predictions_cache.exists()
