@@ -15,7 +15,7 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from unittest.mock import patch
+from unittest.mock import DEFAULT, patch
 
 import torch
 from torch.profiler import ProfilerActivity, profile
@@ -25,6 +25,7 @@ from benchmarks.variants import Variant
 from trainables.strategies import Step
 from trainables.training.gpu_memory import estimate_gpu_memory
 from trainables.training.loop import TrainingLoop
+from trainables.trial import build
 
 LIMIT = "limits.max_train_examples=500"
 """Texts that are read but not trained on are not compared."""
@@ -67,7 +68,10 @@ def weights(model: torch.nn.Module) -> int:
 
 def compare(name: str, steps: int, overrides: list[str]) -> tuple[str, float, float]:
     """An encoder's name, the MB that are counted, and the MB that are allocated."""
-    with Subject(steps, overrides) as subject:
+    # What is counted is the plain model with its whole vocabulary, since it is not known beforehand
+    # how many of its words occur; a trial needs less.
+    plain = patch.multiple(build, trim_vocabulary=DEFAULT, take_shortcuts=DEFAULT)
+    with Subject(steps, overrides) as subject, plain:
         loop = subject.loop(Variant(name, {"strategy": "shared_encoder"}))
         classes = {task.name: task.classes for task in loop.strategy.tasks}
         count = estimate_gpu_memory(loop.config, classes)

@@ -29,7 +29,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,6 +40,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoTokenizer
 
 from benchmarks.hf_trainer import Examples, train_with_trainer
+from benchmarks.matrix_rate import Precision, matrix_rate, synchronise
 from benchmarks.subject import CORES, write_encoder
 from orchestrator.config.experiment import load_single_trial
 from orchestrator.execution.throughput import throughput_curve
@@ -58,8 +59,6 @@ from trainables.training.loop import TrainingLoop
 from trainables.training.memory import release_memory
 from trainables.trial.build import build_training_loop
 from trainables.trial.inputs import load_data
-
-Precision = Literal["fp32", "bf16", "fp16"]
 
 AT_ONCE = (1, 2, 4, 8)
 
@@ -262,12 +261,6 @@ def take(loop: TrainingLoop, steps: int) -> None:
         next(running)
 
 
-def synchronise() -> None:
-    """Wait for the GPU, if there is one."""
-    if torch.cuda.is_initialized():
-        torch.cuda.synchronize()
-
-
 def kernel_share(subject: Subject) -> float | None:
     """Share of time in which a kernel runs on the GPU, of ``STEPS`` steps; None on a CPU."""
     loop = subject.loop(2 * STEPS)
@@ -321,39 +314,6 @@ def products(subject: Subject) -> tuple[float, int]:
     return counter.get_total_flops() / loop.state.examples, round(sum(tokens) / STEPS)
 
 
-def limit(width: int, tokens: int, precision: Precision, device: torch.device) -> float:
-    """Floating-point operations a second of an encoder layer's linear maps, forward and backward.
-
-    Args:
-        width: of the hidden states; a layer has four square maps, and two of four times the width.
-        tokens: rows of the input.
-        precision: number format.
-        device: where.
-    """
-    formats = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-    make = partial(torch.randn, device=device, dtype=formats[precision], requires_grad=True)
-    shapes = [(width, width)] * 4 + [(4 * width, width), (width, 4 * width)]
-    layers = [(make(tokens, inner), make(outer, inner)) for outer, inner in shapes]
-    # Of the output's gradient there are as many as outputs.
-    gradients = [torch.randn_like(x @ w.T) for x, w in layers]
-    operations = sum(3 * 2 * tokens * outer * inner for outer, inner in shapes)
-
-    def once() -> None:
-        for (x, w), gradient in zip(layers, gradients, strict=True):
-            torch.autograd.grad(torch.nn.functional.linear(x, w), (x, w), gradient)
-
-    repeats = 20 if device.type == "cuda" else 2
-    best = float("inf")
-    for _ in range(4):
-        synchronise()
-        began = time.perf_counter()
-        for _ in range(repeats):
-            once()
-        synchronise()
-        best = min(best, (time.perf_counter() - began) / repeats)
-    return operations / best
-
-
 def rates(
     lengths: Lengths, texts: Texts, encoder: Path, subject: Subject, options: argparse.Namespace
 ) -> list[Rate]:
@@ -378,7 +338,7 @@ def rates(
     }
     operations, tokens = products(subject)
     release_memory()
-    most = limit(options.width, tokens, subject.precision, subject.device)
+    most = matrix_rate(options.width, tokens, subject.precision, subject.device)
     for name, ours in zip(ways, (subject, fast), strict=False):  # Not of the last two.
         share = median(found[name].training) * operations / most
         found[name] = replace(found[name], kernel_share=kernel_share(ours), limit_share=share)

@@ -16,7 +16,7 @@ import json
 import multiprocessing
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +185,16 @@ def measure(trials: int, root: Path) -> dict[str, Any]:
     return {"trials": number, "steps": steps}
 
 
+def table(result: Mapping[str, Any]) -> str:
+    """What ``measure`` returns as Markdown."""
+    head = f"| {result['trials']:,} trials | time | CPU time | peak memory |"
+    lines = [head, "|---|--:|--:|--:|"]
+    for name, step in result["steps"].items():
+        times = f"{step['seconds']:.1f} s | {step['cpu']:.1f} s"
+        lines.append(f"| {name} | {times} | {step['megabytes']:.0f} MB |")
+    return "\n".join(lines)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -194,10 +204,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         result = measure(options.trials, options.run_dir or Path(folder) / "run")
-    print(f"| {result['trials']:,} trials | time | CPU time | peak memory |\n|---|--:|--:|--:|")
-    for name, step in result["steps"].items():
-        times = f"{step['seconds']:.1f} s | {step['cpu']:.1f} s"
-        print(f"| {name} | {times} | {step['megabytes']:.0f} MB |")
+    print(table(result))
     if options.json is not None:
         options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 

@@ -1,6 +1,8 @@
-"""One training of one task in a process of its own, by a trial or by Hugging Face's Trainer.
+"""One training in a process of its own, by a trial or by Hugging Face's Trainer.
 
     python -m benchmarks.one_training trial cola fp32 --threads 1 data.glue_dir=DIR
+
+Several tasks (``cola,sst2``) are pooled, for one classifier.
 
 Prints seconds, memory and scores as JSON. ``benchmarks.peers`` runs it again and again.
 """
@@ -17,13 +19,15 @@ from pathlib import Path
 import torch
 
 from benchmarks.hf_trainer import Examples, train_with_trainer
+from benchmarks.matrix_rate import matrix_rate
 from orchestrator.config.experiment import load_single_trial
 from orchestrator.planning.grid import Grid, glue_folder
 from trainables.config.trial import Runtime, TrialConfig
 from trainables.data.task import Split
+from trainables.models.encoder import load_encoder
 from trainables.models.source import locate
 from trainables.training.device import use_threads
-from trainables.trial.inputs import load_data
+from trainables.trial.inputs import load_data, load_tokens
 from trainables.trial.trial import run_trial
 
 SIDES = ("trial", "trainer")
@@ -39,6 +43,7 @@ class Training:
         examples: training and validation examples in ``seconds``, with repetitions.
         megabytes: growth of the largest resident memory over what the process had after its
             imports.
+        limit: seconds that the encoder's matrix products take for the same texts without padding.
         accuracy: on the validation examples, after the last pass.
     """
 
@@ -46,16 +51,41 @@ class Training:
     seconds: float
     examples: int
     megabytes: float
+    limit: float
     accuracy: float
 
 
 def train(side: str, config: TrialConfig, glue_dir: str | None, threads: int) -> Training:
-    """Train ``config``, a single-task trial, and measure it."""
+    """Train ``config``, a trial of ``single_task`` or ``naive_concat``, and measure it."""
     use_threads(threads)
     before = _resident()
     run = _trial if side == "trial" else _trainer
     startup, seconds, examples, accuracy = run(config, glue_dir, threads)
-    return Training(startup, seconds, examples, (_peak() - before) / 1e6, accuracy)
+    megabytes = (_peak() - before) / 1e6
+    limit = limit_seconds(config, glue_dir)
+    return Training(startup, seconds, examples, megabytes, limit, accuracy)
+
+
+def limit_seconds(config: TrialConfig, glue_dir: str | None) -> float:
+    """Seconds that the linear layers' products take for a trial's texts without padding.
+
+    Three products of each layer in training and one in evaluation, at the rate of products with
+    as many rows as a batch has tokens.
+    """
+    encoder = load_encoder(config.model, config.seed)
+    width = encoder.hidden_size
+    maps = [m for m in encoder.plain.modules() if isinstance(m, torch.nn.Linear)]
+    weights = sum(m.weight.numel() for m in maps)
+    runtime = Runtime(output_dir="", glue_dir=glue_dir)
+    splits = load_tokens(config, runtime, load_data(config, glue_dir)).values()
+    training = config.training
+    train, evaluated = (
+        sum(int(task[name].lengths.sum()) for task in splits) for name in ("train", "validation")
+    )
+    rows = round(training.batch_size * train / sum(len(task["train"]) for task in splits))
+    precision = "bf16" if training.precision == "bf16" else "fp32"
+    rate = matrix_rate(width, rows, precision, torch.device("cpu"))
+    return training.epochs * 2 * weights * (3 * train + evaluated) / rate
 
 
 def _trial(
@@ -69,23 +99,24 @@ def _trial(
     record = trial.record
     assert record is not None
     assert record.error is None, record.error
-    [name] = config.tasks
     seconds = record.train_seconds + record.eval_seconds
-    evaluated = config.training.epochs * record.examples_per_split[name]["validation"]
-    accuracy = record.results["validation"][name].scores()["accuracy"]
-    assert accuracy is not None
-    return took - seconds, seconds, record.examples + evaluated, accuracy
+    sizes = {task: splits["validation"] for task, splits in record.examples_per_split.items()}
+    evaluated = sum(sizes.values())
+    results = record.results["validation"]
+    right = sum(n * (results[task].scores()["accuracy"] or 0) for task, n in sizes.items())
+    examples = record.examples + config.training.epochs * evaluated
+    return took - seconds, seconds, examples, right / evaluated
 
 
 def _trainer(
     config: TrialConfig, glue_dir: str | None, threads: int
 ) -> tuple[float, float, int, float]:
-    [data] = load_data(config, glue_dir).values()
+    tasks = load_data(config, glue_dir).values()
     training = config.training
     run = train_with_trainer(
         locate(config.model, download_weights=True).folder,
-        _examples(data.splits["train"]),
-        _examples(data.splits["validation"]),
+        _examples([data.splits["train"] for data in tasks]),
+        _examples([data.splits["validation"] for data in tasks]),
         batch_size=training.batch_size,
         epochs=training.epochs,
         eval_batch_size=training.eval_batch_size,
@@ -98,8 +129,12 @@ def _trainer(
     return run.startup, run.training + run.evaluation, run.trained + run.evaluated, run.accuracy
 
 
-def _examples(split: Split) -> Examples:
-    return Examples(split.texts, split.labels.tolist())
+def _examples(splits: list[Split]) -> Examples:
+    """Those of all splits together; where some have two texts the others have an empty one."""
+    texts = [text for split in splits for text in split.texts]
+    most = max(map(len, texts))
+    filled = [text + ("",) * (most - len(text)) for text in texts]
+    return Examples(filled, [label for split in splits for label in split.labels.tolist()])
 
 
 def _peak() -> int:
@@ -116,24 +151,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Train and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("side", choices=SIDES)
-    parser.add_argument("task")
+    parser.add_argument("tasks")
     parser.add_argument("precision", choices=("fp32", "bf16"))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
         "overrides", nargs="*", help="settings of a single trial: data.glue_dir=DIR"
     )
     options = parser.parse_args(arguments)
+    arm = "naive_concat" if "," in options.tasks else "single_task"
     single = load_single_trial(
-        "single_task",
+        arm,
         [
-            f"tasks=[{options.task}]",
+            f"tasks=[{options.tasks}]",
             f"training.precision={options.precision}",
             "training.batch_size=32",
             "training.epochs=1",
             *options.overrides,
         ],
     )
-    [config] = Grid(single).trials_of("single_task", single.model, single.seed)
+    [config] = Grid(single).trials_of(arm, single.model, single.seed)
     torch.matmul(torch.ones(8, 8), torch.ones(8, 8))
     glue = glue_folder(single.data.glue_dir)
     print(json.dumps(asdict(train(options.side, config, glue, options.threads))))

@@ -186,6 +186,17 @@ def measure(trials: int, overrides: Sequence[str], folder: Path) -> dict[str, di
     }
 
 
+def table(result: Mapping[str, Mapping[str, float]]) -> str:
+    """What ``measure`` returns as Markdown."""
+    lines = ["| | in one process | Ray Tune |", "|---|--:|--:|"]
+    for name, text in (
+        ("no-op", "a no-op trial"),
+        ("first step", "from a trial's end to the next one's first step"),
+    ):
+        lines.append(f"| {text} | {result[name]['local']:.0f} ms | {result[name]['ray']:.0f} ms |")
+    return "\n".join(lines)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -195,12 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         result = measure(options.trials, options.overrides, Path(folder))
-    print("| | in one process | Ray Tune |\n|---|--:|--:|")
-    for name, text in (
-        ("no-op", "a no-op trial"),
-        ("first step", "from a trial's end to the next one's first step"),
-    ):
-        print(f"| {text} | {result[name]['local']:.0f} ms | {result[name]['ray']:.0f} ms |")
+    print(table(result))
     if options.json is not None:
         options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 

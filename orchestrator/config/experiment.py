@@ -241,6 +241,13 @@ def _check_names(config: _Common, arms: tuple[str, ...], models: tuple[str, ...]
             if not name.strip() or any(ord(c) < 32 for c in name):
                 raise ConfigError(f"{key}: {name!r} is no name")
 
+    most = config.limits.max_train_examples
+    for name in most if isinstance(most, dict) else ():
+        if name not in config.tasks:
+            raise ConfigError(
+                f"limits.max_train_examples.{name}: is no task of this grid"
+                f"{nearest(name, list(config.tasks))}"
+            )
     for name in config.tasks:
         if name in TOGETHER:
             raise ConfigError(

@@ -302,7 +302,7 @@ class Grid:
     def _load(self, name: str, train_fraction: float | None) -> TaskOutline:
         if (name, train_fraction) not in self._outlines:
             self._outlines[name, train_fraction] = self.sources[name].outline(
-                self._limits(train_fraction),
+                self._limits(train_fraction).of(name),
                 self.config.selection.carved_fraction(self.config.training),
                 *self.left_out(name),
             )

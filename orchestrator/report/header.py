@@ -229,12 +229,14 @@ def budget(config: TrialConfig) -> str:
     ]
     parts += [text for text, is_used in _unusual(training) if is_used]
     limits = config.limits
-    for limit, split in (
-        (limits.max_train_examples, "train"),
-        (limits.max_validation_examples, "validation"),
-    ):
-        if limit is not None:
-            parts.append(f"at most {limit} {split} examples per task")
+    most = limits.max_train_examples
+    if isinstance(most, dict):
+        each = ", ".join(f"{number} of {name}" for name, number in most.items())
+        parts.append(f"at most {each} train examples")
+    elif most is not None:
+        parts.append(f"at most {most} train examples per task")
+    if limits.max_validation_examples is not None:
+        parts.append(f"at most {limits.max_validation_examples} validation examples per task")
     if limits.train_fraction is not None and config.arm.train_fraction is None:
         parts.append(f"{share(limits.train_fraction)} of the train examples")
     return ", ".join(parts)

@@ -24,7 +24,7 @@ from orchestrator.text import plain
 from search_spaces.yaml_files import read_yaml
 from trainables.atomic import read_whole, write_text
 from trainables.config.explain import shortened, validated
-from trainables.config.trial import TrialConfig
+from trainables.config.trial import CODE_SCHEMA, TrialConfig
 from trainables.errors import ConfigError, RunDirectoryError
 from trainables.garbage import paused_collection
 from trainables.results.record import TrialRecord, read_records
@@ -103,10 +103,12 @@ def take(run_dir: RunDir, config: Config, plan: Plan | None) -> list[str]:
     if not run_dir.plan.exists():
         return []
     try:
-        planned = {trial.key for trial in read_plan(run_dir)}
+        trials = read_plan(run_dir)
     except RunDirectoryError:
         return [f"{run_dir.plan}: damaged; moved to {_set_aside(run_dir, run_dir.plan)}, made anew"]
-    if plan is not None and planned != {trial.key for trial in plan.trials}:
+    if any(trial.config.code_schema != CODE_SCHEMA for trial in trials):
+        raise other_numbers(run_dir)
+    if plan is not None and {t.key for t in trials} != {t.key for t in plan.trials}:
         raise RunDirectoryError(
             f"{run_dir.root}: its trials are not this plan's although the configuration is the "
             "same: the data, what checks.shared_texts and shared_across_tasks drop, an encoder's "
@@ -114,6 +116,15 @@ def take(run_dir: RunDir, config: Config, plan: Plan | None) -> list[str]:
             "choose another directory with --run-dir"
         )
     return []
+
+
+def other_numbers(run_dir: RunDir) -> RunDirectoryError:
+    """The error for going on with trials of a version whose code gives other numbers."""
+    return RunDirectoryError(
+        f"{run_dir.root}: was made by a version of this project whose trials give other numbers; "
+        "report and watch show it, but nothing more can be trained in it: choose another directory "
+        "with --run-dir"
+    )
 
 
 def write_metadata(

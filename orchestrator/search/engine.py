@@ -18,7 +18,7 @@ from orchestrator.planning.disk import check_room, disk_use
 from orchestrator.planning.pending import remove_artifacts, trials_to_run
 from orchestrator.planning.plan import PlannedTrial, largest
 from orchestrator.planning.resources import TrialResources
-from orchestrator.run_dir.directory import sound_records
+from orchestrator.run_dir.directory import other_numbers, sound_records
 from orchestrator.run_dir.resource_choices import read_choices, write_choices
 from orchestrator.search.ledger import Ledger
 from orchestrator.search.pbt.driver import PbtDriver
@@ -28,6 +28,7 @@ from orchestrator.search.suggest import Suggester, check_suggestions
 from orchestrator.search.summary import GroupSummary
 from orchestrator.search.time_budget import TimeBudget
 from orchestrator.search.trial_search import TrialSearch
+from trainables.config.trial import CODE_SCHEMA
 from trainables.errors import RunDirectoryError, TrialError
 from trainables.results.record import TrialRecord, read_records
 from trainables.results.status import TrialStatus
@@ -200,6 +201,8 @@ def _open(plan: SearchPlan, run_dir: RunDir, records: Mapping[str, TrialRecord])
         raise _changed(run_dir)
     description = describe_search(run_dir, plan.experiment, plan.groups)
     study = open_study(description, ledger, records)
+    if any(record.config.code_schema != CODE_SCHEMA for record in records.values()):
+        raise other_numbers(run_dir)
     if not _same_trials(study, plan):
         raise _changed(run_dir)
     study.catch_up()

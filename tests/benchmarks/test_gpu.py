@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from benchmarks import gpu
-from benchmarks.gpu import LENGTHS, Lengths, Texts, covered, kernels, limit, main
+from benchmarks.gpu import LENGTHS, Lengths, Texts, covered, kernels, main
+from benchmarks.matrix_rate import matrix_rate
 from benchmarks.subject import write_encoder
 
 ON_CUDA = pytest.param(
@@ -108,4 +109,4 @@ def test_copies_and_annotations_are_no_kernels() -> None:
 
 
 def test_the_limit_is_a_rate() -> None:
-    assert limit(64, 32, "fp32", torch.device("cpu")) > 1e6
+    assert matrix_rate(64, 32, "fp32", torch.device("cpu")) > 1e6

@@ -199,8 +199,10 @@ class SelectionConfig(Settings):
 class LimitsConfig(Settings):
     """Caps per task; the same examples are kept in every trial and seed."""
 
-    max_train_examples: PositiveInt | None = Field(
-        default=None, description="training examples that are kept of each task; None: all"
+    max_train_examples: PositiveInt | dict[str, PositiveInt] | None = Field(
+        default=None,
+        description="training examples that are kept of each task, or of some ({sst2: 4000}); "
+        "None: all",
     )
     train_fraction: float | None = Field(
         default=None, gt=0, le=1, description="share of them that is kept, rounded up; None: all"
@@ -210,6 +212,12 @@ class LimitsConfig(Settings):
         description="validation examples that are kept of each task and validation split; "
         "None: all",
     )
+
+    def of(self, task: str) -> "LimitsConfig":
+        """The limits of one task, with its own number of training examples."""
+        if not isinstance(self.max_train_examples, dict):
+            return self
+        return self.model_copy(update={"max_train_examples": self.max_train_examples.get(task)})
 
 
 class SearchConfig(Settings):

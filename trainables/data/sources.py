@@ -159,7 +159,9 @@ def prepare_task(
                 f"{len(splits['train'])} train examples of fewer than 2 classes are left; do not "
                 "set checks.shared_texts or checks.shared_across_tasks to drop"
             )
-    splits["train"] = cap(splits["train"], limits.max_train_examples)
+    most = limits.of(name).max_train_examples
+    assert not isinstance(most, dict)
+    splits["train"] = cap(splits["train"], most)
     if limits.train_fraction is not None:
         # Rounded first, so that a tenth of 70 is 7 whatever 0.1 is in binary.
         kept = math.ceil(round(limits.train_fraction * len(splits["train"]), 6))

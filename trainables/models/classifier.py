@@ -9,7 +9,7 @@ from trainables.config.methods import HeadConfig
 from trainables.models.encoder import Encoder
 from trainables.models.head import Encoded, Head
 from trainables.models.heads import make_head
-from trainables.models.vocabulary import UsedEmbeddings
+from trainables.models.shortcuts.vocabulary import UsedEmbeddings
 
 
 class Classifier(nn.Module):

@@ -7,11 +7,9 @@ from trainables.config.task import TaskConfig
 from trainables.config.trial import Runtime, TrialConfig
 from trainables.data.task import TaskData
 from trainables.models.adapter import add_adapter
-from trainables.models.attention import use_attention
-from trainables.models.bert_layers import use_bert_shortcuts
 from trainables.models.classifier import Classifier
-from trainables.models.dropout import use_bit_dropout
-from trainables.models.vocabulary import trim_vocabulary
+from trainables.models.shortcuts.take import take_shortcuts
+from trainables.models.shortcuts.vocabulary import trim_vocabulary
 from trainables.storage.run_dir import RunDir
 from trainables.strategies import Strategy, TrainTask, make_strategy
 from trainables.training.loop import TrainingLoop
@@ -79,8 +77,5 @@ def _model(config: TrialConfig, strategy: Strategy) -> Classifier:
         add_adapter(encoder, config.arm.adapter, config.seed)
     kinds = {name: config.arm.task_heads.get(name, config.arm.head) for name in strategy.heads}
     model = Classifier(encoder, strategy.heads, config.seed, config.model.dropout, kinds)
-    use_bit_dropout(model)
-    use_attention(encoder.plain)
-    first_token_only = not any(model.head(name).reads_all for name in model.classes)
-    use_bert_shortcuts(encoder, first_token_only=first_token_only)
+    take_shortcuts(model)
     return model

@@ -28,7 +28,7 @@ def load_data(config: TrialConfig, glue_dir: str | None) -> dict[str, TaskData]:
             task.model_dump_json(),
             config.sources[name],
             glue_dir,
-            config.limits.model_dump_json(),
+            config.limits.of(name).model_dump_json(),
             fraction,
             config.drop and config.drop.model_dump_json(),
         )

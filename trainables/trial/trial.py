@@ -18,7 +18,7 @@ from trainables.data.task import TaskData
 from trainables.errors import CheckpointError, DivergedError, OneOrManyError, StorageError
 from trainables.models.encoder import load_tokenizer
 from trainables.models.saved import TaskClasses, save_classifier
-from trainables.models.vocabulary import restore_vocabulary
+from trainables.models.shortcuts.vocabulary import restore_vocabulary
 from trainables.results.record import TrialRecord, read_kills, write_record
 from trainables.storage.remote_run_dir import on_this_machine, transfer_of
 from trainables.storage.run_dir import RunDir

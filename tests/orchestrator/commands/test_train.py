@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import torch
 import wandb
 
 from orchestrator.commands.csv_log import append_row
@@ -15,6 +16,7 @@ from trainables.models.saved import load_classifier
 from trainables.results.record import read_records
 from trainables.storage.run_dir import RunDir
 from trainables.tracking.wandb_files import records_in
+from trainables.training.device import resolve_precision
 from trainables.trial.trial import Trial
 
 
@@ -41,7 +43,8 @@ def test_train_prints_metrics_and_leaves_record_row_and_model(
     assert record.config.seed == 41
     assert record.status == "finished"
     lines = ended.out.splitlines()
-    assert lines[0] == f"shared_encoder tiny seed 41 ({record.key}), cpu, fp32"
+    precision = resolve_precision("auto", torch.device("cpu"))
+    assert lines[0] == f"shared_encoder tiny seed 41 ({record.key}), cpu, {precision}"
     assert sum(line.startswith(("epoch 1: train loss", "epoch 2: ")) for line in lines) == 2
     assert sum(line.startswith("  validation sentiment: accuracy") for line in lines) == 2
     assert sum(line.startswith("  validation macro") for line in lines) == 2

@@ -67,7 +67,7 @@ def test_only_what_a_command_reads_is_fetched_and_nothing_else_stays_here(
         assert isinstance(run_dir, RemoteRunDir)
         here = {str(p.relative_to(run_dir.root)) for p in run_dir.root.rglob("*") if p.is_file()}
         records = {f"records/{key}.json" for key in keys(there)}
-        assert here == {"config.yaml", "plan.json", "environment.json"} | records
+        assert here == {"config.yaml", "plan.json", "environment.json", "resources.json"} | records
         assert run_dir.exists_remotely(run_dir.weights(key)) is True
         assert run_dir.exists_remotely(run_dir.teacher_logits(key)) is False
         assert run_dir.newest_checkpoint(key) == "step-00000001"
@@ -265,7 +265,8 @@ def test_no_secret_of_the_environment_is_written_there(
         write_metadata(run_dir, experiment, plan, resources)
         store = Store(bucket)
         names = store.files()
-        assert {"config.yaml", "plan.json", "environment.json", LOCK} == set(names)
+        written = {"config.yaml", "plan.json", "environment.json", "resources.json"}
+        assert written | {LOCK} == set(names)
         assert all(b"a-very-secret-key" not in store.read(name) for name in names)
         assert json.loads(store.read("plan.json"))["trials"]
 

@@ -18,13 +18,15 @@ from trainables.training.gpu_memory import (
 
 
 def counted(encoder: Path, arm: str = "single_task", **settings: Any) -> GpuMemoryEstimate:
-    config = trials.trial_config(arm, encoder, **settings)
+    config = trials.trial_config(arm, encoder, **{"precision": "auto"} | settings)
     return estimate_gpu_memory(config, dict.fromkeys(config.tasks, 2))
 
 
 def with_arm(encoder: Path, arm: dict[str, Any], tasks: int = 3) -> GpuMemoryEstimate:
     """Of a shared encoder with these settings."""
-    config = trials.trial_config("shared_encoder", encoder, tasks=tuple(trials.TASKS)[:tasks])
+    config = trials.trial_config(
+        "shared_encoder", encoder, tasks=tuple(trials.TASKS)[:tasks], precision="auto"
+    )
     values = config.model_dump() | {"arm": {"strategy": "shared_encoder"} | arm}
     return estimate_gpu_memory(TrialConfig.model_validate(values), dict.fromkeys(config.tasks, 2))
 

@@ -15,7 +15,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, sdpa_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from trainables.models.dropout import dropout as bit_dropout
+from trainables.models.shortcuts.dropout import dropout as bit_dropout
 
 NAME = "sdpa_with_dropout"
 """Under which transformers knows ``attend``."""

@@ -14,7 +14,11 @@ from trainables.models.adapter import add_adapter
 from trainables.models.classifier import Classifier
 from trainables.models.encoder import load_encoder, load_tokenizer
 from trainables.models.saved import load_classifier
-from trainables.models.vocabulary import UsedEmbeddings, restore_vocabulary, trim_vocabulary
+from trainables.models.shortcuts.vocabulary import (
+    UsedEmbeddings,
+    restore_vocabulary,
+    trim_vocabulary,
+)
 from trainables.training.checkpoint import checkpoints
 from trainables.trial import build
 

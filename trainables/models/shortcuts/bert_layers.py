@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from trainables.models.architecture import family_of, layer_lists
-from trainables.models.attention import attend
 from trainables.models.encoder import Encoder
+from trainables.models.shortcuts.attention import attend
 
 
 def use_bert_shortcuts(encoder: Encoder, *, first_token_only: bool) -> None:

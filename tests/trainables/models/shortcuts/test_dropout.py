@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainables.models.dropout import BitDropout, dropout, use_bit_dropout
+from trainables.models.shortcuts.dropout import BitDropout, dropout, use_bit_dropout
 
 FORMATS = [torch.float32, torch.bfloat16]
 COUNT = 200_001

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from trainables.models import attention
-from trainables.models.attention import attend
+from trainables.models.shortcuts import attention
+from trainables.models.shortcuts.attention import attend
 
 
 class Layer(nn.Module):

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from tests.helpers.tiny_encoders import SPECIMENS, build_encoder
 from trainables.config.trial import ModelConfig
-from trainables.models.attention import use_attention
-from trainables.models.bert_layers import use_bert_shortcuts
 from trainables.models.classifier import Classifier
 from trainables.models.encoder import load_encoder, load_tokenizer
 from trainables.models.families import FAMILIES
+from trainables.models.shortcuts.attention import use_attention
+from trainables.models.shortcuts.bert_layers import use_bert_shortcuts
 
 WITH_SHORTCUTS = [name for name, s in SPECIMENS.items() if FAMILIES[s.kind].bert_layers]
 

@@ -1,0 +1,1 @@
+"""Shortcuts: the same model computed in less time or memory."""
