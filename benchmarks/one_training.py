@@ -1,6 +1,6 @@
 """One training in a process of its own, by a trial or by Hugging Face's Trainer.
 
-    python -m benchmarks.one_training trial cola fp32 --threads 1 data.glue_dir=DIR
+    python -m benchmarks.one_training --threads 1 trial cola fp32 data.glue_dir=DIR
 
 Several tasks (``cola,sst2``) are pooled, for one classifier.
 

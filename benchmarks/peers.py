@@ -68,9 +68,9 @@ def train(
     side: str, tasks: str, precision: str, threads: int, overrides: Sequence[str]
 ) -> dict[str, float]:
     """One training in a process of its own (``benchmarks.one_training``)."""
-    command = [sys.executable, "-m", "benchmarks.one_training", side, tasks, precision]
+    command = [sys.executable, "-m", "benchmarks.one_training", "--threads", str(threads)]
     done = subprocess.run(
-        [*command, "--threads", str(threads), *overrides],
+        [*command, side, tasks, precision, *overrides],
         check=True,
         stdout=subprocess.PIPE,
         env=os.environ | {"OMP_NUM_THREADS": str(threads)},
