@@ -54,7 +54,7 @@ class Session(Generic[AnyConfig]):
 
     def resources(self, plan: Plan) -> TrialResources:
         """What each trial of a plan gets (see ``Executor.resources``)."""
-        choices = read_choices(self.run_dir)
+        choices = read_choices(self.run_dir, self.records.values())
         return self.executor.resources(
             len(plan.trials), lambda: largest(plan), choices, measure=True
         )

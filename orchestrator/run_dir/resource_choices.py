@@ -1,7 +1,10 @@
 """Keeps what was chosen for all trials of a run directory, so that a continued run keeps to it."""
 
+from collections.abc import Iterable
+
 from orchestrator.planning.resources import ResourceChoices, TrialResources
 from trainables.atomic import read_whole, write_text
+from trainables.results.record import TrialRecord
 from trainables.storage.run_dir import RunDir
 
 
@@ -12,9 +15,14 @@ def write_choices(run_dir: RunDir, resources: TrialResources) -> None:
     run_dir.publish(run_dir.resource_choices)
 
 
-def read_choices(run_dir: RunDir) -> ResourceChoices:
-    """What was chosen; nothing if there is no such file, or it is damaged."""
+def read_choices(run_dir: RunDir, records: Iterable[TrialRecord] = ()) -> ResourceChoices:
+    """What was chosen.
+
+    Without such a file, or if it is damaged, the number format is that of the finished trials among
+    ``records``, so that no table compares trials of two formats, and nothing else is known.
+    """
     try:
         return ResourceChoices.model_validate_json(read_whole(run_dir.resource_choices))
     except (OSError, ValueError):
-        return ResourceChoices()
+        formats = {record.precision for record in records if record.status == "finished"}
+        return ResourceChoices.model_validate({"precision": min(formats, default=None)})

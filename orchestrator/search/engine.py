@@ -239,7 +239,7 @@ def _resources(
     """Check that nodes and disk suffice for the search, and run missing upstream trials."""
     experiment = plan.experiment
     trials = len(plan.groups) * experiment.tune.trials
-    choices = read_choices(run_dir)
+    choices = read_choices(run_dir, records.values())
     resources = executor.resources(trials, lambda: largest(plan.largest), choices, measure=True)
     one_per_group = [plan.trial(group, {}) for group in plan.groups]
     searched = one_per_group * experiment.tune.trials * experiment.tune.parts

@@ -21,6 +21,7 @@ from orchestrator.planning.resources import (
 )
 from orchestrator.run_dir.resource_choices import read_choices
 from tests.helpers.command import small_grid
+from tests.helpers.records import record, trial
 from trainables.storage.run_dir import RunDir
 
 
@@ -84,3 +85,11 @@ def test_a_damaged_file_is_nothing(tmp_path: Path) -> None:
     assert read_choices(run_dir) == NOTHING_CHOSEN
     run_dir.resource_choices.write_text('{"precision": "bf16", "sharing": [[0')
     assert read_choices(run_dir) == NOTHING_CHOSEN
+
+
+def test_without_the_file_the_number_format_is_that_of_the_finished_trials(tmp_path: Path) -> None:
+    failed = record(trial(seed=1), status="failed", precision="fp32")
+    finished = record(trial(seed=2), precision="bf16")
+    choices = read_choices(RunDir(tmp_path), [failed, finished])
+    assert choices == ResourceChoices(precision="bf16")
+    assert read_choices(RunDir(tmp_path), [failed]) == NOTHING_CHOSEN

@@ -259,6 +259,16 @@ def test_bf16_computes_in_bf16_and_learns_about_the_same(tiny_bert: Path, tmp_pa
     assert half.history[-1].train_loss == pytest.approx(full.history[-1].train_loss, abs=0.05)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_auto_is_what_was_chosen_for_all_trials(
+    precision: str, tiny_bert: Path, tmp_path: Path
+) -> None:
+    config = trial_config("single_task", tiny_bert, precision="auto")
+    assert finished(config, tmp_path, precision=precision)[0].precision == precision
+    asked = trial_config("single_task", tiny_bert, precision="fp32")
+    assert finished(asked, tmp_path, precision=precision)[0].precision == "fp32"
+
+
 def test_a_budget_in_steps_is_kept_and_cut_into_as_many_epochs(
     tiny_bert: Path, tmp_path: Path
 ) -> None:
