@@ -18,7 +18,8 @@ from trainables.training.gpu_memory import (
 
 
 def counted(encoder: Path, arm: str = "single_task", **settings: Any) -> GpuMemoryEstimate:
-    config = trials.trial_config(arm, encoder, **{"precision": "auto"} | settings)
+    settings.setdefault("precision", "auto")
+    config = trials.trial_config(arm, encoder, **settings)
     return estimate_gpu_memory(config, dict.fromkeys(config.tasks, 2))
 
 
