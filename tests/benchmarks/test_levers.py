@@ -14,7 +14,7 @@ from trainables.models.shortcuts.vocabulary import UsedEmbeddings
 def settings(tiny_bert: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A small trial."""
     monkeypatch.delenv("GLUE_DIR", raising=False)
-    return [tiny(tiny_bert), "model=tiny", "limits.max_train_examples=200"]
+    return [tiny(tiny_bert), "model=tiny", "limits.max_train_examples=400"]
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -26,7 +26,7 @@ def space(**parameters: Any) -> Space:
 
 
 def test_the_built_in_spaces() -> None:
-    assert space_names() == ["bert", "methods", "quick", "roberta", "small"]
+    assert space_names() == ["bert", "methods", "passes", "quick", "roberta", "small"]
     covered: set[str] = set()
     for name in space_names():
         loaded = load_space(name)

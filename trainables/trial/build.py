@@ -8,7 +8,9 @@ from trainables.config.trial import Runtime, TrialConfig
 from trainables.data.task import TaskData
 from trainables.models.adapter import add_adapter
 from trainables.models.classifier import Classifier
-from trainables.models.shortcuts.take import take_shortcuts
+from trainables.models.shortcuts.attention import use_attention
+from trainables.models.shortcuts.bert_layers import use_bert_shortcuts
+from trainables.models.shortcuts.dropout import use_bit_dropout
 from trainables.models.shortcuts.vocabulary import trim_vocabulary
 from trainables.storage.run_dir import RunDir
 from trainables.strategies import Strategy, TrainTask, make_strategy
@@ -79,3 +81,11 @@ def _model(config: TrialConfig, strategy: Strategy) -> Classifier:
     model = Classifier(encoder, strategy.heads, config.seed, config.model.dropout, kinds)
     take_shortcuts(model)
     return model
+
+
+def take_shortcuts(model: Classifier) -> None:
+    """Change how a model is computed, in place; its parameters and their names stay."""
+    use_bit_dropout(model)
+    use_attention(model.encoder.plain)
+    first_token_only = not any(model.head(name).reads_all for name in model.classes)
+    use_bert_shortcuts(model.encoder, first_token_only=first_token_only)
