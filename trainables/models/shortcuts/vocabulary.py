@@ -2,9 +2,9 @@
 
 A row of the embeddings whose token is in no text of the trial never has a gradient, yet costs
 memory, time and room on the disk in gradients, optimiser and checkpoints: of BERT's 30,522 tokens
-fewer than 6,000 occur in CoLA. Such rows are set aside during training and put back at its end, unchanged. The
-numbers of a trial are the same, bit for bit. (Weight decay would shrink those rows, without
-consequence for any result.)
+fewer than 6,000 occur in CoLA. Such rows are set aside during training and put back at its end,
+unchanged. The numbers of a trial are the same, bit for bit. (Weight decay would shrink those rows,
+without consequence for any result.)
 """
 
 from collections.abc import Iterable
