@@ -1,4 +1,7 @@
-"""Run directories that commit fc1fbc3 made are read, and gone on with, as that commit would."""
+"""Run directories that commit fc1fbc3 made are read as that commit would, and not trained further.
+
+Trials give other numbers since then (``CODE_SCHEMA``).
+"""
 
 import re
 import shutil
@@ -18,10 +21,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 FIXTURES = Path(__file__).parent / "fixtures" / "fc1fbc3"
 EXPECTED = FIXTURES / "expected"
-CONTINUED = FIXTURES / "continued"
 COMMIT = "0" * 40
-STUDENT = "4adaf909ed59"
-"""The trial of the grid that was training when the grid was interrupted."""
 
 
 @pytest.fixture(autouse=True)

@@ -25,7 +25,7 @@ class Throughput(NamedTuple):
 
 
 class GpuSharing(Settings):
-    """What was measured for a plan, as ``gpu_sharing.json`` of its run directory keeps it.
+    """What was measured for a plan; kept in its run directory (``ResourceChoices``).
 
     Attributes:
         trial: key of the trial that was measured, the largest of the plan.

@@ -42,15 +42,21 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def resolve_precision(name: str, device: torch.device) -> str:
+def resolve_precision(name: str, device: torch.device, chosen: str | None = None) -> str:
     """Resolve the setting ``training.precision`` to ``fp32``, ``bf16`` or ``fp16``.
 
     ``auto`` is bf16 on GPUs that support it and on CPUs with matrix units for it, fp16 on other
     GPUs and fp32 elsewhere: CPUs without such units are slower in bf16.
 
+    Args:
+        name: the setting.
+        device: what is computed on.
+        chosen: what ``auto`` became for all trials of the grid; None: what the device has decides.
+
     Raises:
         ResourceError: fp16 without a GPU, where its gradient scaling is not supported.
     """
+    name = chosen if name == "auto" and chosen is not None else name
     if name == "auto":
         if device.type == "cuda":
             return "bf16" if gpu_bf16() else "fp16"

@@ -135,7 +135,7 @@ def _build(request: ThroughputRequest) -> TrainingLoop:
     device = resolve_device(runtime.device)
     use_deterministic(device, config.training.deterministic)
     limit_gpu_memory(device, runtime.gpu)
-    precision = resolve_precision(config.training.precision, device)
+    precision = resolve_precision(config.training.precision, device, runtime.precision)
     tasks = load_data(config, runtime.glue_dir)
     training = config.training.model_copy(
         update={"epochs": 1, "early_stopping": None, "keep": "last"}

@@ -193,10 +193,7 @@ class Trial:
         use_deterministic(device, config.training.deterministic)
         limit_gpu_memory(device, runtime.gpu)
         self.device = str(device)
-        precision = config.training.precision
-        if precision == "auto" and runtime.precision is not None:
-            precision = runtime.precision
-        self.precision = resolve_precision(precision, device)
+        self.precision = resolve_precision(config.training.precision, device, runtime.precision)
         self.tasks = load_data(config, runtime.glue_dir)
         loop = build_training_loop(config, runtime, self.tasks, device, self.precision)
         if runtime.resume_from is not None:

@@ -70,7 +70,7 @@ def test_it_is_recorded_as_diverged_even_if_it_was_the_last_step(
 def test_a_gradient_that_overflows_in_fp16_is_a_step_left_out_and_no_divergence(
     tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trial_module, "resolve_precision", lambda name, device: "fp16")
+    monkeypatch.setattr(trial_module, "resolve_precision", lambda *_: "fp16")
     poison(monkeypatch, 2, "gradient")
     config = trial_config("single_task", tiny_bert)
     run_trial(config, runtime(tmp_path))

@@ -125,7 +125,7 @@ def test_from_every_step_with_a_loss_scale_that_moves(
     tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on a GPU that computes in fp16: steps that overflow are left out, the scale follows."""
-    monkeypatch.setattr(trial_module, "resolve_precision", lambda name, device: "fp16")
+    monkeypatch.setattr(trial_module, "resolve_precision", lambda *_: "fp16")
     scaler = torch.amp.GradScaler
     settings = {"init_scale": 2.0**40, "growth_interval": 2, "enabled": True}
     monkeypatch.setattr(

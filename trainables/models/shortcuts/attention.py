@@ -41,7 +41,8 @@ def attend(
     """Attention in the interface of transformers.
 
     Where there is no dropout, and for what else torch's attention has a special case (causal
-    attention without a mask, fewer keys than queries, biases), this is transformers' ``sdpa``.
+    attention without a mask, fewer heads of keys than of queries, biases), this is the ``sdpa`` of
+    transformers.
 
     Args:
         module: the attention layer; says whether it is causal where ``is_causal`` is None.

@@ -1,5 +1,6 @@
 """Shortcuts through BERT's layers change no answer."""
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,6 +77,22 @@ def test_only_the_first_token_is_left(model: ModelConfig) -> None:
     with torch.no_grad():
         hidden = encoder(batch["input_ids"], batch["attention_mask"]).hidden
     assert hidden.shape == (3, 1, encoder.hidden_size)
+
+
+def test_a_copy_answers_with_its_own_weights(model: ModelConfig) -> None:
+    batch = dict(load_tokenizer(model)(TEXTS, padding=True, return_tensors="pt"))
+    classifier = Classifier(load_encoder(model, 41), {"a": 2}, 41, dropout=0.0).eval()
+    use_bert_shortcuts(classifier.encoder, first_token_only=True)
+    copied = copy.deepcopy(classifier)
+    before = classifier(batch, "a")
+    assert torch.equal(copied(batch, "a"), before)
+    last = classifier.encoder.layer_of()
+    with torch.no_grad():
+        for parameter in classifier.parameters():
+            if last.get(id(parameter)) == max(last.values()):
+                parameter.mul_(1.5)
+    assert torch.equal(copied(batch, "a"), before)
+    assert not torch.equal(classifier(batch, "a"), before)
 
 
 def test_other_families_remain_as_they_are(tmp_path: Path) -> None:
