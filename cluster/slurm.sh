@@ -61,9 +61,12 @@ clean_up() {
     trap '' TERM INT HUP
     trap - EXIT
     set +e
-    # On its TERM ray start --block ends all that it started.
-    [ ${#pids[@]} -eq 0 ] || kill -USR2 "${pids[@]}" 2> /dev/null
-    wait
+    # On its TERM ray start --block ends all that it started. A step that has hardly begun dies of the
+    # signal, which bash would tell.
+    {
+        [ ${#pids[@]} -eq 0 ] || kill -USR2 "${pids[@]}"
+        wait
+    } 2> /dev/null
     srun --overlap --nodes="${#nodes[@]}" --ntasks-per-node=1 rm -rf "$base"
     rm -rf "$private"
     exit "$code"

@@ -59,6 +59,7 @@ def start(tmp_path: Path, ray_tmp: Path) -> Start:
         venv: Path = Path(sys.prefix),
         nodes: str = "node[1-2]",
         addresses: str = "fd00::7 192.0.2.7 172.17.0.1",
+        delay: float = 0,
     ) -> subprocess.Popen[str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
         return subprocess.Popen(
@@ -69,6 +70,7 @@ def start(tmp_path: Path, ray_tmp: Path) -> Start:
                 "STUB_LOG": str(tmp_path / "calls"),
                 "SLURM_JOB_ID": "12345",
                 "STUB_ADDRESSES": addresses,
+                "STUB_DELAY": str(delay),
                 "SLURM_JOB_NODELIST": nodes,
                 "SLURM_SUBMIT_DIR": str(tmp_path),
                 "SLURM_CPUS_PER_TASK": "1",
@@ -225,14 +227,15 @@ def test_a_real_grid_is_told_too(start: Start, tmp_path: Path, tiny_bert: Path) 
     assert_clean(tmp_path, process.pid)
 
 
-@pytest.mark.parametrize("during", ["health", "wait"])
+@pytest.mark.parametrize(("during", "delay"), [("health", 0), ("wait", 0), ("wait", 0.5)])
 def test_a_job_whose_time_is_up_before_the_grid_begins_starts_none(
-    start: Start, tmp_path: Path, during: str
+    start: Start, tmp_path: Path, during: str, delay: float
 ) -> None:
-    """While the head node starts, and while other nodes do not join it."""
+    """While the head node starts, and while other nodes do not join it or have hardly begun."""
     began = tmp_path / "began"
     step = {"health": f"touch {began}; sleep 1", "wait": f"touch {began}; exec sleep 500"}[during]
-    process = start("demo", venv=fakes(tmp_path, run="echo running", **{during: step}))
+    venv = fakes(tmp_path, run="echo running", **{during: step})
+    process = start("demo", venv=venv, delay=delay)
     while not began.exists() and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
