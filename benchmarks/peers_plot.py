@@ -56,12 +56,14 @@ def chart(name: str, groups: Groups) -> str:
         for y, middle, ratios in zip(_positions(rows), middles, speeds, strict=True):
             left.plot([min(ratios), max(ratios)], [y, y], color=INK, lw=0.8)
             _label(left, max(ratios), y, f"{middle:.2f}")
+        left.set_xlim(0, 1.15 * max(map(max, speeds)))
         left.set_title(f"times as fast as {reference}", loc="left")
         left.set_yticks(_positions(rows), [f"{task}, {way}" for task, way in rows])
         left.tick_params(axis="y", length=0, labelcolor=INK)
         _bars(right, rows, memory)
         for y, megabytes in zip(_positions(rows), memory, strict=True):
             _label(right, megabytes, y, f"{megabytes:.0f}")
+        right.set_xlim(0, 1.15 * max(memory))
         right.set_title("memory, MB", loc="left")
         right.tick_params(axis="y", length=0)
 
@@ -84,7 +86,6 @@ def _bars(axes: "Axes", rows: Sequence[tuple[str, str]], values: Sequence[float]
     for y, (_, way), value in zip(_positions(rows), rows, values, strict=True):
         color = BLUE if way.startswith(SIDES["trial"]) else DIM
         axes.barh(y, value, color=color, alpha=0.55 if way.endswith("fp32") else 1, height=0.75)
-    axes.set_xlim(0, 1.15 * max(values))
     axes.spines["left"].set_visible(False)
 
 
