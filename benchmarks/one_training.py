@@ -2,24 +2,24 @@
 
     python -m benchmarks.one_training --threads 1 trial cola fp32 data.glue_dir=DIR
 
-Several tasks (``cola,sst2``) are pooled, for one classifier.
+Several tasks (``cola,sst2``) are pooled, for one classifier; with ``--arm shared_encoder`` a trial
+has a head for each (Trainer knows no such thing).
 
 Prints seconds, memory and scores as JSON. ``benchmarks.peers`` runs it again and again.
 """
 
 import argparse
 import json
-import resource
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import torch
 
 from benchmarks.hf_trainer import Examples, train_with_trainer
 from benchmarks.matrix_rate import matrix_rate
+from benchmarks.resident_memory import most_resident, resident
 from orchestrator.config.experiment import load_single_trial
 from orchestrator.planning.grid import Grid, glue_folder
 from trainables.config.trial import Runtime, TrialConfig
@@ -44,7 +44,8 @@ class Training:
         megabytes: growth of the largest resident memory over what the process had after its
             imports.
         limit: seconds that the encoder's matrix products take for the same texts without padding.
-        accuracy: on the validation examples, after the last pass.
+        accuracy: on the validation examples of all tasks together, after the last pass.
+        accuracies: the same of each task; none where Trainer trains several.
     """
 
     startup: float
@@ -53,17 +54,18 @@ class Training:
     megabytes: float
     limit: float
     accuracy: float
+    accuracies: dict[str, float]
 
 
 def train(side: str, config: TrialConfig, glue_dir: str | None, threads: int) -> Training:
-    """Train ``config``, a trial of ``single_task`` or ``naive_concat``, and measure it."""
+    """Train ``config`` and measure it; Trainer pools the tasks, as ``naive_concat`` does."""
     use_threads(threads)
-    before = _resident()
+    before = resident()
     run = _trial if side == "trial" else _trainer
-    startup, seconds, examples, accuracy = run(config, glue_dir, threads)
-    megabytes = (_peak() - before) / 1e6
+    startup, seconds, examples, accuracy, accuracies = run(config, glue_dir, threads)
+    megabytes = (most_resident() - before) / 1e6
     limit = limit_seconds(config, glue_dir)
-    return Training(startup, seconds, examples, megabytes, limit, accuracy)
+    return Training(startup, seconds, examples, megabytes, limit, accuracy, accuracies)
 
 
 def limit_seconds(config: TrialConfig, glue_dir: str | None) -> float:
@@ -90,7 +92,7 @@ def limit_seconds(config: TrialConfig, glue_dir: str | None) -> float:
 
 def _trial(
     config: TrialConfig, glue_dir: str | None, threads: int
-) -> tuple[float, float, int, float]:
+) -> tuple[float, float, int, float, dict[str, float]]:
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="one-model-or-many-") as folder:
         runtime = Runtime(output_dir=folder, device="cpu", threads=threads, glue_dir=glue_dir)
@@ -103,14 +105,15 @@ def _trial(
     sizes = {task: splits["validation"] for task, splits in record.examples_per_split.items()}
     evaluated = sum(sizes.values())
     results = record.results["validation"]
-    right = sum(n * (results[task].scores()["accuracy"] or 0) for task, n in sizes.items())
+    accuracies = {task: results[task].scores()["accuracy"] or 0.0 for task in sizes}
+    right = sum(n * accuracies[task] for task, n in sizes.items())
     examples = record.examples + config.training.epochs * evaluated
-    return took - seconds, seconds, examples, right / evaluated
+    return took - seconds, seconds, examples, right / evaluated, accuracies
 
 
 def _trainer(
     config: TrialConfig, glue_dir: str | None, threads: int
-) -> tuple[float, float, int, float]:
+) -> tuple[float, float, int, float, dict[str, float]]:
     tasks = load_data(config, glue_dir).values()
     training = config.training
     run = train_with_trainer(
@@ -126,7 +129,9 @@ def _trainer(
         threads=threads,
         seed=config.seed,
     )
-    return run.startup, run.training + run.evaluation, run.trained + run.evaluated, run.accuracy
+    seconds, examples = run.training + run.evaluation, run.trained + run.evaluated
+    accuracies = {} if len(config.tasks) > 1 else dict.fromkeys(config.tasks, run.accuracy)
+    return run.startup, seconds, examples, run.accuracy, accuracies
 
 
 def _examples(splits: list[Split]) -> Examples:
@@ -137,14 +142,30 @@ def _examples(splits: list[Split]) -> Examples:
     return Examples(filled, [label for split in splits for label in split.labels.tolist()])
 
 
-def _peak() -> int:
-    """Bytes of the largest resident memory so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def load_config(
+    tasks: str, precision: str, overrides: Sequence[str], arm: str | None = None
+) -> tuple[TrialConfig, str | None]:
+    """A trial, and the folder of GLUE.
 
-
-def _resident() -> int:
-    """Bytes of resident memory now."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    Args:
+        tasks: their names, with commas in between.
+        precision: its number format.
+        overrides: settings of a single trial.
+        arm: how to train; None: ``single_task``, of several tasks ``naive_concat``.
+    """
+    arm = arm or ("naive_concat" if "," in tasks else "single_task")
+    single = load_single_trial(
+        arm,
+        [
+            f"tasks=[{tasks}]",
+            f"training.precision={precision}",
+            "training.batch_size=32",
+            "training.epochs=1",
+            *overrides,
+        ],
+    )
+    [config] = Grid(single).trials_of(arm, single.model, single.seed)
+    return config, glue_folder(single.data.glue_dir)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -153,25 +174,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("side", choices=SIDES)
     parser.add_argument("tasks")
     parser.add_argument("precision", choices=("fp32", "bf16"))
+    parser.add_argument("--arm", help="default: single_task, of several tasks naive_concat")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
         "overrides", nargs="*", help="settings of a single trial: data.glue_dir=DIR"
     )
     options = parser.parse_args(arguments)
-    arm = "naive_concat" if "," in options.tasks else "single_task"
-    single = load_single_trial(
-        arm,
-        [
-            f"tasks=[{options.tasks}]",
-            f"training.precision={options.precision}",
-            "training.batch_size=32",
-            "training.epochs=1",
-            *options.overrides,
-        ],
-    )
-    [config] = Grid(single).trials_of(arm, single.model, single.seed)
+    config, glue = load_config(options.tasks, options.precision, options.overrides, options.arm)
     torch.matmul(torch.ones(8, 8), torch.ones(8, 8))
-    glue = glue_folder(single.data.glue_dir)
     print(json.dumps(asdict(train(options.side, config, glue, options.threads))))
 
 

@@ -1,4 +1,4 @@
-"""This project beside what a user would run instead: Hugging Face's Trainer, side by side.
+"""This project beside what users would run instead: Hugging Face's Trainer, and tasknet on it.
 
     python -m benchmarks.peers data.glue_dir=DIR [--only trial] [--json FILE]
 
@@ -13,6 +13,10 @@ grid    the grid of the preset ``quick`` as it was before the levers of docs/spe
         one on each core at a time, of which the faster counts. Trainer knows no heads for several
         tasks, so that it trains one classifier on all data in place of ``shared_encoder``: the same
         examples.
+multitask
+        ``shared_encoder`` on the three tasks of that grid beside tasknet, which has a head for
+        each task; as in ``trial`` otherwise. tasknet has an environment of its own,
+        which is made in ``build`` the first time; ``--tasknet-python`` names another.
 rest    a no-op trial, and the time between trials (``trial_overhead``); 10,000 trials planned and
         tabulated (``large_grid``).
 
@@ -26,49 +30,98 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmarks import large_grid, trial_overhead
+from benchmarks.one_training import load_config
 from benchmarks.subject import CORES
+from benchmarks.tasknet_runs import tasknet_python, train_with_tasknet
 from orchestrator.run_dir.environment import describe_environment
 from trainables.seeding import generator
 
 TASKS = ("cola", "mrpc")
-WAYS = tuple((side, precision) for side in ("trainer", "trial") for precision in ("fp32", "bf16"))
-"""Who trains, and in which number format; the first is what the others are compared with."""
+PRECISIONS = ("fp32", "bf16")
+SIDES = {"trainer": "Trainer", "tasknet": "tasknet", "trial": "this project"}
+"""Who trains, for tables."""
 
 GRID = (
     "limits.max_train_examples=2000",
     "training={epochs: 1, batch_size: 16, learning_rate: 2.0e-4}",
 )
+GRID_TASKS = ("cola", "sst2", "mrpc")
 SEEDS = (41, 42)
+
+FIGURES = ("seconds", "limit", "startup", "megabytes", "accuracy")
+"""Of a training, for tables."""
+
+Result = TypeVar("Result")
+
+
+def take_turns(
+    rounds: int, what: str, ways: Mapping[str, Callable[[], Result]]
+) -> dict[str, list[Result]]:
+    """Call all ways in each round, in a new random order: name -> result of each round."""
+    results: dict[str, list[Result]] = {name: [] for name in ways}
+    for turn in range(rounds):
+        for index in generator(0, "turns", what, turn).permutation(len(ways)):
+            name = list(ways)[index]
+            results[name].append(ways[name]())
+            say(f"{what}, {turn + 1} of {rounds}: {name}")
+    return results
 
 
 def compare_trials(rounds: int, examples: int, overrides: Sequence[str]) -> dict[str, Any]:
-    """Train in every way, ``rounds`` times: task -> way -> figures of each round."""
-    runs: dict[str, dict[str, list[Any]]] = {
-        task: {name_of(*way): [] for way in WAYS} for task in TASKS
+    """Train in every way: task -> way -> figures of each round; the first way is the reference."""
+    settings = [f"limits.max_train_examples={examples}", *overrides]
+    return {
+        task: take_turns(
+            rounds,
+            task,
+            {
+                f"{SIDES[side]} {precision}": partial(train, side, task, precision, 1, settings)
+                for side in ("trainer", "trial")
+                for precision in PRECISIONS
+            },
+        )
+        for task in TASKS
     }
-    for turn in range(rounds):
-        for task in TASKS:
-            for index in generator(0, "turns", task, turn).permutation(len(WAYS)):
-                side, precision = WAYS[index]
-                limits = [f"limits.max_train_examples={examples}"]
-                run = train(side, task, precision, 1, [*limits, *overrides])
-                runs[task][name_of(side, precision)].append(run)
-                say(f"{task}, {turn + 1} of {rounds}: {name_of(side, precision)}")
-    return runs
+
+
+def compare_multitask(
+    rounds: int, examples: int, tasknet: Path | None, overrides: Sequence[str]
+) -> dict[str, list[Any]]:
+    """Train three tasks in every way: way -> figures of each round; the first is the reference."""
+    tasks, arm = ",".join(GRID_TASKS), "shared_encoder"
+    settings = [*GRID, f"limits.max_train_examples={examples}", *overrides]
+    python = tasknet or tasknet_python()
+    ways: dict[str, Callable[[], Any]] = {}
+    for precision in PRECISIONS:
+        trial = load_config(tasks, precision, settings, arm)
+        ways[f"{SIDES['tasknet']} {precision}"] = partial(train_with_tasknet, python, *trial, 1)
+    for precision in PRECISIONS:
+        ways[f"{SIDES['trial']} {precision}"] = partial(
+            train, "trial", tasks, precision, 1, settings, arm
+        )
+    return take_turns(rounds, arm, ways)
 
 
 def train(
-    side: str, tasks: str, precision: str, threads: int, overrides: Sequence[str]
-) -> dict[str, float]:
+    side: str,
+    tasks: str,
+    precision: str,
+    threads: int,
+    overrides: Sequence[str],
+    arm: str | None = None,
+) -> dict[str, Any]:
     """One training in a process of its own (``benchmarks.one_training``)."""
     command = [sys.executable, "-m", "benchmarks.one_training", "--threads", str(threads)]
+    if arm is not None:
+        command += ["--arm", arm]
     done = subprocess.run(
         [*command, side, tasks, precision, *overrides],
         check=True,
@@ -80,27 +133,26 @@ def train(
 
 def compare_grids(rounds: int, overrides: Sequence[str]) -> dict[str, list[float]]:
     """Seconds of the whole grid in every way, of each round."""
-    ways: dict[str, Callable[[], object]] = {
+    ways = {
         "Trainer, one process at a time": lambda: trainer_grid(1, overrides),
         "Trainer, a process on each core": lambda: trainer_grid(CORES, overrides),
         "this project, fp32": lambda: own_grid("fp32", overrides),
         "this project, auto": lambda: own_grid("auto", overrides),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for turn in range(rounds):
-        for index in generator(0, "grids", turn).permutation(len(ways)):
-            name = list(ways)[index]
-            began = time.perf_counter()
-            ways[name]()
-            seconds[name].append(time.perf_counter() - began)
-            say(f"grid, {turn + 1} of {rounds}: {name}, {seconds[name][-1]:.0f} s")
-    return seconds
+    return take_turns(rounds, "grid", {name: partial(timed, way) for name, way in ways.items()})
+
+
+def timed(way: Callable[[], None]) -> float:
+    """Seconds of a call."""
+    began = time.perf_counter()
+    way()
+    return time.perf_counter() - began
 
 
 def trainer_grid(at_once: int, overrides: Sequence[str]) -> None:
     """A Trainer process for each trial of the grid."""
-    everything = "cola,sst2,mrpc"
-    trainings = ["cola", "sst2", "mrpc", everything, everything]
+    everything = ",".join(GRID_TASKS)
+    trainings = [*GRID_TASKS, everything, everything]
     with ThreadPoolExecutor(at_once) as pool:
         runs = [
             pool.submit(
@@ -131,14 +183,20 @@ def own_grid(precision: str, overrides: Sequence[str]) -> None:
         )
 
 
-def name_of(side: str, precision: str) -> str:
-    """For tables."""
-    return f"{'Trainer' if side == 'trainer' else 'this project'} {precision}"
-
-
 def say(line: str) -> None:
     """Show progress."""
     print(line, file=sys.stderr, flush=True)
+
+
+def ratios_of(reference: Sequence[float], own: Sequence[float]) -> list[float]:
+    """How many times as fast each round is, from the seconds of both."""
+    return [r / o for r, o in zip(reference, own, strict=True)]
+
+
+def ratio_cell(reference: Sequence[dict[str, Any]], own: Sequence[dict[str, Any]]) -> str:
+    """Times as fast: median, lowest and highest of the rounds."""
+    ratios = ratios_of([run["seconds"] for run in reference], [run["seconds"] for run in own])
+    return f"{median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})"
 
 
 def trials_table(runs: dict[str, Any]) -> str:
@@ -151,14 +209,39 @@ def trials_table(runs: dict[str, Any]) -> str:
     for task, ways in runs.items():
         reference = next(iter(ways.values()))
         for name, own in ways.items():
-            ratios = [r["seconds"] / o["seconds"] for r, o in zip(reference, own, strict=True)]
-            middle = {key: median(run[key] for run in own) for key in own[0]}
+            middle = {key: median(run[key] for run in own) for key in FIGURES}
             lines.append(
                 f"| {task} | {name} | {middle['seconds']:.1f} "
-                f"| {median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f}) "
+                f"| {ratio_cell(reference, own)} "
                 f"| {middle['limit'] / middle['seconds']:.0%} | {middle['startup']:.1f} s "
                 f"| {middle['megabytes']:.0f} MB | {100 * middle['accuracy']:.1f} % |"
             )
+    return "\n".join(lines)
+
+
+def multitask_table(runs: dict[str, list[Any]]) -> str:
+    """What ``compare_multitask`` returns as Markdown: medians, and the ratio of each round."""
+    reference = next(iter(runs.values()))
+    tasks = list(reference[0]["accuracies"])
+    lines = [
+        "| trained by | examples | seconds | times as fast | start-up | memory | "
+        + " | ".join(f"{task} accuracy" for task in tasks)
+        + " |",
+        "| :-- | --: | --: | --: | --: | --: |" + " --: |" * len(tasks),
+    ]
+    for name, own in runs.items():
+        middle = {
+            key: median(run[key] for run in own)
+            for key in ("examples", "seconds", "startup", "megabytes")
+        }
+        accuracies = (median(run["accuracies"][task] for run in own) for task in tasks)
+        lines.append(
+            f"| {name} | {middle['examples']:.0f} | {middle['seconds']:.1f} "
+            f"| {ratio_cell(reference, own)} | {middle['startup']:.1f} s "
+            f"| {middle['megabytes']:.0f} MB | "
+            + " | ".join(f"{100 * accuracy:.1f} %" for accuracy in accuracies)
+            + " |"
+        )
     return "\n".join(lines)
 
 
@@ -168,18 +251,23 @@ def grids_table(seconds: dict[str, list[float]]) -> str:
     theirs = zip(*(own for name, own in seconds.items() if name.startswith("Trainer")), strict=True)
     faster = list(map(min, theirs))
     for name, own in seconds.items():
-        ratios = [r / o for r, o in zip(faster, own, strict=True)]
-        lines.append(f"| {name} | {median(own):.0f} | {median(ratios):.2f} |")
+        ratio = median(ratios_of(faster, own))
+        lines.append(f"| {name} | {median(own):.0f} | {ratio:.2f} |")
     return "\n".join(lines)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", choices=("trial", "grid", "rest"))
+    parser.add_argument("--only", choices=("trial", "grid", "multitask", "rest"))
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--examples", type=int, default=2000, help="of each task's train, in trial")
+    parser.add_argument(
+        "--examples", type=int, default=2000, help="of each task's train, in trial and multitask"
+    )
     parser.add_argument("--trials", type=int, default=10_000, help="of the large grid, in rest")
+    parser.add_argument(
+        "--tasknet-python", type=Path, metavar="PYTHON", help="of an environment with tasknet"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
     parser.add_argument("overrides", nargs="*", help="settings: data.glue_dir=DIR")
     options = parser.parse_args(arguments)
@@ -192,6 +280,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         seconds = compare_grids(options.rounds, options.overrides)
         results["grid"] = seconds
         print(f"\n{grids_table(seconds)}", flush=True)
+    if options.only in (None, "multitask"):
+        multitask = compare_multitask(
+            options.rounds, options.examples, options.tasknet_python, options.overrides
+        )
+        results["multitask"] = multitask
+        print(f"\n{multitask_table(multitask)}", flush=True)
     if options.only in (None, "rest"):
         with tempfile.TemporaryDirectory() as folder:
             between = trial_overhead.measure(12, options.overrides, Path(folder))
