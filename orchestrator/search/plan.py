@@ -60,7 +60,8 @@ class SearchPlan:
     from, are trained once, at the preset's settings.
 
     Attributes:
-        experiment: as configured.
+        experiment: as configured; in a grid search with no more trials a group than the largest
+            grid has.
         encoders: name of a model -> its encoder.
         facts: what the tasks' data holds.
         groups: in the order of the grid.
@@ -85,6 +86,14 @@ class SearchPlan:
             for model in experiment.models
             for config in self._grid.trials_of(arm, model, self.seed)
         )
+        if experiment.tune.search == "grid":
+            most = max(grid_size(experiment.space, group.facts) for group in self.groups)
+            # The best settings of an earlier search come before those of the grid.
+            most += experiment.tune.warm_start is not None
+            tune = experiment.tune.model_copy(
+                update={"trials": min(experiment.tune.trials, most)}
+            )
+            self.experiment = experiment.model_copy(update={"tune": tune})
 
     @property
     def seed(self) -> int:
@@ -219,8 +228,6 @@ class SearchPlan:
                         "others of the same model, which are not searched; add a condition: "
                         f"when: {{arm: [...]}} without {group.arm}"
                     )
-        if experiment.tune.search == "grid":
-            grid_size(experiment.space, facts)
         longest = {}
         if "training.epochs" in keys:
             epochs = experiment.space.parameters["training.epochs"].examples()

@@ -71,41 +71,39 @@ def evaluate_task(
     """
     model.eval()
     trained = strategy.tasks[task]
-    logits = torch.empty(len(split), trained.classes)
-    labels = torch.from_numpy(np.array(split.labels))
-    predictions = torch.empty_like(labels)
-    leaks = 0
-    leaking = False
 
     def compute(indices: np.ndarray) -> torch.Tensor:
         batch = split.collate(indices)
         batch = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
-        with autocast(precision, device):
-            raw = model(batch, strategy.head_of(task))
-        return raw.float().cpu()
+        return model(batch, strategy.head_of(task)).float()
 
     order = np.concatenate(evaluation_batches(split.lengths, batch_size))
-    while len(order):
-        indices = order[:batch_size]
-        raw = attempt(partial(compute, indices))
-        if raw is None:
-            if len(indices) == 1:
-                raise out_of_memory_error("evaluation")
-            batch_size = -(-len(indices) // 2)
-            continue
-        order = order[batch_size:]
-        on_batch()
-        logits[indices] = strategy.own_logits(task, raw)
-        predictions[indices] = strategy.predictions(task, raw).to(labels.dtype)
-        leaked = strategy.leaked(task, raw)
-        if leaked is not None:
-            leaking = True
-            leaks += int(leaked.sum())
+    computed = []
+    # One context for all batches: weights are converted to its number format once.
+    with autocast(precision, device):
+        done = 0
+        while done < len(order):
+            indices = order[done : done + batch_size]
+            raw = attempt(partial(compute, indices))
+            if raw is None:
+                if len(indices) == 1:
+                    raise out_of_memory_error("evaluation")
+                batch_size = -(-len(indices) // 2)
+                continue
+            computed.append(raw)
+            done += len(indices)
+            on_batch()
+    # Only now does anything wait for the device.
+    raw = torch.cat(computed).cpu()[np.argsort(order)]
+    logits = strategy.own_logits(task, raw)
+    labels = torch.from_numpy(np.array(split.labels))
+    predictions = strategy.predictions(task, raw).to(labels.dtype)
+    leaked = strategy.leaked(task, raw)
     model.train()
     measured = _regressed if trained.regression else _classified
     result = measured(trained, logits, predictions, labels)
-    if leaking:
-        result = result.model_copy(update={"leak": leaks / len(split)})
+    if leaked is not None:
+        result = result.model_copy(update={"leak": int(leaked.sum()) / len(split)})
     return Evaluation(result, logits.numpy(), predictions.numpy(), labels.numpy())
 
 

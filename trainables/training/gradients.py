@@ -100,21 +100,29 @@ class StepGradients:
         weights = self.weighting.weights(number, first).tolist()
         outcome = StepOutcome(self._nan_per_task(), self._nan_per_task())
         rows: list[Row] = []
+        losses: list[list[Tensor]] = []
+        outputs: list[tuple[np.ndarray, Tensor, Tensor]] = []
         self._seed_dropout(number)
         for part in step.parts:
-            share, weight, before = len(part) / len(step), weights[part.task], outcome.loss
+            share, weight = len(part) / len(step), weights[part.task]
+            losses.append([])
             self._norm.mark()
             for tasks, tensors in self._micro_batches(step, part):
                 logits, labels, target = self._forward(part, tensors, number)
                 # Every example has the same weight, whatever its task and micro-batch.
                 loss = self._loss(logits, target, part.head) * (len(labels) / len(step))
                 self._scaler.scale(loss * weight).backward()
-                outcome.loss += loss.item()
-                outcome.outputs.append((tasks, logits.detach().cpu(), labels.cpu()))
-            outcome.losses[part.task] = (outcome.loss - before) / share
+                losses[-1].append(loss.detach())
+                outputs.append((tasks, logits.detach(), labels))
             outcome.norms[part.task] = self._norm.added(self._scaler.get_scale() * share * weight)
             rows += self.aggregation.take(share)
         self.aggregation.combine(rows, number)
+        # Only now does anything wait for the device.
+        for part, own in zip(step.parts, losses, strict=True):
+            loss = sum(torch.stack(own).tolist())
+            outcome.losses[part.task] = loss / (len(part) / len(step))
+            outcome.loss += loss
+        outcome.outputs = [(tasks, logits.cpu(), labels.cpu()) for tasks, logits, labels in outputs]
         return outcome
 
     @torch.no_grad()
@@ -127,12 +135,11 @@ class StepGradients:
         losses = self._nan_per_task()
         self._seed_dropout(number)
         for part in step.parts:
-            losses[part.task] = 0.0
+            own = []
             for _, tensors in self._micro_batches(step, part):
                 logits, labels, target = self._forward(part, tensors, number)
-                losses[part.task] += (
-                    self._loss(logits, target, part.head).item() * len(labels) / len(part)
-                )
+                own.append(self._loss(logits, target, part.head) * (len(labels) / len(part)))
+            losses[part.task] = sum(torch.stack(own).tolist())
         return losses
 
     def _forward(
