@@ -80,6 +80,8 @@ def compared(
         predictions: of the finished trials.
         margins: task or ``macro`` -> margin, a fraction; what is left out has its default.
     """
+    if not predictions:
+        return ()
     tasks = [task for task in rows[0].tasks if task not in undefined]
     made = []
     for model, tuned in dict.fromkeys((row.model, row.tuned) for row in rows):

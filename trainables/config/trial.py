@@ -34,6 +34,15 @@ CODE_SCHEMA = 3
 """
 
 
+def canonical(content: dict[str, Any]) -> str:
+    """JSON values as JSON text that does not depend on the order of keys."""
+    return _CANONICAL.encode(content)
+
+
+# JSON values have no cycles.
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False)
+
+
 class ModelConfig(Settings):
     """An encoder: an embedded alias, a Hub name or a local folder."""
 
@@ -362,8 +371,7 @@ class TrialConfig(Settings):
         for name, default in (("class_weights", "none"), ("deterministic", True)):
             if content["training"][name] == default:
                 content["training"].pop(name)
-        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+        return hashlib.sha256(canonical(content).encode()).hexdigest()[:12]
 
     @property
     def evaluated(self) -> tuple[str, ...]:

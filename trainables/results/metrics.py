@@ -187,7 +187,7 @@ def pooled(
         together = np.zeros((len(matrices[0]), max(m.shape[1] for m in matrices)), dtype=np.int64)
         for matrix in matrices:
             together[:, : matrix.shape[1]] += matrix
-        values = scores(together, next(iter(kinds)))
+        values = scores_of(together.tolist(), CLASSIFICATION, next(iter(kinds)))
         if len(kinds) > 1:
             del values["f1"]
         return values

@@ -22,7 +22,7 @@ from trainables.atomic import read_whole, write_text
 from trainables.config.base import Settings
 from trainables.config.metrics import CLASSIFICATION, Positive
 from trainables.config.task import TaskConfig
-from trainables.config.trial import TrialConfig
+from trainables.config.trial import TrialConfig, canonical
 from trainables.errors import RunDirectoryError
 from trainables.garbage import paused_collection
 from trainables.results.metrics import correlation, is_constant, macro, pooled, scores_of
@@ -328,10 +328,7 @@ def read_record(path: Path, configs: dict[bytes, TrialConfig] | None = None) -> 
 
 def checksum(content: dict[str, Any]) -> str:
     """Hexadecimal SHA-256 of JSON values, independent of their layout in a file."""
-    return hashlib.sha256(_CANONICAL.encode(content).encode()).hexdigest()
-
-
-_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False)
+    return hashlib.sha256(canonical(content).encode()).hexdigest()
 
 
 def write_checksummed(path: Path, content: dict[str, Any]) -> None:
@@ -375,9 +372,10 @@ def read_records(
     records: dict[str, TrialRecord] = {}
     configs: dict[bytes, TrialConfig] = {}
     with paused_collection():
-        for path in sorted(run_dir.records.glob("*.json")):
+        for path in sorted(run_dir.records.glob("*.json"), key=str):
             try:
-                records[path.stem] = read_record(path, configs)
+                record = read_record(path, configs)
+                records[record.key] = record
             except RunDirectoryError as error:
                 if damaged is None:
                     raise
