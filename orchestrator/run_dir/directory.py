@@ -176,7 +176,7 @@ def read_plan(run_dir: RunDir) -> list[PlannedTrial]:
         if [trial.key for trial in trials] != [trial["key"] for trial in content["trials"]]:
             raise ValueError("a trial's key is not that of its configuration")
         return trials
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise RunDirectoryError(
             f"{run_dir.plan}: missing or damaged; delete it and run the experiment again"
         ) from error
@@ -191,7 +191,7 @@ def read_data_facts(run_dir: RunDir) -> DataFacts | None:
     try:
         content = from_json(read_whole(run_dir.plan)).get("data")
         return None if content is None else DataFacts.model_validate(content)
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, AttributeError) as error:
         raise RunDirectoryError(
             f"{run_dir.plan}: missing or damaged; delete it and run the experiment again"
         ) from error

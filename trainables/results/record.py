@@ -318,7 +318,7 @@ def read_record(path: Path, configs: dict[bytes, TrialConfig] | None = None) -> 
                 f"schema_version: {version}, written by another version of this project, which "
                 f"has {RECORD_SCHEMA}"
             )
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         cause, reason = error, f"file: Invalid JSON: {error}"
     raise RunDirectoryError(
         f"{path}: not a readable trial record ({reason}); run the experiment again to train "
