@@ -1,5 +1,7 @@
 """How the comparison table writes a number or a name, the same in every format."""
 
+from functools import lru_cache
+
 DASH = "–"
 """Stands where there is no value."""
 
@@ -86,6 +88,7 @@ def listed(values: list[str]) -> str:
     return ", ".join(dict.fromkeys(values))
 
 
+@lru_cache(maxsize=1000)  # A name recurs in thousands of rows.
 def csv_text(text: str) -> str:
     """A name as a field of a CSV file: one line that no spreadsheet takes for a formula."""
     text = plain(text)

@@ -7,12 +7,12 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from orchestrator.config.experiment import RUNTIME_KEYS, ExperimentConfig, Seed, check_experiment
 from search_spaces.presets import load_values
 from search_spaces.space import Space, load_space
-from trainables.config.base import Settings
+from trainables.config.base import DependentSettings
 from trainables.config.explain import nearest, validated
 from trainables.errors import ConfigError
 
 
-class TuneConfig(Settings):
+class TuneConfig(DependentSettings):
     """A search: for each group the same number of trials."""
 
     only_with: ClassVar = {

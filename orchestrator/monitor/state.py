@@ -135,7 +135,7 @@ def _headline(record: Mapping[str, Any]) -> float | None:
     results = splits.get("selection") or splits["validation"]
     return macro(
         [
-            TaskResult.model_validate(result).scores()[tasks[name]["headline"]]
+            TaskResult.model_validate(result).score(tasks[name]["headline"])
             for name, result in results.items()
         ]
     )

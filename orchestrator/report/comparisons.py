@@ -80,6 +80,8 @@ def compared(
         predictions: of the finished trials.
         margins: task or ``macro`` -> margin, a fraction; what is left out has its default.
     """
+    if not predictions:
+        return ()
     tasks = [task for task in rows[0].tasks if task not in undefined]
     made = []
     for model, tuned in dict.fromkeys((row.model, row.tuned) for row in rows):
@@ -183,11 +185,12 @@ def _collapsed(result: TaskResult) -> bool:
     """Whether nearly all predictions are one class, and clearly more than its share of labels."""
     if result.numbers is not None:
         return result.constant
-    matrix = np.array(result.confusion)
-    predicted = matrix.sum(axis=0) / matrix.sum()
-    most = int(predicted.argmax())
-    share = matrix[most].sum() / matrix.sum() if most < len(matrix) else 0.0
-    return bool(predicted[most] >= COLLAPSED and predicted[most] > share + (1 - COLLAPSED) / 2)
+    sizes = [sum(row) for row in result.confusion]
+    predicted = [sum(column) for column in zip(*result.confusion, strict=True)]
+    most = predicted.index(max(predicted))
+    part = predicted[most] / sum(sizes)
+    share = sizes[most] / sum(sizes) if most < len(sizes) else 0.0
+    return part >= COLLAPSED and part > share + (1 - COLLAPSED) / 2
 
 
 def _family(

@@ -48,7 +48,7 @@ def _curve(group: TableRow, task: str, split: str) -> Curve:
             for epoch in record.history if record.status is TrialStatus.FINISHED else ():
                 result = epoch.splits.get(split, {}).get(task)
                 if result is not None:
-                    value = result.scores()[metric]
+                    value = result.score(metric)
                     if value is None:
                         continue
                     by_epoch.setdefault(epoch.epoch, {})[run.seed] = value

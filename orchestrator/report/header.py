@@ -88,6 +88,7 @@ def _facts(
 ) -> TaskFacts:
     prints = [t.config.fingerprints[task] for t in plan if task in t.config.fingerprints]
     recorded = [r.examples_per_split[task] for r in ended if task in r.examples_per_split]
+    origins = dict.fromkeys(r.origins[task] for r in ended if task in r.origins)
     # Arms may see shares of the training examples.
     sizes = max(recorded, key=lambda split_sizes: split_sizes.get("train", 0), default={})
     names = next((r.labels[task] for r in ended if task in r.labels), ())
@@ -103,7 +104,7 @@ def _facts(
     return TaskFacts(
         name=plain(task),
         headline=headline,
-        origins=tuple(dict.fromkeys(plain(r.origins[task]) for r in ended if task in r.origins)),
+        origins=tuple(dict.fromkeys(map(plain, origins))),
         fingerprints=tuple(dict.fromkeys(prints)),
         sizes=dict(sizes),
         majority=None if majority is None else (majority, _class_name(names, majority)),

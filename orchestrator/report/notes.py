@@ -72,7 +72,7 @@ def degenerate_class(result: TaskResult) -> int | None:
     """The class that every prediction falls into, where the examples are of several classes."""
     true = [sum(row) for row in result.confusion]
     predicted = [sum(column) for column in zip(*result.confusion, strict=True)]
-    if sum(n > 0 for n in predicted) != 1 or sum(n > 0 for n in true) < 2:
+    if sum(map(bool, predicted)) != 1 or sum(map(bool, true)) < 2:
         return None
     return next(i for i, n in enumerate(predicted) if n)
 

@@ -146,13 +146,20 @@ class TableRow:
 
     def task(self, task: str, metric: str) -> Stat | None:
         """A metric of one task, over the seeds that have the task; None where it is undefined."""
-        return _stat({r.seed: r.scores[task][metric] for r in self.runs if task in r.results})
+        if (task, metric) not in self._by_task:
+            scores = {r.seed: r.scores[task][metric] for r in self.runs if task in r.results}
+            self._by_task[task, metric] = _stat(scores)
+        return self._by_task[task, metric]
+
+    @cached_property
+    def _by_task(self) -> dict[tuple[str, str], Stat | None]:
+        return {}
 
     def mismatched(self, task: str) -> Stat | None:
         """The headline metric of one task on its second validation split, if it has one."""
         metric = self.tasks[task]
-        scored = {r.seed: r.mismatched[task].scores() for r in self.runs if task in r.mismatched}
-        return _stat({seed: scores[metric] for seed, scores in scored.items()})
+        scored = {r.seed: r.mismatched[task] for r in self.runs if task in r.mismatched}
+        return _stat({seed: result.score(metric) for seed, result in scored.items()})
 
     def headline(self, task: str) -> Stat | None:
         """The headline metric of one task."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
+from pydantic_core import from_json
 from rich.console import Console
 
 from orchestrator.config.experiment import ExperimentConfig
@@ -159,13 +160,14 @@ def read_plan(run_dir: RunDir) -> list[PlannedTrial]:
         RunDirectoryError: the plan is missing or damaged.
     """
     try:
-        content = json.loads(read_whole(run_dir.plan))
+        content = from_json(read_whole(run_dir.plan))
         if content["schema_version"] != PLAN_SCHEMA or not content["trials"]:
             raise ValueError("another version, or no trials")
+        configs: dict[bytes, TrialConfig] = {}
         with paused_collection():
             trials = [
                 PlannedTrial(
-                    TrialConfig.model_validate(trial["config"]),
+                    TrialConfig.model_validate(trial["config"], context=configs),
                     int(trial["expected_examples"]),
                     float(trial["cost"]),
                 )
@@ -174,7 +176,7 @@ def read_plan(run_dir: RunDir) -> list[PlannedTrial]:
         if [trial.key for trial in trials] != [trial["key"] for trial in content["trials"]]:
             raise ValueError("a trial's key is not that of its configuration")
         return trials
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise RunDirectoryError(
             f"{run_dir.plan}: missing or damaged; delete it and run the experiment again"
         ) from error
@@ -187,9 +189,9 @@ def read_data_facts(run_dir: RunDir) -> DataFacts | None:
         RunDirectoryError: the plan is missing or damaged.
     """
     try:
-        content = json.loads(read_whole(run_dir.plan)).get("data")
+        content = from_json(read_whole(run_dir.plan)).get("data")
         return None if content is None else DataFacts.model_validate(content)
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, AttributeError) as error:
         raise RunDirectoryError(
             f"{run_dir.plan}: missing or damaged; delete it and run the experiment again"
         ) from error

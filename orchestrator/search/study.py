@@ -335,7 +335,7 @@ def end_of(record: TrialRecord) -> TrialEnded:
 def final_score(record: TrialRecord) -> float:
     """Headline on ``selection`` of a finished trial; over several tasks, their mean."""
     tasks, results = record.config.tasks, record.results["selection"]
-    score = macro([results[name].scores()[task.headline] for name, task in tasks.items()])
+    score = macro([results[name].score(task.headline) for name, task in tasks.items()])
     # Only a record of an earlier version is without: it scored 0 then.
     return 0.0 if score is None else score
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from trainables.config.base import Settings
+from trainables.config.base import DependentSettings, Settings
 from trainables.config.methods import (
     AdapterConfig,
     AggregationConfig,
@@ -77,7 +77,7 @@ class SingleTaskArm(_Arm):
     distillation: DistillationConfig | None = Field(default=None, description=_DISTILLATION)
 
 
-class NaiveConcatArm(_Arm):
+class NaiveConcatArm(_Arm, DependentSettings):
     """All examples pooled, one classifier, no notion of task."""
 
     only_with: ClassVar = {"mask_other_tasks": ("label_space", ("union",))}

@@ -22,12 +22,20 @@ class Settings(BaseModel):
     """A frozen section of the configuration that refuses unknown keys and silent conversions.
 
     Attributes:
-        only_with: key -> another key of the section, and its values with which the first one has
-            an effect. With any other value the first key must keep its default.
+        only_with: empty but in ``DependentSettings``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     only_with: ClassVar[dict[str, tuple[str, tuple[str, ...]]]] = {}
+
+
+class DependentSettings(Settings):
+    """A section in which some keys have an effect only with some values of others.
+
+    Attributes:
+        only_with: key -> another key of the section, and its values with which the first one has
+            an effect. With any other value the first key must keep its default.
+    """
 
     @model_validator(mode="after")
     def _refuse_unused_settings(self) -> Self:

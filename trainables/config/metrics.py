@@ -51,7 +51,7 @@ def undefined(class_sizes: Sequence[int], positive: Positive) -> frozenset[str]:
         class_sizes: examples of each class.
         positive: whose F1 it is, see ``f1_of``.
     """
-    if sum(size > 0 for size in class_sizes) < 2:
+    if sum(map(bool, class_sizes)) < 2:
         return frozenset({"f1", "matthews"})
     lacks = positive != "macro" and class_sizes[positive] == 0
     return frozenset({"f1"} if lacks else ())

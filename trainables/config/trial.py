@@ -6,14 +6,17 @@
 
 import hashlib
 import json
+import marshal
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     Field,
+    ModelWrapValidatorHandler,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    ValidationInfo,
     model_validator,
 )
 
@@ -29,6 +32,15 @@ CODE_SCHEMA = 3
 
 3: other dropout masks on CPUs, bf16 on those that have matrix units for it.
 """
+
+
+def canonical(content: dict[str, Any]) -> str:
+    """JSON values as JSON text that does not depend on the order of keys."""
+    return _CANONICAL.encode(content)
+
+
+# JSON values have no cycles.
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False)
 
 
 class ModelConfig(Settings):
@@ -248,7 +260,12 @@ class DropConfig(Settings):
 
 
 class TrialConfig(Settings):
-    """What one trial trains, on what, and how; all of it decides the numbers."""
+    """What one trial trains, on what, and how; all of it decides the numbers.
+
+    Where the context of a validation is a dictionary, configurations that differ in their seeds
+    alone are validated once: the dictionary keeps the first one, and the others are copies of it
+    that share its sections.
+    """
 
     arm_name: str = Field(description="name of the arm")
     arm: ArmConfig = Field(description="strategy and methods")
@@ -317,6 +334,22 @@ class TrialConfig(Settings):
             TrainingConfig.model_validate(self.training.model_dump() | change.training)
         return self
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _differs_in_its_seed(
+        cls, values: Any, validate: ModelWrapValidatorHandler[Self], info: ValidationInfo
+    ) -> Self:
+        if info.context is None or not isinstance(values, dict):
+            return validate(values)
+        seed = values.get("seed")
+        if type(seed) is not int or seed < 0:
+            return validate(values)
+        # As bytes, because equal dictionaries may hold 1 and True.
+        others = marshal.dumps({**values, "seed": None}, 2)
+        if others not in info.context:
+            info.context[others] = validate(values)
+        return info.context[others].model_copy(update={"seed": seed})
+
     @property
     def key(self) -> str:
         """Twelve hexadecimal digits that identify the trial by its content.
@@ -338,8 +371,7 @@ class TrialConfig(Settings):
         for name, default in (("class_weights", "none"), ("deterministic", True)):
             if content["training"][name] == default:
                 content["training"].pop(name)
-        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+        return hashlib.sha256(canonical(content).encode()).hexdigest()[:12]
 
     @property
     def evaluated(self) -> tuple[str, ...]:

@@ -7,13 +7,14 @@ loading torch. The metric of the ``evaluate`` library around the same functions 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import fmean
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from trainables.config.metrics import Positive, default_f1, undefined
+from trainables.config.metrics import CLASSIFICATION, Positive, default_f1, undefined
 
 TARGET_ROUNDING, PREDICTION_ROUNDING = 1e-12, 1e-6
 """Standard deviations, relative to the mean, that are taken for rounding: of targets, which are
@@ -82,31 +83,72 @@ def scores(confusion: ArrayLike, positive: Positive | None = None) -> dict[str, 
     matrix = np.asarray(confusion, dtype=np.int64)
     if matrix.ndim != 2 or matrix.shape[1] - matrix.shape[0] not in (0, 1):
         raise ValueError(f"a confusion matrix is square, this one is {matrix.shape}")
-    # Python integers from here: products of counts must not overflow.
-    rows = matrix.tolist()
-    true, predicted = (
-        [sum(row) for row in rows],
-        [sum(column) for column in zip(*rows, strict=True)],
-    )
-    right, total = [row[label] for label, row in enumerate(rows)], sum(true)
-    if total == 0:
+    return scores_of(matrix.tolist(), CLASSIFICATION, positive)
+
+
+def scores_of(
+    rows: Sequence[Sequence[int]], metrics: Iterable[str], positive: Positive | None = None
+) -> dict[str, float | None]:
+    """Some of ``scores``.
+
+    Args:
+        rows: of a confusion matrix, see ``scores``; Python integers, because products of counts
+            must not overflow.
+        metrics: of ``CLASSIFICATION``.
+        positive: see ``scores``.
+
+    Raises:
+        ValueError: the matrix counts no example.
+        KeyError: there is no such metric.
+    """
+    true = [sum(row) for row in rows]
+    if not any(true):
         raise ValueError("a confusion matrix without examples has no scores")
     if positive is None:
         positive = default_f1(len(true))
+    counted = _Counted(
+        [row[label] for label, row in enumerate(rows)],
+        true,
+        [sum(column) for column in zip(*rows, strict=True)],
+        positive,
+    )
+    lacking = undefined(true, positive)
+    return {metric: None if metric in lacking else _SCORES[metric](counted) for metric in metrics}
 
-    f1 = {
+
+class _Counted(NamedTuple):
+    """Examples of each class: predicted right, labelled so, predicted so; and whose F1 it is."""
+
+    right: list[int]
+    true: list[int]
+    predicted: list[int]
+    positive: Positive
+
+
+def _accuracy(counted: _Counted) -> float:
+    return sum(counted.right) / sum(counted.true)
+
+
+def _f1(counted: _Counted) -> float | None:
+    by_class = {
         label: 2 * hit / (is_ + said)
-        for label, (hit, is_, said) in enumerate(zip(right, true, predicted, strict=False))
+        for label, (hit, is_, said) in enumerate(zip(*counted[:3], strict=False))
         if is_ + said
     }
-    covariance = sum(right) * total - sum(a * b for a, b in zip(true, predicted, strict=False))
-    spread = (total**2 - sum(n * n for n in true)) * (total**2 - sum(n * n for n in predicted))
-    values: dict[str, float | None] = {
-        "accuracy": sum(right) / total,
-        "f1": fmean(f1.values()) if positive == "macro" else f1.get(positive),
-        "matthews": covariance / math.sqrt(spread) if spread else 0.0,
-    }
-    return values | dict.fromkeys(undefined(true, positive))
+    if counted.positive == "macro":
+        return fmean(by_class.values())
+    return by_class.get(counted.positive)
+
+
+def _matthews(counted: _Counted) -> float:
+    right, true, predicted, _ = counted
+    total = sum(true)
+    covariance = sum(right) * total - sum([a * b for a, b in zip(true, predicted, strict=False)])
+    spread = (total**2 - sum([n * n for n in true])) * (total**2 - sum([n * n for n in predicted]))
+    return covariance / math.sqrt(spread) if spread else 0.0
+
+
+_SCORES = {"accuracy": _accuracy, "f1": _f1, "matthews": _matthews}
 
 
 def pooled(
@@ -145,7 +187,7 @@ def pooled(
         together = np.zeros((len(matrices[0]), max(m.shape[1] for m in matrices)), dtype=np.int64)
         for matrix in matrices:
             together[:, : matrix.shape[1]] += matrix
-        values = scores(together, next(iter(kinds)))
+        values = scores_of(together.tolist(), CLASSIFICATION, next(iter(kinds)))
         if len(kinds) > 1:
             del values["f1"]
         return values

@@ -16,15 +16,16 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic_core import from_json
 
 from trainables.atomic import read_whole, write_text
 from trainables.config.base import Settings
-from trainables.config.metrics import Positive
+from trainables.config.metrics import CLASSIFICATION, Positive
 from trainables.config.task import TaskConfig
-from trainables.config.trial import TrialConfig
+from trainables.config.trial import TrialConfig, canonical
 from trainables.errors import RunDirectoryError
 from trainables.garbage import paused_collection
-from trainables.results.metrics import correlation, is_constant, macro, pooled, scores
+from trainables.results.metrics import correlation, is_constant, macro, pooled, scores_of
 from trainables.results.status import TrialStatus
 from trainables.secrets import redacted
 from trainables.storage.run_dir import RunDir
@@ -98,8 +99,8 @@ class TaskResult(Settings):
             raise ValueError("a result has either a confusion or numbers")
         if not self.confusion:
             return self
-        widths = {len(row) for row in self.confusion}
-        if widths not in ({len(self.confusion)}, {len(self.confusion) + 1}):
+        widths = set(map(len, self.confusion))
+        if len(widths) > 1 or widths.pop() - len(self.confusion) not in (0, 1):
             raise ValueError("confusion is neither square nor one column wider")
         if isinstance(self.positive, int) and not 0 <= self.positive < len(self.confusion):
             raise ValueError(f"positive is class {self.positive} of {len(self.confusion)}")
@@ -112,12 +113,22 @@ class TaskResult(Settings):
         0.
         """
         if self.numbers is None:
-            return scores(self.confusion, self.positive)
+            return scores_of(self.confusion, CLASSIFICATION, self.positive)
         values = {"pearson": correlation(self.numbers.values)}
         if self.ranks is not None:
             rank = correlation(self.ranks.values)
             values["spearman"] = 0.0 if rank and self.constant else rank
         return values
+
+    def score(self, metric: str) -> float | None:
+        """One of ``scores``.
+
+        Raises:
+            KeyError: there is no such metric.
+        """
+        if self.numbers is None:
+            return scores_of(self.confusion, (metric,), self.positive)[metric]
+        return self.scores()[metric]
 
     @property
     def constant(self) -> bool:
@@ -275,17 +286,22 @@ def read_kills(run_dir: RunDir, key: str) -> int:
         return 0
 
 
-def read_record(path: Path) -> TrialRecord:
+def read_record(path: Path, configs: dict[bytes, TrialConfig] | None = None) -> TrialRecord:
     """Read one record.
+
+    Args:
+        path: its file.
+        configs: those of records that were read before, to share what is equal (see
+            ``TrialConfig``); None to share nothing.
 
     Raises:
         RunDirectoryError: the file is no record, has another version, or fails its checksum.
     """
     cause: Exception | None = None
     try:
-        content = json.loads(read_whole(path))
+        content = from_json(read_whole(path))
         written = content.pop("sha256", None) if isinstance(content, dict) else None
-        record = TrialRecord.model_validate(content)
+        record = TrialRecord.model_validate(content, context=configs)
         if record.key != path.stem:
             reason = f"key: it is {record.key}, the file's name says otherwise"
         elif written != checksum(content):
@@ -302,7 +318,7 @@ def read_record(path: Path) -> TrialRecord:
                 f"schema_version: {version}, written by another version of this project, which "
                 f"has {RECORD_SCHEMA}"
             )
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         cause, reason = error, f"file: Invalid JSON: {error}"
     raise RunDirectoryError(
         f"{path}: not a readable trial record ({reason}); run the experiment again to train "
@@ -312,8 +328,7 @@ def read_record(path: Path) -> TrialRecord:
 
 def checksum(content: dict[str, Any]) -> str:
     """Hexadecimal SHA-256 of JSON values, independent of their layout in a file."""
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return hashlib.sha256(canonical(content).encode()).hexdigest()
 
 
 def write_checksummed(path: Path, content: dict[str, Any]) -> None:
@@ -355,10 +370,12 @@ def read_records(
     if run_dir.records.exists() and not run_dir.records.is_dir():
         raise RunDirectoryError(f"{run_dir.records}: not a folder; delete it")
     records: dict[str, TrialRecord] = {}
+    configs: dict[bytes, TrialConfig] = {}
     with paused_collection():
-        for path in sorted(run_dir.records.glob("*.json")):
+        for path in sorted(run_dir.records.glob("*.json"), key=str):
             try:
-                records[path.stem] = read_record(path)
+                record = read_record(path, configs)
+                records[record.key] = record
             except RunDirectoryError as error:
                 if damaged is None:
                     raise

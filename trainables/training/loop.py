@@ -258,7 +258,7 @@ class TrainingLoop:
         None where the split's labels leave all of them undefined.
         """
         tasks = self.config.tasks
-        return macro([r.scores()[tasks[name].headline] for name, r in results.items()])
+        return macro([r.score(tasks[name].headline) for name, r in results.items()])
 
     @property
     def reported_epoch(self) -> int | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from orchestrator.config.experiment import load_experiment
 from orchestrator.planning import grid
@@ -72,3 +73,29 @@ def test_a_trial_that_is_not_deterministic_is_another_trial() -> None:
     config = TrialConfig.model_validate(base)
     training = config.training.model_copy(update={"deterministic": False})
     assert config.model_copy(update={"training": training}).key != config.key
+
+
+def test_configurations_that_differ_in_their_seeds_share_the_rest_and_are_what_they_were() -> None:
+    known: dict[bytes, TrialConfig] = {}
+    for entry in STORED["configs"] + STORED["ignored_settings"]:
+        for seed in (41, 0):
+            values = STORED["base"] | entry["changes"] | {"seed": seed}
+            shared = TrialConfig.model_validate(values, context=known)
+            assert shared == TrialConfig.model_validate(values)
+    first, second = (
+        TrialConfig.model_validate(STORED["base"] | {"seed": seed}, context=known)
+        for seed in (1, 2)
+    )
+    assert first.tasks is second.tasks
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"seed": -1}, {"seed": "x"}, {"seed": None}, {"model_name": 1}, {"tuned": 2}, {"": 0}],
+)
+def test_a_damaged_configuration_is_refused_beside_a_sound_one(damage: dict[str, Any]) -> None:
+    known: dict[bytes, TrialConfig] = {}
+    TrialConfig.model_validate(STORED["base"], context=known)
+    for context in (known, None):
+        with pytest.raises(ValidationError):
+            TrialConfig.model_validate(STORED["base"] | damage, context=context)
