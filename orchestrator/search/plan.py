@@ -90,9 +90,7 @@ class SearchPlan:
             most = max(grid_size(experiment.space, group.facts) for group in self.groups)
             # The best settings of an earlier search come before those of the grid.
             most += experiment.tune.warm_start is not None
-            tune = experiment.tune.model_copy(
-                update={"trials": min(experiment.tune.trials, most)}
-            )
+            tune = experiment.tune.model_copy(update={"trials": min(experiment.tune.trials, most)})
             self.experiment = experiment.model_copy(update={"tune": tune})
 
     @property

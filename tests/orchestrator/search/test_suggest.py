@@ -82,6 +82,8 @@ def test_no_settings_are_tried_twice_and_a_search_ends_when_there_are_no_more(
     events = search.all()
     assert Counter(event.group for event in events) == {g.name: 6 for g in search.plan.groups}
     assert len({(event.group, *event.settings.values()) for event in events}) == 18
+    # What a grid has is known beforehand, and counts in what is announced.
+    assert search.plan.experiment.tune.trials == {"random": 50, "grid": 6}[method]
 
 
 def test_at_most_as_many_trials_as_asked_for_shared_out_among_the_groups(

@@ -18,7 +18,12 @@ from tests.helpers.forks import SERVER
 from trainables.data import token_cache, tokens
 from trainables.data.splits import fingerprint
 from trainables.data.task import Split, TaskData
-from trainables.data.tokens import TokenSplit, tokenize_task, tokenizer_fingerprint
+from trainables.data.tokens import (
+    TokenSplit,
+    padded_length,
+    tokenize_task,
+    tokenizer_fingerprint,
+)
 from trainables.errors import DataError, EncoderError
 
 WORDS = ["the", "cat", "sat", "mat", "on", "a", "big", "##s", "mine", ":", ".", '"', "dog"]
@@ -107,6 +112,29 @@ def test_a_batch_is_what_the_tokenizer_gives(
     assert data["train"].lengths[indices].tolist() == expected["attention_mask"].sum(1).tolist()
     if pair and inputs is None:
         assert batch["token_type_ids"].sum() > 0
+
+
+def test_batches_have_few_lengths() -> None:
+    known = {1: 1, 15: 15, 16: 16, 17: 18, 33: 36, 63: 64, 65: 72, 127: 128, 128: 128, 500: 512}
+    assert {longest: padded_length(longest) for longest in known} == known
+    lengths = range(1, 1025)
+    assert all(0 <= padded_length(n) - n <= n / 8 for n in lengths)
+    assert len(set(map(padded_length, lengths))) == 16 + 6 * 8
+    # No longer than the longest text, which may be as long as the encoder can read.
+    sizes = np.array([3, 17, 35])
+    split = TokenSplit(
+        ids=np.ones(sizes.sum(), np.int32),
+        segments=None,
+        texts=None,
+        offsets=np.concatenate([[0], np.cumsum(sizes)]),
+        labels=np.zeros(3, np.int64),
+        pad_id=7,
+    )
+    batch = split.collate(np.array([0, 1]))
+    assert batch["input_ids"].shape == batch["attention_mask"].shape == (2, 18)
+    assert batch["attention_mask"].sum(dim=1).tolist() == [3, 17]
+    assert batch["input_ids"][:, 17].tolist() == [7, 7]
+    assert split.collate(np.array([2]))["input_ids"].shape == (1, 35)
 
 
 def test_splits_are_memory_maps_that_a_batch_does_not_touch(tmp_path: Path) -> None:
