@@ -61,14 +61,13 @@ clean_up() {
     trap '' TERM INT HUP
     trap - EXIT
     set +e
-    # On its TERM ray start --block ends all that it started. A step that has hardly begun dies of the
-    # signal, which bash would tell.
-    {
-        [ ${#pids[@]} -eq 0 ] || kill -USR2 "${pids[@]}"
-        wait
-    } 2> /dev/null
-    srun --overlap --nodes="${#nodes[@]}" --ntasks-per-node=1 rm -rf "$base"
-    rm -rf "$private"
+    # Without what bash tells of steps that die of the signal because they have hardly begun.
+    exec 3>&2 2> /dev/null
+    # On its TERM ray start --block ends all that it started.
+    [ ${#pids[@]} -eq 0 ] || kill -USR2 "${pids[@]}"
+    wait
+    srun --overlap --nodes="${#nodes[@]}" --ntasks-per-node=1 rm -rf "$base" 2>&3
+    rm -rf "$private" 2>&3
     exit "$code"
 }
 trap clean_up EXIT

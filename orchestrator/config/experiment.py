@@ -243,10 +243,11 @@ def _check_names(config: _Common, arms: tuple[str, ...], models: tuple[str, ...]
 
     most = config.limits.max_train_examples
     for name in most if isinstance(most, dict) else ():
-        if name not in config.tasks:
+        # Presets have limits of tasks that another grid of theirs leaves out.
+        if name not in config.define.tasks:
             raise ConfigError(
-                f"limits.max_train_examples.{name}: is no task of this grid"
-                f"{nearest(name, list(config.tasks))}"
+                f"limits.max_train_examples.{name}: is no task"
+                f"{nearest(name, list(config.define.tasks))}"
             )
     for name in config.tasks:
         if name in TOGETHER:

@@ -212,8 +212,12 @@ class Grid:
         return choose_source(name, self._tasks[name], self.config.data.source, self.glue_dir)
 
     def _limits(self, train_fraction: float | None) -> LimitsConfig:
-        fraction = train_fraction or self.config.limits.train_fraction
-        return self.config.limits.model_copy(update={"train_fraction": fraction})
+        limits = self.config.limits
+        most = limits.max_train_examples
+        if isinstance(most, dict):
+            most = {task: most[task] for task in self.config.tasks if task in most} or None
+        fraction = train_fraction or limits.train_fraction
+        return limits.model_copy(update={"train_fraction": fraction, "max_train_examples": most})
 
     def _check_regressions(self, arm_name: str, tasks: dict[str, TaskOutline]) -> None:
         """What an arm with regressions among its tasks cannot have."""

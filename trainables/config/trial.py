@@ -6,7 +6,6 @@
 
 import hashlib
 import json
-import marshal
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -19,6 +18,7 @@ from pydantic import (
     ValidationInfo,
     model_validator,
 )
+from pydantic_core import to_json
 
 from trainables.config.arms import ArmConfig
 from trainables.config.base import Settings
@@ -344,8 +344,8 @@ class TrialConfig(Settings):
         seed = values.get("seed")
         if type(seed) is not int or seed < 0:
             return validate(values)
-        # As bytes, because equal dictionaries may hold 1 and True.
-        others = marshal.dumps({**values, "seed": None}, 2)
+        # As JSON, because equal dictionaries may hold 1 and True.
+        others = to_json({**values, "seed": None})
         if others not in info.context:
             info.context[others] = validate(values)
         return info.context[others].model_copy(update={"seed": seed})

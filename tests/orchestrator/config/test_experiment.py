@@ -182,6 +182,10 @@ BAD = [
     (["training.epochs=2.5"], "training.epochs: input should be a valid integer, not 2.5"),
     (["training.epochs=0"], "training.epochs: input should be greater than 0, not 0"),
     (["training.batch_size=-1"], "training.batch_size: input should be greater than 0, not -1"),
+    (
+        ["limits.max_train_examples={sst: 9}"],
+        "limits.max_train_examples.sst: is no task; did you mean sst2?",
+    ),
     (["limits.max_train_examples=0"], "limits.max_train_examples: input should be greater than 0"),
     (["training.learning_rate=nan"], "training.learning_rate: input should be a valid number"),
     (["training=5"], "training: input should be an object, not 5"),

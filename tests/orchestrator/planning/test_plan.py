@@ -31,6 +31,20 @@ def test_the_demo_has_20_trials() -> None:
     assert [e.num_layers for e in plan.encoders.values()] == [6, 3]
 
 
+def test_limits_of_tasks_that_are_left_out_change_nothing(tiny_bert: Path) -> None:
+    both = "limits.max_train_examples={sentiment: 20, paraphrase: 10}"
+
+    def plan(tasks: str, limits: str) -> dict[str, int]:
+        trials = planned(tiny_bert, "arms=[single_task]", f"tasks=[{tasks}]", limits).trials
+        return {trial.key: trial.expected_examples for trial in trials}
+
+    assert set(plan("sentiment,paraphrase", both).values()) == {20, 10}
+    alone = plan("sentiment", both)
+    assert set(alone.values()) == {20}
+    assert alone == plan("sentiment", "limits.max_train_examples={sentiment: 20}")
+    assert plan("acceptability", both) == plan("acceptability", "limits.max_train_examples=null")
+
+
 def test_what_takes_longest_starts_first() -> None:
     started = make_plan(load_experiment("demo", [])).longest_first()
     costs = [trial.cost for trial in started]

@@ -24,12 +24,23 @@ def stored(entries: str) -> list[Any]:
     return [pytest.param(entry, id=entry["title"]) for entry in STORED[entries]]
 
 
+THEN = {
+    "quick": (
+        "seeds=[41,42]",
+        "limits.max_train_examples=2000",
+        "training={epochs: 1, batch_size: 16, learning_rate: 2.0e-4}",
+    )
+}
+"""What presets that have changed were in that version."""
+
+
 @pytest.mark.parametrize("preset", STORED["presets"])
 def test_the_trials_of_every_preset_keep_their_keys(
     preset: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(grid, "CODE_SCHEMA", 2)
-    plan = make_plan(load_experiment(preset, ["data.source=demo", "models=[minilm-l6]"]))
+    settings = ["data.source=demo", "models=[minilm-l6]", *THEN.get(preset, ())]
+    plan = make_plan(load_experiment(preset, settings))
     keys = {trial.config.title: trial.key for trial in plan.trials}
     assert keys == STORED["presets"][preset]
 
