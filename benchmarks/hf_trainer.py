@@ -21,11 +21,11 @@ from transformers import (
     EvalPrediction,
     PrinterCallback,
     Trainer,
-    TrainerCallback,
     TrainingArguments,
     set_seed,
 )
 
+from benchmarks.trainer_clock import TrainerClock
 from trainables.models.quiet import quiet
 
 
@@ -63,23 +63,6 @@ class TrainerRun:
     trained: int
     evaluated: int
     accuracy: float
-
-
-class _Clock(TrainerCallback):
-    """Notes when training begins and ends."""
-
-    began = 0.0
-    ended = 0.0
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """See transformers."""
-        self.began = time.perf_counter()
-
-    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """See transformers."""
-        if torch.cuda.is_initialized():
-            torch.cuda.synchronize()
-        self.ended = time.perf_counter()
 
 
 def train_with_trainer(
@@ -127,7 +110,7 @@ def train_with_trainer(
     began = time.perf_counter()
     torch.set_num_threads(threads)
     set_seed(seed)
-    clock = _Clock()
+    clock = TrainerClock()
     with quiet(), tempfile.TemporaryDirectory(prefix="one-model-or-many-") as folder:
         tokenizer = AutoTokenizer.from_pretrained(encoder, local_files_only=True)
         half = device == "cuda" and precision != "fp32"

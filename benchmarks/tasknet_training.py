@@ -3,8 +3,8 @@
     PYTHON -m benchmarks.tasknet_training JOB.json
 
 Runs in an environment of its own (``tasknet-requirements.txt``), so that it imports nothing of this
-project but ``resident_memory``. ``tasknet_runs`` writes the job: encoder, settings and examples.
-Prints seconds, memory and scores as JSON.
+project but ``resident_memory`` and ``trainer_clock``. ``tasknet_runs`` writes the job: encoder,
+settings and examples. Prints seconds, memory and scores as JSON.
 
 tasknet's and Trainer's defaults hold, with ``batched`` tokenizing, which is faster. tasknet
 evaluates in batches of the training's size, pads to ``max_length`` and cuts each batch to its
@@ -27,30 +27,16 @@ from unittest.mock import patch
 
 import torch
 from datasets import Dataset, DatasetDict
-from transformers import PrinterCallback, TrainerCallback, set_seed
+from transformers import PrinterCallback, set_seed
 from transformers.utils import logging
 
 from benchmarks.resident_memory import most_resident, resident
+from benchmarks.trainer_clock import TrainerClock
 
 with patch("evaluate.load"):
     import tasknet  # pyright: ignore[reportMissingImports]
 
 PACKAGES = ("tasknet", "transformers", "torch", "datasets", "accelerate")
-
-
-class _Clock(TrainerCallback):
-    """Notes when training, with its evaluations, begins and ends."""
-
-    began = 0.0
-    ended = 0.0
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """See transformers."""
-        self.began = time.perf_counter()
-
-    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """See transformers."""
-        self.ended = time.perf_counter()
 
 
 def train(job: dict[str, Any]) -> dict[str, Any]:
@@ -59,7 +45,7 @@ def train(job: dict[str, Any]) -> dict[str, Any]:
     before = resident()
     began = time.perf_counter()
     set_seed(job["seed"])
-    clock = _Clock()
+    clock = TrainerClock()
     examples = 0
 
     def count(model: Any, args: Any, kwargs: dict[str, Any]) -> None:

@@ -34,13 +34,13 @@ CODE_SCHEMA = 3
 """
 
 
+# JSON values have no cycles.
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False)
+
+
 def canonical(content: dict[str, Any]) -> str:
     """JSON values as JSON text that does not depend on the order of keys."""
     return _CANONICAL.encode(content)
-
-
-# JSON values have no cycles.
-_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False)
 
 
 class ModelConfig(Settings):
