@@ -12,6 +12,7 @@ is done for two random seeds. Exits with code 1 if a limit in ``LIMITS`` is pass
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -27,6 +28,7 @@ from rich.progress import Progress
 from scipy.special import stdtrit
 
 from benchmarks.simulated_grids import (
+    ARMS,
     MACRO,
     MEASURES,
     METRICS,
@@ -34,7 +36,7 @@ from benchmarks.simulated_grids import (
     Drawn,
 )
 from orchestrator.analysis.advice import advice
-from orchestrator.analysis.intervals import Difference, difference, mean_difference
+from orchestrator.analysis.intervals import Difference, mean_difference
 from orchestrator.analysis.pseudo_values import Runs, of_classes
 from orchestrator.analysis.verdicts import Comparison, Word, verdicts
 from trainables.seeding import generator
@@ -114,7 +116,8 @@ def count(condition: Condition, seed: int, first: int, grids: int, bootstraps: i
         runs = _runs(drawn)
         claims = []
         for seeds in SEEDS:
-            made = {key: _difference(runs, *key, seeds) for key in truth}
+            few = {name: [arm.only(range(seeds)) for arm in arms] for name, arms in runs.items()}
+            made = {key: _difference(few, *key) for key in truth}
             for (name, pair), one in made.items():
                 _count_interval(found, f"{name}|{seeds}", one, truth[name, pair], pair)
             if not condition.points:
@@ -146,19 +149,21 @@ def count_advice(condition: Condition, seed: int, first: int, grids: int) -> Cou
     for number in range(first, first + grids):
         rng = generator(seed, condition.name, number)
         drawn = {name: model.draw(rng, max(ADVISED)) for name, model in condition.arms.items()}
-        runs = _runs(drawn)
-        for seeds in ADVISED:
-            for name, margin in product(NAMES, ADVISED_MARGINS):
-                comparison = Comparison(_difference(runs, name, PAIRS[0], seeds), margin)
+        for seeds, name in product(ADVISED, NAMES):
+            parts = _parts(name)
+            tasks = dict.fromkeys(MEASURES[part].task for part in parts)
+            now = {task: _first(drawn[task], seeds) for task in tasks}
+            measured = _difference(_runs(now, parts, 2), name, PAIRS[0])
+            for margin in ADVISED_MARGINS:
+                comparison = Comparison(measured, margin)
                 if verdicts([comparison])[0].word is not Word.UNDECIDED:
                     continue
-                told = advice(comparison.difference, margin).seeds
+                told = advice(measured, margin).seeds
                 found.add(f"told a number|{seeds}", told is not None)
                 if told is None:
                     continue
-                now = {task: _first(grid, seeds) for task, grid in drawn.items()}
-                then = _runs({task: grid.more(rng, seeds + told) for task, grid in now.items()})
-                later = _difference(then, name, PAIRS[0], seeds + told)
+                then = {task: grid.more(rng, seeds + told) for task, grid in now.items()}
+                later = _difference(_runs(then, parts, 2), name, PAIRS[0])
                 word = verdicts([Comparison(later, margin)])[0].word
                 found.add(f"settled|{seeds}", word is not Word.UNDECIDED)
     return found
@@ -172,28 +177,28 @@ def _claims(comparisons: Sequence[Comparison], level: float) -> bool:
     return any(v.word in (Word.BETTER, Word.WORSE) for v in verdicts(comparisons, level))
 
 
-def _runs(drawn: dict[str, Drawn]) -> dict[str, list[Runs]]:
-    """Measure -> the runs of each arm."""
+def _runs(
+    drawn: dict[str, Drawn], names: Sequence[str] = tuple(MEASURES), arms: int = ARMS
+) -> dict[str, list[Runs]]:
+    """Measure -> the runs of each of the first arms."""
     return {
         name: [
-            of_classes(measure.metric, drawn[measure.task].labels, predictions, 2)
-            for predictions in drawn[measure.task].predictions
+            of_classes(MEASURES[name].metric, grid.labels, predictions, 2)
+            for predictions in grid.predictions[:arms]
         ]
-        for name, measure in MEASURES.items()
+        for name in names
+        for grid in [drawn[MEASURES[name].task]]
     }
 
 
-def _difference(
-    runs: dict[str, list[Runs]], name: str, pair: tuple[int, int], seeds: int
-) -> Difference:
-    chosen = range(seeds)
-    if name != "macro":
-        a, b = (runs[name][arm].only(chosen) for arm in pair)
-        return difference(a, b)
+def _difference(runs: dict[str, list[Runs]], name: str, pair: tuple[int, int]) -> Difference:
     a, b = pair
-    return mean_difference(
-        [(runs[part][a].only(chosen), runs[part][b].only(chosen)) for part in MACRO]
-    )
+    return mean_difference([(runs[part][a], runs[part][b]) for part in _parts(name)])
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    """The measures that ``macro`` is the mean of, else the measure itself."""
+    return MACRO if name == "macro" else (name,)
 
 
 def _bootstrapped(
@@ -203,12 +208,13 @@ def _bootstrapped(
     rng: np.random.Generator,
 ) -> None:
     """Count the usual ways for the first two arms."""
-    pair = (1, 0)
+    pair = PAIRS[0]
+    resamples = {task: _resamples(len(grid.labels), rng) for task, grid in drawn.items()}
     for seeds in SEEDS:
         scores, nested = {}, {}
         for name, measure in MEASURES.items():
-            grid = _first(drawn[measure.task], seeds)
-            scores[name], nested[name] = _resampled(grid, measure.metric, rng)
+            grid, weights = _first(drawn[measure.task], seeds), resamples[measure.task]
+            scores[name], nested[name] = _resampled(grid, measure.metric, weights, rng)
         scores["macro"], nested["macro"] = (
             np.mean([values[part] for part in MACRO], axis=0) for values in (scores, nested)
         )
@@ -225,10 +231,17 @@ def _bootstrapped(
                 found.add(f"{method}|{name}|{seeds}", low <= truth[name, pair] <= high)
 
 
-def _resampled(grid: Drawn, metric: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _resamples(n: int, rng: np.random.Generator) -> np.ndarray:
+    """How often each of n examples is drawn, ``(EXAMPLES_RESAMPLED, n)``."""
+    return rng.multinomial(n, np.full(n, 1 / n), size=EXAMPLES_RESAMPLED).astype(float)
+
+
+def _resampled(
+    grid: Drawn, metric: str, resamples: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Scores ``(arms, seeds)``, and resampled differences of the first two arms.
 
-    Each resample draws seeds, and for each of them examples anew.
+    Each resample draws seeds, and for each of them one of the resampled sets of examples.
     """
     ones = (grid.labels == 1).astype(float)
     right = (grid.predictions[:2] == grid.labels).astype(float)
@@ -241,7 +254,6 @@ def _resampled(grid: Drawn, metric: str, rng: np.random.Generator) -> tuple[np.n
         return METRICS[metric](*hits, *(weights @ kind for kind in kinds))
 
     whole = score(np.ones((1, n)))[..., 0]
-    resamples = rng.multinomial(n, np.full(n, 1 / n), size=EXAMPLES_RESAMPLED).astype(float)
     values = score(resamples)
     picked = rng.integers(0, EXAMPLES_RESAMPLED, (RESAMPLES, seeds))
     chosen = rng.integers(0, seeds, (2, RESAMPLES, seeds))
@@ -403,6 +415,8 @@ def measure(
         workers: number of processes.
         console: where progress is shown.
     """
+    # The matrices are small: more threads for each would only wait for one another.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     part = 50
     cells = {condition: Counts() for condition in (*conditions(), *advice_conditions())}
     with (
