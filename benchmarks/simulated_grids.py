@@ -35,12 +35,15 @@ class Task:
         positives: share of class 1.
         recalls: share of each class that an average run predicts rightly, class 0 first.
         noise: multiplies the standard deviation of seeds.
+        difficulty: variances of an example's difficulty, for all runs and for an arm's; None: those
+            of the condition.
     """
 
     examples: int
     positives: float
     recalls: tuple[float, float]
     noise: float
+    difficulty: tuple[float, float] | None = None
 
     @property
     def shares(self) -> np.ndarray:
@@ -80,10 +83,11 @@ class Condition:
 
     Attributes:
         name: in tables.
-        seed_sd: standard deviation over seeds, in points of accuracy; of MRPC 1.75 times as much.
+        seed_sd: standard deviation over seeds, in points of accuracy; multiplied by a task's noise.
         hard, hard_for_arm: variances of an example's difficulty, for all runs and for an arm's.
         correlation: of the seeds' effects between arms.
         points: by how much the first two arms differ, of accuracy; the third equals the first.
+        tasks: name -> task, of the names in ``MEASURES``.
     """
 
     name: str
@@ -92,11 +96,12 @@ class Condition:
     hard_for_arm: float
     correlation: float = 0.0
     points: float = 0.0
+    tasks: Mapping[str, Task] = field(default_factory=lambda: TASKS, compare=False)
 
     @cached_property
     def arms(self) -> "Mapping[str, TaskModel]":
         """The tasks as this condition has them."""
-        return {name: TaskModel(task, self) for name, task in TASKS.items()}
+        return {name: TaskModel(task, self) for name, task in self.tasks.items()}
 
     def true_difference(self, name: str, arms: tuple[int, int]) -> float:
         """The first arm minus the second, of a measure or of ``macro``, as a fraction."""
@@ -117,6 +122,11 @@ class TaskModel:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_skill", ndtri(np.array(self.task.recalls)))
+
+    @property
+    def difficulty(self) -> tuple[float, float]:
+        """Variances of an example's difficulty, for all runs and for an arm's."""
+        return self.task.difficulty or (self.condition.hard, self.condition.hard_for_arm)
 
     @cached_property
     def sd(self) -> float:
@@ -151,8 +161,9 @@ class TaskModel:
         """Draw examples and runs of all arms on them."""
         n = self.task.examples
         labels = (rng.random(n) < self.task.positives).astype(int)
-        hard = sqrt(self.condition.hard) * rng.standard_normal(n)
-        own = sqrt(self.condition.hard_for_arm) * rng.standard_normal((ARMS, n))
+        for_all, for_arm = self.difficulty
+        hard = sqrt(for_all) * rng.standard_normal(n)
+        own = sqrt(for_arm) * rng.standard_normal((ARMS, n))
         return Drawn(self, labels, hard + own, self.runs(rng, labels, hard + own, seeds))
 
     def runs(
@@ -162,7 +173,7 @@ class TaskModel:
         together = sqrt(self.condition.correlation) * rng.standard_normal((2, 1, seeds))
         apart = sqrt(1 - self.condition.correlation) * rng.standard_normal((2, ARMS, seeds))
         b, c = self.sd * (together + apart) * np.array([1.0, THRESHOLD])[:, None, None]
-        rest = sqrt(1 - self.condition.hard - self.condition.hard_for_arm)
+        rest = sqrt(1 - sum(self.difficulty))
         score = rest * rng.standard_normal((ARMS, seeds, len(labels)))
         score += self._skill[labels] + hard[:, None]
         score += b[..., None] + c[..., None] * (2 * labels - 1)
