@@ -15,7 +15,10 @@ from orchestrator.report.views import (
     methods,
 )
 
-LEGEND = "best value of a column, among the rows whose planned seeds are all in the mean"
+LEGEND = (
+    "better than another arm of its model, and none is known to be better than it, by the verdicts "
+    "on that column's differences"
+)
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -72,7 +75,7 @@ def _md_row(cells: Iterable[str]) -> str:
 
 def _md_field(field: Field) -> str:
     text = md(field.text)
-    text = f"**{text}**" if field.best else text
+    text = f"**{text}**" if field.bold else text
     sup = f"<sup>{marks(field.notes)}</sup>" if field.notes else ""
     return f"{text}{sup}{' ' if field.spread else ''}{md(field.spread)}"
 
@@ -128,6 +131,6 @@ def _tex_row(cells: Sequence[str]) -> str:
 
 def _tex_field(field: Field) -> str:
     text = _tex(field.text)
-    text = rf"\textbf{{{text}}}" if field.best else text
+    text = rf"\textbf{{{text}}}" if field.bold else text
     sup = rf"\textsuperscript{{{marks(field.notes)}}}" if field.notes else ""
     return f"{text}{sup}{_tex(field.spread)}"

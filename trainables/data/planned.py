@@ -16,26 +16,31 @@ def load_data(config: TrialConfig, glue_dir: str | None) -> dict[str, TaskData]:
     Raises:
         DataError: the data cannot be read, or has changed since the trial was planned.
     """
-    fraction = config.selection.carved_fraction(config.training)
-    tasks = {}
-    for name, task in config.tasks.items():
-        data = _load(
-            name,
-            task.model_dump_json(),
-            config.sources[name],
-            glue_dir,
-            config.limits.of(name).model_dump_json(),
-            fraction,
-            config.drop and config.drop.model_dump_json(),
+    return {name: load_planned(name, config, glue_dir) for name in config.tasks}
+
+
+def load_planned(name: str, config: TrialConfig, glue_dir: str | None) -> TaskData:
+    """Load the data of one of a trial's tasks.
+
+    Raises:
+        DataError: see ``load_data``.
+    """
+    data = _load(
+        name,
+        config.tasks[name].model_dump_json(),
+        config.sources[name],
+        glue_dir,
+        config.limits.of(name).model_dump_json(),
+        config.selection.carved_fraction(config.training),
+        config.drop and config.drop.model_dump_json(),
+    )
+    if data.fingerprint != config.fingerprints[name]:
+        raise DataError(
+            f"task {name}: its data is not what the trial was planned with (fingerprint "
+            f"{data.fingerprint[:12]}, planned {config.fingerprints[name][:12]}); "
+            "restore the data, or plan anew in another run directory"
         )
-        if data.fingerprint != config.fingerprints[name]:
-            raise DataError(
-                f"task {name}: its data is not what the trial was planned with (fingerprint "
-                f"{data.fingerprint[:12]}, planned {config.fingerprints[name][:12]}); "
-                "restore the data, or plan anew in another run directory"
-            )
-        tasks[name] = data
-    return tasks
+    return data
 
 
 @lru_cache(maxsize=8)
