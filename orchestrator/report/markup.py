@@ -13,12 +13,15 @@ from orchestrator.report.views import (
     learning,
     marks,
     methods,
+    verdicts,
 )
 
 LEGEND = (
     "better than another arm of its model, and none is known to be better than it, by the verdicts "
     "on that column's differences"
 )
+
+SPREAD = "Mean ± sample standard deviation over seeds; one seed has none"
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -85,13 +88,23 @@ def latex(table: Table) -> str:
     protocol = dict(table.header).get("protocol", "")
     sections = [
         "% needs \\usepackage{booktabs}",
-        _tex_view(compact(table), f"Comparison. {protocol}. Bold: {LEGEND}.", table),
+        _tex_view(compact(table), f"Comparison. {protocol}. {SPREAD}. Bold: {LEGEND}.", table),
     ]
+    if table.comparisons:
+        caption = (
+            "Differences in points, with intervals for new seeds and new examples that are not "
+            "adjusted for the number of comparisons; p is adjusted by Holm's method, and the "
+            "verdict follows from it, with fewer than 5 seeds also from a wider interval."
+        )
+        sections.append(_tex_view(verdicts(table.comparisons), caption))
     if table.learning:
-        caption = "Headline metric by share of the training data."
+        caption = f"Headline metric by share of the training data. {SPREAD}."
         sections.append(_tex_view(learning(table), caption))
     if table.differences:
-        caption = "Difference to single_task, paired by seed: mean and standard deviation."
+        caption = (
+            "Difference to single_task, paired by seed: mean ± sample standard deviation of the "
+            "seeds' differences."
+        )
         sections.append(_tex_view(difference(table), caption))
     return "\n\n".join(sections) + "\n"
 

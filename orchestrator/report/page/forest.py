@@ -26,7 +26,9 @@ MARKS = {
 WIDTH = 4.2
 """In inches, of a chart."""
 ROW = 0.17
-"""In inches, of a line of text and of an interval."""
+"""In inches, of a line of text."""
+GAP = 1.2
+"""Lines that an interval takes."""
 CHARACTERS = 54
 """That fit in a line."""
 
@@ -45,7 +47,7 @@ def forest_charts(comparisons: Sequence[ComparedRows]) -> tuple[Chart, ...]:
         def draw(figure: "Figure", members: Sequence[ComparedRows] = members) -> None:
             draw_forest(figure.subplots(), members)
 
-        height = _height(members)
+        height = _height(_lines(members))
         image = svg(draw, f"forest-{index}", f"{title}: {values}", WIDTH, height, themed=True)
         charts.append(Chart(title, image))
     return tuple(charts)
@@ -58,7 +60,8 @@ def forest_figure(
     charts = _by_chart(comparisons)
     models = list(dict.fromkeys(model for model, _ in charts))
     kinds = sorted({primary for _, primary in charts}, reverse=True)
-    heights = [max(_height(m) for (name, _), m in charts.items() if name == x) for x in models]
+    lines = {x: max(_lines(m) for (model, _), m in charts.items() if model == x) for x in models}
+    heights = [_height(number) for number in lines.values()]
 
     def draw(figure: "Figure") -> None:
         grid = figure.subplots(
@@ -70,17 +73,24 @@ def forest_figure(
                 if members is None:
                     axes.set_axis_off()
                     continue
-                draw_forest(axes, members)
+                draw_forest(axes, members, lines[model])
                 axes.set_title(f"{model}, {_what(primary, members)}")
 
     return draw, WIDTH * len(kinds), sum(heights) + 0.2 * len(models)
 
 
-def draw_forest(axes: "Axes", comparisons: Sequence[ComparedRows]) -> None:
+def draw_forest(
+    axes: "Axes", comparisons: Sequence[ComparedRows], lines: float | None = None
+) -> None:
     """Draw comparisons of one model from above to below, in points.
 
     The thin line is the interval that excludes 0 where a difference is claimed, the thick one that
     which lies within the margin where arms are equivalent.
+
+    Args:
+        axes: empty.
+        comparisons: what is drawn.
+        lines: for how many lines of text there is room; None: for these.
     """
     top = 0.0
     for c in comparisons:
@@ -91,7 +101,7 @@ def draw_forest(axes: "Axes", comparisons: Sequence[ComparedRows]) -> None:
         for (low, high), width in ((c.interval, 1.0), (c.equivalence_interval, 2.6)):
             ends = (100 * low, 100 * high)
             axes.plot(ends, (y, y), color=color, lw=width, solid_capstyle="butt")
-        axes.plot(100 * c.difference, y, marker, color=color, ms=5, mew=0)
+        axes.plot(100 * c.difference, y, marker, color=color, ms=5.5, mew=0)
         axes.text(
             0, top + len(name) / 2, "\n".join(name), transform=axes.get_yaxis_transform(),
             va="center", ha="left", color=INK, linespacing=1.15,
@@ -100,9 +110,9 @@ def draw_forest(axes: "Axes", comparisons: Sequence[ComparedRows]) -> None:
             1, top + len(name) - 0.5, c.word, transform=axes.get_yaxis_transform(),
             va="center", ha="right", color=DIM,
         )  # fmt: skip
-        top = y + 0.7
+        top += len(name) + GAP
     axes.axvline(0, color=DIM, lw=0.6, zorder=0)
-    axes.set_ylim(top, 0)
+    axes.set_ylim(lines or _lines(comparisons), 0)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.set_xlabel("difference in points")
@@ -134,6 +144,11 @@ def _wrapped(c: ComparedRows) -> list[str]:
     return lines if len(lines[-1]) <= CHARACTERS - 14 else wrap(name, CHARACTERS - 14)
 
 
-def _height(comparisons: Sequence[ComparedRows]) -> float:
-    """Of a chart, in inches."""
-    return 0.45 + ROW * sum(len(_wrapped(c)) + 1.2 for c in comparisons)
+def _lines(comparisons: Sequence[ComparedRows]) -> float:
+    """Height of a chart in lines of text."""
+    return sum(len(_wrapped(c)) + GAP for c in comparisons)
+
+
+def _height(lines: float) -> float:
+    """The same in inches, with its axis."""
+    return 0.45 + ROW * lines

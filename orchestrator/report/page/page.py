@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -140,7 +140,7 @@ def report_html(table: Table, content: Content = Content()) -> str:
         most_seeds=MOST_SEEDS if seeds_left_out(table.curves) else None,
         learning=learning(table),
         learning_charts=learning_charts(table.learning),
-        confusions=content.confusions[:MOST_MATRICES],
+        confusions=_by_task(content.confusions[:MOST_MATRICES]),
         confusions_left_out=len(content.confusions[MOST_MATRICES:]),
         not_asked=NOT_ASKED,
         notes_of_runs=[note for note in table.notes if note.kind != "labels"][:MOST_NOTES],
@@ -149,6 +149,13 @@ def report_html(table: Table, content: Content = Content()) -> str:
         difference=difference(table),
         detailed=detailed(table),
     )
+
+
+def _by_task(matrices: Iterable[Confusion]) -> list[tuple[str, list[Confusion]]]:
+    tasks: dict[str, list[Confusion]] = {}
+    for matrix in matrices:
+        tasks.setdefault(matrix.task, []).append(matrix)
+    return list(tasks.items())
 
 
 def figures(table: Table) -> dict[str, bytes]:

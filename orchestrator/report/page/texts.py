@@ -13,9 +13,10 @@ LONGEST = 1000
 """Characters of a text that are shown."""
 
 NOT_ASKED = (
-    "Row numbers alone: texts stand only in the page that `python -m orchestrator report RUN_DIR` "
-    "writes, without --no-texts and into a folder."
+    "This page shows no text of the data. The command report writes one that does, where the run "
+    "directory is a folder and the data is as it was: python -m orchestrator report RUN_DIR"
 )
+"""Stands in place of texts that were not asked for."""
 
 
 @dataclass(frozen=True)
