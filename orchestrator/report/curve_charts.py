@@ -5,12 +5,15 @@ A thick line is the mean over seeds; per epoch the seeds are thin lines.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 from typing import TYPE_CHECKING
 
+import numpy as np
 from markupsafe import Markup
 
 from orchestrator.report.columns import metric_title, metric_unit
 from orchestrator.report.curves import Curve
+from orchestrator.report.rows import Stat
 from orchestrator.report.svg import SERIES, svg
 from orchestrator.text import number, share
 
@@ -26,6 +29,9 @@ MARKERS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚
 
 MOST_SEEDS = 20
 """Seeds of an arm that are drawn."""
+
+_GAP = (nan, Stat(nan, None, 0, {}))
+"""A point that ends a line."""
 
 MOST_SHARES = 5
 """Where there are more shares of the data, only the first and the last are named."""
@@ -91,15 +97,14 @@ def learning_charts(curves: Sequence[Curve]) -> ChartSet:
 def draw_epochs(axes: "Axes", curves: Sequence[Curve], key: Mapping[str, LineStyle]) -> None:
     """Draw the curves of one task and model over epochs, and those of their seeds."""
     for curve in curves:
-        for seed in _seeds(curve):
-            values = [(x, stat.by_seed[seed]) for x, stat in curve.points if seed in stat.by_seed]
-            axes.plot(
-                *zip(*values, strict=True),
-                color=SERIES[key[curve.label].color],
-                lw=0.5,
-                alpha=0.55,
-                clip_on=False,
-            )
+        # One line with gaps, which is drawn much faster than a line for each seed.
+        broken = [
+            (x, stat.by_seed.get(seed, nan))
+            for seed in _seeds(curve)
+            for x, stat in (*curve.points, _GAP)
+        ]
+        style = {"color": SERIES[key[curve.label].color], "lw": 0.5, "alpha": 0.55}
+        axes.plot(*zip(*broken, strict=True), clip_on=False, **style)
     _draw(axes, curves, key)
     epochs = _positions(curves)
     ends = list(dict.fromkeys((epochs[0], epochs[-1])))
@@ -215,8 +220,8 @@ def _draw(axes: "Axes", curves: Sequence[Curve], key: Mapping[str, LineStyle]) -
             clip_on=False,
             label=curve.label,
         )
-    means = [stat.mean for curve in curves for _, stat in curve.points]
-    ends = list(dict.fromkeys((min(means), max(means))))
+    drawn = [value for line in axes.get_lines() for value in np.asarray(line.get_ydata())]
+    ends = list(dict.fromkeys((float(np.nanmin(drawn)), float(np.nanmax(drawn)))))
     unit = metric_unit(curves[0].metric)
     axes.set_yticks(ends, [number(value, unit) for value in ends])
 

@@ -29,8 +29,9 @@ ROW = 0.17
 """In inches, of a line of text."""
 GAP = 1.2
 """Lines that an interval takes."""
-CHARACTERS = 54
+CHARACTERS = 70
 """That fit in a line."""
+LONGEST_WORD = 12
 
 
 def forest_charts(comparisons: Sequence[ComparedRows]) -> tuple[Chart, ...]:
@@ -104,7 +105,7 @@ def draw_forest(
         axes.plot(100 * c.difference, y, marker, color=color, ms=5.5, mew=0)
         axes.text(
             0, top + len(name) / 2, "\n".join(name), transform=axes.get_yaxis_transform(),
-            va="center", ha="left", color=INK, linespacing=1.15,
+            va="center", ha="left", color=INK, linespacing=1.35,
         )  # fmt: skip
         axes.text(
             1, top + len(name) - 0.5, c.word, transform=axes.get_yaxis_transform(),
@@ -141,7 +142,11 @@ def _wrapped(c: ComparedRows) -> list[str]:
     """The name in lines; the last one leaves room for the word."""
     name = _name(c, c.primary)
     lines = wrap(name, CHARACTERS)
-    return lines if len(lines[-1]) <= CHARACTERS - 14 else wrap(name, CHARACTERS - 14)
+    return (
+        lines
+        if len(lines[-1]) <= CHARACTERS - LONGEST_WORD
+        else wrap(name, CHARACTERS - LONGEST_WORD)
+    )
 
 
 def _lines(comparisons: Sequence[ComparedRows]) -> float:
