@@ -48,6 +48,7 @@ from orchestrator.planning.gpu_sharing import Throughput, choose, goes_on
 from orchestrator.planning.grid import Grid
 from orchestrator.run_dir.environment import describe_environment
 from trainables.config.trial import Runtime, TrialConfig
+from trainables.data.planned import load_data
 from trainables.data.task import TaskData
 from trainables.training.device import (
     resolve_device,
@@ -58,7 +59,6 @@ from trainables.training.device import (
 from trainables.training.loop import TrainingLoop
 from trainables.training.memory import release_memory
 from trainables.trial.build import build_training_loop
-from trainables.trial.inputs import load_data
 
 AT_ONCE = (1, 2, 4, 8)
 

@@ -24,6 +24,7 @@ from orchestrator.config.experiment import load_single_trial
 from orchestrator.planning.grid import Grid, glue_folder
 from orchestrator.run_dir.environment import describe_environment
 from trainables.config.trial import Runtime
+from trainables.data.planned import load_data
 from trainables.models.classifier import Classifier
 from trainables.models.shortcuts.attention import use_attention
 from trainables.models.shortcuts.bert_layers import use_bert_shortcuts
@@ -33,7 +34,6 @@ from trainables.training.device import use_threads
 from trainables.training.loop import TrainingLoop
 from trainables.training.memory import keep_freed_memory
 from trainables.trial import build
-from trainables.trial.inputs import load_data
 
 Take = Callable[[Classifier], None]
 

@@ -23,11 +23,12 @@ from benchmarks.resident_memory import most_resident, resident
 from orchestrator.config.experiment import load_single_trial
 from orchestrator.planning.grid import Grid, glue_folder
 from trainables.config.trial import Runtime, TrialConfig
+from trainables.data.planned import load_data
 from trainables.data.task import Split
 from trainables.models.encoder import load_encoder
 from trainables.models.source import locate
 from trainables.training.device import use_threads
-from trainables.trial.inputs import load_data, load_tokens
+from trainables.trial.inputs import load_tokens
 from trainables.trial.trial import run_trial
 
 SIDES = ("trial", "trainer")

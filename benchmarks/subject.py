@@ -14,13 +14,13 @@ from orchestrator.config.experiment import load_single_trial
 from orchestrator.planning.grid import Grid, glue_folder
 from orchestrator.run_dir.environment import describe_environment
 from trainables.config.trial import ModelConfig, Runtime, TrialConfig
+from trainables.data.planned import load_data
 from trainables.models.source import locate
 from trainables.storage.run_dir import RunDir
 from trainables.training.device import resolve_device, resolve_precision, use_threads
 from trainables.training.loop import TrainingLoop
 from trainables.trial.artifacts import write_teacher_logits
 from trainables.trial.build import build_training_loop
-from trainables.trial.inputs import load_data
 
 BATCH_SIZE = 24
 """Examples of a step, as in the preset `methods`."""

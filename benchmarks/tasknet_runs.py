@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from trainables.config.trial import TrialConfig
+from trainables.data.planned import load_data
 from trainables.models.source import locate
-from trainables.trial.inputs import load_data
 
 PROJECT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = PROJECT / "benchmarks" / "tasknet-requirements.txt"

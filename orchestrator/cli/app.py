@@ -140,8 +140,12 @@ def tune(
 @app.command()
 def report(
     run_dir: Annotated[str, typer.Argument(help="a run directory, or its URL")],
+    no_texts: Annotated[
+        bool,
+        typer.Option("--no-texts", help="report.html shows row numbers, and no text of the data"),
+    ] = False,
 ) -> None:
-    """Make the table of a run directory again from its records and print it."""
+    """Make the table and report of a run directory again from its records and print the table."""
     from orchestrator.run_dir.remote import has_search, run_dir_at
 
     console = make_console()
@@ -150,11 +154,11 @@ def report(
         # Imports torch, which takes seconds that the report of a grid saves.
         from orchestrator.commands.tune_report import report_tuning
 
-        finish_tuning(console, run_dir, report_tuning(opened))
+        finish_tuning(console, run_dir, report_tuning(opened, texts=not no_texts))
     else:
         from orchestrator.commands.report import report as make_report
 
-        finish(console, run_dir, make_report(opened))
+        finish(console, run_dir, make_report(opened, texts=not no_texts))
 
 
 @app.command()

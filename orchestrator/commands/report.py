@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.planning.plan import PlannedTrial
+from orchestrator.report.page.page import content_of, write_report
 from orchestrator.report.render import FORMATS, write_tables
 from orchestrator.report.results import write_results
 from orchestrator.report.table import Table, comparison
@@ -42,8 +43,13 @@ class Outcome:
     trained: int
 
 
-def report(where: Where) -> Outcome:
-    """Make results and tables anew from a run directory's records alone.
+def report(where: Where, *, texts: bool = False) -> Outcome:
+    """Make results, tables and report anew from a run directory's records.
+
+    Args:
+        where: the run directory.
+        texts: whether the report shows the texts of the examples on which arms disagree, read from
+            the data. Never in an object store, to which the page is uploaded.
 
     Raises:
         RunDirectoryError: there is no plan, or it is damaged.
@@ -53,10 +59,10 @@ def report(where: Where) -> Outcome:
         name = run_dir.url or run_dir.root
         raise RunDirectoryError(f"{name}: no run directory (plan.json is missing)")
     with paused_collection():
-        return _report(run_dir)
+        return _report(run_dir, texts and run_dir.url is None)
 
 
-def _report(run_dir: RunDir) -> Outcome:
+def _report(run_dir: RunDir, texts: bool) -> Outcome:
     trials = read_plan(run_dir)
     damaged: dict[Path, RunDirectoryError] = {}
     records = read_records(run_dir, damaged)
@@ -71,7 +77,11 @@ def _report(run_dir: RunDir) -> Outcome:
     try:
         write_results(run_dir, records)
         write_tables(run_dir, table)
-        warnings = published(run_dir, run_dir.results, *map(run_dir.table, FORMATS))
+        content = content_of(run_dir, trials, records, predictions, table.split, texts=texts)
+        write_report(run_dir, table, content)
+        figures = [path for path in run_dir.figures if path.is_file()]
+        files = (run_dir.results, *map(run_dir.table, FORMATS), run_dir.report, *figures)
+        warnings = published(run_dir, *files)
     except OSError as error:
         if error.errno not in READ_ONLY:
             raise

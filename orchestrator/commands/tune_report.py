@@ -42,8 +42,12 @@ class TuningOutcome:
     warnings: tuple[str, ...]
 
 
-def report_tuning(where: Where) -> TuningOutcome:
+def report_tuning(where: Where, *, texts: bool = False) -> TuningOutcome:
     """Make the reports of a search and of its comparison anew from the files that it left.
+
+    Args:
+        where: the run directory.
+        texts: see ``report``.
 
     Raises:
         RunDirectoryError: there is no search, or a file of it is damaged.
@@ -52,7 +56,7 @@ def report_tuning(where: Where) -> TuningOutcome:
     damaged: dict[Path, RunDirectoryError] = {}
     study = read_search(search_of(run_dir), damaged)
     summary = study.summary()
-    compared = report(run_dir) if run_dir.plan.is_file() else None
+    compared = report(run_dir, texts=texts) if run_dir.plan.is_file() else None
     rows: tuple[TableRow, ...] = ()
     changed: tuple[Change, ...] = ()
     if compared is not None:

@@ -23,7 +23,7 @@ from trainables.tracking.wandb import waiting_for_sync
 Config = ExperimentConfig | SingleTrialConfig
 SomeConfig = TypeVar("SomeConfig", bound=Config)
 
-REPORTS = ("table.*", "tuning.*", "results.csv")
+REPORTS = ("report.html", "table.*", "tuning.*", "results.csv")
 """Files of a run directory that trackers get at the end of a grid."""
 
 

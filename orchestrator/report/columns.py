@@ -20,7 +20,6 @@ class Column:
         title: the two lines of its head: of what, and which metric in which unit.
         unit: ``percent`` (of a fraction), ``fraction`` or ``seconds``.
         compact: whether the compact form of the table shows it.
-        marked: whether its best (highest) value is marked; costs are not.
         task: the task that it measures on the table's split; None for all of them, and on another
             split.
     """
@@ -29,7 +28,6 @@ class Column:
     title: tuple[str, str]
     unit: str
     compact: bool
-    marked: bool = True
     task: str | None = None
 
 
@@ -59,9 +57,9 @@ def columns(
         ),
         (Column("macro", ("macro", "%"), "percent", True), TableRow.macro),
         *(_POOLED if any(metric in CLASSIFICATION for metric in tasks.values()) else ()),
-        (Column("leak", ("leak", "%"), "percent", True, marked=False), TableRow.leak),
+        (Column("leak", ("leak", "%"), "percent", True), TableRow.leak),
         (
-            Column("train_seconds", ("train", "time"), "seconds", True, marked=False),
+            Column("train_seconds", ("train", "time"), "seconds", True),
             TableRow.train_seconds,
         ),
     )

@@ -1,13 +1,19 @@
-"""The charts of curves in a grid's report: headline metric per epoch or by share of the data."""
+"""The charts of curves in a grid's report: headline metric per epoch or by share of the data.
+
+A thick line is the mean over seeds; per epoch the seeds are thin lines.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 from typing import TYPE_CHECKING
 
+import numpy as np
 from markupsafe import Markup
 
 from orchestrator.report.columns import metric_title, metric_unit
 from orchestrator.report.curves import Curve
+from orchestrator.report.rows import Stat
 from orchestrator.report.svg import SERIES, svg
 from orchestrator.text import number, share
 
@@ -17,6 +23,15 @@ if TYPE_CHECKING:
 
 DASHES = ("solid", "dashed", "dotted")
 """CSS and matplotlib call them alike."""
+
+MARKERS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚"}
+"""Matplotlib's name of a marker -> the same as a character; as many as there are colours."""
+
+MOST_SEEDS = 20
+"""Seeds of an arm that are drawn."""
+
+_GAP = (nan, Stat(nan, None, 0, {}))
+"""A point that ends a line."""
 
 MOST_SHARES = 5
 """Where there are more shares of the data, only the first and the last are named."""
@@ -29,16 +44,23 @@ class LineStyle:
     Attributes:
         color: index into ``svg.SERIES``.
         dash: one of ``DASHES``.
+        marker: one of ``MARKERS``.
     """
 
     color: int
     dash: str
+    marker: str
+
+    @property
+    def character(self) -> str:
+        """The marker in a text."""
+        return MARKERS[self.marker]
 
     @classmethod
     def of(cls, index: int) -> "LineStyle":
         """The style of the arm with this index."""
         color, rounds = index % len(SERIES), index // len(SERIES)
-        return cls(color, DASHES[(color + rounds) % len(DASHES)])
+        return cls(color, DASHES[(color + rounds) % len(DASHES)], list(MARKERS)[color])
 
 
 @dataclass(frozen=True)
@@ -73,7 +95,16 @@ def learning_charts(curves: Sequence[Curve]) -> ChartSet:
 
 
 def draw_epochs(axes: "Axes", curves: Sequence[Curve], key: Mapping[str, LineStyle]) -> None:
-    """Draw the curves of one task and model over epochs."""
+    """Draw the curves of one task and model over epochs, and those of their seeds."""
+    for curve in curves:
+        # One line with gaps, which is drawn much faster than a line for each seed.
+        broken = [
+            (x, stat.by_seed.get(seed, nan))
+            for seed in _seeds(curve)
+            for x, stat in (*curve.points, _GAP)
+        ]
+        style = {"color": SERIES[key[curve.label].color], "lw": 0.5, "alpha": 0.55}
+        axes.plot(*zip(*broken, strict=True), clip_on=False, **style)
     _draw(axes, curves, key)
     epochs = _positions(curves)
     ends = list(dict.fromkeys((epochs[0], epochs[-1])))
@@ -90,28 +121,76 @@ def draw_shares(axes: "Axes", curves: Sequence[Curve], key: Mapping[str, LineSty
     axes.set_xticks([], minor=True)
 
 
+def seeds_left_out(curves: Sequence[Curve]) -> bool:
+    """Whether curves have more seeds than are drawn."""
+    return any(stat.n > MOST_SEEDS for curve in curves for _, stat in curve.points)
+
+
+def _seeds(curve: Curve) -> list[int]:
+    """The seeds of a curve that are drawn."""
+    return sorted({seed for _, stat in curve.points for seed in stat.by_seed})[:MOST_SEEDS]
+
+
+def epochs_figure(curves: Sequence[Curve]) -> tuple[Callable[["Figure"], None], float, float]:
+    """All charts over epochs as one figure with its key: what draws it, width and height."""
+    charts = _by_chart(curves)
+    key = _key(curves)
+    across = min(3, len(charts))
+    down = -(-len(charts) // across)
+
+    def draw(figure: "Figure") -> None:
+        grid = figure.subplots(down, across, squeeze=False).flat
+        for axes, members in zip(grid, charts, strict=False):
+            draw_epochs(axes, members, key)
+            axes.set_title(_title(members[0]))
+        for axes in list(grid)[len(charts) :]:
+            axes.set_axis_off()
+        handles = {
+            line.get_label(): line
+            for axes in figure.axes
+            for line in axes.get_lines()
+            if line.get_label() in key
+        }
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3)
+
+    return draw, 2.6 * across, 1.9 * down + 0.2 * -(-len(key) // 3)
+
+
 def _chart_set(
     curves: Sequence[Curve],
     kind: str,
     draw: Callable[["Axes", Sequence[Curve], Mapping[str, LineStyle]], None],
 ) -> ChartSet:
-    labels = dict.fromkeys(curve.label for curve in curves)
-    key = {label: LineStyle.of(index) for index, label in enumerate(labels)}
-    charts: dict[tuple[str, str], list[Curve]] = {}
-    for curve in curves:
-        charts.setdefault((curve.task, curve.model), []).append(curve)
+    key = _key(curves)
     return ChartSet(
         key,
         tuple(
             _chart(members, f"{kind}-{index}", lambda axes, m=members: draw(axes, m, key))
-            for index, members in enumerate(charts.values())
+            for index, members in enumerate(_by_chart(curves))
         ),
     )
 
 
+def _key(curves: Sequence[Curve]) -> dict[str, LineStyle]:
+    labels = dict.fromkeys(curve.label for curve in curves)
+    return {label: LineStyle.of(index) for index, label in enumerate(labels)}
+
+
+def _by_chart(curves: Sequence[Curve]) -> list[list[Curve]]:
+    """The curves of each task and model."""
+    charts: dict[tuple[str, str], list[Curve]] = {}
+    for curve in curves:
+        charts.setdefault((curve.task, curve.model), []).append(curve)
+    return list(charts.values())
+
+
+def _title(curve: Curve) -> str:
+    return f"{curve.task} {metric_title(curve.metric)}, {curve.model}"
+
+
 def _chart(curves: Sequence[Curve], name: str, draw: Callable[["Axes"], None]) -> Chart:
     first = curves[0]
-    title = f"{first.task} {metric_title(first.metric)}, {first.model}"
+    title = _title(first)
     unit = metric_unit(first.metric)
     values = "; ".join(
         f"{curve.label} {', '.join(number(stat.mean, unit) for _, stat in curve.points)}"
@@ -135,14 +214,14 @@ def _draw(axes: "Axes", curves: Sequence[Curve], key: Mapping[str, LineStyle]) -
             color=SERIES[style.color],
             linestyle=style.dash,
             lw=1.5,
-            marker="o",
-            ms=3,
+            marker=style.marker,
+            ms=3.5,
             mew=0,
             clip_on=False,
             label=curve.label,
         )
-    means = [stat.mean for curve in curves for _, stat in curve.points]
-    ends = list(dict.fromkeys((min(means), max(means))))
+    drawn = [value for line in axes.get_lines() for value in np.asarray(line.get_ydata())]
+    ends = list(dict.fromkeys((float(np.nanmin(drawn)), float(np.nanmax(drawn)))))
     unit = metric_unit(curves[0].metric)
     axes.set_yticks(ends, [number(value, unit) for value in ends])
 

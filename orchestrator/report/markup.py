@@ -13,9 +13,15 @@ from orchestrator.report.views import (
     learning,
     marks,
     methods,
+    verdicts,
 )
 
-LEGEND = "best value of a column, among the rows whose planned seeds are all in the mean"
+LEGEND = (
+    "better than another arm of its model, and none is known to be better than it, by the verdicts "
+    "on that column's differences"
+)
+
+SPREAD = "Mean ± sample standard deviation over seeds; one seed has none"
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -72,7 +78,7 @@ def _md_row(cells: Iterable[str]) -> str:
 
 def _md_field(field: Field) -> str:
     text = md(field.text)
-    text = f"**{text}**" if field.best else text
+    text = f"**{text}**" if field.bold else text
     sup = f"<sup>{marks(field.notes)}</sup>" if field.notes else ""
     return f"{text}{sup}{' ' if field.spread else ''}{md(field.spread)}"
 
@@ -82,13 +88,23 @@ def latex(table: Table) -> str:
     protocol = dict(table.header).get("protocol", "")
     sections = [
         "% needs \\usepackage{booktabs}",
-        _tex_view(compact(table), f"Comparison. {protocol}. Bold: {LEGEND}.", table),
+        _tex_view(compact(table), f"Comparison. {protocol}. {SPREAD}. Bold: {LEGEND}.", table),
     ]
+    if table.comparisons:
+        caption = (
+            "Differences in points, with intervals for new seeds and new examples that are not "
+            "adjusted for the number of comparisons; p is adjusted by Holm's method, and the "
+            "verdict follows from it, with fewer than 5 seeds also from a wider interval."
+        )
+        sections.append(_tex_view(verdicts(table.comparisons), caption))
     if table.learning:
-        caption = "Headline metric by share of the training data."
+        caption = f"Headline metric by share of the training data. {SPREAD}."
         sections.append(_tex_view(learning(table), caption))
     if table.differences:
-        caption = "Difference to single_task, paired by seed: mean and standard deviation."
+        caption = (
+            "Difference to single_task, paired by seed: mean ± sample standard deviation of the "
+            "seeds' differences."
+        )
         sections.append(_tex_view(difference(table), caption))
     return "\n\n".join(sections) + "\n"
 
@@ -128,6 +144,6 @@ def _tex_row(cells: Sequence[str]) -> str:
 
 def _tex_field(field: Field) -> str:
     text = _tex(field.text)
-    text = rf"\textbf{{{text}}}" if field.best else text
+    text = rf"\textbf{{{text}}}" if field.bold else text
     sup = rf"\textsuperscript{{{marks(field.notes)}}}" if field.notes else ""
     return f"{text}{sup}{_tex(field.spread)}"

@@ -8,20 +8,19 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from orchestrator.report.curve_charts import epoch_charts, learning_charts
-from orchestrator.report.markup import LEGEND, latex, markdown
+from orchestrator.report.markup import latex, markdown
 from orchestrator.report.table import Row, Table
 from orchestrator.report.terminal import print_table
-from orchestrator.report.views import compact, detailed, difference, learning, marks, methods
+from orchestrator.report.views import marks
 from orchestrator.text import csv_text
 from trainables.atomic import write_text
 from trainables.storage.run_dir import RunDir
 
-__all__ = ["FORMATS", "print_table", "table_csv", "table_html", "table_json", "write_tables"]
+__all__ = ["FORMATS", "print_table", "table_csv", "table_json", "write_tables"]
 
 
 def write_tables(run_dir: RunDir, table: Table) -> None:
-    """Write ``table.md``, ``.csv``, ``.json``, ``.html`` and ``.tex``, each one atomically."""
+    """Write ``table.md``, ``.csv``, ``.json`` and ``.tex``, each one atomically."""
     for ending, make in FORMATS.items():
         write_text(run_dir.table(ending), make(table))
 
@@ -101,30 +100,10 @@ def templates() -> Environment:
     return environment
 
 
-def table_html(table: Table) -> str:
-    """One page that needs nothing else: no script, font or picture from elsewhere."""
-    return (
-        templates()
-        .get_template("table.html.j2")
-        .render(
-            table=table,
-            compact=compact(table),
-            detailed=detailed(table),
-            difference=difference(table),
-            learning=learning(table),
-            learning_charts=learning_charts(table.learning),
-            methods=methods(table),
-            epoch_charts=epoch_charts(table.curves),
-            legend=LEGEND,
-        )
-    )
-
-
 FORMATS = {
     "md": markdown,
     "csv": table_csv,
     "json": table_json,
-    "html": table_html,
     "tex": latex,
 }
 """Ending of the table's file -> function that makes its content."""

@@ -1,9 +1,10 @@
-"""Matplotlib figures as SVG inside a page: equal figures give equal bytes, text stays text."""
+"""Matplotlib figures as SVG inside a page and as files: equal figures give equal bytes."""
 
 import io
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, DIM, LINE = "#1b1f24", "#5b6570", "#d5dae0"
-BLUE, ORANGE, RED = "#1f6fb4", "#c8551b", "#b3261e"
+BLUE, ORANGE, RED = "#0072b2", "#d55e00", "#b3261e"
 
-SERIES = (BLUE, ORANGE, "#2b8a57", "#8a4fb0", "#b0307a", "#6b6b1f")
-"""Colours of lines, the first one first."""
+SERIES = (BLUE, ORANGE, "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Colours of lines, the first one first, which the colour-blind tell apart.
+
+Okabe and Ito, "Color universal design" (2008).
+"""
 
 THEME = {INK: "--text", DIM: "--dim", LINE: "--line"} | {
     color: f"--s{index}" for index, color in enumerate(SERIES)
@@ -64,18 +68,9 @@ def svg(
         width, height: in inches; text is 7.5 points.
         themed: whether the colours of ``THEME`` follow the page's, light or dark.
     """
-    # Imported here: it takes a second, which only a page with figures is worth.
-    from matplotlib.figure import Figure
-    from matplotlib.style import context
-
     out = io.StringIO()
-    with context(["default", STYLE | {"svg.hashsalt": name}]), warnings.catch_warnings():
-        # A name may hold characters that the font for measuring lacks, or leave an axis no room.
-        warnings.simplefilter("ignore", UserWarning)
-        figure = Figure(figsize=(width, height), layout="constrained")
-        draw(figure)
-        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(out, format="svg", transparent=True, metadata=nothing)
+    with _drawn(draw, name, width, height) as figure:
+        figure.savefig(out, format="svg", transparent=True, metadata=_NO_METADATA)
     text = out.getvalue()
     text = _STYLE_SHEET.sub("", text[text.index("<svg") :])
     used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', text))
@@ -84,3 +79,42 @@ def svg(
         for color, variable in THEME.items():
             text = text.replace(f": {color}", f": var({variable})")
     return Markup(text.replace("<svg", f'<svg role="img" aria-label="{escape(title)}"', 1))
+
+
+def image_files(
+    draw: Callable[["Figure"], None], name: str, width: float, height: float
+) -> dict[str, bytes]:
+    """A figure as files, ``svg`` and ``png`` (200 dots an inch): ending -> content.
+
+    Args:
+        draw, name, width, height: see ``svg``.
+    """
+    contents = {}
+    with _drawn(draw, name, width, height) as figure:
+        figure.draw_without_rendering()
+        # The layout that was found holds for both files.
+        figure.set_layout_engine("none")
+        for ending, metadata in (("svg", _NO_METADATA), ("png", {"Software": None})):
+            out = io.BytesIO()
+            figure.savefig(out, format=ending, dpi=200, metadata=metadata)
+            contents[ending] = out.getvalue()
+    return contents
+
+
+_NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+
+
+@contextmanager
+def _drawn(
+    draw: Callable[["Figure"], None], name: str, width: float, height: float
+) -> Iterator["Figure"]:
+    # Imported here: it takes a second, which only a page with figures is worth.
+    from matplotlib.figure import Figure
+    from matplotlib.style import context
+
+    with context(["default", STYLE | {"svg.hashsalt": name}]), warnings.catch_warnings():
+        # A name may hold characters that the font for measuring lacks, or leave an axis no room.
+        warnings.simplefilter("ignore", UserWarning)
+        figure = Figure(figsize=(width, height), layout="constrained")
+        draw(figure)
+        yield figure

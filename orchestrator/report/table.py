@@ -4,9 +4,11 @@ Records in, ``Table`` out. Columns are defined in ``columns.py``, rows and seeds
 in ``rows.py``, the verdict in ``verdict.py``.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
+from orchestrator.analysis.power import chance_of_equivalence, detectable
+from orchestrator.analysis.verdicts import Word
 from orchestrator.planning.data_facts import DataFacts
 from orchestrator.report.answer import answer, answered, sentence
 from orchestrator.report.columns import Column, Measure, columns
@@ -18,20 +20,27 @@ from orchestrator.report.methods import method
 from orchestrator.report.notes import Note, notes_of, notes_of_labels
 from orchestrator.report.rows import PlannedTrial, SeedRun, Stat, TableRow, table_rows
 from orchestrator.report.verdict import REFERENCE, Difference, differences, verdict
-from orchestrator.text import number, plain
+from orchestrator.text import plain
 from trainables.config.arms import ArmConfig
 from trainables.errors import ConfigError
-from trainables.results.record import TrialRecord
+from trainables.results.record import MACRO, TrialRecord
 
 TABLE_SCHEMA = 1
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One number of one row: its statistics, whether it is the best, and its footnotes."""
+    """One number of one row.
+
+    Attributes:
+        stat: over the row's seeds.
+        better: whether a verdict says that the row is better here than another one of its model,
+            and none that another one is better than it.
+        notes: numbers of its footnotes.
+    """
 
     stat: Stat | None
-    best: bool = False
+    better: bool = False
     notes: tuple[int, ...] = ()
 
 
@@ -90,6 +99,9 @@ class ComparedRows:
         examples: number of examples, the smallest of the tasks.
         collapsed: how many runs of each predict one class.
         more_seeds, more_examples, chance: what would settle it, see ``orchestrator.analysis``.
+        detectable: the difference that such a grid calls better or worse with a chance of 80 %.
+        equivalent_if_equal: the chance that it calls equal arms equivalent. None, as
+            ``detectable``, with one seed, with collapsed runs or where the arms always agree.
         sentence: all this in words.
     """
 
@@ -112,6 +124,8 @@ class ComparedRows:
     more_seeds: int | None
     more_examples: int | None
     chance: float | None
+    detectable: float | None
+    equivalent_if_equal: float | None
     sentence: str
 
 
@@ -198,20 +212,20 @@ def comparison(
     sources = table_rows(plan, records, split)
     mismatched = {task for row in sources for run in row.runs for task in run.mismatched}
     measures = columns(sources[0].tasks, mismatched)
-    rows, notes = _rows(sources, facts, measures)
     judged = compared(
         sources,
         {fact.name for fact in facts if fact.headline in fact.undefined},
         predictions or {},
         margins or {},
     )
+    rows, notes = _rows(sources, facts, measures, judged)
     used = [c for c, _ in measures if c.key != "leak" or any(r.cells["leak"].stat for r in rows)]
     return Table(
         split=split,
         header=(*header(plan, records, split, facts, data), *_margins(judged)),
         tasks=facts,
         columns=tuple(used),
-        rows=_mark_best(rows, used),
+        rows=tuple(rows),
         notes=notes,
         differences=differences(sources),
         comparisons=tuple(map(_compared_rows, judged)),
@@ -244,6 +258,8 @@ def _answers(rows: Sequence[TableRow], judged: Sequence[Compared]) -> tuple[str,
 def _compared_rows(made: Compared) -> ComparedRows:
     judged, advice = made.verdict, made.advice
     difference = judged.comparison.difference
+    seen = difference.variance and not (judged.one_seed or any(judged.comparison.collapsed))
+    shared = (judged.level, judged.family)
     return ComparedRows(
         label=plain(made.row.label),
         reference=plain(made.reference.label),
@@ -264,6 +280,10 @@ def _compared_rows(made: Compared) -> ComparedRows:
         more_seeds=None if advice is None else advice.seeds,
         more_examples=None if advice is None else advice.examples,
         chance=None if advice is None else advice.chance,
+        detectable=detectable(difference, *shared) if seen else None,
+        equivalent_if_equal=chance_of_equivalence(difference, judged.comparison.margin, *shared)
+        if seen
+        else None,
         sentence=plain(sentence(made)),
     )
 
@@ -281,7 +301,9 @@ def _rows(
     sources: Sequence[TableRow],
     facts: Sequence[TaskFacts],
     measures: Sequence[tuple[Column, Measure]],
+    judged: Sequence[Compared],
 ) -> tuple[list[Row], tuple[Note, ...]]:
+    better = _better(judged, sources[0].tasks)
     labels = notes_of_labels(sources[0].tasks, facts)
     rows, notes = [], list(labels)
     if all(task.majority is not None or task.targets is not None for task in facts):
@@ -289,7 +311,7 @@ def _rows(
     for source in sources:
         own = notes_of(source, first=len(notes) + 1)
         notes.extend(own)
-        rows.append(_row(source, measures, (*labels, *own)))
+        rows.append(_row(source, measures, (*labels, *own), better.get(id(source), ())))
     return rows, tuple(notes)
 
 
@@ -316,13 +338,23 @@ def _row(
     source: TableRow,
     measures: Sequence[tuple[Column, Measure]],
     notes: Sequence[Note],
+    better: Collection[str] = (),
     baseline: bool = False,
 ) -> Row:
-    """The row that is shown for ``source``; a baseline is no arm and was trained with no seed."""
+    """The row that is shown for ``source``; a baseline is no arm and was trained with no seed.
+
+    Args:
+        source: the row.
+        measures: the columns.
+        notes: its footnotes, and those about labels.
+        better: keys of the columns in which its values are marked, see ``Cell``.
+        baseline: whether it is the baseline.
+    """
     cells = {}
     for column, measure in measures:
         marks = [n.number for n in notes if column.task is not None and n.task == column.task]
-        cells[column.key] = Cell(measure(source), notes=tuple(marks) if column.compact else ())
+        shown = tuple(marks) if column.compact else ()
+        cells[column.key] = Cell(measure(source), column.key in better, shown)
     return Row(
         label=plain(source.label),
         arm=plain(source.arm),
@@ -345,29 +377,24 @@ def _arms(source: TableRow) -> dict[str, ArmConfig]:
     return {task: config.arm for config in configs for task in config.tasks}
 
 
-def _mark_best(rows: Sequence[Row], columns: Sequence[Column]) -> tuple[Row, ...]:
-    """Mark the highest written value per column; all of them where several are written alike.
+def _better(judged: Sequence[Compared], tasks: Mapping[str, str]) -> dict[int, set[str]]:
+    """Id of a row -> keys of the columns in which it is better than another one, and none than it.
 
-    Only rows whose planned seeds are all in the mean compete, and only where there are two or more
-    of them: a mean of fewer seeds is no equal rival.
+    Args:
+        judged: the comparisons.
+        tasks: task -> headline metric, the one that is compared.
     """
-    best: set[tuple[int, str]] = set()
-    for column in columns:
-        written = {
-            index: float(number(stat.mean, column.unit))
-            for index, row in enumerate(rows)
-            if column.marked and not row.baseline
-            if (stat := row.cells[column.key].stat) is not None and stat.n == row.seeds_planned
-        }
-        if len(written) > 1:
-            top = max(written.values())
-            best |= {(index, column.key) for index, value in written.items() if value == top}
-    return tuple(
-        replace(
-            row,
-            cells={
-                key: replace(cell, best=(index, key) in best) for key, cell in row.cells.items()
-            },
-        )
-        for index, row in enumerate(rows)
-    )
+    columns = {task: [f"{task}.{metric}"] for task, metric in tasks.items()} | {MACRO: ["macro"]}
+    for alone in {c.scope for c in judged if c.primary} - {MACRO}:
+        columns[alone].append("macro")
+    won, lost = set[tuple[int, str]](), set[tuple[int, str]]()
+    for c in judged:
+        if c.verdict.word in (Word.BETTER, Word.WORSE):
+            ends = [(id(row), c.scope) for row in (c.row, c.reference)]
+            winner, loser = ends if c.verdict.word is Word.BETTER else reversed(ends)
+            won.add(winner)
+            lost.add(loser)
+    marked: dict[int, set[str]] = {}
+    for row, scope in won - lost:
+        marked.setdefault(row, set()).update(columns[scope])
+    return marked

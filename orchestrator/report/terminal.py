@@ -29,14 +29,14 @@ from orchestrator.report.views import (
 from orchestrator.text import DASH, plain
 
 SUPERSCRIPT = str.maketrans("0123456789,", "⁰¹²³⁴⁵⁶⁷⁸⁹⋅")
-LEGEND = "* best of the rows whose seeds are all there"
+LEGEND = "* better than another arm of its model by a verdict, and none is better than it"
 
 
 def print_table(console: Console, table: Table) -> None:
     """Print all but the detailed table on a terminal or into a log."""
     print_header(console, table.header)
     print_view(console, compact(table), compact(table, paired=True))
-    if any(cell.best for row in table.rows for cell in row.cells.values()):
+    if any(cell.better for row in table.rows for cell in row.cells.values()):
         console.print(Text(LEGEND, style="dim"))
     for note in table.notes:
         console.print(Text(f"{superscript([note.number])} {note.text}", overflow="fold"))
@@ -154,8 +154,8 @@ def _name(row: Sequence[Field], stacked: bool) -> Text:
 
 
 def _value(field: Field, stacked: bool) -> Text:
-    text = Text(field.text, style="bold" if field.best else "")
-    text.append("*" if field.best else "")
+    text = Text(field.text, style="bold" if field.bold else "")
+    text.append("*" if field.bold else "")
     text.append(superscript(field.notes))
     if field.spread:
         between = "\n" if stacked else "" if field.spread.startswith("±") else " "

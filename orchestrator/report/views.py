@@ -1,8 +1,8 @@
 """The table as rows of short texts, the same for every format that a human reads.
 
-Four views: compact (one headline per task, fits a terminal), detailed (every metric), the
-differences to ``single_task`` and the learning curves. Nothing is escaped here: each format does
-that itself.
+Compact (one headline per task, fits a terminal), detailed (every metric), the verdicts, what they
+could have seen, the differences to ``single_task`` and the learning curves. Nothing is escaped
+here: each format does that itself.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from orchestrator.report.columns import Column, metric_title, metric_unit
 from orchestrator.report.rows import Stat
-from orchestrator.report.table import Row, Table
+from orchestrator.report.table import ComparedRows, Row, Table
 from orchestrator.text import DASH, UNDEFINED, count, number, share, signed
 
 
@@ -29,7 +29,7 @@ class Field:
 
     text: str
     spread: str = ""
-    best: bool = False
+    bold: bool = False
     notes: tuple[int, ...] = ()
 
 
@@ -108,6 +108,51 @@ def difference(table: Table) -> View:
     return View("Difference to single_task", heads, tuple(rows))
 
 
+def verdicts(comparisons: Sequence[ComparedRows]) -> View:
+    """A line per comparison: difference, interval and margin in points, the word, adjusted p."""
+    heads = (*COMPARED, Head("difference"), Head("interval"), Head("verdict", numeric=False))
+    heads = (*heads, Head("margin"), Head("p", "adjusted"))
+    rows = (
+        (
+            *_compared(c),
+            Field(signed(c.difference, "percent")),
+            Field(f"[{signed(c.interval[0], 'percent')}, {signed(c.interval[1], 'percent')}]"),
+            Field(c.word),
+            Field(f"{100 * c.margin:g}"),
+            Field(f"{c.p:.3f}" if c.p >= 0.0005 else "< 0.001"),
+        )
+        for c in comparisons
+    )
+    return View("Verdicts", heads, tuple(rows))
+
+
+def power(comparisons: Sequence[ComparedRows]) -> View:
+    """What each comparison could have seen, see ``orchestrator.analysis.power``."""
+    heads = (*COMPARED, Head("seeds"), Head("examples"), Head("finds", "points"))
+    heads = (*heads, Head("margin"), Head("equivalent", "if equal"))
+    rows = (
+        (
+            *_compared(c),
+            Field(" and ".join(map(str, dict.fromkeys(c.seeds)))),
+            Field(f"{c.examples:,}"),
+            Field(DASH if c.detectable is None else number(c.detectable, "percent")),
+            Field(f"{100 * c.margin:g}"),
+            Field(
+                DASH if c.equivalent_if_equal is None else f"{100 * c.equivalent_if_equal:.0f} %"
+            ),
+        )
+        for c in comparisons
+    )
+    return View("What this grid could have seen", heads, tuple(rows))
+
+
+COMPARED = (*NAMES, Head("against", numeric=False), Head("on", numeric=False))
+
+
+def _compared(c: ComparedRows) -> tuple[Field, ...]:
+    return Field(c.label), Field(c.model), Field(c.reference), Field(c.scope)
+
+
 def learning(table: Table) -> View:
     """A line per learning curve, a column per share of the training data."""
     shares = sorted({value for curve in table.learning for value, _ in curve.points})
@@ -162,7 +207,7 @@ def _field(table: Table, row: Row, column: Column, seeds: bool = False) -> Field
     spread = _spread(cell.stat, column.unit)
     if seeds and not row.baseline and cell.stat.n < row.seeds_planned:
         spread = f"{spread} ({cell.stat.n})".strip()
-    return Field(number(cell.stat.mean, column.unit), spread, cell.best, cell.notes)
+    return Field(number(cell.stat.mean, column.unit), spread, cell.better, cell.notes)
 
 
 def _spread(stat: Stat, unit: str) -> str:

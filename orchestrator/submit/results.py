@@ -21,7 +21,8 @@ from trainables.atomic import write_text
 from trainables.errors import RunDirectoryError
 
 NAMES = (
-    *(f"table.{ending}" for ending in ("md", "csv", "json", "html", "tex")),
+    *(f"table.{ending}" for ending in ("md", "csv", "json", "tex")),
+    "report.html",
     *(f"tuning.{ending}" for ending in ("md", "csv", "json", "html")),
     "results.csv",
     "config.yaml",

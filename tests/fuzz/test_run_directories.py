@@ -16,7 +16,7 @@ from trainables.results.record import read_record, write_record
 from trainables.storage.run_dir import RunDir
 from trainables.trial.progress import read_progress, write_progress
 
-TABLES = ("md", "csv", "json", "html", "tex")
+TABLES = ("md", "csv", "json", "tex")
 PROGRESS = {
     "epoch": 0.5, "epochs": 2, "step": 3, "total_steps": 12, "examples": 24, "loss": 0.7,
     "headline": None, "headline_name": "macro", "examples_per_second": 10.0, "time": 1.0,

@@ -12,10 +12,10 @@ from orchestrator.config.experiment import load_experiment
 from orchestrator.planning.plan import make_plan
 from tests.helpers.ray_grid import Ended, Grid, ended
 from trainables.config.trial import ModelConfig
+from trainables.data.planned import load_data
 from trainables.data.tokens import tokenize_task
 from trainables.models.tokenizer import load_tokenizer
 from trainables.results.record import read_records
-from trainables.trial.inputs import load_data
 
 pytestmark = pytest.mark.ray
 

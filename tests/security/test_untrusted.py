@@ -206,7 +206,7 @@ def test_links_in_a_run_directory_do_not_lead_writing_elsewhere(
         run_dir.plan,
         run_dir.environment,
         run_dir.results,
-        run_dir.table("html"),
+        run_dir.report,
     ]
     for path in written:
         path.symlink_to(outside)

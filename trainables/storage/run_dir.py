@@ -62,8 +62,23 @@ class RunPaths:
         return self.progress_folder / f"{key}.kills"
 
     def table(self, ending: str) -> Path:
-        """The comparison table: ``md``, ``csv``, ``json``, ``html`` or ``tex``."""
+        """The comparison table: ``md``, ``csv``, ``json`` or ``tex``."""
         return self.root / f"table.{ending}"
+
+    @property
+    def report(self) -> Path:
+        """The report of the grid, one HTML page."""
+        return self.root / "report.html"
+
+    @property
+    def figures(self) -> tuple[Path, ...]:
+        """The report's figures as files; those of which there is nothing to draw are not there."""
+        names = ("forest", "learning_curves")
+        return tuple(
+            self.root / "figures" / f"{name}.{ending}"
+            for name in names
+            for ending in ("svg", "png")
+        )
 
     @property
     def search(self) -> Path:

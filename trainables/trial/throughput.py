@@ -21,6 +21,7 @@ from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveIn
 from trainables.config.arms import NaiveConcatArm
 from trainables.config.base import Settings
 from trainables.config.trial import Runtime, TrialConfig
+from trainables.data.planned import load_data
 from trainables.errors import DivergedError, TrialError
 from trainables.training.device import (
     limit_gpu_memory,
@@ -32,7 +33,6 @@ from trainables.training.device import (
 from trainables.training.loop import TrainingLoop
 from trainables.training.memory import is_out_of_memory, limit_memory
 from trainables.trial.build import build_training_loop
-from trainables.trial.inputs import load_data
 
 READY = "ready"
 """The line that says that the piece can begin."""

@@ -14,6 +14,7 @@ from typing import Any
 from trainables.config.arms import NaiveConcatArm
 from trainables.config.metrics import f1_name
 from trainables.config.trial import Runtime, TrialConfig
+from trainables.data.planned import load_data
 from trainables.data.task import TaskData
 from trainables.errors import CheckpointError, DivergedError, OneOrManyError, StorageError
 from trainables.models.encoder import load_tokenizer
@@ -43,7 +44,6 @@ from trainables.training.restore import load_checkpoint, load_newest
 from trainables.trial.artifacts import write_predictions, write_teacher_logits, write_weights
 from trainables.trial.build import build_training_loop
 from trainables.trial.cleanup import clean_up_trial
-from trainables.trial.inputs import load_data
 from trainables.trial.progress import Phase, Progress, ProgressWriter, progress_of
 
 

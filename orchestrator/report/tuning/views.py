@@ -168,7 +168,7 @@ def trials_view(group: GroupSummary) -> View:
     )
     rows = (
         (
-            Field(str(trial.index), best=trial.index == group.chosen),
+            Field(str(trial.index), bold=trial.index == group.chosen),
             Field(trial.status),
             Field(plain(trial.reason)),
             Field(DASH if trial.value is None else number(trial.value, metric_unit(group.metric))),

@@ -85,8 +85,8 @@ def test_the_report_is_an_artifact(continued: tuple[Grid, Ended]) -> None:
         for record in records_in(file)
         if record.WhichOneof("record_type") == "artifact"
     ]
-    assert any({"table.html", "table.md", "results.csv"} <= found for found in artifacts)
-    assert {p.name for p in root.glob("mlartifacts/*/artifacts/*")} >= {"table.html", "table.md"}
+    assert any({"report.html", "table.md", "results.csv"} <= found for found in artifacts)
+    assert {p.name for p in root.glob("mlartifacts/*/artifacts/*")} >= {"report.html", "table.md"}
     assert in_mlflow_title(root, key) == "report of demo"
     assert any((root / "tensorboard" / "report").glob("events.*"))
 

@@ -8,8 +8,8 @@ from orchestrator.config.experiment import load_experiment
 from orchestrator.planning.data_facts import DataFacts, similar_names
 from orchestrator.planning.plan import Plan, make_plan
 from tests.helpers.command import tiny
+from trainables.data.planned import load_data
 from trainables.errors import ConfigError, DataError
-from trainables.trial.inputs import load_data
 
 TRAIN = [*((f"good {i}", "yes") for i in range(6)), *((f"bad {i}", "no") for i in range(6))]
 DEV = [*((f"fine {i}", "yes") for i in range(101)), *((f"poor {i}", "no") for i in range(101))]

@@ -6,7 +6,8 @@ from html import unescape
 from orchestrator.planning.data_facts import CutTexts, DataFacts, Finding, PooledClasses
 from orchestrator.report.data import data_grid, data_lines
 from orchestrator.report.markup import latex, markdown
-from orchestrator.report.render import table_html, table_json
+from orchestrator.report.page.page import report_html
+from orchestrator.report.render import table_json
 from orchestrator.report.table import comparison
 from tests.helpers.records import by_key, record, trial
 from tests.orchestrator.report.test_render import printed
@@ -105,7 +106,7 @@ def test_every_format_shows_facts_and_findings() -> None:
     for text in (
         printed(table, 200),
         markdown(table).replace("\\", ""),
-        unescape(table_html(table)),
+        unescape(report_html(table)),
     ):
         flat = " ".join(text.split())
         assert "unacceptable 2,528, acceptable 6,023" in flat

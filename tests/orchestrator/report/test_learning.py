@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from orchestrator.report.curve_charts import LineStyle, draw_shares, learning_charts
 from orchestrator.report.markup import latex, markdown
-from orchestrator.report.render import table_html
+from orchestrator.report.page.page import report_html
 from orchestrator.report.table import Table, comparison
 from tests.helpers.records import by_key, record, right, trial
 
@@ -73,7 +73,7 @@ def test_students_belong_together_though_each_share_has_teachers_of_its_own() ->
 def test_arms_of_one_share_or_without_results_are_no_curve() -> None:
     assert table_of({"one": {}, "same": {}}, {"one": 7, "same": 7}).learning == ()
     assert table_of(TUNED, {}).learning == ()
-    assert "share of the training data" not in table_html(table_of({"one": {}}, {"one": 7}))
+    assert "share of the training data" not in report_html(table_of({"one": {}}, {"one": 7}))
 
 
 @pytest.mark.parametrize(
@@ -132,8 +132,8 @@ def test_every_format_has_the_curves() -> None:
     assert "| arm | model | task | 1 % | 10 % | 100 % |" in text
     assert "| adapted | tiny | sst2 acc % | – | 75.00 ±7.07 | 85.00 ±7.07 |" in text
     assert r"adapted & tiny & sst2 acc \% & -- & 75.00$\pm$7.07" in latex(table)
-    page = table_html(table)
-    assert "<h2>Headline metric by share of the training data</h2>" in page
+    page = report_html(table)
+    assert "<h3>Headline metric by share of the training data</h3>" in page
     assert page.count('<span class="key">') == 2
     assert page.count("<svg ") == 1
     assert 'aria-label="sst2 acc %, tiny: tuned 55.00, 65.00, 85.00; adapted 75.00, 85.00"' in page

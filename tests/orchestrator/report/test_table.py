@@ -211,7 +211,7 @@ def test_the_majority_class_is_a_row_that_never_wins() -> None:
     assert cells["sst2.accuracy"] == approx(0.6)
     assert cells["sst2.f1"] == 0, "class 0 is the majority, so class 1 is never predicted"
     assert cells["pooled.accuracy"] == approx(9 / 14)
-    assert not any(cell.best for row in table.rows for cell in row.cells.values())
+    assert not any(cell.better for row in table.rows for cell in row.cells.values())
     assert table.tasks[0].majority == (1, "cola_1")
 
 
@@ -352,28 +352,6 @@ def test_equal_targets_leave_a_regression_undefined_for_all_rows() -> None:
 def test_without_classes_nothing_is_pooled() -> None:
     table = regression_table(numbers([1, 2, 3], [1, 2, 4]), classes=False)
     assert not [column.key for column in table.columns if column.key.startswith("pooled")]
-
-
-def test_all_rows_that_read_alike_are_best() -> None:
-    table = table_of(
-        single(41, {"sst2": 8}),
-        multi("naive_concat", 41, {"sst2": 8}),
-        multi("shared_encoder", 41, {"sst2": 7}),
-    )
-    best = {row.label for row in table.rows if row.cells["sst2.accuracy"].best}
-    assert best == {"single_task", "naive_concat"}
-    assert not any(row.cells["train_seconds"].best for row in table.rows)
-
-
-def test_a_row_that_lacks_seeds_is_no_rival_for_the_best() -> None:
-    missing, _ = multi("shared_encoder", 42, {"sst2": 10})
-    table = table_of(
-        *(multi("naive_concat", seed, {"sst2": 8}) for seed in (41, 42)),
-        *(single(seed, {"sst2": 7}) for seed in (41, 42)),
-        multi("shared_encoder", 41, {"sst2": 10}),
-        (missing, []),
-    )
-    assert {row.label for row in table.rows if row.cells["macro"].best} == {"naive_concat"}
 
 
 def test_leak_weighs_tasks_by_examples_and_shows_only_where_measured() -> None:

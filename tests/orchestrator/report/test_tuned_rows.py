@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.report.render import table_csv, table_html, table_json
+from orchestrator.report.page.page import report_html
+from orchestrator.report.render import table_csv, table_json
 from orchestrator.report.results import write_results
 from orchestrator.report.table import Table, comparison
 from orchestrator.report.verdict import Difference
@@ -174,7 +175,7 @@ def test_every_format_tells_the_rows_apart(tmp_path: Path) -> None:
     content = json.loads(table_json(made))
     assert [row["tuned"] for row in content["rows"]] == [False, False, False, True, True]
     assert content["differences"][1]["reference"] == "single_task, tuned"
-    assert ">single_task, tuned</td>" in table_html(made)
+    assert ">single_task, tuned</td>" in report_html(made)
     write_results(RunDir(tmp_path), records)
     rows = csv.DictReader(io.StringIO((tmp_path / "results.csv").read_text()))
     assert {row["key"]: row["tuned"] for row in rows} == {t.key: str(t.config.tuned) for t in plan}
@@ -185,6 +186,6 @@ def test_where_nothing_is_tuned_nothing_speaks_of_it(tmp_path: Path) -> None:
     plan, records = grid(**few)
     made = comparison(plan, records)
     write_results(RunDir(tmp_path), records)
-    texts = [table_csv(made), table_json(made), table_html(made)]
+    texts = [table_csv(made), table_json(made), report_html(made)]
     texts += [(tmp_path / "results.csv").read_text(), *made.verdict]
     assert not [text for text in texts if "tuned" in text or "reference" in text]

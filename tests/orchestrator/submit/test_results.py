@@ -23,7 +23,7 @@ from orchestrator.submit.results import (
 )
 from trainables.errors import RunDirectoryError
 
-FILES = {"table.md": "| ä |\n", "results.csv": "a,b\n" * 500, "table.html": "<p>\u2028</p>"}
+FILES = {"table.md": "| ä |\n", "results.csv": "a,b\n" * 500, "report.html": "<p>\u2028</p>"}
 BLOCK = packed(FILES)
 
 
