@@ -2,15 +2,16 @@
 
 A preset is a name (a file in ``search_spaces/presets``) or the path of a user's own YAML file.
 Overrides are ``key=value`` with dotted keys; the value is YAML, so ``seeds=[1,2]`` is a list.
-Mappings are merged key by key. Where a preset or an override chooses another method, by
-``weighting.name`` for example, settings that only the former method has are dropped.
+Mappings are merged key by key; a list takes a mapping's place, and a mapping a list's. Where a
+preset or an override chooses another method, by ``weighting.name`` for example, settings that only
+the former method has are dropped.
 """
 
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
@@ -49,7 +50,7 @@ def load_values(preset: str | None, overrides: list[str]) -> dict[str, Any]:
         if preset is not None:
             layer = with_new_names(read_yaml(find_preset(preset)))
             before = _names(_methods(merged))
-            merged.merge_with(layer)
+            _merge(merged, layer)
             _drop_former_settings(merged, before, [layer])
         before = _names(_methods(merged))
         layers = [_override(merged, override) for override in overrides]
@@ -109,6 +110,23 @@ def _drop_former_settings(
                     settings.pop(setting)
 
 
+def _merge(values: DictConfig, layer: DictConfig) -> None:
+    """Merge a layer into the values, in place."""
+    _drop_other_kinds(values, layer)
+    values.merge_with(layer)
+
+
+def _drop_other_kinds(values: DictConfig, layer: DictConfig) -> None:
+    """Drop the lists whose place a mapping of the layer takes, and the other way round."""
+    for key in layer:
+        # OmegaConf refuses to merge the two.
+        old, new = values.get(key), layer.get(key)
+        if isinstance(old, DictConfig) and isinstance(new, DictConfig):
+            _drop_other_kinds(old, new)
+        elif {type(old), type(new)} == {DictConfig, ListConfig}:
+            values.pop(key)
+
+
 def _override(values: DictConfig, override: str) -> DictConfig:
     """Merge an override into the values, in place: a copy for each would take most of the time.
 
@@ -128,7 +146,7 @@ def _override(values: DictConfig, override: str) -> DictConfig:
         if value.strip() == "???":
             raise ValueError("??? stands for a value that is missing")
         given = with_new_names(without_interpolation(OmegaConf.from_dotlist([override])))
-        values.merge_with(given)
+        _merge(values, given)
     except (YAMLError, OmegaConfBaseException, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{override:.80}: cannot be applied: {reason}") from error

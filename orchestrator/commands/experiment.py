@@ -4,29 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
 
 from rich.console import Console
 
 from orchestrator.commands.report import Outcome, report
-from orchestrator.commands.session import (
-    MakeExecutor,
-    Session,
-    open_session,
-    preview_resources,
-)
+from orchestrator.commands.rounds import rounds_left, run_rounds
+from orchestrator.commands.session import MakeExecutor, open_session, preview_resources
 from orchestrator.config.experiment import ExperimentConfig, load_experiment
-from orchestrator.execution.stages import run_stages
 from orchestrator.execution.tracking import publish_report
-from orchestrator.planning.pending import clear_artifacts, trials_to_run
+from orchestrator.planning.pending import trials_to_run
 from orchestrator.planning.plan import Plan, make_plan
 from orchestrator.planning.resources import TrialResources
 from orchestrator.report.terminal import print_findings
-from orchestrator.run_dir.directory import read_plan, write_metadata
-from trainables.results.record import read_records
-from trainables.storage.run_dir import RunDir
-
-AnyExperiment = TypeVar("AnyExperiment", bound=ExperimentConfig)
 
 
 @dataclass(frozen=True)
@@ -63,7 +52,7 @@ class Experiment:
         return Path("runs") / self.config.name
 
     def plan(self) -> Plan:
-        """All trials; nothing runs.
+        """All trials, of seeds in rounds those of all rounds; nothing runs.
 
         Raises:
             InputError: data, an encoder or a combination of settings that cannot be used.
@@ -118,10 +107,13 @@ class Experiment:
             local=local,
             executor=executor,
         ) as session:
+            part = rounds_left(session.config, plan, session.records)[0]
+            waiting = trials_to_run(session.run_dir, part.trials, session.records)
             if preview is not None:
-                waiting = trials_to_run(session.run_dir, plan.trials, session.records)
-                session.check_room(plan, waiting, preview)
-            trained = run_plan(session, plan)
+                session.check_room(part, waiting, preview)
+            if waiting:
+                print_findings(session.console, plan.facts)
+            trained = run_rounds(session, plan)
             outcome = report(session.run_dir)
             publish_report(session.config, session.run_dir, session.console)
             return replace(outcome, trained=trained)
@@ -136,44 +128,3 @@ class Experiment:
             RunDirectoryError: there is no plan, or it is damaged.
         """
         return report(run_dir or self.default_run_dir)
-
-
-def run_plan(session: Session[AnyExperiment], plan: Plan, title: str = "") -> int:
-    """Run the trials of a plan that have not finished, after those that they need.
-
-    The executor is asked for nothing if there are none and the run directory has this plan.
-
-    Args:
-        session: the run directory.
-        plan: all trials, finished ones included.
-        title: printed with the number of trials before they start, unless it is empty.
-
-    Returns:
-        How many trials were run.
-
-    Raises:
-        InputError: nodes, data or the disk do not suffice; nothing has been trained.
-        KeyboardInterrupt: interrupted; finished trials are kept.
-    """
-    run_dir, console = session.run_dir, session.console
-    waiting = trials_to_run(run_dir, plan.longest_first(), session.records)
-    if waiting or not _has_plan(run_dir, plan):
-        resources = session.resources(plan)
-        session.executor.check(run_dir, waiting, plan.glue_dir)
-        session.check_room(plan, waiting, resources)
-        write_metadata(run_dir, session.config, plan, resources)
-        if waiting and title:
-            console.print(f"{title}: {len(waiting)} trials", markup=False)
-        elif waiting:
-            print_findings(console, plan.facts)
-        if waiting:
-            run_stages(waiting, plan, run_dir, session.executor, resources, console)
-    if not session.config.checkpoint.keep:
-        clear_artifacts(run_dir, plan.trials, read_records(run_dir, {}))
-    return len(waiting)
-
-
-def _has_plan(run_dir: RunDir, plan: Plan) -> bool:
-    if not run_dir.plan.exists():
-        return False
-    return {trial.key for trial in read_plan(run_dir)} == {trial.key for trial in plan.trials}

@@ -10,6 +10,7 @@ from orchestrator.report.render import FORMATS, write_tables
 from orchestrator.report.results import write_results
 from orchestrator.report.table import Table, comparison
 from orchestrator.run_dir.directory import read_data_facts, read_margins, read_plan
+from orchestrator.run_dir.looks import note_look, read_look
 from orchestrator.run_dir.remote import Where, run_dir_at
 from trainables.data.token_cache import READ_ONLY
 from trainables.errors import RunDirectoryError
@@ -73,6 +74,7 @@ def _report(run_dir: RunDir, texts: bool) -> Outcome:
         data=read_data_facts(run_dir),
         predictions=predictions,
         margins=read_margins(run_dir),
+        look=read_look(run_dir, trials),
     )
     try:
         write_results(run_dir, records)
@@ -80,8 +82,11 @@ def _report(run_dir: RunDir, texts: bool) -> Outcome:
         content = content_of(run_dir, trials, records, predictions, table.split, texts=texts)
         write_report(run_dir, table, content)
         figures = [path for path in run_dir.figures if path.is_file()]
-        files = (run_dir.results, *map(run_dir.table, FORMATS), run_dir.report, *figures)
-        warnings = published(run_dir, *files)
+        written = [run_dir.results, *map(run_dir.table, FORMATS), run_dir.report, *figures]
+        if table.look is not None:
+            note_look(run_dir, trials, records)
+            written += [run_dir.looks] if run_dir.looks.exists() else []
+        warnings = published(run_dir, *written)
     except OSError as error:
         if error.errno not in READ_ONLY:
             raise

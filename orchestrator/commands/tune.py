@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator.commands.experiment import run_plan
+from orchestrator.commands.rounds import run_rounds
 from orchestrator.commands.session import MakeExecutor, Session, open_session, preview_resources
 from orchestrator.commands.tune_report import TuningOutcome, report_tuning
 from orchestrator.config.search import TunedExperimentConfig, load_tuned_experiment
@@ -163,7 +163,7 @@ def _run(plan: SearchPlan, session: Session[TunedExperimentConfig]) -> TuningOut
     trained = 0
     if experiment.tune.refit:
         _check_incumbents(study, incumbents)
-        trained = run_plan(session, plan.refit(incumbents), "comparison")
+        trained = run_rounds(session, plan.refit(incumbents), "comparison")
     outcome = report_tuning(run_dir)
     publish_report(experiment, run_dir, console)
     return replace(outcome, trained=trained)

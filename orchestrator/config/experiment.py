@@ -17,6 +17,7 @@ from pydantic import (
 
 from orchestrator.config.checks import ChecksConfig
 from orchestrator.config.runtime import CheckpointConfig, RayConfig, ResourcesConfig
+from orchestrator.config.seeds import Seed, SeedRule, rounds_of
 from search_spaces.presets import load_values
 from trainables.config.arms import ArmConfig
 from trainables.config.base import Settings, as_tuple, unused
@@ -28,8 +29,6 @@ from trainables.errors import ConfigError
 from trainables.results.record import MACRO, TOGETHER
 
 Names = Annotated[tuple[str, ...], BeforeValidator(as_tuple), Field(min_length=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Seeds = Annotated[tuple[Seed, ...], BeforeValidator(as_tuple), Field(min_length=1)]
 
 
 class DataConfig(Settings):
@@ -139,7 +138,11 @@ class ExperimentConfig(_Common):
         "of no consequence (0.01 of a correlation is one); default: macro 2; accuracy and F1 2, "
         "or 3 of fewer than 800 examples; correlations 5",
     )
-    seeds: Seeds = Field(default=(41, 42, 43), description="each trial is trained with each seed")
+    seeds: SeedRule = Field(
+        default=(41, 42, 43),
+        description="each trial is trained with each seed of a list, or with seeds in rounds "
+        "(docs/experiments.md)",
+    )
     resources: ResourcesConfig = Field(
         default=ResourcesConfig(), description="what one trial gets of the machine"
     )
@@ -149,6 +152,21 @@ class ExperimentConfig(_Common):
         description="restarts of a trial whose process died, without a checkpoint in between",
     )
     save_models: bool = Field(default=False, description="keep the final model of every trial")
+
+    @property
+    def rounds(self) -> tuple[tuple[int, ...], ...]:
+        """The seeds at each look at the verdict; those of a list are one round."""
+        return rounds_of(self.seeds)
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """The numbers of seeds at which there is a verdict."""
+        return tuple(map(len, self.rounds))
+
+    @property
+    def all_seeds(self) -> tuple[int, ...]:
+        """The most seeds that are trained."""
+        return self.rounds[-1]
 
 
 class SingleTrialConfig(_Common):
@@ -211,7 +229,7 @@ def check_experiment(experiment: ExperimentConfig) -> None:
     """
     _check_names(experiment, experiment.arms, experiment.models)
     _unique("tracking.trackers", list(experiment.tracking.trackers))
-    _unique("seeds", [str(seed) for seed in experiment.seeds])
+    _unique("seeds", [str(seed) for seed in experiment.all_seeds])
     scopes = [*experiment.tasks, MACRO]
     for name in experiment.margins:
         if name not in scopes:

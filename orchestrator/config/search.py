@@ -4,7 +4,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from orchestrator.config.experiment import RUNTIME_KEYS, ExperimentConfig, Seed, check_experiment
+from orchestrator.config.experiment import RUNTIME_KEYS, ExperimentConfig, check_experiment
+from orchestrator.config.seeds import Seed
 from search_spaces.presets import load_values
 from search_spaces.space import Space, load_space
 from trainables.config.base import DependentSettings

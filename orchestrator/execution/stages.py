@@ -21,6 +21,7 @@ def run_stages(
     executor: Executor,
     resources: TrialResources,
     console: Console,
+    title: str = "",
 ) -> None:
     """Run trials after those that they need; if one of those failed, the trial fails too.
 
@@ -31,9 +32,10 @@ def run_stages(
         executor: runs them.
         resources: what each trial gets.
         console: where the live view is drawn.
+        title: of the live view; empty for none.
     """
     expected = [expected_of(trial) for trial in waiting]
-    with LiveView(GridProgress(expected, resources.slots), console) as view:
+    with LiveView(GridProgress(expected, resources.slots), console, title=title) as view:
         for stage in stages(waiting):
             records = read_records(run_dir, {})
             ready = []

@@ -34,6 +34,7 @@ class LiveView:
         console: where to draw; None for standard output.
         now: gives seconds, by a clock that does not jump.
         every: seconds between two summary lines.
+        title: of the trials, before their numbers; empty for none.
 
     Attributes:
         began: when the grid began, by the same clock; None until the view is entered.
@@ -45,9 +46,11 @@ class LiveView:
         console: Console | None = None,
         now: Callable[[], float] = time.monotonic,
         every: float = 30.0,
+        title: str = "",
     ) -> None:
         self.progress = progress
         self.now = now
+        self.title = title
         self.began: float | None = None
         self._console = console
         self._notes: dict[str, str] = {}
@@ -180,7 +183,7 @@ class LiveView:
         done = sum(n for state, n in counts.items() if state.is_finished())
         notable = (TrialStatus.STOPPED, TrialStatus.FAILED, TrialStatus.DIVERGED)
         parts = [
-            f"{done} of {len(self.progress.trials)} done",
+            f"{self.title}{': ' * bool(self.title)}{done} of {len(self.progress.trials)} done",
             f"{counts[TrialStatus.RUNNING]} running",
             f"{counts[TrialStatus.PENDING]} left",
             *(f"{counts[state]} {state}" for state in notable if counts[state]),

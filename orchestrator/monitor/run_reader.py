@@ -66,9 +66,8 @@ class RunReader:
             return
         self.began = self.written_at(path)
         try:
-            expected = {
-                trial.key: trial for trial in map(_expected, _read_json_object(path)["trials"])
-            }
+            content = _read_json_object(path)
+            expected = {trial.key: trial for trial in map(_expected, content["trials"])}
         except OSError as error:
             self.unread(path, error)
             return
@@ -77,6 +76,7 @@ class RunReader:
             return
         # A trial that ran under the command before this one runs no more, or reports again.
         self.view.interrupt(self.keys)
+        self.view.title = str(content.get("look", ""))
         self.view.expect(expected.values(), self.keys - expected.keys())
         self.keys = set(expected)
 

@@ -88,6 +88,22 @@ def upstream_arms(arm: ArmConfig) -> list[tuple[str, str]]:
     return needed
 
 
+def arms_of_all_seeds(experiment: ExperimentConfig) -> list[str]:
+    """The arms whose trials learn from teachers of all seeds, so that they are others with more.
+
+    Raises:
+        ConfigError: see ``with_upstream_arms``.
+    """
+    arms = {name: experiment.define.arms[name] for name in with_upstream_arms(experiment)}
+    return [
+        name
+        for name, arm in arms.items()
+        if not isinstance(arm, NaiveConcatArm)
+        and arm.distillation is not None
+        and arm.distillation.seeds == "all"
+    ]
+
+
 def stages(trials: Iterable[T]) -> list[list[T]]:
     """The trials in stages: each needs only trials of stages before its own.
 

@@ -140,7 +140,7 @@ class Grid:
             EncoderError: the model cannot be trained.
         """
         arm = self.config.define.arms[arm_name]
-        seeds = self.config.seeds if isinstance(self.config, ExperimentConfig) else (seed,)
+        seeds = self.config.all_seeds if isinstance(self.config, ExperimentConfig) else (seed,)
 
         def trials_of(arm_name: str, seed: int) -> list[TrialConfig]:
             return self.trials_of(arm_name, model_name, seed)

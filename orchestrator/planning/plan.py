@@ -5,17 +5,20 @@ what is known of files that are still the same is not found out again.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from orchestrator.config.experiment import ExperimentConfig
+from orchestrator.config.seeds import SeedsUntil
 from orchestrator.planning.data_facts import DataFacts, data_facts
-from orchestrator.planning.dependencies import with_upstream_arms
+from orchestrator.planning.dependencies import arms_of_all_seeds, with_upstream_arms
 from orchestrator.planning.grid import Grid
 from orchestrator.planning.resources import GpuNeed, TrialResources
 from trainables.config.trial import TrialConfig
 from trainables.data.outline import TaskOutline
+from trainables.errors import ConfigError
 from trainables.models.encoder_info import EncoderInfo
 
 
@@ -77,6 +80,10 @@ class Plan:
     glue_dir: str | None
     facts: DataFacts | None = None
 
+    def of_seeds(self, seeds: Collection[int]) -> "Plan":
+        """The same plan with some of its seeds alone."""
+        return replace(self, trials=tuple(t for t in self.trials if t.config.seed in seeds))
+
     def longest_first(self) -> list[PlannedTrial]:
         """The trials in the order of their start: the longest first."""
         return sorted(self.trials, key=lambda trial: -trial.cost)
@@ -88,6 +95,7 @@ def make_plan(experiment: ExperimentConfig) -> Plan:
     Raises:
         InputError: data, an encoder or a combination of settings that cannot be used.
     """
+    check_rounds(experiment)
     grid = Grid(experiment)
     encoders = {name: grid.encoder(name) for name in experiment.models}
     arms = with_upstream_arms(experiment)
@@ -96,11 +104,41 @@ def make_plan(experiment: ExperimentConfig) -> Plan:
         plan_trial(config, tasks[arm], encoders[model])
         for arm in arms
         for model in experiment.models
-        for seed in experiment.seeds
+        for seed in experiment.all_seeds
         for config in grid.trials_of(arm, model, seed)
     ]
     facts = data_facts(grid, arms, experiment.models)
     return Plan(tuple(trials), grid.tasks, encoders, grid.glue_dir, facts)
+
+
+def check_rounds(experiment: ExperimentConfig) -> None:
+    """Check that a grid that trains seeds in rounds until it is decided can be.
+
+    Raises:
+        ConfigError: trials depend on how many seeds there are, or there is nothing to compare.
+    """
+    if not isinstance(experiment.seeds, SeedsUntil):
+        return
+    for arm in arms_of_all_seeds(experiment):
+        raise ConfigError(
+            f"define.arms.{arm}.distillation.seeds=all: its trials learn from those of all seeds, "
+            "so seeds cannot be trained in rounds; set it to same, or seeds to a list"
+        )
+    arms = [experiment.define.arms[name] for name in with_upstream_arms(experiment)]
+    tasks = set(experiment.tasks)
+    kinds = {arm.strategy for arm in arms if tasks <= set(arm.tasks or tasks)}
+    if not _comparable(kinds):
+        raise ConfigError(
+            "seeds.until=decided: the verdict compares a multi-task arm with single_task, or "
+            "shared_encoder with naive_concat, and these arms allow neither; add one to arms, or "
+            "set seeds to a list"
+        )
+
+
+def _comparable(strategies: Collection[str]) -> bool:
+    return ("single_task" in strategies and len(strategies) > 1) or (
+        "shared_encoder" in strategies and "naive_concat" in strategies
+    )
 
 
 def plan_trial(

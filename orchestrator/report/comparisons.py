@@ -14,6 +14,7 @@ import numpy as np
 
 from orchestrator.analysis.advice import Advice, advice
 from orchestrator.analysis.intervals import mean_difference
+from orchestrator.analysis.looks import LEVEL
 from orchestrator.analysis.pseudo_values import Runs, of_classes, of_numbers
 from orchestrator.analysis.verdicts import Comparison, Verdict, Word, verdicts
 from orchestrator.report.rows import SeedRun, TableRow
@@ -25,8 +26,10 @@ from trainables.results.record import MACRO, TaskResult
 Predicted = Mapping[str, Mapping[str, Predictions]]
 """Trial key -> task -> predictions on the table's split."""
 
+Pair = tuple[TableRow, TableRow]
+"""Arm A and arm B."""
+
 MACRO_MARGIN = 0.02
-LEVEL = 0.05
 MANY_EXAMPLES = 800
 COLLAPSED = 0.99
 """A run collapsed if it predicts one class for so many of the examples."""
@@ -68,6 +71,8 @@ def compared(
     undefined: Collection[str],
     predictions: Predicted,
     margins: Mapping[str, float],
+    level: float = LEVEL,
+    next_level: float = LEVEL,
 ) -> tuple[Compared, ...]:
     """Compare the arms of every model, the primary comparisons first.
 
@@ -79,25 +84,36 @@ def compared(
         undefined: the tasks whose headline metric the split's labels leave undefined.
         predictions: of the finished trials.
         margins: task or ``macro`` -> margin, a fraction; what is left out has its default.
+        level: chance of an error of the words.
+        next_level: the same of words after more seeds, about which advice is given.
     """
     if not predictions:
         return ()
     tasks = [task for task in rows[0].tasks if task not in undefined]
+    levels = (level, next_level)
     made = []
-    for model, tuned in dict.fromkeys((row.model, row.tuned) for row in rows):
-        own = [row for row in rows if row.model == model]
-        planned = _pairs(own, tuned)
+    for planned in _families(rows):
         # A row stands in several pairs, and is scored once.
         sides = {id(row): _Side.of(row, predictions) for pair in planned for row in pair}
         pairs = [(sides[id(a)], sides[id(b)]) for a, b in planned]
         if tasks:
-            made += _family(pairs, [tasks], margins, primary=True)
+            made += _family(pairs, [tasks], margins, levels, primary=True)
         if len(tasks) > 1:
-            made += _family(pairs, [[task] for task in tasks], margins, primary=False)
+            made += _family(pairs, [[task] for task in tasks], margins, levels, primary=False)
     return tuple(made)
 
 
-def _pairs(rows: Sequence[TableRow], tuned: bool) -> list[tuple[TableRow, TableRow]]:
+def planned_pairs(rows: Sequence[TableRow]) -> list[Pair]:
+    """The comparisons of every model that the plan fixes, tuned and untuned arms apart."""
+    return [pair for family in _families(rows) for pair in family]
+
+
+def _families(rows: Sequence[TableRow]) -> list[list[Pair]]:
+    models = dict.fromkeys((row.model, row.tuned) for row in rows)
+    return [_pairs([row for row in rows if row.model == model], tuned) for model, tuned in models]
+
+
+def _pairs(rows: Sequence[TableRow], tuned: bool) -> list[Pair]:
     """The comparisons that the plan fixes, of one model's rows."""
     whole = [row for row in rows if row.asked == row.tasks.keys()]
     reference = reference_of(whole, rows[0].model, tuned)
@@ -197,16 +213,18 @@ def _family(
     pairs: Sequence[tuple[_Side, _Side]],
     scopes: Sequence[Sequence[str]],
     margins: Mapping[str, float],
+    levels: tuple[float, float],
     primary: bool,
 ) -> list[Compared]:
     """Comparisons that share the chance of an error: of some pairs on some scopes."""
+    level, next_level = levels
     comparable = [
         (a, b, tasks, _comparison(a, b, tasks, margins))
         for tasks in scopes
         for a, b in pairs
         if a.seeds and b.seeds and a.same_examples(b, tasks)
     ]
-    judged = verdicts([c for *_, c in comparable], LEVEL, planned=len(pairs) * len(scopes))
+    judged = verdicts([c for *_, c in comparable], level, planned=len(pairs) * len(scopes))
     return [
         Compared(
             model=a.row.model,
@@ -216,7 +234,7 @@ def _family(
             primary=primary,
             verdict=verdict,
             collapsed_on=tuple(t for t in tasks if any(s.collapsed([t]).any() for s in (a, b))),
-            advice=_advice(verdict),
+            advice=_advice(verdict, next_level),
         )
         for (a, b, tasks, _), verdict in zip(comparable, judged, strict=True)
     ]
@@ -246,7 +264,7 @@ def _scope(tasks: Sequence[str]) -> str:
     return MACRO if len(tasks) > 1 else tasks[0]
 
 
-def _advice(verdict: Verdict) -> Advice | None:
+def _advice(verdict: Verdict, level: float) -> Advice | None:
     if verdict.word is not Word.UNDECIDED or verdict.one_seed:
         return None
-    return advice(verdict.comparison.difference, verdict.comparison.margin, verdict.level)
+    return advice(verdict.comparison.difference, verdict.comparison.margin, level)

@@ -29,14 +29,15 @@ def table_json(table: Table) -> str:
     """Everything in the table, as JSON with a ``schema_version``.
 
     ``tuned`` is left out if no row was tuned, ``reference`` if all differences are to
-    ``single_task``, ``comparisons`` if there are none, and ``data`` if it is not known.
+    ``single_task``, ``comparisons`` and ``look`` if there are none, ``data`` if it is not known.
     """
     content = _values(table)
     del content["data"]
     if table.data is not None:
         content["data"] = table.data.model_dump(mode="json")
-    if not table.comparisons:
-        del content["comparisons"]
+    for name in ("comparisons", "look"):
+        if not content[name]:
+            del content[name]
     if not table.tuned:
         content["rows"] = [_values(row, without="tuned") for row in table.rows]
     if not table.references_differ:

@@ -7,15 +7,17 @@ in ``rows.py``, the verdict in ``verdict.py``.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from orchestrator.analysis.looks import LEVEL, Look
 from orchestrator.analysis.power import chance_of_equivalence, detectable
 from orchestrator.analysis.verdicts import Word
 from orchestrator.planning.data_facts import DataFacts
 from orchestrator.report.answer import answer, answered, sentence
 from orchestrator.report.columns import Column, Measure, columns
-from orchestrator.report.comparisons import Compared, Predicted, compared
+from orchestrator.report.comparisons import Compared, Predicted, compared, planned_pairs
 from orchestrator.report.curves import Curve, curves
 from orchestrator.report.header import TaskFacts, header, majority_result, task_facts
 from orchestrator.report.learning import learning_curves
+from orchestrator.report.look import LookTaken, look_taken
 from orchestrator.report.methods import method
 from orchestrator.report.notes import Note, notes_of, notes_of_labels
 from orchestrator.report.rows import PlannedTrial, SeedRun, Stat, TableRow, table_rows
@@ -149,6 +151,8 @@ class Table:
         curves: headline metric per epoch.
         learning: headline metric by share of the training data.
         undefined: keys of the columns that the split's labels leave undefined, for all rows alike.
+        look: at which number of seeds, among how many, the comparisons were made; None where there
+            are none or nobody says.
         data: what is known of the tasks' data; None in a run directory that does not say.
     """
 
@@ -164,6 +168,7 @@ class Table:
     learning: tuple[Curve, ...]
     undefined: tuple[str, ...] = ()
     comparisons: tuple[ComparedRows, ...] = ()
+    look: LookTaken | None = None
     data: DataFacts | None = None
     schema_version: int = TABLE_SCHEMA
 
@@ -190,6 +195,7 @@ def comparison(
     data: DataFacts | None = None,
     predictions: Predicted | None = None,
     margins: Mapping[str, float] | None = None,
+    look: Look | None = None,
 ) -> Table:
     """Compare the arms of a plan by the records of its trials.
 
@@ -200,6 +206,8 @@ def comparison(
         data: what is known of the tasks' data.
         predictions: of the finished trials on ``split``; arms have no interval without.
         margins: task or ``macro`` -> difference of no consequence, a fraction; None: the defaults.
+        look: which number of seeds it is, and at which others there is a verdict; None: the only
+            one.
 
     Raises:
         ConfigError: the plan is empty, no finished trial measured ``split``, or two trials are
@@ -217,19 +225,26 @@ def comparison(
         {fact.name for fact in facts if fact.headline in fact.undefined},
         predictions or {},
         margins or {},
+        LEVEL if look is None else look.level,
+        LEVEL if look is None else look.next_level,
     )
     rows, notes = _rows(sources, facts, measures, judged)
+    taken = None
+    if look is not None and judged:
+        pairs = planned_pairs(sources)
+        taken = look_taken(look, plan, records, predictions or {}, pairs, judged)
     used = [c for c, _ in measures if c.key != "leak" or any(r.cells["leak"].stat for r in rows)]
     return Table(
         split=split,
-        header=(*header(plan, records, split, facts, data), *_margins(judged)),
+        header=(*header(plan, records, split, facts, data), *_of_verdict(judged, taken)),
         tasks=facts,
         columns=tuple(used),
         rows=tuple(rows),
         notes=notes,
         differences=differences(sources),
         comparisons=tuple(map(_compared_rows, judged)),
-        verdict=_answers(sources, judged),
+        verdict=(*_answers(sources, judged), *(taken.sentences if taken else ())),
+        look=taken,
         curves=curves(sources, split),
         learning=learning_curves(sources),
         undefined=_undefined(sources[0].tasks, facts),
@@ -237,11 +252,12 @@ def comparison(
     )
 
 
-def _margins(judged: Sequence[Compared]) -> tuple[tuple[str, str], ...]:
-    """The header's line about margins, where anything is compared."""
+def _of_verdict(judged: Sequence[Compared], look: LookTaken | None) -> tuple[tuple[str, str], ...]:
+    """The header's lines about margins and the look, where anything is compared."""
     margins = {c.scope: f"{100 * c.verdict.comparison.margin:g}" for c in judged}
     text = ", ".join(plain(f"{scope} {points}") for scope, points in margins.items())
-    return (("margins", f"{text} (points that are of no consequence)"),) if judged else ()
+    lines = [("margins", f"{text} (points that are of no consequence)")] if judged else []
+    return (*lines, *([("look", look.header)] if look is not None else []))
 
 
 def _answers(rows: Sequence[TableRow], judged: Sequence[Compared]) -> tuple[str, ...]:

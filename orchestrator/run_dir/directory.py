@@ -15,11 +15,13 @@ from rich.console import Console
 from orchestrator.config.experiment import ExperimentConfig
 from orchestrator.config.stored import upgraded
 from orchestrator.planning.data_facts import DataFacts
+from orchestrator.planning.dependencies import arms_of_all_seeds
 from orchestrator.planning.grid import Config
 from orchestrator.planning.plan import Plan, PlannedTrial
 from orchestrator.planning.resources import TrialResources
 from orchestrator.run_dir.environment import describe_environment
 from orchestrator.run_dir.lock import GUARD, LOCK, hold_lock, storage_time
+from orchestrator.run_dir.looks import describe, note_look, planned_looks, read_look
 from orchestrator.run_dir.resource_choices import write_choices
 from orchestrator.text import plain
 from search_spaces.yaml_files import read_yaml
@@ -59,7 +61,20 @@ def lock_run_dir(
             warn(console, line)
         # A checkpoint that the user names may lie here.
         keep = config.checkpoint.keep or getattr(config, "resume_from", None) is not None
-        yield sound_records(run_dir, console, keep=keep)
+        records = sound_records(run_dir, console, keep=keep)
+        if isinstance(config, ExperimentConfig):
+            _note_former_look(run_dir, config, records)
+        yield records
+
+
+def _note_former_look(
+    run_dir: RunDir, config: ExperimentConfig, records: dict[str, TrialRecord]
+) -> None:
+    """Remember a verdict by another rule of seeds, whose place this configuration takes."""
+    if run_dir.plan.exists() and planned_looks(run_dir) != config.looks:
+        note_look(run_dir, read_plan(run_dir), records)
+        if run_dir.looks.exists():
+            run_dir.publish(run_dir.looks)
 
 
 def sound_records(run_dir: RunDir, console: Console, *, keep: bool) -> dict[str, TrialRecord]:
@@ -109,7 +124,9 @@ def take(run_dir: RunDir, config: Config, plan: Plan | None) -> list[str]:
         return [f"{run_dir.plan}: damaged; moved to {_set_aside(run_dir, run_dir.plan)}, made anew"]
     if any(trial.config.code_schema != CODE_SCHEMA for trial in trials):
         raise other_numbers(run_dir)
-    if plan is not None and {t.key for t in trials} != {t.key for t in plan.trials}:
+    if isinstance(config, ExperimentConfig):
+        _check_seeds(run_dir, tuple(dict.fromkeys(t.config.seed for t in trials)), config)
+    if plan is not None and not {t.key for t in trials} <= {t.key for t in plan.trials}:
         raise RunDirectoryError(
             f"{run_dir.root}: its trials are not this plan's although the configuration is the "
             "same: the data, what checks.shared_texts and shared_across_tasks drop, an encoder's "
@@ -138,6 +155,9 @@ def write_metadata(
         for trial in plan.trials
     ]
     content: dict[str, Any] = {"schema_version": PLAN_SCHEMA, "trials": trials}
+    look = read_look(run_dir, plan.trials)
+    if len(look.all) > 1:
+        content["look"] = describe(look)
     if plan.facts is not None:
         content["data"] = plan.facts.model_dump(mode="json")
     write_text(run_dir.plan, json.dumps(content, indent=1) + "\n")
@@ -228,11 +248,31 @@ def _same_configuration(run_dir: RunDir, config: Config) -> None:
             f"{run_dir.root}: was made with {key}={shortened(old)}, this is "
             f"{key}={shortened(new)}; choose another directory with --run-dir"
         )
+    if isinstance(before, ExperimentConfig) and isinstance(config, ExperimentConfig):
+        _check_seeds(run_dir, before.rounds[0], config)
+
+
+def _check_seeds(run_dir: RunDir, before: tuple[int, ...], config: ExperimentConfig) -> None:
+    """Check that no seed of ``before`` is left out: others may be added after them."""
+    if config.all_seeds[: len(before)] != before:
+        raise RunDirectoryError(
+            f"{run_dir.root}: was made with seeds={list(before)}, this is "
+            f"seeds={shortened(list(config.all_seeds))}; choose another directory with --run-dir, "
+            "or add seeds after those that are there"
+        )
+    if len(config.all_seeds) > len(before):
+        for arm in arms_of_all_seeds(config):
+            raise RunDirectoryError(
+                f"{run_dir.root}: was made with seeds={list(before)}, and trials of arm {arm} "
+                "learn from those of all seeds (distillation.seeds=all), so that seeds cannot be "
+                "added; choose another directory with --run-dir"
+            )
 
 
 def _compared(config: Config) -> dict[str, Any]:
     """What must be the same in one run directory; the catalogue may have got other tasks since."""
     values = config.model_dump(mode="json", exclude=config.runtime_keys())
+    values.pop("seeds", None)  # See ``_check_seeds``.
     tasks = values["define"]["tasks"]
     values["define"]["tasks"] = {name: tasks[name] for name in config.task_configs()}
     return values

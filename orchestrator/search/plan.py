@@ -11,7 +11,7 @@ from orchestrator.config.search import TunedExperimentConfig
 from orchestrator.planning.data_facts import data_facts
 from orchestrator.planning.dependencies import upstream_arms, with_upstream_arms
 from orchestrator.planning.grid import Grid
-from orchestrator.planning.plan import Plan, PlannedTrial, plan_trial
+from orchestrator.planning.plan import Plan, PlannedTrial, check_rounds, plan_trial
 from orchestrator.search.best_trial import Incumbent
 from orchestrator.search.rungs import rungs
 from search_spaces.group_settings import group_facts, with_settings
@@ -71,6 +71,7 @@ class SearchPlan:
     """
 
     def __init__(self, experiment: TunedExperimentConfig) -> None:
+        check_rounds(experiment)
         self.experiment = experiment
         searched = experiment.model_copy(
             update={"selection": experiment.selection.model_copy(update={"enabled": "always"})}
@@ -96,7 +97,7 @@ class SearchPlan:
     @property
     def seed(self) -> int:
         """The seed with which all trials of the search are trained."""
-        return self.experiment.seeds[0]
+        return self.experiment.all_seeds[0]
 
     @property
     def glue_dir(self) -> str | None:
@@ -112,7 +113,7 @@ class SearchPlan:
             self._planned(self._grid, config)
             for arm in needed
             for model in experiment.models
-            for seed in experiment.seeds
+            for seed in experiment.all_seeds
             for config in self._grid.trials_of(arm, model, seed)
             if config.key in self._needed_keys
         )
@@ -160,7 +161,7 @@ class SearchPlan:
             self._planned(grid, config)
             for arm in names
             for model in experiment.models
-            for seed in experiment.seeds
+            for seed in experiment.all_seeds
             for config in grid.trials_of(arm, model, seed)
         ]
         for group in self.groups:
@@ -170,7 +171,7 @@ class SearchPlan:
                 update = {"tuned": True, "changes": best.changes}
                 trials += [
                     self._planned(tuned, config.model_copy(update=update))
-                    for seed in experiment.seeds
+                    for seed in experiment.all_seeds
                     for config in _of(group, tuned.trials_of(group.arm, group.model, seed))
                 ]
         return Plan(tuple(trials), grid.tasks, self.encoders, grid.glue_dir, self.facts)
@@ -278,7 +279,7 @@ class SearchPlan:
             config.key: config
             for arm in self._needed_arms()
             for model in self.experiment.models
-            for seed in self.experiment.seeds
+            for seed in self.experiment.all_seeds
             for config in self._grid.trials_of(arm, model, seed)
         }
         while open_:

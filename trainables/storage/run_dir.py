@@ -19,6 +19,7 @@ class RunPaths:
         self.plan = self.root / "plan.json"
         self.environment = self.root / "environment.json"
         self.resource_choices = self.root / "resources.json"
+        self.looks = self.root / "looks.json"
         self.results = self.root / "results.csv"
         self.records = self.root / "records"
         self.predictions_cache = self.root / "predictions_cache.parquet"

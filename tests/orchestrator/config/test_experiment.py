@@ -267,7 +267,7 @@ BAD = [
     (["=3"], "=3: an override is key=value"),
     (["training.=5"], "training.=5: an override is key=value"),
     (["seeds=[a"], "seeds=[a: cannot be applied"),
-    (["tasks.0=cola"], "tasks.0=cola: cannot be applied"),
+    (["tasks.0=cola"], "tasks: input should be a valid array, not {'0': 'cola'}"),
     (
         ["training.epochs=${foo}"],
         "training.epochs=${foo}: cannot be applied: ${foo}: nothing is put",
