@@ -49,12 +49,14 @@ RunDir = Annotated[
     str | None, typer.Option(help="run directory, or its URL (default: runs/PRESET)")
 ]
 
+AsJson = Annotated[bool, typer.Option("--json", help="for machines")]
+
 
 @app.command()
 def plan(
     preset: Preset,
     overrides: Overrides = None,
-    as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Print the trials that a preset expands to; nothing runs."""
     from orchestrator.config.experiment import load_experiment
@@ -140,6 +142,7 @@ def tune(
 @app.command()
 def report(
     run_dir: Annotated[str, typer.Argument(help="a run directory, or its URL")],
+    as_json: AsJson = False,
 ) -> None:
     """Make the table of a run directory again from its records and print it."""
     from orchestrator.run_dir.remote import has_search, run_dir_at
@@ -150,11 +153,11 @@ def report(
         # Imports torch, which takes seconds that the report of a grid saves.
         from orchestrator.commands.tune_report import report_tuning
 
-        finish_tuning(console, run_dir, report_tuning(opened))
+        finish_tuning(console, run_dir, report_tuning(opened), as_json=as_json)
     else:
         from orchestrator.commands.report import report as make_report
 
-        finish(console, run_dir, make_report(opened))
+        finish(console, run_dir, make_report(opened), as_json=as_json)
 
 
 @app.command()

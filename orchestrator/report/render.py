@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from orchestrator.report.curve_charts import epoch_charts, learning_charts
-from orchestrator.report.markup import LEGEND, latex, markdown
+from orchestrator.report.markup import HEADER, LEGEND, latex, markdown
 from orchestrator.report.table import Row, Table
 from orchestrator.report.terminal import print_table
 from orchestrator.report.views import compact, detailed, difference, learning, marks, methods
@@ -29,15 +29,20 @@ def write_tables(run_dir: RunDir, table: Table) -> None:
 def table_json(table: Table) -> str:
     """Everything in the table, as JSON with a ``schema_version``.
 
-    ``tuned`` is left out if no row was tuned, ``reference`` if all differences are to
-    ``single_task``, ``comparisons`` if there are none, and ``data`` if it is not known.
+    ``verdict`` has the passages in plain sentences. ``tuned`` is left out if no row was tuned,
+    ``reference`` if all differences are to ``single_task``, ``comparisons`` and ``answers`` if
+    there are none, and ``data`` if it is not known.
     """
-    content = _values(table)
+    content = {
+        "verdict" if name == "passages" else name: table.verdict if name == "passages" else value
+        for name, value in _values(table).items()
+    }
     del content["data"]
     if table.data is not None:
         content["data"] = table.data.model_dump(mode="json")
-    if not table.comparisons:
-        del content["comparisons"]
+    for name in ("comparisons", "answers"):
+        if not content[name]:
+            del content[name]
     if not table.tuned:
         content["rows"] = [_values(row, without="tuned") for row in table.rows]
     if not table.references_differ:
@@ -108,6 +113,7 @@ def table_html(table: Table) -> str:
         .get_template("table.html.j2")
         .render(
             table=table,
+            header=HEADER,
             compact=compact(table),
             detailed=detailed(table),
             difference=difference(table),

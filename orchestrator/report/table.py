@@ -7,8 +7,16 @@ in ``rows.py``, the verdict in ``verdict.py``.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from orchestrator.config.experiment import PAIRED_SEEDS
 from orchestrator.planning.data_facts import DataFacts
-from orchestrator.report.answer import answer, answered, sentence
+from orchestrator.report.answer import (
+    Answer,
+    Passage,
+    RelativeChange,
+    answer,
+    answered,
+    relative_change,
+)
 from orchestrator.report.columns import Column, Measure, columns
 from orchestrator.report.comparisons import Compared, Predicted, compared
 from orchestrator.report.curves import Curve, curves
@@ -17,6 +25,7 @@ from orchestrator.report.learning import learning_curves
 from orchestrator.report.methods import method
 from orchestrator.report.notes import Note, notes_of, notes_of_labels
 from orchestrator.report.rows import PlannedTrial, SeedRun, Stat, TableRow, table_rows
+from orchestrator.report.sentences import sentence
 from orchestrator.report.verdict import REFERENCE, Difference, differences, verdict
 from orchestrator.text import number, plain
 from trainables.config.arms import ArmConfig
@@ -87,9 +96,13 @@ class ComparedRows:
         p: of no difference, adjusted for all comparisons of its kind (Holm).
         comparisons: how many those are.
         seeds: of the first and of the second row.
-        examples: number of examples, the smallest of the tasks.
+        paired_seeds: whether seeds are differenced.
+        examples: number of examples, or of groups where they are grouped, the smallest of the
+            tasks.
+        groups: task -> number of groups, of the tasks whose examples are grouped.
         collapsed: how many runs of each predict one class.
         more_seeds, more_examples, chance: what would settle it, see ``orchestrator.analysis``.
+        delta_m: the relative change.
         sentence: all this in words.
     """
 
@@ -107,11 +120,14 @@ class ComparedRows:
     p: float
     comparisons: int
     seeds: tuple[int, int]
+    paired_seeds: bool
     examples: int
+    groups: dict[str, int]
     collapsed: tuple[int, int]
     more_seeds: int | None
     more_examples: int | None
     chance: float | None
+    delta_m: RelativeChange
     sentence: str
 
 
@@ -131,7 +147,8 @@ class Table:
             seed.
         comparisons: the same rows with intervals and verdicts, of the seeds whose predictions are
             there.
-        verdict: a few plain sentences per model.
+        answers: what they come to, for every model that they are there for.
+        passages: can one model replace several? For every model.
         curves: headline metric per epoch.
         learning: headline metric by share of the training data.
         undefined: keys of the columns that the split's labels leave undefined, for all rows alike.
@@ -145,13 +162,19 @@ class Table:
     rows: tuple[Row, ...]
     notes: tuple[Note, ...]
     differences: tuple[Difference, ...]
-    verdict: tuple[str, ...]
+    passages: tuple[Passage, ...]
     curves: tuple[Curve, ...]
     learning: tuple[Curve, ...]
     undefined: tuple[str, ...] = ()
     comparisons: tuple[ComparedRows, ...] = ()
+    answers: tuple[Answer, ...] = ()
     data: DataFacts | None = None
     schema_version: int = TABLE_SCHEMA
+
+    @property
+    def verdict(self) -> tuple[str, ...]:
+        """The passages as plain sentences."""
+        return tuple(line for passage in self.passages for line in passage.sentences)
 
     @property
     def tuned(self) -> bool:
@@ -176,6 +199,7 @@ def comparison(
     data: DataFacts | None = None,
     predictions: Predicted | None = None,
     margins: Mapping[str, float] | None = None,
+    pair_seeds: bool = False,
 ) -> Table:
     """Compare the arms of a plan by the records of its trials.
 
@@ -186,6 +210,7 @@ def comparison(
         data: what is known of the tasks' data.
         predictions: of the finished trials on ``split``; arms have no interval without.
         margins: task or ``macro`` -> difference of no consequence, a fraction; None: the defaults.
+        pair_seeds: difference the seeds of two rows where they have the same ones, five or more.
 
     Raises:
         ConfigError: the plan is empty, no finished trial measured ``split``, or two trials are
@@ -204,18 +229,26 @@ def comparison(
         {fact.name for fact in facts if fact.headline in fact.undefined},
         predictions or {},
         margins or {},
+        pair_seeds=pair_seeds,
     )
+    answers, passages = _answers(sources, judged)
     used = [c for c, _ in measures if c.key != "leak" or any(r.cells["leak"].stat for r in rows)]
     return Table(
         split=split,
-        header=(*header(plan, records, split, facts, data), *_margins(judged)),
+        header=(
+            *header(plan, records, split, facts, data),
+            *_margins(judged),
+            *_groups(plan, judged),
+            *(_paired(judged) if pair_seeds else ()),
+        ),
         tasks=facts,
         columns=tuple(used),
         rows=_mark_best(rows, used),
         notes=notes,
         differences=differences(sources),
         comparisons=tuple(map(_compared_rows, judged)),
-        verdict=_answers(sources, judged),
+        answers=answers,
+        passages=passages,
         curves=curves(sources, split),
         learning=learning_curves(sources),
         undefined=_undefined(sources[0].tasks, facts),
@@ -230,15 +263,55 @@ def _margins(judged: Sequence[Compared]) -> tuple[tuple[str, str], ...]:
     return (("margins", f"{text} (points that are of no consequence)"),) if judged else ()
 
 
-def _answers(rows: Sequence[TableRow], judged: Sequence[Compared]) -> tuple[str, ...]:
-    """Paragraphs per model; without predictions, what its scores alone say."""
-    paragraphs = []
+def _groups(
+    plan: Sequence[PlannedTrial], judged: Sequence[Compared]
+) -> tuple[tuple[str, str], ...]:
+    """The header's line about tasks whose examples are grouped, where they are compared."""
+    asked = {
+        name: task.group
+        for trial in plan
+        for name, task in trial.config.tasks.items()
+        if task.group is not None
+    }
+    texts = []
+    for task, column in asked.items():
+        sizes = {c.sizes[task] for c in judged if task in c.sizes}
+        for examples, groups in sorted(sizes, key=str):
+            known = (
+                "that the predictions do not have, so each counts as a draw of its own"
+                if groups is None
+                else f"that are {groups:,} draws"
+            )
+            texts.append(plain(f"{task} by {column}: {examples:,} examples {known}"))
+    return (("groups", "; ".join(texts)),) if texts else ()
+
+
+def _paired(judged: Sequence[Compared]) -> tuple[tuple[str, str], ...]:
+    """The header's line about pairs of seeds, where they are asked for."""
+    alone = dict.fromkeys(
+        plain(f"{c.row.label} and {c.reference.label} ({c.model})")
+        for c in judged
+        if c.primary and not c.paired_seeds
+    )
+    but = f", but not of {', '.join(alone)}: they need the same {PAIRED_SEEDS} seeds or more"
+    return (("pair_seeds", f"seeds are differenced{but if alone else ''}"),) if judged else ()
+
+
+def _answers(
+    rows: Sequence[TableRow], judged: Sequence[Compared]
+) -> tuple[tuple[Answer, ...], tuple[Passage, ...]]:
+    """For every model its answers, and a passage for each; without predictions, a passage of what
+    its scores alone say."""
+    answers, passages = [], []
     for model in dict.fromkeys(row.model for row in rows):
         own = [c for c in judged if c.model == model]
         groups = [[c for c in own if c.row.tuned == tuned] for tuned in (True, False)]
-        answers = [line for group in groups if answered(group) for line in answer(group)]
-        paragraphs += answers or verdict([row for row in rows if row.model == model])
-    return tuple(paragraphs)
+        made = [answer(group) for group in groups if answered(group)]
+        answers += made
+        passages += [own.passage for own in made] or map(
+            Passage, verdict([row for row in rows if row.model == model])
+        )
+    return tuple(answers), tuple(passages)
 
 
 def _compared_rows(made: Compared) -> ComparedRows:
@@ -259,11 +332,14 @@ def _compared_rows(made: Compared) -> ComparedRows:
         p=judged.p,
         comparisons=judged.family,
         seeds=difference.seeds,
+        paired_seeds=made.paired_seeds,
         examples=difference.examples,
+        groups={plain(t): groups for t, (_, groups) in made.sizes.items() if groups is not None},
         collapsed=judged.comparison.collapsed,
         more_seeds=None if advice is None else advice.seeds,
         more_examples=None if advice is None else advice.examples,
         chance=None if advice is None else advice.chance,
+        delta_m=relative_change(made),
         sentence=plain(sentence(made)),
     )
 
