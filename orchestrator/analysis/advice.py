@@ -19,7 +19,9 @@ MOST_SEEDS = 30
 MORE_EXAMPLES = (2, 3, 4, 6, 8, 12, 16, 24, 32)
 """How many times the examples are tried."""
 SEEDS_WITH_EXAMPLES = 10
-"""The least number of seeds that go with more examples."""
+"""The least number of seeds that go with more examples, or with a wider margin."""
+MARGIN_STEP = 0.005
+WIDEST_MARGIN = 0.5
 QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
 """At which the variance of the seeds, itself estimated from few, is taken."""
 
@@ -32,16 +34,21 @@ class Advice:
         seeds: how many more per arm; None if no number up to ``MOST_SEEDS`` is enough.
         examples: how many more test examples, together with ``SEEDS_WITH_EXAMPLES`` seeds, where
             seeds alone are unlikely to settle it; None if that is not so, or none is enough.
-        chance: of a verdict: with the advised number, else with ``MOST_SEEDS`` seeds.
+        margin: the narrowest one that ``SEEDS_WITH_EXAMPLES`` seeds would probably settle it with,
+            where neither seeds nor examples are enough; None if that is not so, or none is enough.
+        chance: of a verdict: with the advised number of seeds, else with ``MOST_SEEDS``.
+        margin_chance: the same with ``margin`` and ``SEEDS_WITH_EXAMPLES`` seeds.
     """
 
     seeds: int | None
     examples: int | None
     chance: float
+    margin: float | None = None
+    margin_chance: float | None = None
 
 
 def advice(difference: Difference, margin: float, level: float = 0.05) -> Advice:
-    """Find the least number of seeds, or of examples, that probably settles a comparison.
+    """Find the least seeds, or examples, or else margin, that probably settles a comparison.
 
     Args:
         difference: of two or more seeds in both arms.
@@ -63,6 +70,11 @@ def advice(difference: Difference, margin: float, level: float = 0.05) -> Advice
         for times in MORE_EXAMPLES:
             if chance_of_verdict(difference, margin, seeds, times, level) >= PROMISED:
                 return Advice(None, (times - 1) * difference.examples, chance)
+        first = int(margin / MARGIN_STEP + 1e-9) + 1
+        for step in range(first, round(WIDEST_MARGIN / MARGIN_STEP) + 1):
+            wider = chance_of_verdict(difference, step * MARGIN_STEP, seeds, level=level)
+            if wider >= PROMISED:
+                return Advice(None, None, chance, step * MARGIN_STEP, wider)
     return Advice(None, None, chance)
 
 

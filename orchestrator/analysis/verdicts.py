@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
+from scipy.stats import binomtest, fisher_exact
 
 from orchestrator.analysis.intervals import Difference
 
@@ -193,3 +194,16 @@ def collapse_rate(collapsed: int, runs: int) -> tuple[float, float]:
         return 0.0, 1 - 0.05 ** (1 / runs)
     low, high = binomtest(collapsed, runs).proportion_ci(0.95, "exact")
     return float(low), float(high)
+
+
+def collapse_p(collapsed: tuple[int, int], runs: tuple[int, int]) -> float:
+    """The p value of equal rates of collapse in two arms.
+
+    Fisher's exact test ("Statistical Methods for Research Workers", 1934).
+
+    Args:
+        collapsed, runs: of each arm.
+    """
+    table = [[hit, of - hit] for hit, of in zip(collapsed, runs, strict=True)]
+    found: Any = fisher_exact(table)
+    return float(found.pvalue)

@@ -49,12 +49,14 @@ RunDir = Annotated[
     str | None, typer.Option(help="run directory, or its URL (default: runs/PRESET)")
 ]
 
+AsJson = Annotated[bool, typer.Option("--json", help="for machines")]
+
 
 @app.command()
 def plan(
     preset: Preset,
     overrides: Overrides = None,
-    as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Print the trials that a preset expands to; nothing runs."""
     from orchestrator.config.experiment import load_experiment
@@ -144,6 +146,7 @@ def report(
         bool,
         typer.Option("--no-texts", help="report.html shows row numbers, and no text of the data"),
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make the table and report of a run directory again from its records and print the table."""
     from orchestrator.run_dir.remote import has_search, run_dir_at
@@ -154,11 +157,11 @@ def report(
         # Imports torch, which takes seconds that the report of a grid saves.
         from orchestrator.commands.tune_report import report_tuning
 
-        finish_tuning(console, run_dir, report_tuning(opened, texts=not no_texts))
+        finish_tuning(console, run_dir, report_tuning(opened, texts=not no_texts), as_json=as_json)
     else:
         from orchestrator.commands.report import report as make_report
 
-        finish(console, run_dir, make_report(opened, texts=not no_texts))
+        finish(console, run_dir, make_report(opened, texts=not no_texts), as_json=as_json)
 
 
 @app.command()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.console import Console
 
-from trainables.errors import RenamedKeyWarning
+from trainables.errors import RenamedKeyWarning, RunDirectoryError
 from trainables.secrets import redacted
 
 if TYPE_CHECKING:
@@ -33,36 +33,61 @@ def hint_on_interrupt(where: Path | str) -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def finish_tuning(console: Console, where: Path | str, outcome: "TuningOutcome") -> None:
-    """Print the outcome of a search; exit with code 1 if something failed or is missing."""
+def finish_tuning(
+    console: Console, where: Path | str, outcome: "TuningOutcome", *, as_json: bool = False
+) -> None:
+    """Print the outcome of a search; exit with code 1 if something failed or is missing.
+
+    With ``as_json``, the table of its comparison alone, as JSON.
+
+    Raises:
+        RunDirectoryError: nothing is compared yet that could be printed as JSON.
+    """
     from orchestrator.commands.report import shown
     from orchestrator.report.tuning.report import print_tuning
 
-    print_tuning(console, outcome.summary, outcome.changes)
+    if as_json and outcome.compared is None:
+        raise RunDirectoryError(
+            f"{shown(where)}: this search has no comparison yet; tuning.json has what it found"
+        )
+    if not as_json:
+        print_tuning(console, outcome.summary, outcome.changes)
     for record in outcome.failed:
         echo(f"{record.status}: trial {record.key} of the search: {record.error}")
     _echo_warnings(outcome)
     if outcome.compared is not None:
-        console.print()
-        finish(console, where, outcome.compared)
+        if not as_json:
+            console.print()
+        finish(console, where, outcome.compared, as_json=as_json)
     else:
         console.print(f"run directory: {shown(where)}", markup=False, soft_wrap=True)
     if outcome.failed or outcome.damaged:
         raise typer.Exit(1)
 
 
-def finish(console: Console, where: Path | str, outcome: "Outcome") -> None:
-    """Print the outcome of a grid; exit with code 1 if something failed or is missing."""
-    from orchestrator.commands.report import shown
-    from orchestrator.report.render import print_table
+def finish(
+    console: Console, where: Path | str, outcome: "Outcome", *, as_json: bool = False
+) -> None:
+    """Print the outcome of a grid; exit with code 1 if something failed or is missing.
 
-    print_table(console, outcome.table)
+    With ``as_json``, the content of ``table.json`` in place of the table.
+    """
+    from orchestrator.commands.report import next_commands, shown
+    from orchestrator.report.render import print_table, table_json
+
+    if as_json:
+        sys.stdout.write(table_json(outcome.table))
+    else:
+        print_table(console, outcome.table)
     for record in outcome.failed:
         echo(f"{record.status}: {record.title}: {record.error}")
     for line in outcome.missing:
         echo(f"no result: {line}")
     _echo_warnings(outcome)
-    console.print(f"run directory: {shown(where)}", markup=False, soft_wrap=True)
+    if not as_json:
+        console.print(f"run directory: {shown(where)}", markup=False, soft_wrap=True)
+        for line in next_commands(where, outcome.table):
+            console.print(f"next: {line}", markup=False, soft_wrap=True)
     if outcome.failed or outcome.missing or outcome.damaged:
         raise typer.Exit(1)
 

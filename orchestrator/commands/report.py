@@ -1,5 +1,6 @@
 """Makes results, tables and report of a run directory from its records: the ``report`` command."""
 
+import shlex
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,12 @@ from orchestrator.report.page.page import content_of, write_report
 from orchestrator.report.render import FORMATS, write_tables
 from orchestrator.report.results import write_results
 from orchestrator.report.table import Table, comparison
-from orchestrator.run_dir.directory import read_data_facts, read_margins, read_plan
+from orchestrator.run_dir.directory import (
+    read_data_facts,
+    read_margins,
+    read_pair_seeds,
+    read_plan,
+)
 from orchestrator.run_dir.looks import note_look, read_look
 from orchestrator.run_dir.remote import Where, run_dir_at
 from trainables.data.token_cache import READ_ONLY
@@ -75,6 +81,7 @@ def _report(run_dir: RunDir, texts: bool) -> Outcome:
         predictions=predictions,
         margins=read_margins(run_dir),
         look=read_look(run_dir, trials),
+        pair_seeds=read_pair_seeds(run_dir),
     )
     try:
         write_results(run_dir, records)
@@ -148,6 +155,26 @@ def _unfinished(run_dir: RunDir, trial: PlannedTrial) -> str:
     if progress is None:
         return f"{trial.config.title}: not started"
     return f"{trial.config.title}: at epoch {progress['epoch']:.1f} of {progress['epochs']}"
+
+
+def next_commands(where: Where, table: Table) -> list[str]:
+    """The commands that would settle what is undecided, each with a run directory of its own.
+
+    None where a search made the table, or where the configuration is in an object store.
+    """
+    run_dir = run_dir_at(where)
+    if run_dir.url is not None or not run_dir.config.is_file():
+        return []
+    models = {row.model for row in table.rows if not row.baseline}
+    commands = []
+    for number, answer in enumerate((a for a in table.answers if a.next_step), 1):
+        if answer.tuned:
+            continue
+        overrides = [*answer.next_step, *([f"models=[{answer.model}]"] if len(models) > 1 else [])]
+        target = f"{shown(run_dir.root)}-next{'' if number == 1 else number}"
+        command = ["run", shown(run_dir.config), *overrides, "--run-dir", target]
+        commands.append(f"python -m orchestrator {shlex.join(command)}")
+    return commands
 
 
 def shown(path: Path | str) -> str:

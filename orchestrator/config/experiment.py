@@ -30,6 +30,9 @@ from trainables.results.record import MACRO, TOGETHER
 
 Names = Annotated[tuple[str, ...], BeforeValidator(as_tuple), Field(min_length=1)]
 
+PAIRED_SEEDS = 5
+"""Of fewer seeds the noise of their differences is not known well enough to pair them."""
+
 
 class DataConfig(Settings):
     """Where the tasks' data comes from."""
@@ -138,6 +141,12 @@ class ExperimentConfig(_Common):
         "of no consequence (0.01 of a correlation is one); default: macro 2; accuracy and F1 2, "
         "or 3 of fewer than 800 examples; correlations 5",
     )
+    pair_seeds: bool = Field(
+        default=False,
+        description="take the difference of two arms seed by seed, because a seed decides the same "
+        "initial weights and order of data in both; needs 5 seeds or more; arms that lack a seed "
+        "are compared without",
+    )
     seeds: SeedRule = Field(
         default=(41, 42, 43),
         description="each trial is trained with each seed of a list, or with seeds in rounds "
@@ -230,6 +239,12 @@ def check_experiment(experiment: ExperimentConfig) -> None:
     _check_names(experiment, experiment.arms, experiment.models)
     _unique("tracking.trackers", list(experiment.tracking.trackers))
     _unique("seeds", [str(seed) for seed in experiment.all_seeds])
+    fewest = len(experiment.rounds[0])
+    if experiment.pair_seeds and fewest < PAIRED_SEEDS:
+        raise ConfigError(
+            f"pair_seeds=true: needs {PAIRED_SEEDS} seeds or more, and seeds has {fewest}; give "
+            "it more, or remove pair_seeds"
+        )
     scopes = [*experiment.tasks, MACRO]
     for name in experiment.margins:
         if name not in scopes:

@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from orchestrator.analysis.advice import Advice, advice
-from orchestrator.analysis.intervals import mean_difference
+from orchestrator.analysis.intervals import Difference, mean_difference
 from orchestrator.analysis.looks import LEVEL
 from orchestrator.analysis.pseudo_values import Runs, of_classes, of_numbers
+from orchestrator.analysis.relative import relative_difference
 from orchestrator.analysis.verdicts import Comparison, Verdict, Word, verdicts
+from orchestrator.config.experiment import PAIRED_SEEDS
 from orchestrator.report.rows import SeedRun, TableRow
 from orchestrator.report.verdict import REFERENCE, reference_of
 from trainables.config.metrics import REGRESSION, default_f1
@@ -54,6 +56,9 @@ class Compared:
         verdict: the answer.
         collapsed_on: the tasks on which runs predict one class.
         advice: what would settle it, if it is undecided and has two or more seeds.
+        sizes: task -> number of its examples, and of their groups where they are grouped.
+        paired_seeds: whether seeds are differenced, see ``orchestrator.analysis``.
+        relative: delta-m, the relative change; None where it is undefined.
     """
 
     model: str
@@ -64,6 +69,9 @@ class Compared:
     verdict: Verdict
     collapsed_on: tuple[str, ...]
     advice: Advice | None
+    sizes: Mapping[str, tuple[int, int | None]]
+    paired_seeds: bool
+    relative: Difference | None
 
 
 def compared(
@@ -73,6 +81,8 @@ def compared(
     margins: Mapping[str, float],
     level: float = LEVEL,
     next_level: float = LEVEL,
+    *,
+    pair_seeds: bool = False,
 ) -> tuple[Compared, ...]:
     """Compare the arms of every model, the primary comparisons first.
 
@@ -86,6 +96,7 @@ def compared(
         margins: task or ``macro`` -> margin, a fraction; what is left out has its default.
         level: chance of an error of the words.
         next_level: the same of words after more seeds, about which advice is given.
+        pair_seeds: difference seeds where both rows have the same ones, five or more.
     """
     if not predictions:
         return ()
@@ -95,7 +106,7 @@ def compared(
     for planned in _families(rows):
         # A row stands in several pairs, and is scored once.
         sides = {id(row): _Side.of(row, predictions) for pair in planned for row in pair}
-        pairs = [(sides[id(a)], sides[id(b)]) for a, b in planned]
+        pairs = [_Pair(sides[id(a)], sides[id(b)], pair_seeds) for a, b in planned]
         if tasks:
             made += _family(pairs, [tasks], margins, levels, primary=True)
         if len(tasks) > 1:
@@ -176,15 +187,6 @@ class _Side:
         positive = default_f1(classes) if result.positive is None else result.positive
         return of_classes(metric, labels, values, classes, positive)
 
-    def same_examples(self, other: "_Side", tasks: Sequence[str]) -> bool:
-        """Whether all runs of both rows were scored on the same examples, as a plan has them."""
-        return all(
-            own.labels is labels or np.array_equal(own.labels, labels)
-            for task in tasks
-            for labels in [self.predictions[task][0].labels]
-            for own in (*self.predictions[task], *other.predictions[task])
-        )
-
     def collapsed(self, tasks: Sequence[str]) -> np.ndarray:
         """Whether each run predicts one class on one of the tasks, ``(seeds,)``."""
         return np.any([self._collapsed_on[task] for task in tasks], axis=0)
@@ -209,8 +211,77 @@ def _collapsed(result: TaskResult) -> bool:
     return part >= COLLAPSED and part > share + (1 - COLLAPSED) / 2
 
 
+@dataclass(frozen=True)
+class _Pair:
+    """Two rows that are compared, and whether their seeds are to be paired."""
+
+    a: _Side
+    b: _Side
+    pair_seeds: bool
+
+    def comparable(self, tasks: Sequence[str]) -> bool:
+        """Whether all runs of both rows were scored on the same examples, as a plan has them."""
+        return bool(self.a.seeds and self.b.seeds) and all(
+            own.labels is labels or np.array_equal(own.labels, labels)
+            for task in tasks
+            for labels in [self.a.predictions[task][0].labels]
+            for own in self._predictions(task)
+        )
+
+    def groups(self, task: str) -> np.ndarray | None:
+        """The group of each example, where all runs know of the same ones."""
+        groups = self.a.predictions[task][0].groups
+        if groups is None or len(np.unique(groups)) < 2:
+            return None
+        others = [own.groups for own in self._predictions(task)]
+        same = all(o is groups or (o is not None and np.array_equal(o, groups)) for o in others)
+        return groups if same else None
+
+    def _predictions(self, task: str) -> list[Predictions]:
+        return [*self.a.predictions[task], *self.b.predictions[task]]
+
+    def size(self, task: str) -> tuple[int, int | None]:
+        """Number of a task's examples and of their groups."""
+        groups = self.groups(task)
+        examples = len(self.a.predictions[task][0].labels)
+        return examples, None if groups is None else len(np.unique(groups))
+
+    def seeds_paired(self, chosen: Sequence[np.ndarray] | None = None) -> bool:
+        """Whether seeds are paired; ``chosen``: whether each run of A and of B takes part."""
+        if not self.pair_seeds:
+            return False
+        seeds = [[run.seed for run in side.seeds] for side in (self.a, self.b)]
+        if chosen is not None:
+            seeds = [np.array(s)[c].tolist() for s, c in zip(seeds, chosen, strict=True)]
+        return seeds[0] == seeds[1] and len(seeds[0]) >= PAIRED_SEEDS
+
+    def difference(self, tasks: Sequence[str]) -> Difference:
+        """A minus B on the mean of some tasks."""
+        return mean_difference(
+            self._runs(tasks), list(map(self.groups, tasks)), pair_seeds=self.seeds_paired()
+        )
+
+    def relative(self, tasks: Sequence[str]) -> Difference | None:
+        """The same as shares of B's scores."""
+        return relative_difference(
+            self._runs(tasks), list(map(self.groups, tasks)), pair_seeds=self.seeds_paired()
+        )
+
+    def among(self, tasks: Sequence[str], chosen: Sequence[np.ndarray]) -> Difference:
+        """The same of some runs: whether each of A and of B takes part."""
+        first, second = chosen
+        return mean_difference(
+            [(a.only(first), b.only(second)) for a, b in self._runs(tasks)],
+            list(map(self.groups, tasks)),
+            pair_seeds=self.seeds_paired(chosen),
+        )
+
+    def _runs(self, tasks: Sequence[str]) -> list[tuple[Runs, Runs]]:
+        return [(self.a.runs(task), self.b.runs(task)) for task in tasks]
+
+
 def _family(
-    pairs: Sequence[tuple[_Side, _Side]],
+    pairs: Sequence[_Pair],
     scopes: Sequence[Sequence[str]],
     margins: Mapping[str, float],
     levels: tuple[float, float],
@@ -219,41 +290,42 @@ def _family(
     """Comparisons that share the chance of an error: of some pairs on some scopes."""
     level, next_level = levels
     comparable = [
-        (a, b, tasks, _comparison(a, b, tasks, margins))
+        (pair, tasks, _comparison(pair, tasks, margins))
         for tasks in scopes
-        for a, b in pairs
-        if a.seeds and b.seeds and a.same_examples(b, tasks)
+        for pair in pairs
+        if pair.comparable(tasks)
     ]
     judged = verdicts([c for *_, c in comparable], level, planned=len(pairs) * len(scopes))
     return [
         Compared(
-            model=a.row.model,
-            row=a.row,
-            reference=b.row,
+            model=pair.a.row.model,
+            row=pair.a.row,
+            reference=pair.b.row,
             scope=_scope(tasks),
             primary=primary,
             verdict=verdict,
-            collapsed_on=tuple(t for t in tasks if any(s.collapsed([t]).any() for s in (a, b))),
+            collapsed_on=tuple(
+                t for t in tasks if any(s.collapsed([t]).any() for s in (pair.a, pair.b))
+            ),
             advice=_advice(verdict, next_level),
+            sizes={task: pair.size(task) for task in tasks},
+            paired_seeds=pair.seeds_paired(),
+            relative=pair.relative(tasks),
         )
-        for (a, b, tasks, _), verdict in zip(comparable, judged, strict=True)
+        for (pair, tasks, _), verdict in zip(comparable, judged, strict=True)
     ]
 
 
-def _comparison(
-    a: _Side, b: _Side, tasks: Sequence[str], margins: Mapping[str, float]
-) -> Comparison:
-    pairs = [(a.runs(task), b.runs(task)) for task in tasks]
-    collapsed = [side.collapsed(tasks) for side in (a, b)]
+def _comparison(pair: _Pair, tasks: Sequence[str], margins: Mapping[str, float]) -> Comparison:
+    collapsed = [side.collapsed(tasks) for side in (pair.a, pair.b)]
     healthy = None
     if any(part.any() for part in collapsed) and not any(part.all() for part in collapsed):
-        first, second = (~part for part in collapsed)
-        healthy = mean_difference([(x.only(first), y.only(second)) for x, y in pairs])
-    examples = min(len(a.predictions[task][0].labels) for task in tasks)
+        healthy = pair.among(tasks, [~part for part in collapsed])
+    examples = min(pair.size(task)[0] for task in tasks)
     scope = _scope(tasks)
-    default = MACRO_MARGIN if scope == MACRO else default_margin(a.row.tasks[scope], examples)
+    default = MACRO_MARGIN if scope == MACRO else default_margin(pair.a.row.tasks[scope], examples)
     return Comparison(
-        mean_difference(pairs),
+        pair.difference(tasks),
         margins.get(scope, default),
         (int(collapsed[0].sum()), int(collapsed[1].sum())),
         healthy,

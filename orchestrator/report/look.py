@@ -68,10 +68,10 @@ class LookTaken:
         return "; ".join(parts)
 
     @property
-    def sentences(self) -> tuple[str, ...]:
-        """What must be said beside the verdict, where there is more than one look."""
+    def sentence(self) -> str:
+        """What must be said beside the verdict, where there is more than one look; else empty."""
         if self.of == 1:
-            return ()
+            return ""
         why = f"look {self.number} of {self.of}, with verdicts at {_listed(self.looks)} seeds"
         if self.added:
             why += f" (planned anew after a verdict at {_listed(self.added)})"
@@ -81,7 +81,7 @@ class LookTaken:
         )
         if self.missing:
             text += f" This look is not complete, and its words may change: {self.left}."
-        return (text,)
+        return text
 
 
 def look_taken(

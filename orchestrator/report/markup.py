@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from orchestrator.report.answer import Line
 from orchestrator.report.table import Table
 from orchestrator.report.views import (
     Field,
@@ -15,6 +16,8 @@ from orchestrator.report.views import (
     methods,
     verdicts,
 )
+
+HEADER = "Protocol and data"
 
 LEGEND = (
     "better than another arm of its model, and none is known to be better than it, by the verdicts "
@@ -36,16 +39,20 @@ _LATEX = {
 
 
 def markdown(table: Table) -> str:
-    """Header, compact table, footnotes, verdict, the arms' methods, then the other tables."""
-    parts = ["\n".join(f"- {md(name)}: {md(text)}" for name, text in table.header)]
+    """The answer, header, compact table, footnotes, the arms' methods, then the other tables."""
+    parts = []
+    for passage in table.passages:
+        parts.append(f"**{md(passage.sentence)}**")
+        if passage.lines:
+            parts.append("\n".join(map(_md_line, passage.lines)))
+    # Without a heading between them, two lists would be one.
+    parts.append(f"### {HEADER}\n\n{_md_lines(table.header)}")
     parts.append(md_view(compact(table)))
     parts.append(f"**Bold**: {LEGEND}.")
     parts += [f"<sup>{note.number}</sup> {md(note.text)}" for note in table.notes]
     if table.warnings:
         parts.append("\n".join(["### Data\n", *(f"- {md(line)}" for line in table.warnings)]))
-    parts += [md(sentence) for sentence in table.verdict]
-    arms = [f"- {md(label)}: {md(text)}" for label, text in methods(table)]
-    parts.append("\n".join(["### Arms\n", *arms]))
+    parts.append(f"### Arms\n\n{_md_lines(methods(table))}")
     if table.learning:
         parts.append(md_view(learning(table)))
     if table.differences:
@@ -59,6 +66,17 @@ def md(text: str) -> str:
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = re.sub(r"([\\`*\[\]|~])", r"\\\1", text)
     return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)
+
+
+def _md_line(line: Line) -> str:
+    """A line of an answer, with what can be pasted as it is."""
+    pasted = f"`{line.code}`" if "`" not in line.code else md(line.code)
+    return f"- {md(line.name)}: {md(line.text)}{f': {pasted}' if line.code else ''}"
+
+
+def _md_lines(lines: Iterable[tuple[str, str]]) -> str:
+    """Names and texts as a list."""
+    return "\n".join(f"- {md(name)}: {md(text)}" for name, text in lines)
 
 
 def md_view(view: View) -> str:

@@ -28,14 +28,18 @@ def write_tables(run_dir: RunDir, table: Table) -> None:
 def table_json(table: Table) -> str:
     """Everything in the table, as JSON with a ``schema_version``.
 
-    ``tuned`` is left out if no row was tuned, ``reference`` if all differences are to
-    ``single_task``, ``comparisons`` and ``look`` if there are none, ``data`` if it is not known.
+    ``verdict`` has the passages in plain sentences. ``tuned`` is left out if no row was tuned,
+    ``reference`` if all differences are to ``single_task``, ``comparisons``, ``answers`` and
+    ``look`` if there are none, and ``data`` if it is not known.
     """
-    content = _values(table)
+    content = {
+        "verdict" if name == "passages" else name: table.verdict if name == "passages" else value
+        for name, value in _values(table).items()
+    }
     del content["data"]
     if table.data is not None:
         content["data"] = table.data.model_dump(mode="json")
-    for name in ("comparisons", "look"):
+    for name in ("comparisons", "answers", "look"):
         if not content[name]:
             del content[name]
     if not table.tuned:

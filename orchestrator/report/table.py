@@ -5,13 +5,22 @@ in ``rows.py``, the verdict in ``verdict.py``.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.analysis.looks import LEVEL, Look
 from orchestrator.analysis.power import chance_of_equivalence, detectable
 from orchestrator.analysis.verdicts import Word
+from orchestrator.config.experiment import PAIRED_SEEDS
 from orchestrator.planning.data_facts import DataFacts
-from orchestrator.report.answer import answer, answered, sentence
+from orchestrator.report.answer import (
+    Answer,
+    Line,
+    Passage,
+    RelativeChange,
+    answer,
+    answered,
+    relative_change,
+)
 from orchestrator.report.columns import Column, Measure, columns
 from orchestrator.report.comparisons import Compared, Predicted, compared, planned_pairs
 from orchestrator.report.curves import Curve, curves
@@ -21,6 +30,7 @@ from orchestrator.report.look import LookTaken, look_taken
 from orchestrator.report.methods import method
 from orchestrator.report.notes import Note, notes_of, notes_of_labels
 from orchestrator.report.rows import PlannedTrial, SeedRun, Stat, TableRow, table_rows
+from orchestrator.report.sentences import sentence
 from orchestrator.report.verdict import REFERENCE, Difference, differences, verdict
 from orchestrator.text import plain
 from trainables.config.arms import ArmConfig
@@ -98,12 +108,16 @@ class ComparedRows:
         p: of no difference, adjusted for all comparisons of its kind (Holm).
         comparisons: how many those are.
         seeds: of the first and of the second row.
-        examples: number of examples, the smallest of the tasks.
+        paired_seeds: whether seeds are differenced.
+        examples: number of examples, or of groups where they are grouped, the smallest of the
+            tasks.
+        groups: task -> number of groups, of the tasks whose examples are grouped.
         collapsed: how many runs of each predict one class.
         more_seeds, more_examples, chance: what would settle it, see ``orchestrator.analysis``.
         detectable: the difference that such a grid calls better or worse with a chance of 80 %.
         equivalent_if_equal: the chance that it calls equal arms equivalent. None, as
             ``detectable``, with one seed, with collapsed runs or where the arms always agree.
+        delta_m: the relative change.
         sentence: all this in words.
     """
 
@@ -121,13 +135,16 @@ class ComparedRows:
     p: float
     comparisons: int
     seeds: tuple[int, int]
+    paired_seeds: bool
     examples: int
+    groups: dict[str, int]
     collapsed: tuple[int, int]
     more_seeds: int | None
     more_examples: int | None
     chance: float | None
     detectable: float | None
     equivalent_if_equal: float | None
+    delta_m: RelativeChange
     sentence: str
 
 
@@ -147,7 +164,8 @@ class Table:
             seed.
         comparisons: the same rows with intervals and verdicts, of the seeds whose predictions are
             there.
-        verdict: a few plain sentences per model.
+        answers: what they come to, for every model that they are there for.
+        passages: can one model replace several? For every model.
         curves: headline metric per epoch.
         learning: headline metric by share of the training data.
         undefined: keys of the columns that the split's labels leave undefined, for all rows alike.
@@ -163,14 +181,20 @@ class Table:
     rows: tuple[Row, ...]
     notes: tuple[Note, ...]
     differences: tuple[Difference, ...]
-    verdict: tuple[str, ...]
+    passages: tuple[Passage, ...]
     curves: tuple[Curve, ...]
     learning: tuple[Curve, ...]
     undefined: tuple[str, ...] = ()
     comparisons: tuple[ComparedRows, ...] = ()
+    answers: tuple[Answer, ...] = ()
     look: LookTaken | None = None
     data: DataFacts | None = None
     schema_version: int = TABLE_SCHEMA
+
+    @property
+    def verdict(self) -> tuple[str, ...]:
+        """The passages as plain sentences."""
+        return tuple(line for passage in self.passages for line in passage.sentences)
 
     @property
     def tuned(self) -> bool:
@@ -196,6 +220,7 @@ def comparison(
     predictions: Predicted | None = None,
     margins: Mapping[str, float] | None = None,
     look: Look | None = None,
+    pair_seeds: bool = False,
 ) -> Table:
     """Compare the arms of a plan by the records of its trials.
 
@@ -208,6 +233,7 @@ def comparison(
         margins: task or ``macro`` -> difference of no consequence, a fraction; None: the defaults.
         look: which number of seeds it is, and at which others there is a verdict; None: the only
             one.
+        pair_seeds: difference the seeds of two rows where they have the same ones, five or more.
 
     Raises:
         ConfigError: the plan is empty, no finished trial measured ``split``, or two trials are
@@ -227,24 +253,32 @@ def comparison(
         margins or {},
         LEVEL if look is None else look.level,
         LEVEL if look is None else look.next_level,
+        pair_seeds=pair_seeds,
     )
     rows, notes = _rows(sources, facts, measures, judged)
     taken = None
     if look is not None and judged:
         pairs = planned_pairs(sources)
         taken = look_taken(look, plan, records, predictions or {}, pairs, judged)
+    answers, passages = _answers(sources, judged, taken)
     used = [c for c, _ in measures if c.key != "leak" or any(r.cells["leak"].stat for r in rows)]
     return Table(
         split=split,
-        header=(*header(plan, records, split, facts, data), *_of_verdict(judged, taken)),
+        header=(
+            *header(plan, records, split, facts, data),
+            *_of_verdict(judged, taken),
+            *_groups(plan, judged),
+            *(_paired(judged) if pair_seeds else ()),
+        ),
         tasks=facts,
         columns=tuple(used),
         rows=tuple(rows),
         notes=notes,
         differences=differences(sources),
         comparisons=tuple(map(_compared_rows, judged)),
-        verdict=(*_answers(sources, judged), *(taken.sentences if taken else ())),
         look=taken,
+        answers=answers,
+        passages=passages,
         curves=curves(sources, split),
         learning=learning_curves(sources),
         undefined=_undefined(sources[0].tasks, facts),
@@ -260,15 +294,56 @@ def _of_verdict(judged: Sequence[Compared], look: LookTaken | None) -> tuple[tup
     return (*lines, *([("look", look.header)] if look is not None else []))
 
 
-def _answers(rows: Sequence[TableRow], judged: Sequence[Compared]) -> tuple[str, ...]:
-    """Paragraphs per model; without predictions, what its scores alone say."""
-    paragraphs = []
+def _groups(
+    plan: Sequence[PlannedTrial], judged: Sequence[Compared]
+) -> tuple[tuple[str, str], ...]:
+    """The header's line about tasks whose examples are grouped, where they are compared."""
+    asked = {
+        name: task.group
+        for trial in plan
+        for name, task in trial.config.tasks.items()
+        if task.group is not None
+    }
+    texts = []
+    for task, column in asked.items():
+        sizes = {c.sizes[task] for c in judged if task in c.sizes}
+        for examples, groups in sorted(sizes, key=str):
+            known = (
+                "that the predictions do not have, so each counts as a draw of its own"
+                if groups is None
+                else f"that are {groups:,} draws"
+            )
+            texts.append(plain(f"{task} by {column}: {examples:,} examples {known}"))
+    return (("groups", "; ".join(texts)),) if texts else ()
+
+
+def _paired(judged: Sequence[Compared]) -> tuple[tuple[str, str], ...]:
+    """The header's line about pairs of seeds, where they are asked for."""
+    alone = dict.fromkeys(
+        plain(f"{c.row.label} and {c.reference.label} ({c.model})")
+        for c in judged
+        if c.primary and not c.paired_seeds
+    )
+    but = f", but not of {', '.join(alone)}: they need the same {PAIRED_SEEDS} seeds or more"
+    return (("pair_seeds", f"seeds are differenced{but if alone else ''}"),) if judged else ()
+
+
+def _answers(
+    rows: Sequence[TableRow], judged: Sequence[Compared], look: LookTaken | None
+) -> tuple[tuple[Answer, ...], tuple[Passage, ...]]:
+    """For every model its answers, and a passage for each; without predictions, a passage of what
+    its scores alone say."""
+    looks = [Line("looks", look.sentence)] if look is not None and look.sentence else []
+    answers, passages = [], []
     for model in dict.fromkeys(row.model for row in rows):
         own = [c for c in judged if c.model == model]
         groups = [[c for c in own if c.row.tuned == tuned] for tuned in (True, False)]
-        answers = [line for group in groups if answered(group) for line in answer(group)]
-        paragraphs += answers or verdict([row for row in rows if row.model == model])
-    return tuple(paragraphs)
+        made = [answer(group) for group in groups if answered(group)]
+        answers += made
+        passages += [
+            replace(own.passage, lines=(*own.passage.lines, *looks)) for own in made
+        ] or map(Passage, verdict([row for row in rows if row.model == model]))
+    return tuple(answers), tuple(passages)
 
 
 def _compared_rows(made: Compared) -> ComparedRows:
@@ -291,7 +366,9 @@ def _compared_rows(made: Compared) -> ComparedRows:
         p=judged.p,
         comparisons=judged.family,
         seeds=difference.seeds,
+        paired_seeds=made.paired_seeds,
         examples=difference.examples,
+        groups={plain(t): groups for t, (_, groups) in made.sizes.items() if groups is not None},
         collapsed=judged.comparison.collapsed,
         more_seeds=None if advice is None else advice.seeds,
         more_examples=None if advice is None else advice.examples,
@@ -300,6 +377,7 @@ def _compared_rows(made: Compared) -> ComparedRows:
         equivalent_if_equal=chance_of_equivalence(difference, judged.comparison.margin, *shared)
         if seen
         else None,
+        delta_m=relative_change(made),
         sentence=plain(sentence(made)),
     )
 

@@ -33,7 +33,11 @@ LEGEND = "* better than another arm of its model by a verdict, and none is bette
 
 
 def print_table(console: Console, table: Table) -> None:
-    """Print all but the detailed table on a terminal or into a log."""
+    """Print all but the detailed table on a terminal or into a log, the answer first."""
+    for passage in table.passages:
+        console.print(Text(passage.sentence, style="bold", overflow="fold"))
+        print_header(console, [(line.name, line.plain) for line in passage.lines])
+        console.print()
     print_header(console, table.header)
     print_view(console, compact(table), compact(table, paired=True))
     if any(cell.better for row in table.rows for cell in row.cells.values()):
@@ -55,8 +59,6 @@ def print_table(console: Console, table: Table) -> None:
         console.print()
         console.print(Text(f"{view.title} (paired by seed)", style="bold"))
         print_view(console, view, view)
-    for sentence in table.verdict:
-        console.print(Padding(Text(sentence, overflow="fold"), (1, 0, 0, 0)))
 
 
 def print_header(console: Console, header: Sequence[tuple[str, str]]) -> None:

@@ -223,15 +223,43 @@ def read_margins(run_dir: RunDir) -> dict[str, float]:
     Raises:
         RunDirectoryError: its configuration is damaged.
     """
-    if not run_dir.config.is_file():
-        return {}
+    margins = _setting(run_dir, "margins") or {}
     try:
-        margins = read_yaml(run_dir.config).get("margins") or {}
         return {str(name): float(points) / 100 for name, points in margins.items()}
-    except (ConfigError, AttributeError, TypeError, ValueError) as error:
-        raise RunDirectoryError(
-            f"{run_dir.config}: damaged; run the experiment again, which writes it anew"
-        ) from error
+    except (AttributeError, TypeError, ValueError) as error:
+        raise _damaged_config(run_dir) from error
+
+
+def read_pair_seeds(run_dir: RunDir) -> bool:
+    """Whether the experiment was made to pair the seeds of its arms.
+
+    Raises:
+        RunDirectoryError: its configuration is damaged.
+    """
+    paired = _setting(run_dir, "pair_seeds")
+    if not isinstance(paired, bool | None):
+        raise _damaged_config(run_dir)
+    return bool(paired)
+
+
+def _setting(run_dir: RunDir, key: str) -> Any:
+    """A value of the stored configuration; None where there is none.
+
+    Raises:
+        RunDirectoryError: it is damaged.
+    """
+    if not run_dir.config.is_file():
+        return None
+    try:
+        return read_yaml(run_dir.config).get(key)
+    except (ConfigError, AttributeError) as error:
+        raise _damaged_config(run_dir) from error
+
+
+def _damaged_config(run_dir: RunDir) -> RunDirectoryError:
+    return RunDirectoryError(
+        f"{run_dir.config}: damaged; run the experiment again, which writes it anew"
+    )
 
 
 def _same_configuration(run_dir: RunDir, config: Config) -> None:

@@ -137,7 +137,8 @@ class TaskConfig(Settings):
         default=None,
         min_length=1,
         description="column of files or of a Hub data set whose equal values, such as an author, "
-        "stay on one side where a split is carved from train",
+        "stay on one side where a split is carved from train; where the validation split has it "
+        "too, intervals count the examples of a group as one draw",
     )
     quoting: Literal["none", "rfc4180"] | None = Field(
         default=None,

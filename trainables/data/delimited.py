@@ -9,6 +9,7 @@ read as in RFC 4180, unless that joins lines that are well-formed rows without q
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -36,14 +37,21 @@ class _File:
     key: str
     name: str
     task: TaskConfig
+    group_needed: bool
 
     @property
     def quoting_key(self) -> str:
         """The key that decides how quotation marks are read."""
         return f"define.tasks.{self.name}.quoting"
 
+    def column_indices(self, where: str, header: Sequence[str]) -> list[int]:
+        """See ``trainables.data.rows``."""
+        return column_indices(where, header, self.name, self.task, group_needed=self.group_needed)
 
-def read_delimited(path: Path, key: str, name: str, task: TaskConfig, *, separator: str) -> Rows:
+
+def read_delimited(
+    path: Path, key: str, name: str, task: TaskConfig, group_needed: bool, *, separator: str
+) -> Rows:
     """Read the columns that a task needs.
 
     Args:
@@ -51,13 +59,14 @@ def read_delimited(path: Path, key: str, name: str, task: TaskConfig, *, separat
         key: the configuration key that names it, for messages.
         name: the task's name.
         task: the task's configuration.
+        group_needed: whether its group column must be there.
         separator: what stands between two fields.
 
     Raises:
         DataError: the file cannot be read, is not well-formed, lacks a column, or its quotation
             marks can be read in two ways.
     """
-    file = _File(path, read_text(path, key), separator, key, name, task)
+    file = _File(path, read_text(path, key), separator, key, name, task, group_needed)
     if task.quoting is not None:
         records, quoting = _read(file, task.quoting), task.quoting
     elif separator == ",":
@@ -130,7 +139,7 @@ def _read(file: _File, quoting: str) -> list[Record]:
     records = _split(file) if quoting == "none" else _parse(file)
     header_line, header = records[0]
     where = f"{file.path}:{header_line}"
-    indices = column_indices(where, header, file.name, file.task)
+    indices = file.column_indices(where, header)
     for line, fields in records[1:]:
         if len(fields) != len(header):
             advice = "put a field that holds the separator in quotation marks"
@@ -157,7 +166,7 @@ def _read_as_quoted(file: _File) -> list[Record]:
         return rows
     records = _parse(file)
     header = records[0][1]
-    label = column_indices("", header, file.name, file.task)[len(file.task.text)]
+    label = file.column_indices("", header)[len(file.task.text)]
     known = {
         fields[label] for _, fields in records[1:] if not any("\n" in field for field in fields)
     }

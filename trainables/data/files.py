@@ -18,8 +18,9 @@ from trainables.data.rows import Rows, column_indices, make_rows, suggestion
 from trainables.data.splits import RawTask
 from trainables.errors import DataError
 
-Reader = Callable[[Path, str, str, TaskConfig], Rows]
-"""(file, its key, task name, task configuration) -> the columns that the task needs."""
+Reader = Callable[[Path, str, str, TaskConfig, bool], Rows]
+"""(file, its key, task name, task configuration, whether the group column must be there) -> the
+columns that the task needs."""
 
 
 def load(name: str, task: TaskConfig, glue_dir: str | None) -> RawTask:
@@ -40,9 +41,8 @@ def load(name: str, task: TaskConfig, glue_dir: str | None) -> RawTask:
                 f"{path}: the ending {path.suffix!r} is unknown ({key}); "
                 f"{suggestion(path.suffix, _READERS)}"
             )
-        # Only train is divided, so only it needs groups.
-        columns = task if split == "train" else task.model_copy(update={"group": None})
-        rows[split] = reader(path, key, name, columns)
+        # Only train is divided, so only it must have groups.
+        rows[split] = reader(path, key, name, task, split == "train")
         if not rows[split].labels:
             raise DataError(f"{path}: the file has no rows ({key})")
         names[split] = path.name
@@ -63,7 +63,7 @@ def _quoting(readings: dict[str, str]) -> str:
     return "; quoting: " + ", ".join(f"{file} {reading}" for file, reading in readings.items())
 
 
-def _jsonl(path: Path, key: str, name: str, task: TaskConfig) -> Rows:
+def _jsonl(path: Path, key: str, name: str, task: TaskConfig, group_needed: bool) -> Rows:
     lines: list[int] = []
     picked: list[list[Any]] = []
     for number, line in enumerate(read_text(path, key).split("\n"), 1):
@@ -80,13 +80,14 @@ def _jsonl(path: Path, key: str, name: str, task: TaskConfig) -> Rows:
             raise DataError(f"{where}: not a JSON object ({key}); every line must be one")
         if task.unlabelled == "skip" and task.label not in (column for column, _ in pairs):
             pairs = (*pairs, (task.label, None))
-        indices = column_indices(where, [column for column, _ in pairs], name, task)
+        columns = [column for column, _ in pairs]
+        indices = column_indices(where, columns, name, task, group_needed=group_needed)
         picked.append([pairs[index][1] for index in indices])
         lines.append(number)
     return make_rows(task, picked, lambda row: f"{path}:{lines[row]}", key)
 
 
-def _parquet(path: Path, key: str, name: str, task: TaskConfig) -> Rows:
+def _parquet(path: Path, key: str, name: str, task: TaskConfig, group_needed: bool) -> Rows:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -94,7 +95,8 @@ def _parquet(path: Path, key: str, name: str, task: TaskConfig) -> Rows:
     try:
         file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
         names = file.schema_arrow.names
-        wanted = [names[index] for index in column_indices(str(path), names, name, task)]
+        indices = column_indices(str(path), names, name, task, group_needed=group_needed)
+        wanted = [names[index] for index in indices]
         table = file.read(columns=list(dict.fromkeys(wanted)), use_threads=False)
         columns = [table.column(column).to_pylist() for column in wanted]
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:

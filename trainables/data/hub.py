@@ -63,10 +63,9 @@ def load(name: str, task: TaskConfig, glue_dir: str | None) -> RawTask:
                 f"{_title(source)} has no split {hub_split!r} (define.tasks.{name}.hub.{split}); "
                 f"{suggestion(hub_split, dataset)}"
             )
-        # Only train is divided, so only it needs groups.
-        columns = task if split == "train" else task.model_copy(update={"group": None})
         title, key = f"{_title(source)} {hub_split}", f"define.tasks.{name}.hub.{split}"
-        rows[split] = _rows(name, columns, title, dataset[hub_split], key)
+        # Only train is divided, so only it must have groups.
+        rows[split] = _rows(name, task, title, dataset[hub_split], key, split == "train")
         if dataset[hub_split].builder_name == "csv":
             _check_no_swallowed_rows(name, task.label, rows[split], dataset[hub_split])
     declared = _class_names(dataset[source.train].features[task.label])
@@ -91,10 +90,10 @@ def _title(source: HubSource) -> str:
     return title + config + (f" at {source.revision}" if source.revision else "")
 
 
-def _rows(name: str, task: TaskConfig, title: str, data: Any, key: str) -> Rows:
+def _rows(name: str, task: TaskConfig, title: str, data: Any, key: str, group_needed: bool) -> Rows:
     """The columns of one split that the task needs; ``title`` names it in messages."""
     columns = list(data.column_names)
-    indices = column_indices(title, columns, name, task)
+    indices = column_indices(title, columns, name, task, group_needed=group_needed)
     values = [data[columns[index]][:] for index in indices]
     names, label = _class_names(data.features[task.label]), len(task.text)
     if names is not None:

@@ -40,8 +40,16 @@ def suggestion(value: str, valid: Iterable[str]) -> str:
     return f"{meant}there are {listed or 'none'}"
 
 
-def column_indices(where: str, columns: Sequence[str], name: str, task: TaskConfig) -> list[int]:
+def column_indices(
+    where: str, columns: Sequence[str], name: str, task: TaskConfig, *, group_needed: bool
+) -> list[int]:
     """Indices of the columns that a task needs (see ``wanted_columns``) in ``columns``.
+
+    Args:
+        where: names the columns' owner in messages.
+        columns: the names of all that it has.
+        name, task: the task.
+        group_needed: whether the group column must be there; else it has no index where it is not.
 
     Raises:
         DataError: a column is missing or occurs twice.
@@ -49,6 +57,8 @@ def column_indices(where: str, columns: Sequence[str], name: str, task: TaskConf
     indices = []
     for column, key in wanted_columns(name, task):
         if column not in columns:
+            if column == task.group and not group_needed:
+                continue
             reason = suggestion(column, columns)
             if len(columns) == 1 and any(separator in columns[0] for separator in ",;\t|"):
                 reason += (
@@ -75,13 +85,14 @@ def make_rows(
     key: str,
     quoting: str | None = None,
 ) -> Rows:
-    """Rows from records whose values are those of ``wanted_columns``; for the rest see ``Rows``."""
+    """Rows from records whose values are those of ``column_indices``; for the rest see ``Rows``."""
     texts = len(task.text)
-    groups = None if task.group is None else [record[texts + 1] for record in records]
+    groups = [record[texts + 1] if len(record) > texts + 1 else None for record in records]
+    grouped = any(len(record) > texts + 1 for record in records)
     return Rows(
         [tuple(record[:texts]) for record in records],
         [record[texts] for record in records],
-        groups,
+        groups if grouped else None,
         where,
         key,
         quoting,

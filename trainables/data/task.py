@@ -14,8 +14,8 @@ class Split:
         texts: a tuple of one or two strings per example.
         labels: int64 of shape ``(examples,)``, in ``[0, number of labels)``; of a regression its
             targets, float64.
-        groups: int64 of shape ``(examples,)``: examples of a group are never divided among splits;
-            None without groups.
+        groups: int64 of shape ``(examples,)``: examples of a group are never divided among splits
+            that are carved, and are no independent draws; None without groups.
     """
 
     texts: list[tuple[str, ...]]

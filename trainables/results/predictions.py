@@ -27,10 +27,13 @@ class Predictions:
             else int32, of a regression float64.
         predictions: of each example, of the same type; the number of classes stands for another
             task's class.
+        groups: of each example, int64: those of one group are no independent draws; None without
+            groups, or where they were not written.
     """
 
     labels: np.ndarray
     predictions: np.ndarray
+    groups: np.ndarray | None = None
 
 
 def read_predictions(run_dir: RunDir, record: TrialRecord, split: str) -> dict[str, Predictions]:
@@ -45,13 +48,21 @@ def read_predictions(run_dir: RunDir, record: TrialRecord, split: str) -> dict[s
     run_dir.fetch(path)
     try:
         with pq.ParquetFile(path) as file:
-            table = file.read(["task", "split", "label", "prediction"], use_threads=False)
+            columns = ["task", "split", "label", "prediction"]
+            grouped = "group" in file.schema_arrow.names
+            table = file.read([*columns, *(["group"] if grouped else [])], use_threads=False)
         of_split = _equal(table["split"], split)
         label, prediction = table["label"].to_numpy(), table["prediction"].to_numpy()
         predictions = {}
         for name, result in record.results.get(split, {}).items():
             rows = of_split & _equal(table["task"], name)
-            predictions[name] = _checked(result, label[rows], prediction[rows])
+            groups = table["group"].filter(rows) if grouped else None
+            predictions[name] = _checked(
+                result,
+                label[rows],
+                prediction[rows],
+                None if groups is None or groups.null_count else groups.to_numpy(),
+            )
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())[:200]
         raise RunDirectoryError(
@@ -68,7 +79,9 @@ def _equal(column: pa.ChunkedArray, text: str) -> np.ndarray:
     return encoded.indices.to_numpy() == index
 
 
-def _checked(result: TaskResult, labels: np.ndarray, predictions: np.ndarray) -> Predictions:
+def _checked(
+    result: TaskResult, labels: np.ndarray, predictions: np.ndarray, groups: np.ndarray | None
+) -> Predictions:
     """The predictions, if they give the result that the record has."""
     if result.numbers is None:
         classes = len(result.confusion)
@@ -81,7 +94,9 @@ def _checked(result: TaskResult, labels: np.ndarray, predictions: np.ndarray) ->
         same = np.allclose(moments(labels, predictions), wanted, rtol=1e-6, atol=1e-9)
     if not same:
         raise ValueError("its predictions do not give the results of the record")
-    return Predictions(labels, predictions)
+    if groups is not None and len(groups) != len(labels):
+        raise ValueError("it has not a group for each example")
+    return Predictions(labels, predictions, groups)
 
 
 class PredictionsCache:
@@ -102,11 +117,11 @@ class PredictionsCache:
         self._run_dir = run_dir
         self._before = _load(run_dir.predictions_cache)
         self._now: dict[str, _Cached] = {}
-        self._labels: dict[tuple[str, bytes], np.ndarray] = {}
+        self._arrays: dict[tuple[str, bytes], np.ndarray] = {}
         self._changed = False
 
     def read(self, record: TrialRecord) -> dict[str, Predictions]:
-        """``read_predictions`` of the validation split; labels that are equal are one array.
+        """``read_predictions`` of the validation split; equal labels, and groups, are one array.
 
         Raises:
             RunDirectoryError, OSError: see ``read_predictions``.
@@ -120,7 +135,11 @@ class PredictionsCache:
             self._changed = True
             predictions = read_predictions(self._run_dir, record, self.SPLIT)
         predictions = {
-            name: Predictions(self._shared(own.labels), own.predictions)
+            name: Predictions(
+                self._shared(own.labels),
+                own.predictions,
+                None if own.groups is None else self._shared(own.groups),
+            )
             for name, own in predictions.items()
         }
         if file is not None:
@@ -136,13 +155,14 @@ class PredictionsCache:
             return None
         with suppress(KeyError, ValueError):
             return {
-                name: _checked(result, cached.tasks[name].labels, cached.tasks[name].predictions)
+                name: _checked(result, own.labels, own.predictions, own.groups)
                 for name, result in record.results.get(self.SPLIT, {}).items()
+                for own in [cached.tasks[name]]
             }
         return None
 
-    def _shared(self, labels: np.ndarray) -> np.ndarray:
-        return self._labels.setdefault((labels.dtype.str, labels.tobytes()), labels)
+    def _shared(self, values: np.ndarray) -> np.ndarray:
+        return self._arrays.setdefault((values.dtype.str, values.tobytes()), values)
 
     def save(self) -> None:
         """Write what was read, unless the file has it already or cannot be written."""
@@ -168,7 +188,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return stat.st_size, stat.st_mtime_ns
 
 
-_COLUMNS = ("key", "task", "size", "mtime_ns", "type", "labels", "predictions")
+_COLUMNS = ("key", "task", "size", "mtime_ns", "type", "labels", "predictions", "groups")
 
 
 def _write(path: Path, trials: dict[str, _Cached]) -> None:
@@ -186,6 +206,10 @@ def _write(path: Path, trials: dict[str, _Cached]) -> None:
             "predictions": pa.array(
                 [part.predictions.tobytes() for part in parts], pa.large_binary()
             ),
+            "groups": pa.array(
+                [None if part.groups is None else part.groups.tobytes() for part in parts],
+                pa.binary(),
+            ).dictionary_encode(),
         }
     )
     pq.write_table(table, path, write_page_checksum=True)
@@ -198,13 +222,15 @@ def _load(path: Path) -> dict[str, _Cached]:
         source = pa.BufferReader(read_whole(path))
         with pq.ParquetFile(source, page_checksum_verification=True) as file:
             table = file.read(use_threads=False).to_pydict()
-        for key, task, size, mtime_ns, name, labels, predictions in zip(
+        for key, task, size, mtime_ns, name, labels, predictions, groups in zip(
             *(table[name] for name in _COLUMNS), strict=True
         ):
             kind = TYPES[name]
             trial = trials.setdefault(key, _Cached((size, mtime_ns), {}))
             trial.tasks[task] = Predictions(
-                np.frombuffer(labels, kind), np.frombuffer(predictions, kind)
+                np.frombuffer(labels, kind),
+                np.frombuffer(predictions, kind),
+                None if groups is None else np.frombuffer(groups, np.int64),
             )
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
         return {}

@@ -1,6 +1,6 @@
 """The files that a trial writes besides its record: predictions, teacher logits and weights."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,23 @@ from trainables.storage.run_dir import RunDir
 from trainables.training.loop import Evaluations
 
 
-def write_predictions(path: Path, evaluations: Evaluations) -> None:
+def write_predictions(
+    path: Path,
+    evaluations: Evaluations,
+    groups: Mapping[str, Mapping[str, np.ndarray | None]] | None = None,
+) -> None:
     """Write one row per evaluated example: task, split, index, label, prediction, logits.
 
-    Labels and predictions are whole numbers, unless one of the tasks is a regression.
+    Labels and predictions are whole numbers, unless one of the tasks is a regression. Where a split
+    has groups, there is a column for them too.
 
     Args:
         path: the Parquet file, replaced atomically.
         evaluations: split -> task -> evaluation.
+        groups: split -> task -> group of each example, see ``trainables.data.task.Split``.
     """
     columns: dict[str, list[Any]] = {
-        name: [] for name in ("task", "split", "index", "label", "prediction", "logits")
+        name: [] for name in ("task", "split", "index", "label", "prediction", "logits", "group")
     }
     for split, tasks in evaluations.items():
         for task, evaluation in tasks.items():
@@ -39,19 +45,23 @@ def write_predictions(path: Path, evaluations: Evaluations) -> None:
             columns["label"] += evaluation.labels.tolist()
             columns["prediction"] += evaluation.predictions.tolist()
             columns["logits"] += evaluation.logits.tolist()
+            of_split = (groups or {}).get(split, {}).get(task)
+            columns["group"] += [None] * size if of_split is None else of_split.tolist()
     number = pa.int32()
     if any(e.labels.dtype.kind == "f" for tasks in evaluations.values() for e in tasks.values()):
         number = pa.float64()
-    schema = pa.schema(
-        [
-            ("task", pa.dictionary(pa.int32(), pa.string())),
-            ("split", pa.dictionary(pa.int32(), pa.string())),
-            ("index", pa.int32()),
-            ("label", number),
-            ("prediction", number),
-            ("logits", pa.list_(pa.float32())),
-        ]
-    )
+    fields = [
+        ("task", pa.dictionary(pa.int32(), pa.string())),
+        ("split", pa.dictionary(pa.int32(), pa.string())),
+        ("index", pa.int32()),
+        ("label", number),
+        ("prediction", number),
+        ("logits", pa.list_(pa.float32())),
+    ]
+    if any(group is not None for group in columns["group"]):
+        fields.append(("group", pa.int64()))
+    schema = pa.schema(fields)
+    columns = {name: columns[name] for name in schema.names}
     with replacing(path) as temporary:
         pq.write_table(pa.table(columns, schema=schema), temporary)
 

@@ -227,8 +227,12 @@ class Trial:
         if not loop.state.history and not self.config.has_next_segment:
             raise CheckpointError(f"{self.config.title}: ended without an evaluation")
         path = self.run_dir.predictions(self.config.key)
+        groups = {
+            split: {task: self.tasks[task].splits[split].groups for task in evaluated}
+            for split, evaluated in evaluations.items()
+        }
         yield from self._write_with_retry(
-            "predictions", lambda: write_predictions(path, evaluations)
+            "predictions", lambda: write_predictions(path, evaluations, groups)
         )
         yield from self._write_artifacts(loop)
         if self.runtime.save_model and not self.config.has_next_segment:
