@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.commands.report import report
 from tests.helpers.reported_run import SCRIPT
-from trainables.storage.run_dir import RunDir
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
@@ -33,16 +31,15 @@ class Browser:
 
 
 @pytest.fixture(scope="module")
-def browser(run_dir: RunDir) -> Iterator[Browser]:
+def browser(page_with_texts: Path) -> Iterator[Browser]:
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
         pytest.skip(f"no browser: none of {', '.join(BROWSERS)}")
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    report(run_dir.root, texts=True)
     with playwright.sync_playwright() as driver:
         # A sandbox of its own is refused to root, as which containers run.
         chromium = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield Browser(chromium, run_dir.report)
+        yield Browser(chromium, page_with_texts)
         chromium.close()
 
 
