@@ -1,6 +1,5 @@
 """The page in a browser: no errors, links, a phone, the filter, the dark, and what stays text."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,8 +7,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.reported_run import SCRIPT
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+from tools.browser import MissingBrowserError, chromium
 
 
 class Browser:
@@ -32,15 +30,11 @@ class Browser:
 
 @pytest.fixture(scope="module")
 def browser(page_with_texts: Path) -> Iterator[Browser]:
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)}")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as driver:
-        # A sandbox of its own is refused to root, as which containers run.
-        chromium = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield Browser(chromium, page_with_texts)
-        chromium.close()
+    try:
+        with chromium() as opened:
+            yield Browser(opened, page_with_texts)
+    except MissingBrowserError as error:
+        pytest.skip(str(error))
 
 
 def test_nothing_is_complained_of_and_every_link_leads_somewhere(browser: Browser) -> None:

@@ -1,5 +1,7 @@
 """Confusion matrices are sums over seeds."""
 
+from typing import Any
+
 import numpy as np
 
 from orchestrator.report.page.confusions import OTHER, Confusion, confusions
@@ -9,7 +11,7 @@ from trainables.results.metrics import moments
 from trainables.results.record import Moments
 
 
-def made(*matrices: list[list[int]], **changes: object) -> list[Confusion]:
+def made(*matrices: list[list[int]], **changes: Any) -> list[Confusion]:
     """Of one arm and task, with a seed for each matrix."""
     plan = [trial("shared_encoder", ["sst2"], seed=seed) for seed in range(len(matrices))]
     records = [

@@ -121,7 +121,7 @@ def test_the_command_report_writes_texts_unless_told_not_to(copy: RunDir, comman
     ("size", "reason"),
     [
         (58, "its data is not what the trial was planned with"),
-        (0, "validation.csv"),
+        (0, "the file has no rows"),
     ],
 )
 def test_texts_of_other_data_are_not_shown(
