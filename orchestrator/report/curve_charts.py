@@ -146,7 +146,7 @@ def epochs_figure(curves: Sequence[Curve]) -> tuple[Callable[["Figure"], None], 
         for axes in list(grid)[len(charts) :]:
             axes.set_axis_off()
         handles = {
-            line.get_label(): line
+            str(line.get_label()): line
             for axes in figure.axes
             for line in axes.get_lines()
             if line.get_label() in key

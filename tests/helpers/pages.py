@@ -18,7 +18,7 @@ class Tags(HTMLParser):
         self.tags.add(tag)
         given = dict(attrs)
         assert "src" not in given, "nothing from elsewhere"
-        assert given.get("href", "#").startswith("#"), "nothing from elsewhere"
+        assert (given.get("href") or "#").startswith("#"), "nothing from elsewhere"
         if tag not in ("meta", "br", "input"):
             self.open.append(tag)
 

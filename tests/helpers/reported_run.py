@@ -8,7 +8,7 @@ from orchestrator.run_dir.directory import take, write_metadata
 from tests.helpers.command import tiny
 from tests.helpers.plans import plan_of
 from tests.helpers.records import Trial, record
-from trainables.data.planned import load_planned
+from trainables.data.planned import load_data
 from trainables.results.metrics import counts, trimmed
 from trainables.results.record import TaskResult, write_record
 from trainables.storage.run_dir import RunDir
@@ -52,13 +52,15 @@ def reported_run(folder: Path, encoder: Path) -> RunDir:
     run_dir.predictions("").parent.mkdir()
     for number, planned in enumerate(plan.trials):
         trial = Trial(planned.key, planned.config)
+        data = load_data(planned.config, None)
+        labels = {task: own.labels for task, own in data.items()}
         if planned is plan.trials[-1]:
-            write_record(run_dir, record(trial, status="failed", error="out of memory"))
+            failed = record(trial, status="failed", error="out of memory", labels=labels)
+            write_record(run_dir, failed)
             continue
-        rng, evaluations, labels = np.random.default_rng(number), {}, {}
-        for task in planned.config.tasks:
-            data = load_planned(task, planned.config, None)
-            true, labels[task] = data.splits["validation"].labels, data.labels
+        rng, evaluations = np.random.default_rng(number), {}
+        for task, own in data.items():
+            true = own.splits["validation"].labels
             wrong = rng.random(len(true)) > ACCURACY[planned.config.arm_name]
             said = np.where(wrong, 1 - true, true)
             result = TaskResult(confusion=trimmed(counts(true, said, 2)).tolist(), loss=0.4)

@@ -80,8 +80,8 @@ def _confusion(row: TableRow, task: str) -> Confusion | None:
 
 
 def _mistakes(
-    total: np.ndarray, labels: Sequence[str], predicted: Sequence[str]
+    total: np.ndarray, labels: tuple[str, ...], predicted: tuple[str, ...]
 ) -> tuple[tuple[str, str, int], ...]:
-    wrong = [(i, j) for i, j in np.argwhere(total) if i != j]
+    wrong = [(int(i), int(j)) for i, j in np.argwhere(total) if i != j]
     wrong.sort(key=lambda cell: -total[cell])
     return tuple((labels[i], predicted[j], int(total[i, j])) for i, j in wrong[:MOST_CLASSES])

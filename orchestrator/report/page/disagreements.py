@@ -118,9 +118,9 @@ def _disagreement(
         examples=tuple(
             Example(
                 row=int(i),
-                label=_answer(labels[i], names, regression),
+                label=_answer(float(labels[i]), names, regression),
                 opinions=tuple(
-                    _opinion(row, values[:, i], labels[i], names, regression)
+                    _opinion(row, values[:, i], float(labels[i]), names, regression)
                     for row, values in stacked
                 ),
             )

@@ -175,6 +175,8 @@ def figures(table: Table) -> dict[str, bytes]:
 def write_report(run_dir: RunDir, table: Table, content: Content) -> None:
     """Write ``report.html`` and ``figures/``, each file atomically."""
     write_text(run_dir.report, report_html(table, content))
+    # Of an earlier version, which had another page in its place.
+    run_dir.table("html").unlink(missing_ok=True)
     images = figures(table)
     for path in run_dir.figures:
         if path.name in images:

@@ -53,7 +53,8 @@ def read_texts(
         try:
             texts = load_planned(task, configs[task], glue_dir).splits["validation"].texts
         except (InputError, OSError) as error:
-            problems.append(f"{task}: {error}")
+            reason = str(error).removeprefix(f"task {task}: ")
+            problems.append(f"{task}: {reason}")
             continue
         if any(one.size != len(texts) for one in own):
             problems.append(f"{task}: the predictions are of another number of examples")

@@ -2,6 +2,7 @@
 
 import io
 import re
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -33,7 +34,7 @@ COMPARED = {"macro", "sst2.accuracy", "mrpc.accuracy"}
     ],
 )
 def test_bold_is_who_is_better_than_some_arm_and_worse_than_none(
-    accuracy: dict[str, float], winners: set[str]
+    accuracy: dict[str, Any], winners: set[str]
 ) -> None:
     found = bold(grid(**accuracy).table())
     assert {label for label, columns in found.items() if columns} == winners

@@ -94,7 +94,7 @@ def test_a_finished_grid_is_not_run_again_and_its_tables_are_there(
     assert (run.code, run.err) == (0, "")
     assert run.out.splitlines()[-1] == f"run directory: {url}"
     assert {path.name for path in there.root.glob("table.*")} == {
-        f"table.{ending}" for ending in ("md", "csv", "json", "html", "tex")
+        f"table.{ending}" for ending in ("md", "csv", "json", "tex")
     }
     assert not (there.root / LOCK).exists()
     before = there.table("json").read_bytes()

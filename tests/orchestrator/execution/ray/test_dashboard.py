@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import stat
 import subprocess
@@ -24,13 +23,12 @@ from tests.conftest import PROJECT
 from tests.helpers.prometheus import matching, scraped, trials
 from tests.helpers.ray_grid import Grid, assert_nothing_left, session_processes, until, workers
 from tests.helpers.sockets import listening
+from tools.browser import MissingBrowserError, chromium
 from trainables.config.trial import CODE_SCHEMA
 from trainables.trial.progress import read_progress
 from trainables.tune.prometheus import GAUGES, PREFIX
 
 pytestmark = pytest.mark.ray
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 class Running:
@@ -179,23 +177,19 @@ def test_the_job_says_what_it_is(running: Running) -> None:
 
 
 def test_the_trials_are_found_in_the_dashboard(running: Running) -> None:
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)}")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as driver:
-        # A sandbox of its own is refused to root, as which containers run.
-        opened = driver.chromium.launch(executable_path=browser, args=["--no-sandbox"])
-        try:
-            page = opened.new_page(viewport={"width": 1500, "height": 900})
+    try:
+        with chromium() as browser:
+            from playwright.sync_api import expect
+
+            page = browser.new_page(viewport={"width": 1500, "height": 900})
             page.goto(f"{running.url}/#/actors")
             page.get_by_label("Authentication Token").last.fill(running.token)
             page.get_by_role("button", name="Submit").click()
             for name, repr_ in names(running):
                 row = page.locator("tr", has_text=repr_)
-                playwright.expect(row).to_contain_text(name, timeout=30_000)
-        finally:
-            opened.close()
+                expect(row).to_contain_text(name, timeout=30_000)
+    except MissingBrowserError as error:
+        pytest.skip(str(error))
 
 
 def test_the_gauges_say_where_a_trial_stands(running: Running) -> None:

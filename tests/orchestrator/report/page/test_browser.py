@@ -1,17 +1,13 @@
 """The page in a browser: no errors, links, a phone, the filter, the dark, and what stays text."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orchestrator.commands.report import report
 from tests.helpers.reported_run import SCRIPT
-from trainables.storage.run_dir import RunDir
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+from tools.browser import MissingBrowserError, chromium
 
 
 class Browser:
@@ -33,17 +29,12 @@ class Browser:
 
 
 @pytest.fixture(scope="module")
-def browser(run_dir: RunDir) -> Iterator[Browser]:
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)}")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    report(run_dir.root, texts=True)
-    with playwright.sync_playwright() as driver:
-        # A sandbox of its own is refused to root, as which containers run.
-        chromium = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield Browser(chromium, run_dir.report)
-        chromium.close()
+def browser(page_with_texts: Path) -> Iterator[Browser]:
+    try:
+        with chromium() as opened:
+            yield Browser(opened, page_with_texts)
+    except MissingBrowserError as error:
+        pytest.skip(str(error))
 
 
 def test_nothing_is_complained_of_and_every_link_leads_somewhere(browser: Browser) -> None:
