@@ -25,6 +25,8 @@ def stored(entries: str) -> list[Any]:
 
 
 THEN = {
+    "full": ("seeds=[41,42,43]",),
+    "paper": ("seeds=[41,42,43]",),
     "quick": (
         "seeds=[41,42]",
         "limits.max_train_examples=2000",
