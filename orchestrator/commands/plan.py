@@ -69,8 +69,8 @@ def _rounds(looks: list[dict[str, Any]]) -> str:
         return ""
     lines = [
         f"look {number} of {len(looks)}: {look['seeds']} seeds, {look['trials']} trials, "
-        f"{look['expected_examples']:,} examples, {100 * look['cost'] / looks[-1]['cost']:.0f} % of "
-        "the work"
+        f"{look['expected_examples']:,} examples, "
+        f"{100 * look['cost'] / looks[-1]['cost']:.0f} % of the work"
         for number, look in enumerate(looks, start=1)
     ]
     level = f"{100 * looks[0]['level']:g} %"

@@ -31,7 +31,7 @@ THEN = {
         "seeds=[41,42]",
         "limits.max_train_examples=2000",
         "training={epochs: 1, batch_size: 16, learning_rate: 2.0e-4}",
-    )
+    ),
 }
 """What presets that have changed were in that version."""
 
