@@ -139,7 +139,9 @@ class Reference:
         return (row for name in self.fields() for row in self.rows(name))
 
     def _rows(self, key: str, field: Schema, note: str) -> Iterator[str]:
-        options = [self._resolved(option) for option in field.get("anyOf", [field])]
+        # Types that are told apart by a function are one of several without a discriminator.
+        union = field.get("anyOf") or ("discriminator" not in field and field.get("oneOf"))
+        options = [self._resolved(option) for option in union or [field]]
         mapping = field.get("discriminator") or next(
             (option["discriminator"] for option in options if "discriminator" in option), None
         )

@@ -9,6 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from orchestrator.analysis.looks import Look
 from orchestrator.config.experiment import ExperimentConfig
 from orchestrator.planning.dependencies import stages
 from orchestrator.planning.disk import DiskUse, disk_use
@@ -28,6 +29,7 @@ class _Preview:
     stages: int
     disk: DiskUse
     scoring: dict[str, str]
+    looks: list[dict[str, Any]]
 
 
 def _preview(config: ExperimentConfig) -> _Preview:
@@ -42,7 +44,38 @@ def _preview(config: ExperimentConfig) -> _Preview:
     disk = disk_use(config, planned, planned.trials, resources.slots)
     tasks = config.task_configs()
     scored = {name: scoring(tasks[name], data) for name, data in planned.tasks.items()}
-    return _Preview(planned, resources, described, len(staged), disk, scored)
+    looks = _looks(config, planned)
+    return _Preview(planned, resources, described, len(staged), disk, scored, looks)
+
+
+def _looks(config: ExperimentConfig, planned: Plan) -> list[dict[str, Any]]:
+    """What is trained until each look at the verdict, as plain values."""
+    parts = [(seeds, planned.of_seeds(seeds).trials) for seeds in config.rounds]
+    return [
+        {
+            "seeds": len(seeds),
+            "trials": len(trials),
+            "expected_examples": sum(trial.expected_examples for trial in trials),
+            "cost": sum(trial.cost for trial in trials),
+            "level": Look(len(seeds), config.looks).level,
+        }
+        for seeds, trials in parts
+    ]
+
+
+def _rounds(looks: list[dict[str, Any]]) -> str:
+    """Lines about seeds in rounds; empty for a list."""
+    if len(looks) == 1:
+        return ""
+    lines = [
+        f"look {number} of {len(looks)}: {look['seeds']} seeds, {look['trials']} trials, "
+        f"{look['expected_examples']:,} examples, "
+        f"{100 * look['cost'] / looks[-1]['cost']:.0f} % of the work"
+        for number, look in enumerate(looks, start=1)
+    ]
+    level = f"{100 * looks[0]['level']:g} %"
+    lines.append(f"it stops at the first that decides every comparison; level {level} at each")
+    return "\n".join(lines) + "\n"
 
 
 def _resources(config: ExperimentConfig, planned: Plan) -> TrialResources:
@@ -64,6 +97,7 @@ def plan_json(config: ExperimentConfig) -> str:
     facts = preview.plan.facts
     content = {
         "trials": preview.trials,
+        "looks": preview.looks,
         "disk": asdict(preview.disk),
         "gpu": preview.resources.why,
         "scoring": preview.scoring,
@@ -83,6 +117,7 @@ def print_plan(config: ExperimentConfig, console: Console) -> None:
     table = Table(
         title=f"tasks: {', '.join(planned.tasks)}",
         caption=f"{len(described)} trials, the longest first, {resources.slots} at once\n"
+        + _rounds(preview.looks)
         + ("a stage starts when those before it have ended\n" if preview.stages > 1 else "")
         + f"disk: {preview.disk.describe(resources.slots)}"
         + (f"\n{resources.why}" if resources.why else ""),

@@ -1,8 +1,8 @@
 """The seeds of a grid: a list, or rounds of more and more seeds until the verdict is decided."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from trainables.config.base import Settings, as_tuple
 
@@ -22,9 +22,7 @@ class SeedsUntil(Settings):
         BeforeValidator(as_tuple),
         Field(min_length=1),
     ] = Field(description="numbers of seeds at which there is a verdict; the last one is the most")
-    first: Annotated[int, Field(ge=0, le=2**32 - 1000)] = Field(
-        default=41, description="the first seed, which others follow one by one"
-    )
+    first: Seed = Field(default=41, description="the first seed, which others follow one by one")
 
     @field_validator("looks")
     @classmethod
@@ -32,6 +30,12 @@ class SeedsUntil(Settings):
         if list(looks) != sorted(set(looks)):
             raise ValueError(f"{list(looks)}: each must be more than the one before")
         return looks
+
+    @model_validator(mode="after")
+    def _seeds_exist(self) -> Self:
+        if self.first + self.looks[-1] > 2**32:
+            raise ValueError(f"first={self.first}: there are fewer than {self.looks[-1]} after it")
+        return self
 
 
 def _kind(value: Any) -> str:

@@ -16,6 +16,7 @@ from orchestrator.config.experiment import (
 from search_spaces.presets import preset_names
 from search_spaces.setting_keys import settings
 from trainables.config.arms import NaiveConcatArm, SharedEncoderArm, SingleTaskArm
+from trainables.config.explain import validated
 from trainables.errors import ConfigError
 
 SPECIAL = {
@@ -267,6 +268,20 @@ BAD = [
     (["=3"], "=3: an override is key=value"),
     (["training.=5"], "training.=5: an override is key=value"),
     (["seeds=[a"], "seeds=[a: cannot be applied"),
+    (
+        ["seeds={until: decided, looks: [3,3]}"],
+        "seeds.looks: [3, 3]: each must be more than the one before",
+    ),
+    (["seeds={until: decided, looks: [1,2]}"], "seeds.looks.0: input should be greater than or"),
+    (["seeds={until: decided, looks: []}"], "seeds.looks: needs at least 1, has 0"),
+    (["seeds={until: decided}"], "seeds.looks: missing; give it a value"),
+    (["seeds={until: done, looks: [3]}"], "seeds.until: input should be 'decided', not 'done'"),
+    (["seeds={until: decided, look: [3]}"], "seeds.look: unknown key; did you mean looks?"),
+    (
+        ["seeds={until: decided, looks: [3], first: 4294967294}"],
+        "seeds: first=4294967294: there are fewer than 3 after it",
+    ),
+    (["seeds.first=3"], "seeds.until: missing; give it a value"),
     (["tasks.0=cola"], "tasks: input should be a valid array, not {'0': 'cola'}"),
     (
         ["training.epochs=${foo}"],
@@ -304,3 +319,26 @@ def test_damaged_preset_files_are_one_line(tmp_path: Path, content: bytes) -> No
         load_experiment(str(file), [])
     assert str(file) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "rounds"),
+    [
+        (["seeds=7"], ((7,),)),
+        (["seeds=[2,1]"], ((2, 1),)),
+        (["seeds={until: decided, looks: [2,3]}"], ((41, 42), (41, 42, 43))),
+        (["seeds={until: decided, looks: 2, first: 4294967294}"], ((2**32 - 2, 2**32 - 1),)),
+        # A mapping takes a list's place, and a list a mapping's; mappings are merged.
+        (["seeds={until: decided, looks: [2,3]}", "seeds=[5]"], ((5,),)),
+        (["seeds={until: decided, looks: [9]}", "seeds.looks=[1000]", "seeds.first=0",
+          "seeds={looks: [2]}"], ((0, 1),)),
+    ],
+)  # fmt: skip
+def test_seeds_are_a_list_or_rounds(
+    overrides: list[str], rounds: tuple[tuple[int, ...], ...]
+) -> None:
+    experiment = load_experiment("demo", overrides)
+    assert (experiment.rounds, experiment.all_seeds) == (rounds, rounds[-1])
+    assert experiment.looks == tuple(map(len, rounds))
+    stored = validated(ExperimentConfig, experiment.model_dump(mode="json"))
+    assert stored == experiment

@@ -25,11 +25,13 @@ def stored(entries: str) -> list[Any]:
 
 
 THEN = {
+    "full": ("seeds=[41,42,43]",),
+    "paper": ("seeds=[41,42,43]",),
     "quick": (
         "seeds=[41,42]",
         "limits.max_train_examples=2000",
         "training={epochs: 1, batch_size: 16, learning_rate: 2.0e-4}",
-    )
+    ),
 }
 """What presets that have changed were in that version."""
 
