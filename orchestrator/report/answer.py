@@ -339,10 +339,11 @@ class _Choice:
         verdict, name = self.verdict, self.compared.row.name
         margin, scope = points(verdict.comparison.margin), place(self.compared)
         margin = f"the margin of {margin} points"
+        small = f", but by less than {margin}" if verdict.below_margin else ""
         why = {
-            Word.BETTER: f"on {scope} it is better",
+            Word.BETTER: f"on {scope} it is better{small}",
             Word.EQUIVALENT: f"on {scope} the two differ by less than {margin}",
-            Word.WORSE: f"on {scope} it is worse, but by less than {margin}",
+            Word.WORSE: f"on {scope} it is worse{small}",
             Word.UNDECIDED: f"on {scope} it surely loses less than {margin}",
         }.get(verdict.word, "")
         losing = " and ".join(self.losing)
@@ -369,7 +370,7 @@ class _Choice:
                     "more examples; a mean over runs that failed to learn says little"
                 )
             case Recommendation.KEEP:
-                arms = name if self.best_of == 1 else "every arm that could replace it"
+                arms = name if self.best_of == 1 else f"each of {self.best_of} multi-task arms"
                 text = f"keep {self._kept}: {arms} is worse on {scope}"
         return f"{text}{' (provisional: two seeds)' if verdict.provisional else ''}."
 
@@ -446,7 +447,8 @@ class _Choice:
     def margin(self) -> str | None:
         """A warning of a margin that is narrower than the examples allow."""
         least = margin_needs(self.difference)
-        if self.verdict.word is not Word.UNDECIDED or self.verdict.comparison.margin >= least:
+        narrow = self.verdict.comparison.margin < least
+        if self.verdict.word is not Word.UNDECIDED or self.verdict.one_seed or not narrow:
             return None
         return (
             f"{points(self.verdict.comparison.margin)} points is narrow for these examples: even "

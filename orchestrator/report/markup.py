@@ -42,9 +42,11 @@ def markdown(table: Table) -> str:
     """The answer, header, compact table, footnotes, the arms' methods, then the other tables."""
     parts = []
     for passage in table.passages:
-        parts.append(f"**{md(passage.sentence)}**")
         if passage.lines:
+            parts.append(f"**{md(passage.sentence)}**")
             parts.append("\n".join(map(_md_line, passage.lines)))
+        else:
+            parts.append(md(passage.sentence))
     # Without a heading between them, two lists would be one.
     parts.append(f"### {HEADER}\n\n{_md_lines(table.header)}")
     parts.append(md_view(compact(table)))

@@ -35,8 +35,10 @@ LEGEND = "* better than another arm of its model by a verdict, and none is bette
 def print_table(console: Console, table: Table) -> None:
     """Print all but the detailed table on a terminal or into a log, the answer first."""
     for passage in table.passages:
-        console.print(Text(passage.sentence, style="bold", overflow="fold"))
-        print_header(console, [(line.name, line.plain) for line in passage.lines])
+        style = "bold" if passage.lines else ""
+        console.print(Text(passage.sentence, style=style, overflow="fold"))
+        if passage.lines:
+            print_header(console, [(line.name, line.plain) for line in passage.lines])
         console.print()
     print_header(console, table.header)
     print_view(console, compact(table), compact(table, paired=True))

@@ -56,9 +56,18 @@ def test_seeds_that_may_settle_it_are_not_promised() -> None:
     assert 0.5 <= told.chance < 0.8
 
 
-def test_nothing_settles_a_difference_at_the_margin() -> None:
-    told = advice(replace(NOISY, value=0.0005, example_variance=0.0004), 0.0006)
+def test_a_wider_margin_where_nothing_settles_a_difference_at_the_margin() -> None:
+    made = replace(NOISY, value=0.0005, example_variance=0.0004)
+    told = advice(made, 0.0006)
     assert (told.seeds, told.examples) == (None, None)
+    assert told.margin is not None
+    assert told.margin_chance == chance_of_verdict(made, told.margin, 10)
+    assert told.margin_chance >= 0.8 > chance_of_verdict(made, told.margin - 0.005, 10)
+
+
+def test_no_margin_is_advised_where_none_is_enough() -> None:
+    told = advice(Difference(0.0, (3, 3), 20, 0.1, 0.1, 0.1, 0.0), 0.02)
+    assert (told.seeds, told.examples, told.margin) == (None, None, None)
 
 
 def test_with_no_noise_at_all_it_is_settled() -> None:

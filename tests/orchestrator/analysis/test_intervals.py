@@ -84,6 +84,14 @@ def test_without_variance_of_seeds_it_is_the_paired_t_test() -> None:
     made = difference(a, b)
     paired: Any = ttest_rel(a.pseudo_values.mean(0), b.pseudo_values.mean(0))
     assert (made.p, made.df) == pytest.approx((paired.pvalue, paired.df))
+    low, high = paired.confidence_interval(0.95)
+    assert made.half_width() == pytest.approx((high - low) / 2)
+
+
+def test_arms_that_agree_on_every_example_follow_the_rule_of_three() -> None:
+    pairs = [(arm, arm) for arm in (ACCURACY["3"][0], ACCURACY["3"][1].only([0]))]
+    made = mean_difference([*pairs[:1], *pairs[:1]])
+    assert (made.value, made.p, made.half_width(), made.half_width(0.1)) == (0, 1, 0.15, 0.15)
 
 
 def random_runs(rng: np.random.Generator, seeds: int, examples: int) -> Runs:

@@ -11,6 +11,7 @@ from orchestrator.analysis.verdicts import (
     Verdict,
     Word,
     best_of_half_width,
+    collapse_p,
     collapse_rate,
     holm,
     verdicts,
@@ -128,6 +129,14 @@ def test_the_rate_of_collapses() -> None:
     assert collapse_rate(1, 5) == pytest.approx((0.00505, 0.71642), abs=1e-5)
     for runs, bound in ((3, 0.63), (5, 0.45), (10, 0.26)):
         assert collapse_rate(0, runs) == pytest.approx((0, bound), abs=0.005)
+
+
+def test_rates_of_collapse_are_compared_by_fishers_exact_test() -> None:
+    """Of 5 and 5 runs there are 252 ways to choose 5, of which two are the most extreme."""
+    assert collapse_p((5, 0), (5, 5)) == pytest.approx(2 / 252)
+    assert collapse_p((0, 5), (5, 5)) == pytest.approx(2 / 252)
+    assert collapse_p((1, 0), (5, 5)) == pytest.approx(1.0)
+    assert collapse_p((2, 1), (4, 2)) == pytest.approx(1.0)
 
 
 def test_the_best_of_several_has_a_wider_interval() -> None:

@@ -2,14 +2,16 @@
 
 import errno
 import os
+import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from orchestrator.commands import report as module
-from orchestrator.commands.report import report
+from orchestrator.commands.report import next_commands, report
 from orchestrator.report.render import FORMATS
 from tests.conftest import PROJECT
 from tests.helpers.records import write_predictions_of
@@ -40,6 +42,26 @@ def test_a_report_is_the_same_with_and_without_the_predictions_cache(run_dir: Ru
     assert reported(run_dir) == first
     run_dir.predictions_cache.unlink()
     assert reported(run_dir) == first
+
+
+def test_the_next_commands_are_of_the_stored_configuration(run_dir: RunDir, tmp_path: Path) -> None:
+    table = report(run_dir.root).table
+    [answer] = table.answers
+    [line] = next_commands(run_dir.root, replace(table, answers=(answer,)))
+    assert line == (
+        f"python -m orchestrator run {run_dir.config} {shlex.quote(answer.next_step[0])} "
+        f"--run-dir {run_dir.root}-next"
+    )
+    tuned = replace(answer, tuned=True)
+    assert next_commands(run_dir.root, replace(table, answers=(tuned,))) == []
+    two = replace(
+        table, answers=(answer, answer), rows=(*table.rows, replace(table.rows[-1], model="b"))
+    )
+    lines = next_commands(run_dir.root, two)
+    assert [line.rpartition("-")[2] for line in lines] == ["next", "next2"]
+    assert all(f"'models=[{answer.model}]'" in line for line in lines)
+    run_dir.config.unlink()
+    assert next_commands(run_dir.root, table) == []
 
 
 def test_predictions_that_are_gone_are_missed_although_they_were_cached(run_dir: RunDir) -> None:

@@ -43,6 +43,7 @@ SPECIAL = {
     "tracking.mlflow.tracking_uri": "http://127.0.0.1:5000",
 }
 """Values for keys whose type alone does not tell a good one."""
+FIVE = "[1,2,3,4,5]"
 
 
 def leaves(section: type[BaseModel], prefix: str = "") -> list[tuple[str, Any]]:
@@ -99,9 +100,11 @@ def test_every_preset_is_valid_and_called_like_its_file(preset: str) -> None:
 
 @pytest.mark.parametrize(("key", "kind"), leaves(ExperimentConfig))
 def test_every_key_of_a_grid_can_be_overridden(key: str, kind: Any) -> None:
-    before = at(load_experiment("demo", []).model_dump(mode="json"), key)
+    # Fewer seeds are refused together with pair_seeds.
+    others = [f"seeds={FIVE}"]
+    before = at(load_experiment("demo", others).model_dump(mode="json"), key)
     value = another(key, kind, before)
-    after = at(load_experiment("demo", [f"{key}={value}"]).model_dump(mode="json"), key)
+    after = at(load_experiment("demo", [*others, f"{key}={value}"]).model_dump(mode="json"), key)
     assert after != before
 
 
@@ -125,6 +128,14 @@ def test_every_key_of_a_single_trial_can_be_overridden(key: str, kind: Any) -> N
 def test_margins_are_of_tasks_and_of_the_macro_average(margins: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_experiment("quick", ["tasks=[cola]", f"margins={margins}"])
+
+
+def test_seeds_are_paired_only_where_there_are_five() -> None:
+    assert load_experiment("demo", ["pair_seeds=true", f"seeds={FIVE}"]).pair_seeds
+    with pytest.raises(
+        ConfigError, match=r"^pair_seeds=true: needs 5 seeds or more, and seeds has"
+    ):
+        load_experiment("demo", ["pair_seeds=true", "seeds=[1,2,3,4]"])
 
 
 def arm_leaves() -> list[tuple[str, str, Any]]:

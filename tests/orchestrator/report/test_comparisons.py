@@ -1,6 +1,7 @@
 """Differences with intervals and verdicts, from predictions; and what the answer says of them."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from orchestrator.report.render import table_json
 from orchestrator.report.table import ComparedRows, Table
 from tests.helpers.predicted_grids import EXAMPLES, LABELS, Grid, grid, predicted
 from tests.helpers.records import record, trial
+from trainables.config.task import TaskConfig
 from trainables.results.metrics import counts, moments, ranks, trimmed
 from trainables.results.predictions import Predictions
 from trainables.results.record import Moments
@@ -143,81 +145,6 @@ def test_json_has_every_comparison() -> None:
     assert content[0]["interval"] == list(table.comparisons[0].interval)
 
 
-@pytest.mark.parametrize(
-    ("accuracy", "words"),
-    [
-        (
-            {"shared_encoder": 0.9},
-            [
-                "tiny: one model, shared_encoder, can replace the 2 models of single_task (1.0 k "
-                "parameters in place of 2.0 k).",
-                "shared_encoder is better than single_task on the macro average: +",
-                "(95 %, 5 seeds, 400 examples).",
-                "Its worst task: shared_encoder is better than single_task on ",
-            ],
-        ),
-        (
-            {"shared_encoder": 0.6},
-            ["tiny: keep the 2 models of single_task", "shared_encoder is worse than single_task"],
-        ),
-        (
-            {"shared_encoder": 0.8, "seeds": 10},
-            [
-                "can replace the 2 models",
-                "shared_encoder is equivalent to single_task within 2 points on the macro average",
-                "(90 %, 10 seeds",
-            ],
-        ),
-        (
-            {"shared_encoder": 0.82},
-            [
-                "tiny: not decided yet whether one model can replace the 2 models",
-                "shared_encoder against single_task on the macro average is undecided: +",
-                "; no worse than -2.",
-                "more seeds would settle it with a chance of ",
-                "seeds=[41,42,43,44,45,46",
-            ],
-        ),
-        (
-            {"shared_encoder": 0.9, "naive_concat": 0.8},
-            ["best of 2 arms, interval widened for that", "better than naive_concat"],
-        ),
-    ],
-)
-def test_the_answer(accuracy: dict[str, Any], words: list[str]) -> None:
-    text = "\n".join(grid(**accuracy).table().verdict)
-    for expected in words:
-        assert expected in text
-
-
-def test_one_seed_says_nothing_about_retraining() -> None:
-    table = grid(seeds=1, shared_encoder=0.9).table()
-    assert {c.word for c in table.comparisons} == {"undecided"}
-    (text,) = table.verdict
-    assert "one seed says nothing about retraining; these models differ by +" in text
-    assert "To learn more run it with seeds=[41,42,43,44,45]." in text
-
-
-def test_equal_seeds_are_one_seed() -> None:
-    made = grid(seeds=3, shared_encoder=0.9)
-    same = {
-        task: made.predictions[next(t.key for t in made.plan if "shared" in t.config.arm_name)][
-            task
-        ]
-        for task in ("sst2", "mrpc")
-    }
-    again = Grid()
-    for planned in made.plan:
-        if planned.config.arm_name == "single_task":
-            again.plan.append(planned)
-            again.predictions[planned.key] = made.predictions[planned.key]
-            again.records += [r for r in made.records if r.key == planned.key]
-    for seed in (41, 42, 43):
-        again.add("shared_encoder", seed, {task: part.predictions for task, part in same.items()})
-    (text,) = again.table().verdict
-    assert "all seeds of an arm predict the same, so that the seed had no effect" in text
-
-
 def test_runs_that_predict_one_class_make_it_unstable() -> None:
     made = grid(seeds=4, shared_encoder=0.9)
     rng = np.random.default_rng(9)
@@ -227,12 +154,89 @@ def test_runs_that_predict_one_class_make_it_unstable() -> None:
     macro = found["shared_encoder", "single_task", "macro"]
     assert (macro.word, macro.collapsed) == ("unstable", (1, 0))
     assert found["shared_encoder", "single_task", "mrpc"].word == "better"
-    (text,) = made.table().verdict
-    assert "tiny: no answer yet, since runs predict one class." in text
-    assert (
-        "1 of 5 runs of shared_encoder (true rate 0.5 to 72 %) predicted one class on sst2" in text
+
+
+def test_equal_seeds_are_one_seed() -> None:
+    made = grid(seeds=3)
+    same = {task: predicted(np.random.default_rng(5), 0.9) for task in ("sst2", "mrpc")}
+    for seed in (41, 42, 43):
+        made.add("shared_encoder", seed, same)
+    assert {line.word for line in made.table().comparisons} == {"undecided"}
+
+
+def grouped(groups: np.ndarray | None, of_last: np.ndarray | None) -> Table:
+    """Two arms of three seeds; the last run knows of other groups than the others."""
+    rng = np.random.default_rng(7)
+    made = Grid()
+    for arm, mean in (("single_task", 0.8), ("shared_encoder", 0.83)):
+        for seed in (1, 2, 3):
+            last = arm == "shared_encoder" and seed == 3
+            made.add(arm, seed, {"sst2": predicted(rng, mean)}, of_last if last else groups)
+    return made.table()
+
+
+def test_examples_of_a_group_are_one_draw() -> None:
+    """Where all runs know of the same groups; else each example counts, and the header says so."""
+    writers = np.arange(EXAMPLES) // 8
+    [line], [single] = grouped(writers, writers).comparisons, grouped(None, None).comparisons
+    assert (line.examples, line.groups) == (EXAMPLES // 8, {"sst2": EXAMPLES // 8})
+    assert (single.examples, single.groups) == (EXAMPLES, {})
+    assert line.difference == single.difference
+    assert line.interval != single.interval
+    assert "400 examples in 50 groups" in line.sentence
+    for other in (None, writers[::-1].copy()):
+        assert grouped(writers, other).comparisons == (single,)
+    one = np.zeros(EXAMPLES, int)
+    assert grouped(one, one).comparisons == (single,)
+
+
+def by_writer(tasks: dict[str, TaskConfig]) -> dict[str, TaskConfig]:
+    return {name: task.model_copy(update={"group": "writer"}) for name, task in tasks.items()}
+
+
+def test_the_header_says_what_is_known_of_groups() -> None:
+    made = Grid()
+    rng = np.random.default_rng(8)
+    for arm in ("single_task", "shared_encoder"):
+        for seed in (1, 2, 3):
+            made.add(arm, seed, {"sst2": predicted(rng, 0.8)}, np.arange(EXAMPLES) // 8)
+    made.plan = [
+        replace(t, config=t.config.model_copy(update={"tasks": by_writer(t.config.tasks)}))
+        for t in made.plan
+    ]
+    known = "sst2 by writer: 400 examples that are 50 draws"
+    assert ("groups", known) in made.table().header
+    for parts in made.predictions.values():
+        parts["sst2"] = Predictions(LABELS, parts["sst2"].predictions)
+    unknown = "sst2 by writer: 400 examples that the predictions do not have"
+    assert dict(made.table().header)["groups"].startswith(unknown)
+
+
+def test_seeds_are_paired_where_both_rows_have_the_same() -> None:
+    made = grid(shared_encoder=0.83, naive_concat=0.7)
+    for planned in made.plan:
+        if planned.config.seed == 41 and planned.config.arm_name == "naive_concat":
+            del made.predictions[planned.key]
+    table = made.table(pair_seeds=True)
+    found = {(c.label, c.reference): c for c in table.comparisons if c.primary}
+    assert {pair: c.paired_seeds for pair, c in found.items()} == {
+        ("shared_encoder", "single_task"): True,
+        ("naive_concat", "single_task"): False,
+        ("shared_encoder", "naive_concat"): False,
+    }
+    paired = found["shared_encoder", "single_task"]
+    assert "5 paired seeds" in paired.sentence
+    apart = lines(made.table())["shared_encoder", "single_task", "macro"]
+    assert paired.difference == apart.difference
+    assert paired.interval != apart.interval
+    assert dict(table.header)["pair_seeds"] == (
+        "seeds are differenced, but not of naive_concat and single_task (tiny), shared_encoder and "
+        "naive_concat (tiny): they need the same 5 seeds or more"
     )
-    assert "among the runs that trained: better, +" in text
+    assert "pair_seeds" not in dict(made.table().header)
+    assert not any(
+        c.paired_seeds for c in grid(seeds=4, shared_encoder=0.9).table(pair_seeds=True).comparisons
+    )
 
 
 def test_where_all_runs_predict_one_class_nothing_is_left() -> None:
@@ -286,17 +290,3 @@ def test_a_task_that_the_labels_leave_undefined_is_left_out() -> None:
                 }
                 made.records.append(record(planned, confusions))
     assert {c.scope for c in made.table().comparisons} == {"sst2"}
-
-
-def test_tuned_rows_are_compared_apart() -> None:
-    made = grid(seeds=3, shared_encoder=0.7)
-    rng = np.random.default_rng(4)
-    for seed in (41, 42, 43):
-        for arm, mean in (("shared_encoder", 0.95), ("single_task", 0.8)):
-            made.add(
-                arm, seed, {task: predicted(rng, mean) for task in ("sst2", "mrpc")}, tuned=True
-            )
-    table = made.table()
-    assert len(table.verdict) == 2
-    assert table.verdict[0].startswith("tiny: with tuned settings, one model, shared_encoder,")
-    assert table.verdict[1].startswith("tiny: keep the 2 models")

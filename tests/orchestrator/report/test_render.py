@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from orchestrator.commands.csv_log import log_row
-from orchestrator.report.markup import latex, markdown
+from orchestrator.report.markup import HEADER, latex, markdown
 from orchestrator.report.page.page import report_html
 from orchestrator.report.render import print_table, table_csv, table_json, write_tables
 from orchestrator.report.results import write_results
@@ -200,7 +200,7 @@ def test_markdown_keeps_its_columns_whatever_the_names() -> None:
     for block in text.split("### ")[1:]:
         table = [line for line in block.splitlines() if line.startswith("|")]
         bars = {line.replace(r"\|", "").count("|") for line in table}
-        assert len(bars) == (0 if block.startswith("Arms") else 1)
+        assert len(bars) == (0 if block.startswith(("Arms", HEADER)) else 1)
 
 
 def test_markdown_leaves_the_names_of_arms_readable() -> None:
@@ -298,7 +298,9 @@ def test_json_holds_everything_and_its_version() -> None:
     content = json.loads(table_json(table))
     assert content["schema_version"] == 1
     # Nothing is known of the data and no predictions: see test_data.py and test_comparisons.py.
-    assert set(content) == set(vars(table)) - {"data", "comparisons"}
+    absent = {"data", "comparisons", "answers", "passages"}
+    assert set(content) == set(vars(table)) - absent | {"verdict"}
+    assert content["verdict"] == list(table.verdict)
     assert content["rows"][1]["cells"]["macro"]["stat"]["by_seed"].keys() == {"41", "42"}
 
 

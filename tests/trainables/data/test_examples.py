@@ -71,7 +71,32 @@ def test_a_single_text_of_a_hub_data_set_may_not_be_empty(tmp_path: Path) -> Non
         load_hub("mine", TaskConfig.model_validate({"text": ["s"], "hub": hub}), None)
 
 
-def test_groups_are_those_of_train_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "parquet"])
+def test_a_split_that_is_not_divided_may_have_groups(kind: str, tmp_path: Path) -> None:
+    columns, rows = ["s", "label", "author"], [("one", "a", "x"), ("two", "b", "y")]
+    train = write(tmp_path / f"t.{kind}", columns, rows)
+    grouped = write(tmp_path / f"v.{kind}", columns, [(s, label, "z") for s, label, _ in rows])
+    single = write(tmp_path / f"w.{kind}", columns[:2], [row[:2] for row in rows])
+    files = {"train": str(train), "validation": str(grouped), "test": str(single)}
+    settings = {"text": ["s"], "files": files, "group": "author"}
+    splits = load_files("mine", TaskConfig.model_validate(settings), None).splits
+    assert splits["validation"].groups is not None
+    assert splits["validation"].groups.tolist() == [0, 0]
+    assert splits["test"].groups is None
+
+
+def test_a_line_of_jsonl_without_its_group_is_refused(tmp_path: Path) -> None:
+    path, other = tmp_path / "t.jsonl", tmp_path / "v.jsonl"
+    rows = [{"s": "one", "label": 0, "g": 7}, {"s": "two", "label": 1, "g": 8}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    other.write_text(json.dumps(rows[0]) + "\n" + json.dumps({"s": "two", "label": 1}) + "\n")
+    files = {"train": str(path), "validation": str(other)}
+    config = TaskConfig.model_validate({"text": ["s"], "files": files, "group": "g"})
+    with pytest.raises(DataError, match=r"v\.jsonl:2: the group is empty"):
+        load_files("mine", config, None)
+
+
+def test_groups_are_numbered_within_their_split(tmp_path: Path) -> None:
     train = [("one", "a", "x"), ("two", "b", " e\u0301 "), ("three", "a", "\u00e9")]
     write(tmp_path / "t.csv", ["s", "label", "author"], train)
     write(tmp_path / "v.csv", ["s", "label"], [("four", "a")])

@@ -139,6 +139,25 @@ def test_labels_that_are_equal_are_one_array(written: tuple[RunDir, TrialRecord]
         cache.save()
 
 
+def test_groups_are_those_that_were_written(
+    written: tuple[RunDir, TrialRecord], files_read: list[str]
+) -> None:
+    """Of the tasks that have them; from the file and from the cache alike."""
+    run_dir, made = written
+    groups = np.array([7, 7, 3, 3, 3])
+    own = {"sst2": evaluation(LABELS, PREDICTED), "stsb": evaluation(TARGETS, NUMBERS)}
+    of_split: dict[str, Any] = {"sst2": groups, "stsb": None}
+    write_predictions(run_dir.predictions(made.key), {"validation": own}, {"validation": of_split})
+    for _ in ("from the file", "from the cache"):
+        cache = PredictionsCache(run_dir)
+        found = cache.read(made)
+        cache.save()
+        assert found["sst2"].groups is not None
+        assert found["sst2"].groups.tolist() == groups.tolist()
+        assert found["stsb"].groups is None
+    assert len(files_read) == 1
+
+
 def test_a_file_that_was_replaced_is_read_again(
     written: tuple[RunDir, TrialRecord], files_read: list[str]
 ) -> None:
