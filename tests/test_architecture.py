@@ -36,6 +36,7 @@ IMPORTS_INSIDE_FUNCTIONS = {
     ),
     "orchestrator.cli.app": (
         COMMAND,
+        "orchestrator.commands.compare",
         "orchestrator.commands.convert",
         "orchestrator.commands.experiment",
         "orchestrator.commands.plan",

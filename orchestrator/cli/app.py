@@ -12,6 +12,7 @@ import typer
 from orchestrator.cli.console import (
     echo,
     finish,
+    finish_comparison,
     finish_tuning,
     hint_on_interrupt,
     make_console,
@@ -155,6 +156,29 @@ def report(
         from orchestrator.commands.report import report as make_report
 
         finish(console, run_dir, make_report(opened))
+
+
+@app.command()
+def compare(
+    run_dirs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN_DIR RUN_DIR ...",
+            help="two or more run directories, or their URLs; margins.macro=1 among them replaces "
+            "a stored margin",
+        ),
+    ],
+    out: Annotated[
+        str | None, typer.Option(help="folder for results.csv and table.*; without it none")
+    ] = None,
+) -> None:
+    """Compare several run directories whose data and protocol agree, in one table."""
+    from orchestrator.commands.compare import compare as compare_all
+    from orchestrator.commands.compare import margins_and_places
+
+    margins, places = margins_and_places(run_dirs)
+    outcome = compare_all(places, out, margins)
+    finish_comparison(make_console(), out, outcome)
 
 
 @app.command()

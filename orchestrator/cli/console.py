@@ -54,6 +54,18 @@ def finish_tuning(console: Console, where: Path | str, outcome: "TuningOutcome")
 def finish(console: Console, where: Path | str, outcome: "Outcome") -> None:
     """Print the outcome of a grid; exit with code 1 if something failed or is missing."""
     from orchestrator.commands.report import shown
+
+    _print_outcome(console, f"run directory: {shown(where)}", outcome)
+
+
+def finish_comparison(console: Console, out: Path | str | None, outcome: "Outcome") -> None:
+    """Print the outcome of several grids; exit with code 1 if something failed or is missing."""
+    from orchestrator.commands.report import shown
+
+    _print_outcome(console, "" if out is None else f"files: {shown(out)}", outcome)
+
+
+def _print_outcome(console: Console, place: str, outcome: "Outcome") -> None:
     from orchestrator.report.render import print_table
 
     print_table(console, outcome.table)
@@ -62,7 +74,8 @@ def finish(console: Console, where: Path | str, outcome: "Outcome") -> None:
     for line in outcome.missing:
         echo(f"no result: {line}")
     _echo_warnings(outcome)
-    console.print(f"run directory: {shown(where)}", markup=False, soft_wrap=True)
+    if place:
+        console.print(place, markup=False, soft_wrap=True)
     if outcome.failed or outcome.missing or outcome.damaged:
         raise typer.Exit(1)
 

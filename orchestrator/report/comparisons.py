@@ -27,6 +27,8 @@ Predicted = Mapping[str, Mapping[str, Predictions]]
 
 MACRO_MARGIN = 0.02
 LEVEL = 0.05
+LEVEL_OF_LOOKS = 0.025
+"""Of each look, where one looks again with more seeds."""
 MANY_EXAMPLES = 800
 COLLAPSED = 0.99
 """A run collapsed if it predicts one class for so many of the examples."""
@@ -68,6 +70,7 @@ def compared(
     undefined: Collection[str],
     predictions: Predicted,
     margins: Mapping[str, float],
+    level: float = LEVEL,
 ) -> tuple[Compared, ...]:
     """Compare the arms of every model, the primary comparisons first.
 
@@ -79,6 +82,7 @@ def compared(
         undefined: the tasks whose headline metric the split's labels leave undefined.
         predictions: of the finished trials.
         margins: task or ``macro`` -> margin, a fraction; what is left out has its default.
+        level: chance of an error that each family of comparisons allows.
     """
     if not predictions:
         return ()
@@ -91,9 +95,9 @@ def compared(
         sides = {id(row): _Side.of(row, predictions) for pair in planned for row in pair}
         pairs = [(sides[id(a)], sides[id(b)]) for a, b in planned]
         if tasks:
-            made += _family(pairs, [tasks], margins, primary=True)
+            made += _family(pairs, [tasks], margins, level, primary=True)
         if len(tasks) > 1:
-            made += _family(pairs, [[task] for task in tasks], margins, primary=False)
+            made += _family(pairs, [[task] for task in tasks], margins, level, primary=False)
     return tuple(made)
 
 
@@ -197,6 +201,7 @@ def _family(
     pairs: Sequence[tuple[_Side, _Side]],
     scopes: Sequence[Sequence[str]],
     margins: Mapping[str, float],
+    level: float,
     primary: bool,
 ) -> list[Compared]:
     """Comparisons that share the chance of an error: of some pairs on some scopes."""
@@ -206,7 +211,7 @@ def _family(
         for a, b in pairs
         if a.seeds and b.seeds and a.same_examples(b, tasks)
     ]
-    judged = verdicts([c for *_, c in comparable], LEVEL, planned=len(pairs) * len(scopes))
+    judged = verdicts([c for *_, c in comparable], level, planned=len(pairs) * len(scopes))
     return [
         Compared(
             model=a.row.model,

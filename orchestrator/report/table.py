@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from orchestrator.planning.data_facts import DataFacts
 from orchestrator.report.answer import answer, answered, sentence
 from orchestrator.report.columns import Column, Measure, columns
-from orchestrator.report.comparisons import Compared, Predicted, compared
+from orchestrator.report.comparisons import LEVEL, Compared, Predicted, compared
 from orchestrator.report.curves import Curve, curves
 from orchestrator.report.header import TaskFacts, header, majority_result, task_facts
 from orchestrator.report.learning import learning_curves
@@ -176,6 +176,7 @@ def comparison(
     data: DataFacts | None = None,
     predictions: Predicted | None = None,
     margins: Mapping[str, float] | None = None,
+    level: float = LEVEL,
 ) -> Table:
     """Compare the arms of a plan by the records of its trials.
 
@@ -186,6 +187,7 @@ def comparison(
         data: what is known of the tasks' data.
         predictions: of the finished trials on ``split``; arms have no interval without.
         margins: task or ``macro`` -> difference of no consequence, a fraction; None: the defaults.
+        level: chance of an error that verdicts allow.
 
     Raises:
         ConfigError: the plan is empty, no finished trial measured ``split``, or two trials are
@@ -204,6 +206,7 @@ def comparison(
         {fact.name for fact in facts if fact.headline in fact.undefined},
         predictions or {},
         margins or {},
+        level,
     )
     used = [c for c, _ in measures if c.key != "leak" or any(r.cells["leak"].stat for r in rows)]
     return Table(
