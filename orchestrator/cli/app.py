@@ -17,6 +17,7 @@ from orchestrator.cli.console import (
     hint_on_interrupt,
     make_console,
     one_line,
+    print_submission,
     show_warning,
 )
 from orchestrator.cli.submit import submit
@@ -179,6 +180,25 @@ def compare(
     margins, places = margins_and_places(run_dirs)
     outcome = compare_all(places, out, margins)
     finish_comparison(make_console(), out, outcome)
+
+
+@app.command()
+def submission(
+    run_dir: Annotated[str, typer.Argument(help="a run directory, or its URL")],
+    arm: Annotated[str, typer.Option(help="the arm")],
+    out: Annotated[str, typer.Option(help="the folder to write; empty or not there yet")],
+    model: Annotated[str | None, typer.Option(help="the model, where there are several")] = None,
+    seed: Annotated[int | None, typer.Option(help="the seed (default: the first)")] = None,
+    tuned: Annotated[
+        bool, typer.Option("--tuned", help="with the settings that a search found")
+    ] = False,
+    zipped: Annotated[bool, typer.Option("--zip", help="write submission.zip too")] = False,
+) -> None:
+    """Write GLUE's submission files (needs training.predict_test=true or save_models=true)."""
+    from orchestrator.commands.submission import submission as submit_to_glue
+
+    made = submit_to_glue(run_dir, arm, out, model=model, seed=seed, tuned=tuned, zipped=zipped)
+    print_submission(made)
 
 
 @app.command()

@@ -17,6 +17,7 @@ from trainables.secrets import redacted
 
 if TYPE_CHECKING:
     from orchestrator.commands.report import Outcome
+    from orchestrator.commands.submission import Submission
     from orchestrator.commands.tune_report import TuningOutcome
 
 
@@ -78,6 +79,17 @@ def _print_outcome(console: Console, place: str, outcome: "Outcome") -> None:
         console.print(place, markup=False, soft_wrap=True)
     if outcome.failed or outcome.missing or outcome.damaged:
         raise typer.Exit(1)
+
+
+def print_submission(made: "Submission") -> None:
+    """Print which files hold predictions, which a constant, and which tasks are in none."""
+    print(f"{made.title}: {made.folder}")
+    for file, (examples, key) in made.answered.items():
+        print(f"{file}.tsv: {examples} predictions of trial {key}")
+    for file, (constant, reason) in made.filled.items():
+        print(f"{file}.tsv: {constant} in every line: {reason}")
+    for task in made.left_out:
+        print(f"task {one_line(task)}: is none of GLUE's, left out")
 
 
 def _echo_warnings(outcome: "Outcome | TuningOutcome") -> None:

@@ -24,7 +24,7 @@ from trainables.results.status import TrialStatus
 SHOWN = 10
 """Differences that a refusal lists at most."""
 
-_NOT_MEASURED = ("evaluate_test",)
+_NOT_MEASURED = ("evaluate_test", "predict_test")
 """Settings of ``training`` that change no number of the table."""
 
 _MACHINE = ("python", "cpu", "gpus", "cuda")

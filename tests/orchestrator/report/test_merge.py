@@ -146,7 +146,7 @@ def test_models_of_one_name_must_be_one() -> None:
 
 
 def test_a_look_at_test_changes_no_number_of_the_table() -> None:
-    training = {"evaluate_test": True}
+    training = {"evaluate_test": True, "predict_test": True}
     sources = [source("a", grid([1])), source("b", grid([2], training=training))]
     assert rows_of(sources) == {"naive_concat": [1, 2]}
 
