@@ -41,6 +41,7 @@ IMPORTS_INSIDE_FUNCTIONS = {
         "orchestrator.commands.experiment",
         "orchestrator.commands.plan",
         "orchestrator.commands.report",
+        "orchestrator.commands.submission",
         "orchestrator.commands.train",
         "orchestrator.commands.tune",
         "orchestrator.commands.tune_preview",

@@ -120,6 +120,7 @@ def read_test(name: str, task: TaskConfig, source: str, glue_dir: str | None) ->
     glue = glue_task(task, source)
     if glue is None:
         return None
+    kind = np.float64 if task.kind == "regression" else np.int64
     splits: dict[str, Split] = {}
     for answered, own in ANSWER_FILES.items():
         if own.task != glue:
@@ -129,7 +130,7 @@ def read_test(name: str, task: TaskConfig, source: str, glue_dir: str | None) ->
         else:
             texts = _from_folder(Path(glue_dir or "").expanduser(), own)
         if texts:
-            splits[answered] = Split(texts, np.zeros(len(texts), dtype=np.int64))
+            splits[answered] = Split(texts, np.zeros(len(texts), dtype=kind))
     return TaskData(
         name=name,
         labels=(),
@@ -149,10 +150,10 @@ def _from_folder(root: Path, own: AnswerFile) -> list[tuple[str, ...]]:
         # GLUE's test of MRPC is the original one, in its order.
         path = original
     lines = read_text(path, KEY).split("\n")
-    while lines and not lines[-1].rstrip("\r"):
+    while not lines[-1].rstrip("\r"):
         lines.pop()
     rows = [line.rstrip("\r").split("\t") for line in lines]
-    columns = rows.pop(0) if rows else []
+    columns = rows.pop(0)
     wanted = LAYOUTS[own.task].texts
     for column in wanted:
         if columns.count(column) != 1:
