@@ -36,6 +36,7 @@ IMPORTS_INSIDE_FUNCTIONS = {
     ),
     "orchestrator.cli.app": (
         COMMAND,
+        "orchestrator.commands.checklist",
         "orchestrator.commands.compare",
         "orchestrator.commands.convert",
         "orchestrator.commands.experiment",
@@ -70,6 +71,7 @@ IMPORTS_INSIDE_FUNCTIONS = {
         "orchestrator.submit.package",
         "orchestrator.submit.submit",
     ),
+    "orchestrator.commands.checklist": (LATE, "orchestrator.search.engine"),
     "orchestrator.commands.plan": (
         LATE,
         "orchestrator.commands.session",

@@ -21,6 +21,7 @@ from orchestrator.cli.console import (
     show_warning,
 )
 from orchestrator.cli.submit import submit
+from trainables.atomic import write_text
 from trainables.errors import InputError, OneOrManyError
 
 app = typer.Typer(
@@ -180,6 +181,23 @@ def compare(
     margins, places = margins_and_places(run_dirs)
     outcome = compare_all(places, out, margins)
     finish_comparison(make_console(), out, outcome)
+
+
+@app.command()
+def checklist(
+    run_dir: Annotated[str, typer.Argument(help="a run directory, or its URL")],
+    as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+    out: Annotated[Path | None, typer.Option(help="file to write; without it, print")] = None,
+) -> None:
+    """Fill in reproducibility checklists (ACL, NeurIPS, Pineau) from the records."""
+    from orchestrator.commands.checklist import checklist as fill_in
+
+    text = fill_in(run_dir, as_json=as_json)
+    if out is None:
+        print(text, end="")
+    else:
+        write_text(out, text)
+        print(f"wrote {out}")
 
 
 @app.command()
