@@ -31,7 +31,7 @@ def checklist(where: Where, *, as_json: bool = False) -> str:
         as_json: whether the text is JSON, else Markdown.
 
     Raises:
-        RunDirectoryError: there is no plan, or a file is damaged.
+        RunDirectoryError: there is no plan, or it, a record or the configuration is damaged.
     """
     run_dir = run_dir_at(where)
     name = run_dir.url or (str(where) if not isinstance(where, RunDir) else str(run_dir.root))
@@ -43,7 +43,7 @@ def checklist(where: Where, *, as_json: bool = False) -> str:
 
 def _facts(name: str, run_dir: RunDir) -> RunFacts:
     trials = read_plan(run_dir)
-    records = read_records(run_dir, {})
+    records = read_records(run_dir)
     predictions, _ = read_predictions(run_dir, trials, records, keep=False)
     table = comparison(
         trials,
@@ -58,7 +58,7 @@ def _facts(name: str, run_dir: RunDir) -> RunFacts:
         from orchestrator.search.engine import read_search
 
         folder = search_of(run_dir)
-        search, of_search = read_search(folder, {}).summary(), read_records(folder, {})
+        search, of_search = read_search(folder, {}).summary(), read_records(folder)
     return RunFacts(
         name=name,
         configs=[trial.config for trial in trials],

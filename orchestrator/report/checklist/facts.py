@@ -249,13 +249,9 @@ def _value(value: Any) -> str:
 
 
 def _runs(facts: RunFacts) -> Answer:
-    ended = [record.status for record in facts.records]
-    states = [
-        f"{ended.count(status)} {status}" for status in dict.fromkeys(ended) if status in ended
-    ]
     text = (
-        f"{len(facts.configs)} training runs planned ({', '.join(states) or 'none ended'}), each "
-        f"evaluated after every epoch; seeds {facts.header['seeds']}; complete seeds of each row: "
+        f"training runs: {facts.header['trials']}, each evaluated after every epoch; seeds "
+        f"{facts.header['seeds']}; complete seeds of each row: "
         + ", ".join(f"{r.label} {r.model} {r.seeds_complete}/{r.seeds_planned}" for r in facts.rows)
     )
     if facts.search is not None:
