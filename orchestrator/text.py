@@ -1,5 +1,6 @@
 """How the comparison table writes a number or a name, the same in every format."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 DASH = "–"
@@ -83,7 +84,7 @@ def plain(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
-def listed(values: list[str]) -> str:
+def listed(values: Iterable[str]) -> str:
     """Distinct values in order of appearance, joined by commas."""
     return ", ".join(dict.fromkeys(values))
 

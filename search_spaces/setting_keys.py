@@ -37,6 +37,7 @@ NOT_SEARCHED = {
     "training.early_stopping": _ALIKE,
     "training.keep": _ALIKE,
     "training.evaluate_test": _MEASURED,
+    "training.predict_test": _MEASURED,
     "training.eval_batch_size": _MEASURED,
     "training.precision": _MEASURED,
     "training.deterministic": _MEASURED,

@@ -36,10 +36,13 @@ IMPORTS_INSIDE_FUNCTIONS = {
     ),
     "orchestrator.cli.app": (
         COMMAND,
+        "orchestrator.commands.checklist",
+        "orchestrator.commands.compare",
         "orchestrator.commands.convert",
         "orchestrator.commands.experiment",
         "orchestrator.commands.plan",
         "orchestrator.commands.report",
+        "orchestrator.commands.submission",
         "orchestrator.commands.train",
         "orchestrator.commands.tune",
         "orchestrator.commands.tune_preview",
@@ -68,6 +71,7 @@ IMPORTS_INSIDE_FUNCTIONS = {
         "orchestrator.submit.package",
         "orchestrator.submit.submit",
     ),
+    "orchestrator.commands.checklist": (LATE, "orchestrator.search.engine"),
     "orchestrator.commands.plan": (
         LATE,
         "orchestrator.commands.session",

@@ -12,13 +12,16 @@ import typer
 from orchestrator.cli.console import (
     echo,
     finish,
+    finish_comparison,
     finish_tuning,
     hint_on_interrupt,
     make_console,
     one_line,
+    print_submission,
     show_warning,
 )
 from orchestrator.cli.submit import submit
+from trainables.atomic import write_text
 from trainables.errors import InputError, OneOrManyError
 
 app = typer.Typer(
@@ -162,6 +165,65 @@ def report(
         from orchestrator.commands.report import report as make_report
 
         finish(console, run_dir, make_report(opened, texts=not no_texts), as_json=as_json)
+
+
+@app.command()
+def compare(
+    run_dirs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN_DIR RUN_DIR ...",
+            help="two or more run directories, or their URLs; margins.macro=1 among them replaces "
+            "a stored margin",
+        ),
+    ],
+    out: Annotated[
+        str | None, typer.Option(help="folder for results.csv and table.*; without it none")
+    ] = None,
+) -> None:
+    """Compare several run directories whose data and protocol agree, in one table."""
+    from orchestrator.commands.compare import compare as compare_all
+    from orchestrator.commands.compare import margins_and_places
+
+    margins, places = margins_and_places(run_dirs)
+    outcome = compare_all(places, out, margins)
+    finish_comparison(make_console(), out, outcome)
+
+
+@app.command()
+def checklist(
+    run_dir: Annotated[str, typer.Argument(help="a run directory, or its URL")],
+    as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+    out: Annotated[Path | None, typer.Option(help="file to write; without it, print")] = None,
+) -> None:
+    """Fill in reproducibility checklists (ACL, NeurIPS, Pineau) from the records."""
+    from orchestrator.commands.checklist import checklist as fill_in
+
+    text = fill_in(run_dir, as_json=as_json)
+    if out is None:
+        print(text, end="")
+    else:
+        write_text(out, text)
+        print(f"wrote {out}")
+
+
+@app.command()
+def submission(
+    run_dir: Annotated[str, typer.Argument(help="a run directory, or its URL")],
+    arm: Annotated[str, typer.Option(help="the arm")],
+    out: Annotated[str, typer.Option(help="the folder to write; empty or not there yet")],
+    model: Annotated[str | None, typer.Option(help="the model, where there are several")] = None,
+    seed: Annotated[int | None, typer.Option(help="the seed (default: the first)")] = None,
+    tuned: Annotated[
+        bool, typer.Option("--tuned", help="with the settings that a search found")
+    ] = False,
+    zipped: Annotated[bool, typer.Option("--zip", help="write submission.zip too")] = False,
+) -> None:
+    """Write GLUE's submission files (needs training.predict_test=true or save_models=true)."""
+    from orchestrator.commands.submission import submission as submit_to_glue
+
+    made = submit_to_glue(run_dir, arm, out, model=model, seed=seed, tuned=tuned, zipped=zipped)
+    print_submission(made)
 
 
 @app.command()

@@ -4,7 +4,7 @@ import os
 import shlex
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from trainables.secrets import redacted
 
 if TYPE_CHECKING:
     from orchestrator.commands.report import Outcome
+    from orchestrator.commands.submission import Submission
     from orchestrator.commands.tune_report import TuningOutcome
 
 
@@ -73,6 +74,21 @@ def finish(
     With ``as_json``, the content of ``table.json`` in place of the table.
     """
     from orchestrator.commands.report import next_commands, shown
+
+    lines = [f"next: {line}" for line in next_commands(where, outcome.table)]
+    _finish(console, [f"run directory: {shown(where)}", *lines], outcome, as_json=as_json)
+
+
+def finish_comparison(console: Console, out: Path | str | None, outcome: "Outcome") -> None:
+    """Print the outcome of several grids; exit with code 1 if something failed or is missing."""
+    from orchestrator.commands.report import shown
+
+    _finish(console, [] if out is None else [f"files: {shown(out)}"], outcome)
+
+
+def _finish(
+    console: Console, places: Sequence[str], outcome: "Outcome", *, as_json: bool = False
+) -> None:
     from orchestrator.report.render import print_table, table_json
 
     if as_json:
@@ -84,12 +100,21 @@ def finish(
     for line in outcome.missing:
         echo(f"no result: {line}")
     _echo_warnings(outcome)
-    if not as_json:
-        console.print(f"run directory: {shown(where)}", markup=False, soft_wrap=True)
-        for line in next_commands(where, outcome.table):
-            console.print(f"next: {line}", markup=False, soft_wrap=True)
+    for line in () if as_json else places:
+        console.print(line, markup=False, soft_wrap=True)
     if outcome.failed or outcome.missing or outcome.damaged:
         raise typer.Exit(1)
+
+
+def print_submission(made: "Submission") -> None:
+    """Print which files hold predictions, which a constant, and which tasks are in none."""
+    print(f"{made.title}: {made.folder}")
+    for file, (examples, key) in made.answered.items():
+        print(f"{file}.tsv: {examples} predictions of trial {key}")
+    for file, (constant, reason) in made.filled.items():
+        print(f"{file}.tsv: {constant} in every line: {reason}")
+    for task in made.left_out:
+        print(f"task {one_line(task)}: is none of GLUE's, left out")
 
 
 def _echo_warnings(outcome: "Outcome | TuningOutcome") -> None:

@@ -1,6 +1,7 @@
 """Makes results, tables and report of a run directory from its records: the ``report`` command."""
 
 import shlex
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,7 @@ def _report(run_dir: RunDir, texts: bool) -> Outcome:
     trials = read_plan(run_dir)
     damaged: dict[Path, RunDirectoryError] = {}
     records = read_records(run_dir, damaged)
-    predictions, unread = _predictions(run_dir, trials, records)
+    predictions, unread = read_predictions(run_dir, trials, records, keep=True)
     table = comparison(
         trials,
         records,
@@ -102,7 +103,7 @@ def _report(run_dir: RunDir, texts: bool) -> Outcome:
     return Outcome(
         table=table,
         failed=tuple(record for record in ended if record.status != "finished"),
-        missing=tuple(_unfinished(run_dir, trial) for trial in trials if trial.key not in records),
+        missing=tuple(unfinished(run_dir, trial) for trial in trials if trial.key not in records),
         damaged=tuple(map(str, damaged.values())),
         warnings=(*unread, *warnings),
         trained=0,
@@ -118,11 +119,22 @@ def published(run_dir: RunDir, *paths: Path) -> list[str]:
     return []
 
 
-def _predictions(
-    run_dir: RunDir, trials: list[PlannedTrial], records: dict[str, TrialRecord]
+def read_predictions(
+    run_dir: RunDir,
+    trials: Sequence[PlannedTrial],
+    records: Mapping[str, TrialRecord],
+    *,
+    keep: bool,
 ) -> tuple[dict[str, dict[str, Predictions]], list[str]]:
     """The validation predictions of the finished trials, and at most one line about those that
-    cannot be read."""
+    cannot be read.
+
+    Args:
+        run_dir: where they are.
+        trials: of the plan.
+        records: key -> record.
+        keep: whether to keep them in one file of the run directory for the next report.
+    """
     cache = PredictionsCache(run_dir)
     predictions, unread = {}, []
     for trial in trials:
@@ -139,7 +151,8 @@ def _predictions(
                 f"predictions cannot be fetched ({error.strerror or error}), so that intervals and "
                 "verdicts leave runs out; report again later"
             ]
-    cache.save()
+    if keep:
+        cache.save()
     if not unread:
         return predictions, []
     more = f" (and {len(unread) - 1} more)" if len(unread) > 1 else ""
@@ -150,7 +163,8 @@ def _predictions(
     ]
 
 
-def _unfinished(run_dir: RunDir, trial: PlannedTrial) -> str:
+def unfinished(run_dir: RunDir, trial: PlannedTrial) -> str:
+    """A trial without a record, and how far it is."""
     progress = read_progress(run_dir.progress(trial.key))
     if progress is None:
         return f"{trial.config.title}: not started"

@@ -20,6 +20,7 @@ from trainables.config.trial import (
     TrainingConfig,
     TrialConfig,
 )
+from trainables.data.glue_test import read_test
 from trainables.data.label_space import LabelSpace, label_space
 from trainables.data.outline import TaskOutline, TaskSource
 from trainables.data.sources import choose_source
@@ -44,6 +45,7 @@ class Grid:
         self.search = search
         self.glue_dir = glue_folder(config.data.glue_dir)
         self._outlines: dict[tuple[str, float | None], TaskOutline] = {}
+        self._tests: dict[str, int] = {}
         self._encoders: dict[ModelConfig, EncoderInfo] = {}
         self._without_seed: dict[tuple[str, str], list[TrialConfig]] = {}
 
@@ -52,6 +54,7 @@ class Grid:
         other = Grid(config, self.search)
         other.sources = self.sources
         other._outlines = self._outlines
+        other._tests = self._tests
         other._encoders = self._encoders
         return other
 
@@ -174,6 +177,8 @@ class Grid:
             )
         training = self.training_of(arm_name)
         self._check_methods(arm_name, training, list(data))
+        if training.predict_test:
+            self._check_tests(list(data))
         groups = [[name] for name in data] if arm.strategy == "single_task" else [list(data)]
         space = self.label_space_of(arm_name, data)
         return [
@@ -290,6 +295,22 @@ class Grid:
                 f"training.batch_size must be at least {least}, not {training.batch_size}"
             )
 
+    def _check_tests(self, tasks: list[str]) -> None:
+        """Whether the test files that ``training.predict_test`` asks for can be read."""
+        found = [name for name in tasks if self._test_examples(name)]
+        if not found:
+            raise ConfigError(
+                f"training.predict_test: {', '.join(tasks)} is none of GLUE's tasks, read from its "
+                "download or the Hub, whose test splits are without labels; leave it out"
+            )
+
+    def _test_examples(self, name: str) -> int:
+        """How many unlabelled test examples a task has."""
+        if name not in self._tests:
+            data = read_test(name, self._tasks[name], self._source(name), self.glue_dir)
+            self._tests[name] = 0 if data is None else sum(map(len, data.splits.values()))
+        return self._tests[name]
+
     @property
     def _drop(self) -> DropConfig | None:
         """Which training examples every trial leaves out."""
@@ -341,8 +362,10 @@ class Grid:
         except ConfigError as error:
             raise ConfigError(f"define.arms.{arm_name}.training.{error}") from error
         # A search looks at nothing but selection, whatever the arm's rows are to show.
-        unseen = {"evaluate_test": False} if self.search is not None else {}
-        return training.model_copy(update=unseen)
+        if self.search is not None:
+            unseen = {"evaluate_test": False, "predict_test": False}
+            return training.model_copy(update=unseen)
+        return training
 
 
 def _total_steps(training: TrainingConfig, tasks: dict[str, TaskOutline]) -> int | None:

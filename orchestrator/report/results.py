@@ -5,7 +5,7 @@ source; nothing is averaged here (see ``orchestrator/report/table.py`` for that)
 """
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from orchestrator.text import csv_text
@@ -28,7 +28,11 @@ COLUMNS = (
 )
 
 
-def write_results(run_dir: RunDir, records: Mapping[str, TrialRecord]) -> None:
+def write_results(
+    run_dir: RunDir,
+    records: Mapping[str, TrialRecord],
+    origins: Mapping[str, Sequence[str]] | None = None,
+) -> None:
     """Write the reported epoch of each record to the run directory's ``results.csv``, atomically.
 
     One row per trial, task, split and metric. Metrics are fractions: accuracy, f1, matthews (empty
@@ -36,7 +40,8 @@ def write_results(run_dir: RunDir, records: Mapping[str, TrialRecord]) -> None:
     leak. A trial of several tasks also has rows for ``macro`` and ``pooled``. A trial without
     results (failed, diverged) keeps one row per task, with empty split, metric and value. Rows are
     ordered by arm, model, seed and key, whatever the mapping's order. Where settings of some trials
-    were found by a search, a column ``tuned`` says of which.
+    were found by a search, a column ``tuned`` says of which; with ``origins`` (key -> names of the
+    run directories that a trial is from) a column ``run_dir`` names them.
     """
     ordered = sorted(
         records.values(),
@@ -48,9 +53,12 @@ def write_results(run_dir: RunDir, records: Mapping[str, TrialRecord]) -> None:
         temporary.open("w", encoding="utf-8", newline="") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*COLUMNS, *(["tuned"] if tuned else [])])
+        added = [*(["tuned"] if tuned else []), *([] if origins is None else ["run_dir"])]
+        writer.writerow([*COLUMNS, *added])
         for record in ordered:
-            last = (record.config.tuned,) if tuned else ()
+            last: list[Any] = [record.config.tuned] if tuned else []
+            if origins is not None:
+                last.append(csv_text(", ".join(origins[record.key])))
             writer.writerows((*row, *last) for row in _rows(record))
 
 

@@ -262,6 +262,16 @@ def _damaged_config(run_dir: RunDir) -> RunDirectoryError:
     )
 
 
+def read_environment(run_dir: RunDir) -> dict[str, Any]:
+    """What the trials ran on, see ``environment.py``; empty where the file is missing or damaged,
+    since no number depends on it."""
+    try:
+        content = from_json(read_whole(run_dir.environment))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def _same_configuration(run_dir: RunDir, config: Config) -> None:
     try:
         before = validated(type(config), upgraded(read_yaml(run_dir.config)))

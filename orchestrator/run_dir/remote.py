@@ -105,6 +105,16 @@ class RemoteRunDir(RunDir):
         """
         self._with_retry(lambda: self._fetch(path, self._name(path)))
 
+    def fetch_folder(self, folder: Path) -> None:
+        """See ``RunDir.fetch_folder``; the files are those of the last refresh.
+
+        Raises:
+            OSError: the store cannot be reached.
+        """
+        for name in self.objects:
+            if name.startswith(f"{self._name(folder)}/"):
+                self.fetch(self.root / name)
+
     def publish_removal(self, path: Path, *, listed: bool = True) -> None:
         """See ``RunDir.publish_removal``.
 

@@ -29,9 +29,9 @@ def word(examples: int = 400, **changes: Any) -> dict[str, Any]:
     } | changes  # fmt: skip
 
 
-def finished_grid(root: Path, encoder: Path) -> RunDir:
+def finished_grid(root: Path, encoder: Path, *more: str) -> RunDir:
     """A run directory of the small grid in which every trial has finished."""
-    preset, *overrides = small_grid(encoder)
+    preset, *overrides = small_grid(encoder, *more)
     experiment, plan, resources = plan_of(preset, overrides)
     run_dir = RunDir(root)
     take(run_dir, experiment, plan)

@@ -103,6 +103,11 @@ class TrainingConfig(Settings):
         default=False,
         description="evaluate the test split too, once at the end, where its true labels exist",
     )
+    predict_test: bool = Field(
+        default=False,
+        description="predict GLUE's test splits, whose labels are hidden, once at the end, for "
+        "`submission`",
+    )
     # MT-DNN (Liu et al. 2019): adamax, learning rate 5e-5, batches of 32, 5 epochs, linear decay
     # after a warm-up of 0.1, clipping at 1.
     optimizer: Literal["adamw", "adamax"] = Field(
@@ -368,7 +373,11 @@ class TrialConfig(Settings):
             # Trials without them keep the keys that they ever had.
             if not content[name]:
                 content.pop(name)
-        for name, default in (("class_weights", "none"), ("deterministic", True)):
+        for name, default in (
+            ("class_weights", "none"),
+            ("deterministic", True),
+            ("predict_test", False),
+        ):
             if content["training"][name] == default:
                 content["training"].pop(name)
         return hashlib.sha256(canonical(content).encode()).hexdigest()[:12]

@@ -54,7 +54,7 @@ class _Layout:
 
 _PAIR = ("sentence1", "sentence2")
 _ENTAILMENT = ("entailment", "not_entailment")
-_LAYOUTS = {
+LAYOUTS = {
     "CoLA": _Layout(("sentence",), "label", columns=("source", "label", "mark", "sentence")),
     "SST-2": _Layout(("sentence",), "label"),
     "MRPC": _Layout(("#1 String", "#2 String"), "Quality"),
@@ -110,7 +110,7 @@ def load(name: str, task: TaskConfig, glue_dir: str | None) -> RawTask:
                 f"{path}: no such folder ({KEY}); it must hold GLUE's official download with the "
                 f"folder {task.glue_dir}"
             )
-    layout = _LAYOUTS[task.glue_dir]
+    layout = LAYOUTS[task.glue_dir]
     labels = task.labels or layout.labels
     if len(labels) != len(layout.labels):
         raise DataError(

@@ -52,7 +52,7 @@ def load(name: str, task: TaskConfig, glue_dir: str | None) -> RawTask:
     """
     assert task.hub is not None, "choose_source offers hub only where it is set"
     source = task.hub
-    dataset = _load_dataset(name, source, [column for column, _ in wanted_columns(name, task)])
+    dataset = load_dataset(name, source, [column for column, _ in wanted_columns(name, task)])
     rows: dict[str, Rows] = {}
     for split in SPLITS:
         hub_split = getattr(source, split)
@@ -195,16 +195,20 @@ def _names_of(name: str, task: TaskConfig, declared: tuple[str, ...]) -> tuple[s
     return task.labels
 
 
-def _load_dataset(name: str, source: HubSource, columns: Sequence[str]) -> Any:
+def load_dataset(name: str, source: HubSource, columns: Sequence[str]) -> Any:
     """Load all splits from a folder or the Hub; from the cache if the Hub does not answer.
 
     Args:
         name: the task's name, for messages.
         source: the data set.
         columns: those that the task needs.
+
+    Raises:
+        DataError: it cannot be had, or its files cannot be read.
     """
     # Slow to import, and only this source needs it.
-    from datasets import config, disable_progress_bars, load_dataset
+    from datasets import config, disable_progress_bars
+    from datasets import load_dataset as download
 
     key = f"define.tasks.{name}.hub"
     offline = bool(config.HF_HUB_OFFLINE)
@@ -219,9 +223,9 @@ def _load_dataset(name: str, source: HubSource, columns: Sequence[str]) -> Any:
     disable_progress_bars()
     try:
         with _offline(config, offline):
-            dataset = load_dataset(source.name, source.config, revision=source.revision)
+            dataset = download(source.name, source.config, revision=source.revision)
             if any(_is_guessed(split, columns) for split in dataset.values()):
-                dataset = load_dataset(
+                dataset = download(
                     source.name, source.config, revision=source.revision, **_AS_WRITTEN
                 )
     except ConnectionError as error:

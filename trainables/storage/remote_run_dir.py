@@ -115,6 +115,7 @@ class StoreTransfer(TrialTransfer):
         saved = [p for p in files_in(paths.checkpoints(key)) if not is_unfinished(p)]
         results = [
             paths.predictions(key),
+            paths.test_predictions(key),
             paths.teacher_logits(key),
             paths.weights(key),
             paths.curves(key),
@@ -130,7 +131,13 @@ class StoreTransfer(TrialTransfer):
         self._remove(self._in_store - here)
         if record.is_file():
             # The next trials may run on other machines: nobody here needs these files.
-            for path in (record, paths.predictions(key), paths.curves(key), paths.progress(key)):
+            for path in (
+                record,
+                paths.predictions(key),
+                paths.test_predictions(key),
+                paths.curves(key),
+                paths.progress(key),
+            ):
                 path.unlink(missing_ok=True)
             shutil.rmtree(paths.model(key), ignore_errors=True)
 

@@ -34,6 +34,10 @@ class RunPaths:
         """Per-example predictions of a trial (Parquet)."""
         return self.root / "predictions" / f"{key}.parquet"
 
+    def test_predictions(self, key: str) -> Path:
+        """What a trial predicts for GLUE's test files (Parquet)."""
+        return self.root / "predictions" / f"{key}.test.parquet"
+
     def curves(self, key: str) -> Path:
         """Learning curves of a trial, one row per epoch (CSV)."""
         return self.root / "curves" / f"{key}.csv"
@@ -127,6 +131,9 @@ class RunDir(RunPaths):
 
     def fetch(self, path: Path) -> None:
         """Fetch one file that others may have written."""
+
+    def fetch_folder(self, folder: Path) -> None:
+        """Fetch all files of a folder that others may have written."""
 
     def publish(self, *paths: Path, wait: bool = True) -> None:
         """Upload files; ``wait`` for a store that is away for a while."""

@@ -302,17 +302,26 @@ class TrainingLoop:
             tasks = zip(self.strategy.tasks, self.splits, strict=True)
             for index, (task, splits) in enumerate(tasks):
                 if split in splits:
-                    evaluations.setdefault(split, {})[task.name] = evaluate_task(
-                        self.evaluated_model,
-                        self.strategy,
-                        index,
-                        splits[split],
-                        batch_size=self.training.eval_batch_size,
-                        device=self.device,
-                        precision=self.precision,
-                        on_batch=self.on_evaluation_batch,
-                    )
+                    evaluation = self.evaluate(index, splits[split])
+                    evaluations.setdefault(split, {})[task.name] = evaluation
         return evaluations
+
+    def evaluate(self, task: int, split: TokenSplit) -> Evaluation:
+        """Evaluate the model on examples of one task, given by its index (see ``evaluate_task``).
+
+        Raises:
+            TrialError: not even a single example fits into memory.
+        """
+        return evaluate_task(
+            self.evaluated_model,
+            self.strategy,
+            task,
+            split,
+            batch_size=self.training.eval_batch_size,
+            device=self.device,
+            precision=self.precision,
+            on_batch=self.on_evaluation_batch,
+        )
 
     def _no_counts(self) -> list[np.ndarray]:
         return [no_counts(task) for task in self.strategy.tasks]

@@ -45,6 +45,7 @@ from trainables.trial.artifacts import write_predictions, write_teacher_logits, 
 from trainables.trial.build import build_training_loop
 from trainables.trial.cleanup import clean_up_trial
 from trainables.trial.progress import Phase, Progress, ProgressWriter, progress_of
+from trainables.trial.test_predictions import load_tests, predict, write_test_predictions
 
 
 class Trial:
@@ -57,6 +58,7 @@ class Trial:
         loop: the training loop; None until it is built.
         record: the trial's record; None until the trial has ended.
         tasks: the data, task name -> data.
+        tests: GLUE's test files without labels, where they are to be predicted.
         device: the device's name.
         precision: ``fp32``, ``bf16`` or ``fp16``.
         note: what is not going as planned, for the live views; empty if all is well.
@@ -74,6 +76,7 @@ class Trial:
         self.record: TrialRecord | None = None
         self.error: Exception | None = None
         self.tasks: dict[str, TaskData] = {}
+        self.tests: dict[str, TaskData] = {}
         self.device = "cpu"
         self.precision = "fp32"
         self.note = ""
@@ -195,6 +198,8 @@ class Trial:
         self.device = str(device)
         self.precision = resolve_precision(config.training.precision, device, runtime.precision)
         self.tasks = load_data(config, runtime.glue_dir)
+        if config.training.predict_test:
+            self.tests = load_tests(config, runtime.glue_dir)
         loop = build_training_loop(config, runtime, self.tasks, device, self.precision)
         if runtime.resume_from is not None:
             load_checkpoint(Path(runtime.resume_from), config.key, loop)
@@ -234,6 +239,12 @@ class Trial:
         yield from self._write_with_retry(
             "predictions", lambda: write_predictions(path, evaluations, groups)
         )
+        if self.tests and not self.config.has_next_segment:
+            tests = predict(loop, self.runtime, self.tests)
+            target = self.run_dir.test_predictions(self.config.key)
+            yield from self._write_with_retry(
+                "predictions on test", lambda: write_test_predictions(target, tests)
+            )
         yield from self._write_artifacts(loop)
         if self.runtime.save_model and not self.config.has_next_segment:
             yield from self._write_with_retry("the model", lambda: self._save_model(loop))

@@ -10,7 +10,8 @@ import pytest
 
 from orchestrator.report.answer import Answer, Recommendation
 from orchestrator.report.markup import markdown
-from orchestrator.report.render import table_html, table_json
+from orchestrator.report.page.page import report_html
+from orchestrator.report.render import table_json
 from orchestrator.report.table import Table
 from tests.helpers.predicted_grids import EXAMPLES, Grid, alike, grid, predicted
 
@@ -230,7 +231,7 @@ def test_the_answer_stands_above_the_table_in_every_format() -> None:
     assert text.index("next step") < text.index("### Comparison")
     # As it is pasted, brackets are not escaped.
     assert "`seeds=[41,42,43,44,45,46,47,48,49,50,51]`" in text
-    page = table_html(table)
+    page = report_html(table)
     assert page.index(sentence) < page.index("<h2>Comparison</h2>")
     assert "<code>seeds=[41,42,43,44,45,46,47,48,49,50,51]</code>" in page
 

@@ -1,0 +1,1 @@
+"""Reproducibility checklists of conferences, filled in from a run directory's records."""
