@@ -88,8 +88,8 @@ class Merged:
         records: key -> record; the arm is named as in ``trials``.
         origins: key -> names of the directories that plan the trial.
         margins: see ``Source``.
-        look: the verdict's: where a cell got seeds from more than one directory, one more than those
-            of the directories.
+        look: the verdict's; where a cell got seeds from more than one directory, it comes after
+            those of the directories.
         pair_seeds: see ``Source``.
         data: what is known of the tasks' data.
         header: lines of the table's header about the merge.

@@ -22,7 +22,6 @@ from orchestrator.report.page.disagreements import MOST_LISTS, Disagreement, dis
 from orchestrator.report.page.forest import forest_charts, forest_figure
 from orchestrator.report.page.reproduction import (
     commands,
-    environment,
     environment_lines,
     stored_config,
 )
@@ -40,6 +39,7 @@ from orchestrator.report.views import (
     power,
     verdicts,
 )
+from orchestrator.run_dir.directory import read_environment
 from orchestrator.text import duration
 from trainables.atomic import replacing, write_text
 from trainables.results.record import TrialRecord
@@ -88,7 +88,7 @@ def content_of(
     """
     rows = table_rows(plan, records, split)
     listed = disagreements(rows, predictions)[:MOST_LISTS]
-    known, config = environment(run_dir), stored_config(run_dir)
+    known, config = read_environment(run_dir), stored_config(run_dir)
     glue_dir = glue_folder(None if config is None else config.data.glue_dir)
     return Content(
         confusions=confusions(rows),

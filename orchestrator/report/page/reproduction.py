@@ -12,7 +12,6 @@ from orchestrator.config.stored import upgraded
 from orchestrator.text import plain
 from search_spaces.presets import preset_names
 from search_spaces.yaml_files import read_yaml
-from trainables.atomic import read_whole
 from trainables.config.explain import validated
 from trainables.errors import ConfigError
 from trainables.secrets import redacted
@@ -20,15 +19,6 @@ from trainables.storage.run_dir import RunDir
 
 MOST_OVERRIDES = 40
 """Where more keys differ from the preset's, ``config.yaml`` takes the preset's place."""
-
-
-def environment(run_dir: RunDir) -> dict[str, Any]:
-    """What ``environment.json`` says; empty where it is missing or damaged."""
-    try:
-        content = json.loads(read_whole(run_dir.environment))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def environment_lines(content: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -58,7 +48,7 @@ def commands(config: ExperimentConfig | None, known: Mapping[str, Any]) -> tuple
 
     Args:
         config: its ``stored_config``.
-        known: its ``environment``.
+        known: its ``environment.json``, see ``read_environment``.
     """
     commit = str(known.get("git_commit") or "")
     lines = []

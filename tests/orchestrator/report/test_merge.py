@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.analysis.looks import LEVEL, SEVERAL, Look
+from orchestrator.analysis.looks import LEVEL, Look, level_of
 from orchestrator.planning.plan import PlannedTrial
 from orchestrator.report.merge import SHOWN, Source, merge
 from orchestrator.report.rows import table_rows
@@ -43,7 +43,7 @@ def test_other_seeds_of_a_cell_become_one_row_at_the_level_of_a_second_look() ->
     assert rows_of([source("a", grid([1, 2])), source("b", grid([3]))]) == {
         "naive_concat": [1, 2, 3]
     }
-    assert merged.look.level == SEVERAL
+    assert merged.look.level == level_of(2)
     assert dict(merged.header)["row naive_concat tiny"] == "a: seeds 1, 2; b: seed 3"
     assert merged.look.all == (2, 3)
 
@@ -81,7 +81,7 @@ def test_the_same_trial_in_two_directories_counts_once() -> None:
     merged = merge(both)
     assert rows_of(both) == {"naive_concat": [1, 2, 3]}
     assert merged.origins[trial("naive_concat", seed=1).key] == ("a", "b")
-    assert merged.look.level == SEVERAL
+    assert merged.look.level == level_of(2)
 
 
 def test_the_same_trial_with_other_results_is_refused() -> None:
