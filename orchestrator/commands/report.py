@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.planning.plan import PlannedTrial
+from orchestrator.report.equal_terms import Tuned
 from orchestrator.report.render import FORMATS, write_tables
 from orchestrator.report.results import write_results
 from orchestrator.report.table import Table, comparison
@@ -42,8 +43,12 @@ class Outcome:
     trained: int
 
 
-def report(where: Where) -> Outcome:
+def report(where: Where, tuned: Tuned | None = None) -> Outcome:
     """Make results and tables anew from a run directory's records alone.
+
+    Args:
+        where: the run directory.
+        tuned: what a search spent on the rows that it tuned; None where that is not known.
 
     Raises:
         RunDirectoryError: there is no plan, or it is damaged.
@@ -53,10 +58,10 @@ def report(where: Where) -> Outcome:
         name = run_dir.url or run_dir.root
         raise RunDirectoryError(f"{name}: no run directory (plan.json is missing)")
     with paused_collection():
-        return _report(run_dir)
+        return _report(run_dir, tuned)
 
 
-def _report(run_dir: RunDir) -> Outcome:
+def _report(run_dir: RunDir, tuned: Tuned | None) -> Outcome:
     trials = read_plan(run_dir)
     damaged: dict[Path, RunDirectoryError] = {}
     records = read_records(run_dir, damaged)
@@ -67,6 +72,7 @@ def _report(run_dir: RunDir) -> Outcome:
         data=read_data_facts(run_dir),
         predictions=predictions,
         margins=read_margins(run_dir),
+        tuned=tuned,
     )
     try:
         write_results(run_dir, records)

@@ -18,7 +18,7 @@ class Column:
     Attributes:
         key: name in CSV and JSON, for example ``cola.matthews``.
         title: the two lines of its head: of what, and which metric in which unit.
-        unit: ``percent`` (of a fraction), ``fraction`` or ``seconds``.
+        unit: ``percent`` (of a fraction), ``fraction``, ``seconds`` or ``count``.
         compact: whether the compact form of the table shows it.
         marked: whether its best (highest) value is marked; costs are not.
         task: the task that it measures on the table's split; None for all of them, and on another
@@ -64,6 +64,7 @@ def columns(
             Column("train_seconds", ("train", "time"), "seconds", True, marked=False),
             TableRow.train_seconds,
         ),
+        *_TERMS,
     )
 
 
@@ -78,6 +79,23 @@ _POOLED: tuple[tuple[Column, Measure], ...] = (
     ),
 )
 """Of the tasks that classify."""
+
+_TERMS: tuple[tuple[Column, Measure], ...] = (
+    (
+        Column("examples", ("examples", "seen"), "count", False, marked=False),
+        TableRow.examples,
+    ),
+    (
+        Column("steps", ("optimiser", "steps"), "count", False, marked=False),
+        TableRow.steps,
+    ),
+    (
+        Column("device_seconds", ("device", "time"), "seconds", False, marked=False),
+        TableRow.device_seconds,
+    ),
+)
+TERMS = tuple(column.key for column, _ in _TERMS)
+"""Keys of the columns that stand in the view of equal terms, not among the metrics."""
 
 
 def metrics_beside(metric: str) -> tuple[str, ...]:

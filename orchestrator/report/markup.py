@@ -5,14 +5,17 @@ from collections.abc import Iterable, Sequence
 
 from orchestrator.report.table import Table
 from orchestrator.report.views import (
+    EQUAL_TERMS,
     Field,
     View,
     compact,
     detailed,
     difference,
+    equal_terms,
     learning,
     marks,
     methods,
+    terms_text,
 )
 
 LEGEND = "best value of a column, among the rows whose planned seeds are all in the mean"
@@ -40,6 +43,8 @@ def markdown(table: Table) -> str:
     parts += [md(sentence) for sentence in table.verdict]
     arms = [f"- {md(label)}: {md(text)}" for label, text in methods(table)]
     parts.append("\n".join(["### Arms\n", *arms]))
+    parts += [md_view(equal_terms(table)), md(EQUAL_TERMS)]
+    parts += [md(line) for line in terms_text(table)]
     if table.learning:
         parts.append(md_view(learning(table)))
     if table.differences:
@@ -84,6 +89,8 @@ def latex(table: Table) -> str:
         "% needs \\usepackage{booktabs}",
         _tex_view(compact(table), f"Comparison. {protocol}. Bold: {LEGEND}.", table),
     ]
+    caption = " ".join(("Equal terms.", *terms_text(table), EQUAL_TERMS))
+    sections.append(_tex_view(equal_terms(table), caption))
     if table.learning:
         caption = "Headline metric by share of the training data."
         sections.append(_tex_view(learning(table), caption))

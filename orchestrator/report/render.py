@@ -12,7 +12,17 @@ from orchestrator.report.curve_charts import epoch_charts, learning_charts
 from orchestrator.report.markup import LEGEND, latex, markdown
 from orchestrator.report.table import Row, Table
 from orchestrator.report.terminal import print_table
-from orchestrator.report.views import compact, detailed, difference, learning, marks, methods
+from orchestrator.report.views import (
+    EQUAL_TERMS,
+    compact,
+    detailed,
+    difference,
+    equal_terms,
+    learning,
+    marks,
+    methods,
+    terms_text,
+)
 from orchestrator.text import csv_text
 from trainables.atomic import write_text
 from trainables.storage.run_dir import RunDir
@@ -29,8 +39,8 @@ def write_tables(run_dir: RunDir, table: Table) -> None:
 def table_json(table: Table) -> str:
     """Everything in the table, as JSON with a ``schema_version``.
 
-    ``tuned`` is left out if no row was tuned, ``reference`` if all differences are to
-    ``single_task``, ``comparisons`` if there are none, and ``data`` if it is not known.
+    ``tuned`` and ``tuning`` are left out if no row was tuned, ``reference`` if all differences are
+    to ``single_task``, ``comparisons`` if there are none, and ``data`` if it is not known.
     """
     content = _values(table)
     del content["data"]
@@ -39,16 +49,16 @@ def table_json(table: Table) -> str:
     if not table.comparisons:
         del content["comparisons"]
     if not table.tuned:
-        content["rows"] = [_values(row, without="tuned") for row in table.rows]
+        content["rows"] = [_values(row, "tuned", "tuning") for row in table.rows]
     if not table.references_differ:
-        content["differences"] = [_values(d, without="reference") for d in table.differences]
+        content["differences"] = [_values(d, "reference") for d in table.differences]
     text = json.dumps(content, default=_values, indent=1, ensure_ascii=False, allow_nan=False)
     return text + "\n"
 
 
-def _values(of: Any, without: str | None = None) -> dict[str, Any]:
+def _values(of: Any, *without: str) -> dict[str, Any]:
     """The fields of a dataclass, themselves unchanged."""
-    return {f.name: getattr(of, f.name) for f in fields(of) if f.name != without}
+    return {f.name: getattr(of, f.name) for f in fields(of) if f.name not in without}
 
 
 def table_csv(table: Table) -> str:
@@ -111,6 +121,8 @@ def table_html(table: Table) -> str:
             compact=compact(table),
             detailed=detailed(table),
             difference=difference(table),
+            equal_terms=equal_terms(table),
+            equal_terms_text=(*terms_text(table), EQUAL_TERMS),
             learning=learning(table),
             learning_charts=learning_charts(table.learning),
             methods=methods(table),

@@ -12,6 +12,7 @@ from orchestrator.report.answer import answer, answered, sentence
 from orchestrator.report.columns import Column, Measure, columns
 from orchestrator.report.comparisons import Compared, Predicted, compared
 from orchestrator.report.curves import Curve, curves
+from orchestrator.report.equal_terms import NOT_TUNED, Tuned, Tuning, tuning_of, unequal_terms
 from orchestrator.report.header import TaskFacts, header, majority_result, task_facts
 from orchestrator.report.learning import learning_curves
 from orchestrator.report.methods import method
@@ -48,6 +49,7 @@ class Row:
         method: how the arm is trained, in the words of its settings.
         notes: footnotes of the row itself.
         tuned: whether a search found its settings.
+        tuning: what that search spent; None where it is not known.
     """
 
     label: str
@@ -63,6 +65,7 @@ class Row:
     method: str
     notes: tuple[int, ...] = ()
     tuned: bool = False
+    tuning: Tuning | None = NOT_TUNED
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,8 @@ class Table:
         curves: headline metric per epoch.
         learning: headline metric by share of the training data.
         undefined: keys of the columns that the split's labels leave undefined, for all rows alike.
+        unequal: a sentence for each pair of arms that are compared on unequal terms; None where
+            nothing can be compared yet.
         data: what is known of the tasks' data; None in a run directory that does not say.
     """
 
@@ -150,6 +155,7 @@ class Table:
     learning: tuple[Curve, ...]
     undefined: tuple[str, ...] = ()
     comparisons: tuple[ComparedRows, ...] = ()
+    unequal: tuple[str, ...] | None = None
     data: DataFacts | None = None
     schema_version: int = TABLE_SCHEMA
 
@@ -176,6 +182,7 @@ def comparison(
     data: DataFacts | None = None,
     predictions: Predicted | None = None,
     margins: Mapping[str, float] | None = None,
+    tuned: Tuned | None = None,
 ) -> Table:
     """Compare the arms of a plan by the records of its trials.
 
@@ -186,6 +193,7 @@ def comparison(
         data: what is known of the tasks' data.
         predictions: of the finished trials on ``split``; arms have no interval without.
         margins: task or ``macro`` -> difference of no consequence, a fraction; None: the defaults.
+        tuned: what a search spent on the rows that it tuned; None where that is not known.
 
     Raises:
         ConfigError: the plan is empty, no finished trial measured ``split``, or two trials are
@@ -198,7 +206,7 @@ def comparison(
     sources = table_rows(plan, records, split)
     mismatched = {task for row in sources for run in row.runs for task in run.mismatched}
     measures = columns(sources[0].tasks, mismatched)
-    rows, notes = _rows(sources, facts, measures)
+    rows, notes = _rows(sources, facts, measures, tuned or {})
     judged = compared(
         sources,
         {fact.name for fact in facts if fact.headline in fact.undefined},
@@ -219,6 +227,7 @@ def comparison(
         curves=curves(sources, split),
         learning=learning_curves(sources),
         undefined=_undefined(sources[0].tasks, facts),
+        unequal=unequal_terms(sources, tuned or {}),
         data=data,
     )
 
@@ -281,6 +290,7 @@ def _rows(
     sources: Sequence[TableRow],
     facts: Sequence[TaskFacts],
     measures: Sequence[tuple[Column, Measure]],
+    tuned: Tuned,
 ) -> tuple[list[Row], tuple[Note, ...]]:
     labels = notes_of_labels(sources[0].tasks, facts)
     rows, notes = [], list(labels)
@@ -289,7 +299,8 @@ def _rows(
     for source in sources:
         own = notes_of(source, first=len(notes) + 1)
         notes.extend(own)
-        rows.append(_row(source, measures, (*labels, *own)))
+        row = _row(source, measures, (*labels, *own))
+        rows.append(replace(row, tuning=tuning_of(source, tuned)))
     return rows, tuple(notes)
 
 

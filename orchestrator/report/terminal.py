@@ -22,9 +22,11 @@ from orchestrator.report.views import (
     View,
     compact,
     difference,
+    equal_terms,
     learning,
     marks,
     methods,
+    terms_text,
 )
 from orchestrator.text import DASH, plain
 
@@ -46,6 +48,7 @@ def print_table(console: Console, table: Table) -> None:
     for label, text in methods(table):
         arms.add_row(Text(label, style="dim", overflow="fold"), Text(text, overflow="fold"))
     console.print(Padding(arms, (1, 0, 0, 0)))
+    _print_terms(console, table)
     if table.learning:
         view = learning(table)
         console.print(Padding(Text(view.title, style="bold"), (1, 0, 0, 0)))
@@ -57,6 +60,20 @@ def print_table(console: Console, table: Table) -> None:
         print_view(console, view, view)
     for sentence in table.verdict:
         console.print(Padding(Text(sentence, overflow="fold"), (1, 0, 0, 0)))
+
+
+def _print_terms(console: Console, table: Table) -> None:
+    """Print on what terms the arms are compared; in one line where they are equal."""
+    lines = terms_text(table)
+    if not table.unequal:
+        for line in lines:
+            console.print(Padding(Text(line, style="dim", overflow="fold"), (1, 0, 0, 0)))
+        return
+    view = equal_terms(table)
+    console.print(Padding(Text(view.title, style="bold"), (1, 0, 0, 0)))
+    print_view(console, view, view)
+    for line in lines:
+        console.print(Text(f"! {line}", overflow="fold"))
 
 
 def print_header(console: Console, header: Sequence[tuple[str, str]]) -> None:
