@@ -14,6 +14,7 @@ METRIC_NAMES = {
     "matthews": "MCC",
     "pearson": "Pearson",
     "spearman": "Spearman",
+    "cosine": "cosine",
 }
 
 

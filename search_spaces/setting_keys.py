@@ -38,6 +38,7 @@ NOT_SEARCHED = {
     "training.keep": _ALIKE,
     "training.evaluate_test": _MEASURED,
     "training.eval_batch_size": _MEASURED,
+    "training.gradient_cosines": _MEASURED,
     "training.precision": _MEASURED,
     "training.deterministic": _MEASURED,
     "training.gradient_accumulation": _MEASURED,

@@ -104,8 +104,8 @@ def metrics_beside(metric: str) -> tuple[str, ...]:
 
 
 def metric_unit(metric: str) -> str:
-    """Correlations are written as fractions, every other metric in percent."""
-    return "fraction" if metric in ("matthews", *REGRESSION) else "percent"
+    """Correlations and cosines are written as fractions, every other metric in percent."""
+    return "fraction" if metric in ("matthews", "cosine", *REGRESSION) else "percent"
 
 
 def metric_title(metric: str) -> str:

@@ -1,4 +1,4 @@
-"""The charts of curves in a grid's report: headline metric per epoch or by share of the data."""
+"""The charts of curves in a grid's report: headline metrics, and cosines between gradients."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from orchestrator.report.columns import metric_title, metric_unit
 from orchestrator.report.curves import Curve
-from orchestrator.report.svg import SERIES, svg
+from orchestrator.report.svg import LINE, SERIES, svg
 from orchestrator.text import number, share
 
 if TYPE_CHECKING:
@@ -72,8 +72,19 @@ def learning_charts(curves: Sequence[Curve]) -> ChartSet:
     return _chart_set(curves, "shares", draw_shares)
 
 
+def cosine_charts(curves: Sequence[Curve]) -> ChartSet:
+    """The charts of cosines between gradients over optimiser steps, one for each arm and model."""
+    return _chart_set(curves, "cosines", draw_steps)
+
+
+def draw_steps(axes: "Axes", curves: Sequence[Curve], key: Mapping[str, LineStyle]) -> None:
+    """Draw the pairs of one arm and model over optimiser steps, and where they are orthogonal."""
+    axes.axhline(0.0, color=LINE, lw=0.8)
+    draw_epochs(axes, curves, key)
+
+
 def draw_epochs(axes: "Axes", curves: Sequence[Curve], key: Mapping[str, LineStyle]) -> None:
-    """Draw the curves of one task and model over epochs."""
+    """Draw the curves of one task and model over epochs; only the first and last are named."""
     _draw(axes, curves, key)
     epochs = _positions(curves)
     ends = list(dict.fromkeys((epochs[0], epochs[-1])))

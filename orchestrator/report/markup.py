@@ -9,6 +9,7 @@ from orchestrator.report.views import (
     Field,
     View,
     compact,
+    cosines,
     detailed,
     difference,
     equal_terms,
@@ -49,6 +50,8 @@ def markdown(table: Table) -> str:
         parts.append(md_view(learning(table)))
     if table.differences:
         parts.append(md_view(difference(table)))
+    if table.cosines:
+        parts.append(md_view(cosines(table)))
     parts.append(md_view(detailed(table)))
     return "\n\n".join(parts) + "\n"
 

@@ -8,13 +8,14 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from orchestrator.report.curve_charts import epoch_charts, learning_charts
+from orchestrator.report.curve_charts import cosine_charts, epoch_charts, learning_charts
 from orchestrator.report.markup import LEGEND, latex, markdown
 from orchestrator.report.table import Row, Table
 from orchestrator.report.terminal import print_table
 from orchestrator.report.views import (
     EQUAL_TERMS,
     compact,
+    cosines,
     detailed,
     difference,
     equal_terms,
@@ -40,14 +41,16 @@ def table_json(table: Table) -> str:
     """Everything in the table, as JSON with a ``schema_version``.
 
     ``tuned`` and ``tuning`` are left out if no row was tuned, ``reference`` if all differences are
-    to ``single_task``, ``comparisons`` if there are none, and ``data`` if it is not known.
+    to ``single_task``, ``comparisons`` and ``cosines`` if there are none, and ``data`` if it is not
+    known.
     """
     content = _values(table)
     del content["data"]
     if table.data is not None:
         content["data"] = table.data.model_dump(mode="json")
-    if not table.comparisons:
-        del content["comparisons"]
+    for name in ("comparisons", "cosines"):
+        if not content[name]:
+            del content[name]
     if not table.tuned:
         content["rows"] = [_values(row, "tuned", "tuning") for row in table.rows]
     if not table.references_differ:
@@ -127,6 +130,8 @@ def table_html(table: Table) -> str:
             learning_charts=learning_charts(table.learning),
             methods=methods(table),
             epoch_charts=epoch_charts(table.curves),
+            cosines=cosines(table),
+            cosine_charts=cosine_charts(table.cosines),
             legend=LEGEND,
         )
     )

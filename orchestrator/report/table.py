@@ -11,6 +11,7 @@ from orchestrator.planning.data_facts import DataFacts
 from orchestrator.report.answer import answer, answered, sentence
 from orchestrator.report.columns import Column, Measure, columns
 from orchestrator.report.comparisons import Compared, Predicted, compared
+from orchestrator.report.cosines import cosine_curves
 from orchestrator.report.curves import Curve, curves
 from orchestrator.report.equal_terms import NOT_TUNED, Tuned, Tuning, tuning_of, unequal_terms
 from orchestrator.report.header import TaskFacts, header, majority_result, task_facts
@@ -137,6 +138,7 @@ class Table:
         verdict: a few plain sentences per model.
         curves: headline metric per epoch.
         learning: headline metric by share of the training data.
+        cosines: between the tasks' gradients, where they were measured.
         undefined: keys of the columns that the split's labels leave undefined, for all rows alike.
         unequal: a sentence for each pair of arms that are compared on unequal terms; None where
             nothing can be compared yet.
@@ -154,6 +156,7 @@ class Table:
     curves: tuple[Curve, ...]
     learning: tuple[Curve, ...]
     undefined: tuple[str, ...] = ()
+    cosines: tuple[Curve, ...] = ()
     comparisons: tuple[ComparedRows, ...] = ()
     unequal: tuple[str, ...] | None = None
     data: DataFacts | None = None
@@ -226,6 +229,7 @@ def comparison(
         verdict=_answers(sources, judged),
         curves=curves(sources, split),
         learning=learning_curves(sources),
+        cosines=cosine_curves(sources),
         undefined=_undefined(sources[0].tasks, facts),
         unequal=unequal_terms(sources, tuned or {}),
         data=data,

@@ -21,6 +21,7 @@ from orchestrator.report.views import (
     Head,
     View,
     compact,
+    cosines,
     difference,
     equal_terms,
     learning,
@@ -51,6 +52,10 @@ def print_table(console: Console, table: Table) -> None:
     _print_terms(console, table)
     if table.learning:
         view = learning(table)
+        console.print(Padding(Text(view.title, style="bold"), (1, 0, 0, 0)))
+        print_view(console, view, view)
+    if table.cosines:
+        view = cosines(table)
         console.print(Padding(Text(view.title, style="bold"), (1, 0, 0, 0)))
         print_view(console, view, view)
     if table.differences:

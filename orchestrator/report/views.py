@@ -7,6 +7,7 @@ format does that itself.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from orchestrator.report.columns import TERMS, Column, metric_title, metric_unit
 from orchestrator.report.equal_terms import tuning_text
@@ -174,6 +175,36 @@ def learning(table: Table) -> View:
         task = Field(f"{curve.task} {metric_title(curve.metric)}")
         rows.append((Field(curve.label), Field(curve.model), task, *cells))
     return View("Headline metric by share of the training data", heads, tuple(rows))
+
+
+def cosines(table: Table) -> View:
+    """A row per pair of tasks whose gradients were compared: over training, at its start and end.
+
+    Where several seeds measured, each of their values is one.
+    """
+    heads = (
+        *NAMES,
+        Head("pair of tasks", numeric=False),
+        Head("mean", "over training"),
+        Head("first", "measurement"),
+        Head("last", "measurement"),
+        Head("negative", "%"),
+    )
+    rows = []
+    for curve in table.cosines:
+        stats = [stat for _, stat in curve.points]
+        values = [value for stat in stats for value in stat.by_seed.values()]
+        shown = (fmean(values), stats[0].mean, stats[-1].mean)
+        rows.append(
+            (
+                Field(curve.task),
+                Field(curve.model),
+                Field(curve.label),
+                *(Field(signed(value, "fraction")) for value in shown),
+                Field(number(sum(value < 0 for value in values) / len(values), "percent")),
+            )
+        )
+    return View("Cosines between the tasks' gradients", heads, tuple(rows))
 
 
 def methods(table: Table) -> tuple[tuple[str, str], ...]:

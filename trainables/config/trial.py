@@ -180,6 +180,12 @@ class TrainingConfig(Settings):
         default=None,
         description="stop when the selection split's metric no longer improves; None: never",
     )
+    gradient_cosines: PositiveInt | None = Field(
+        default=None,
+        description="of shared_encoder: measure the cosines between the tasks' gradients of the "
+        "encoder after every so many optimiser steps and after each epoch, which changes nothing "
+        "else; None: never",
+    )
     keep: Literal["last", "best"] = Field(
         default="last", description="epoch that is reported; best is chosen on the selection split"
     )
@@ -368,7 +374,12 @@ class TrialConfig(Settings):
             # Trials without them keep the keys that they ever had.
             if not content[name]:
                 content.pop(name)
-        for name, default in (("class_weights", "none"), ("deterministic", True)):
+        for name, default in (
+            ("class_weights", "none"),
+            ("deterministic", True),
+            # No number of the training depends on it, but a record without is no answer to it.
+            ("gradient_cosines", None),
+        ):
             if content["training"][name] == default:
                 content["training"].pop(name)
         return hashlib.sha256(canonical(content).encode()).hexdigest()[:12]

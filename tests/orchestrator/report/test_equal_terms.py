@@ -35,8 +35,7 @@ def table(
                 training: dict[str, Any] = {"epochs": 2, "batch_size": 32}
                 planned = trial(arm, tasks, seed=seed, training=training, tuned=arm in tuned_arms)
                 plan.append(planned)
-                changes = {"examples": examples, "steps": steps, "threads": 2}
-                records.append(record(planned, **changes))
+                records.append(record(planned, examples=examples, steps=steps, threads=2))
     return comparison(plan, by_key(*records), tuned=tuned)
 
 
