@@ -103,12 +103,10 @@ def cosines(rows: list[Row]) -> tuple[float | None, ...]:
     None where a row is 0 or not finite.
     """
     products = gramian(rows).numpy()
-    norms = np.sqrt(products.diagonal())
+    squares = products.diagonal()
     return tuple(
-        _finite(products[i, j] / (norms[i] * norms[j])) if norms[i] * norms[j] > 0 else None
+        float(products[i, j] / np.sqrt(squares[i] * squares[j]))
+        if 0 < squares[i] * squares[j] < np.inf
+        else None
         for i, j in combinations(range(len(rows)), 2)
     )
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

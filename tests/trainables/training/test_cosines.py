@@ -14,7 +14,7 @@ from orchestrator.config.experiment import load_experiment, load_single_trial
 from orchestrator.planning.disk import disk_use
 from orchestrator.planning.grid import Grid
 from orchestrator.planning.plan import make_plan
-from tests.helpers.plans import small_grid
+from tests.helpers.command import small_grid
 from tests.helpers.trials import finished, runtime, trial_config, weights
 from trainables.config.trial import LimitsConfig, SearchConfig, TrialConfig
 from trainables.errors import ConfigError, TrialError
