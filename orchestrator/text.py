@@ -15,17 +15,21 @@ METRIC_NAMES = {
     "matthews": "MCC",
     "pearson": "Pearson",
     "spearman": "Spearman",
+    "cosine": "cosine",
 }
 
 
 def number(value: float, unit: str) -> str:
-    """Write a value: ``percent`` 0.9274 -> 92.74, ``fraction`` 0.565 -> 0.565, ``seconds`` 1.5 s.
+    """Write a value: ``percent`` 0.9274 -> 92.74, ``fraction`` 0.565 -> 0.565, ``seconds`` 1.5 s,
+    ``count`` 12345.0 -> 12,345.
 
     Raises:
         KeyError: the unit is none of these.
     """
     if unit == "seconds":
         return duration(value)
+    if unit == "count":
+        return f"{value:,.0f}"
     factor, digits = {"percent": (100.0, 2), "fraction": (1.0, 3)}[unit]
     return f"{rounded(factor * value, digits):.{digits}f}"
 

@@ -39,6 +39,7 @@ NOT_SEARCHED = {
     "training.evaluate_test": _MEASURED,
     "training.predict_test": _MEASURED,
     "training.eval_batch_size": _MEASURED,
+    "training.gradient_cosines": _MEASURED,
     "training.precision": _MEASURED,
     "training.deterministic": _MEASURED,
     "training.gradient_accumulation": _MEASURED,

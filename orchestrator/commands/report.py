@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.planning.plan import PlannedTrial
+from orchestrator.report.equal_terms import Tuned
 from orchestrator.report.page.page import content_of, write_report
 from orchestrator.report.render import FORMATS, write_tables
 from orchestrator.report.results import write_results
@@ -51,11 +52,12 @@ class Outcome:
     trained: int
 
 
-def report(where: Where, *, texts: bool = False) -> Outcome:
+def report(where: Where, tuned: Tuned | None = None, *, texts: bool = False) -> Outcome:
     """Make results, tables and report anew from a run directory's records.
 
     Args:
         where: the run directory.
+        tuned: what a search spent on the rows that it tuned; None where that is not known.
         texts: whether the report shows the texts of the examples on which arms disagree, read from
             the data. Never in an object store, to which the page is uploaded.
 
@@ -67,10 +69,10 @@ def report(where: Where, *, texts: bool = False) -> Outcome:
         name = run_dir.url or run_dir.root
         raise RunDirectoryError(f"{name}: no run directory (plan.json is missing)")
     with paused_collection():
-        return _report(run_dir, texts and run_dir.url is None)
+        return _report(run_dir, tuned, texts and run_dir.url is None)
 
 
-def _report(run_dir: RunDir, texts: bool) -> Outcome:
+def _report(run_dir: RunDir, tuned: Tuned | None, texts: bool) -> Outcome:
     trials = read_plan(run_dir)
     damaged: dict[Path, RunDirectoryError] = {}
     records = read_records(run_dir, damaged)
@@ -83,6 +85,7 @@ def _report(run_dir: RunDir, texts: bool) -> Outcome:
         margins=read_margins(run_dir),
         look=read_look(run_dir, trials),
         pair_seeds=read_pair_seeds(run_dir),
+        tuned=tuned,
     )
     try:
         write_results(run_dir, records)

@@ -18,6 +18,13 @@ def print_preview(console: Console, preview: SearchPreview) -> None:
         f"scheduler {tune.scheduler}; each trial gets {preview.resources.describe()}",
         f"{preview.resources.slots} trials at once; examples are the most that one trial sees",
     ]
+    if plan.rerank_seeds and tune.rerank is not None:
+        seeds = ", ".join(map(str, plan.rerank_seeds))
+        most = len(plan.groups) * min(tune.rerank.top, tune.trials) * tune.rerank.seeds
+        lines.append(
+            f"then the best {tune.rerank.top} settings of each group are ranked again with the "
+            f"seeds {seeds}: at most {most} trials more"
+        )
     if preview.resources.why:
         lines.append(preview.resources.why)
     if plan.upstream:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.commands.report import Outcome, published, report
+from orchestrator.report.equal_terms import Tuning
 from orchestrator.report.rows import PlannedTrial, TableRow, table_rows
 from orchestrator.report.tuning.gain import Change, changes
 from orchestrator.report.tuning.report import write_tuning
@@ -12,7 +13,7 @@ from orchestrator.run_dir.directory import read_plan
 from orchestrator.run_dir.remote import Where, run_dir_at, search_of
 from orchestrator.search.engine import read_search
 from orchestrator.search.study import Study
-from orchestrator.search.summary import SearchSummary
+from orchestrator.search.summary import SearchSummary, Spent
 from trainables.errors import RunDirectoryError
 from trainables.results.record import TrialRecord, read_records
 
@@ -56,7 +57,9 @@ def report_tuning(where: Where, *, texts: bool = False) -> TuningOutcome:
     damaged: dict[Path, RunDirectoryError] = {}
     study = read_search(search_of(run_dir), damaged)
     summary = study.summary()
-    compared = report(run_dir, texts=texts) if run_dir.plan.is_file() else None
+    compared = None
+    if run_dir.plan.is_file():
+        compared = report(run_dir, _spent(summary), texts=texts)
     rows: tuple[TableRow, ...] = ()
     changed: tuple[Change, ...] = ()
     if compared is not None:
@@ -74,6 +77,17 @@ def report_tuning(where: Where, *, texts: bool = False) -> TuningOutcome:
         trained=0,
         warnings=tuple(warnings),
     )
+
+
+def _spent(summary: SearchSummary) -> dict[tuple[str, str], Tuning]:
+    """What the search spent on each arm and model."""
+    groups: dict[tuple[str, str], list[Spent]] = {}
+    for group in summary.groups:
+        groups.setdefault((group.arm, group.model), []).append(group.spent)
+    return {
+        row: Tuning(tuple(s.trials for s in spent), sum(s.examples for s in spent))
+        for row, spent in groups.items()
+    }
 
 
 def _outdated(plan: Iterable[PlannedTrial], study: Study) -> set[tuple[str, str]]:

@@ -8,9 +8,23 @@ from orchestrator.config.experiment import RUNTIME_KEYS, ExperimentConfig, check
 from orchestrator.config.seeds import Seed
 from search_spaces.presets import load_values
 from search_spaces.space import Space, load_space
-from trainables.config.base import DependentSettings
+from trainables.config.base import DependentSettings, Settings
 from trainables.config.explain import nearest, validated
 from trainables.errors import ConfigError
+
+
+class RerankConfig(Settings):
+    """The best settings of each group are trained with other seeds before one of them is chosen."""
+
+    top: int = Field(
+        default=3, ge=2, le=100, description="settings of each group that are ranked again"
+    )
+    seeds: int = Field(
+        default=2,
+        ge=1,
+        le=100,
+        description="seeds that each of them is trained with, none of which is in `seeds`",
+    )
 
 
 class TuneConfig(DependentSettings):
@@ -57,6 +71,11 @@ class TuneConfig(DependentSettings):
         ge=2,
         le=100,
         description="of pbt: number of parts of training, after each of which trials are replaced",
+    )
+    rerank: RerankConfig | None = Field(
+        default=RerankConfig(),
+        description="rank the best settings of each group again, by their mean score on selection "
+        "over new seeds; None: take those that scored best in the search",
     )
     refit: bool = Field(
         default=True, description="train the best settings of each group with every seed"
@@ -114,7 +133,7 @@ class TunedExperimentConfig(ExperimentConfig):
     @classmethod
     def runtime_keys(cls) -> dict[str, Any]:
         """Also what may change when a search is gone on with: what it has found stays valid."""
-        going_on = {"trials", "refit", "defaults", "max_hours", "max_trials"}
+        going_on = {"trials", "rerank", "refit", "defaults", "max_hours", "max_trials"}
         return RUNTIME_KEYS | {"tune": going_on}
 
 

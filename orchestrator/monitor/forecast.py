@@ -93,6 +93,12 @@ class SearchForecast:
         keys = [self._placeholders.pop(s).key for s in replaced]
         self._expect([self._expected(key, slot, examples)], keys)
 
+    def add_rerun(self, key: str, group: str, number: int, seed: int, examples: int) -> None:
+        """A trial has become known with which settings are ranked again; the search is over."""
+        self.clear()
+        title, model = f"{group} #{number}, seed {seed}", self._groups[group].model
+        self._expect([Expected(key, title, model, examples, group=group)])
+
     def rescale(self) -> None:
         """Assume that trials to come take the share of their budget that the ended ones took."""
         placeholders = {trial.key for trial in self._placeholders.values()}

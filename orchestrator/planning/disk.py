@@ -132,7 +132,18 @@ def _history(config: TrialConfig, plan: Plan) -> int:
         + 40 * classes
         for task in config.tasks
     )
-    return (config.training.epochs + 1) * (splits + 400)
+    return (config.training.epochs + 1) * (splits + 400) + _cosines(config, plan)
+
+
+def _cosines(config: TrialConfig, plan: Plan) -> int:
+    """Bytes of the cosines between gradients, one number a line."""
+    training, every = config.training, config.training.gradient_cosines
+    if every is None:
+        return 0
+    sizes = [len(plan.tasks[task].splits["train"]) for task in config.tasks]
+    steps = training.epochs * sum(-(-size // training.batch_size) for size in sizes)
+    pairs = len(sizes) * (len(sizes) - 1) // 2
+    return (steps // every + training.epochs) * (80 + 30 * pairs)
 
 
 def _curves(config: TrialConfig, plan: Plan) -> int:

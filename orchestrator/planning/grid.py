@@ -3,6 +3,7 @@
 import os
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from orchestrator.config.experiment import ExperimentConfig, SingleTrialConfig
 from orchestrator.planning.dependencies import start_of, teachers_of
@@ -361,11 +362,36 @@ class Grid:
             training = validated(TrainingConfig, self.config.training.model_dump() | arm.training)
         except ConfigError as error:
             raise ConfigError(f"define.arms.{arm_name}.training.{error}") from error
-        # A search looks at nothing but selection, whatever the arm's rows are to show.
+        self._check_cosines(arm_name, training)
+        update: dict[str, Any] = {}
         if self.search is not None:
-            unseen = {"evaluate_test": False, "predict_test": False}
-            return training.model_copy(update=unseen)
-        return training
+            # It looks at nothing but selection, whatever the arm's rows are to show.
+            update = {"evaluate_test": False, "predict_test": False, "gradient_cosines": None}
+        elif self._no_cosines(arm_name):
+            update = {"gradient_cosines": None}
+        return training.model_copy(update=update)
+
+    def _check_cosines(self, arm_name: str, training: TrainingConfig) -> None:
+        """Raises ConfigError: cosines of gradients are asked for where no trial has any."""
+        reason, key = self._no_cosines(arm_name), "training.gradient_cosines"
+        if training.gradient_cosines is None or not reason:
+            return
+        if "gradient_cosines" in self.config.define.arms[arm_name].training:
+            raise ConfigError(f"define.arms.{arm_name}.{key}: {reason}; leave it out")
+        arms = self.config.arms if isinstance(self.config, ExperimentConfig) else (arm_name,)
+        if all(self._no_cosines(name) for name in arms):
+            raise ConfigError(f"{key}: {', '.join(arms)}: {reason}; leave it out")
+
+    def _no_cosines(self, arm_name: str) -> str:
+        """Why there are no cosines between tasks' gradients in an arm; empty if there are."""
+        arm = self.config.define.arms[arm_name]
+        if not isinstance(arm, SharedEncoderArm):
+            return f"a {arm.strategy} model has no gradients of several tasks to compare"
+        if len(arm.tasks or self._tasks) < 2:
+            return "one task alone has no gradients to compare"
+        if arm.freezing.name == "all":
+            return "freezing.name=all leaves the encoder without gradients"
+        return ""
 
 
 def _total_steps(training: TrainingConfig, tasks: dict[str, TaskOutline]) -> int | None:

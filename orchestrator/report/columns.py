@@ -18,7 +18,7 @@ class Column:
     Attributes:
         key: name in CSV and JSON, for example ``cola.matthews``.
         title: the two lines of its head: of what, and which metric in which unit.
-        unit: ``percent`` (of a fraction), ``fraction`` or ``seconds``.
+        unit: ``percent`` (of a fraction), ``fraction``, ``seconds`` or ``count``.
         compact: whether the compact form of the table shows it.
         task: the task that it measures on the table's split; None for all of them, and on another
             split.
@@ -62,6 +62,7 @@ def columns(
             Column("train_seconds", ("train", "time"), "seconds", True),
             TableRow.train_seconds,
         ),
+        *_TERMS,
     )
 
 
@@ -77,6 +78,23 @@ _POOLED: tuple[tuple[Column, Measure], ...] = (
 )
 """Of the tasks that classify."""
 
+_TERMS: tuple[tuple[Column, Measure], ...] = (
+    (
+        Column("examples", ("examples", "seen"), "count", False, marked=False),
+        TableRow.examples,
+    ),
+    (
+        Column("steps", ("optimiser", "steps"), "count", False, marked=False),
+        TableRow.steps,
+    ),
+    (
+        Column("device_seconds", ("device", "time"), "seconds", False, marked=False),
+        TableRow.device_seconds,
+    ),
+)
+TERMS = tuple(column.key for column, _ in _TERMS)
+"""Keys of the columns that stand in the view of equal terms, not among the metrics."""
+
 
 def metrics_beside(metric: str) -> tuple[str, ...]:
     """All metrics of the tasks that have this one."""
@@ -84,8 +102,8 @@ def metrics_beside(metric: str) -> tuple[str, ...]:
 
 
 def metric_unit(metric: str) -> str:
-    """Correlations are written as fractions, every other metric in percent."""
-    return "fraction" if metric in ("matthews", *REGRESSION) else "percent"
+    """Correlations and cosines are written as fractions, every other metric in percent."""
+    return "fraction" if metric in ("matthews", "cosine", *REGRESSION) else "percent"
 
 
 def metric_title(metric: str) -> str:

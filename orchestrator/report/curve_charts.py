@@ -1,6 +1,6 @@
-"""The charts of curves in a grid's report: headline metric per epoch or by share of the data.
+"""The charts of curves in a grid's report: headline metrics, and cosines between gradients.
 
-A thick line is the mean over seeds; per epoch the seeds are thin lines.
+A thick line is the mean over seeds; over epochs and steps the seeds are thin lines.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from markupsafe import Markup
 from orchestrator.report.columns import metric_title, metric_unit
 from orchestrator.report.curves import Curve
 from orchestrator.report.rows import Stat
-from orchestrator.report.svg import SERIES, svg
+from orchestrator.report.svg import LINE, SERIES, svg
 from orchestrator.text import number, share
 
 if TYPE_CHECKING:
@@ -94,8 +94,20 @@ def learning_charts(curves: Sequence[Curve]) -> ChartSet:
     return _chart_set(curves, "shares", draw_shares)
 
 
+def cosine_charts(curves: Sequence[Curve]) -> ChartSet:
+    """The charts of cosines between gradients over optimiser steps, one for each arm and model."""
+    return _chart_set(curves, "cosines", draw_steps)
+
+
+def draw_steps(axes: "Axes", curves: Sequence[Curve], key: Mapping[str, LineStyle]) -> None:
+    """Draw the pairs of one arm and model over optimiser steps, and where they are orthogonal."""
+    axes.axhline(0.0, color=LINE, lw=0.8)
+    draw_epochs(axes, curves, key)
+
+
 def draw_epochs(axes: "Axes", curves: Sequence[Curve], key: Mapping[str, LineStyle]) -> None:
-    """Draw the curves of one task and model over epochs, and those of their seeds."""
+    """Draw the curves of one task and model over epochs, and those of their seeds; only the first
+    and last epoch are named."""
     for curve in curves:
         # One line with gaps, which is drawn much faster than a line for each seed.
         broken = [

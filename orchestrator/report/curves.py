@@ -12,10 +12,13 @@ from trainables.results.status import TrialStatus
 class Curve:
     """The headline metric of one task per epoch, or by the share of its data that was trained on.
 
+    Or cosines between gradients per optimiser step: then ``task`` is the arm and ``label`` the pair
+    of tasks.
+
     Attributes:
         task, metric, model, label: names of what the curve shows.
-        points: epoch (counted from 1) or share of the training data (above 0, at most 1), and the
-            metric over the seeds that have a value there.
+        points: epoch (counted from 1), share of the training data (above 0, at most 1) or
+            optimiser steps, and the metric over the seeds that have a value there.
     """
 
     task: str

@@ -6,14 +6,18 @@ from collections.abc import Iterable, Sequence
 from orchestrator.report.answer import Line
 from orchestrator.report.table import Table
 from orchestrator.report.views import (
+    EQUAL_TERMS,
     Field,
     View,
     compact,
+    cosines,
     detailed,
     difference,
+    equal_terms,
     learning,
     marks,
     methods,
+    terms_text,
     verdicts,
 )
 
@@ -55,10 +59,14 @@ def markdown(table: Table) -> str:
     if table.warnings:
         parts.append("\n".join(["### Data\n", *(f"- {md(line)}" for line in table.warnings)]))
     parts.append(f"### Arms\n\n{_md_lines(methods(table))}")
+    parts += [md_view(equal_terms(table)), md(EQUAL_TERMS)]
+    parts += [md(line) for line in terms_text(table)]
     if table.learning:
         parts.append(md_view(learning(table)))
     if table.differences:
         parts.append(md_view(difference(table)))
+    if table.cosines:
+        parts.append(md_view(cosines(table)))
     parts.append(md_view(detailed(table)))
     return "\n\n".join(parts) + "\n"
 
@@ -117,6 +125,8 @@ def latex(table: Table) -> str:
             "verdict follows from it, with fewer than 5 seeds also from a wider interval."
         )
         sections.append(_tex_view(verdicts(table.comparisons), caption))
+    caption = " ".join(("Equal terms.", *terms_text(table), EQUAL_TERMS))
+    sections.append(_tex_view(equal_terms(table), caption))
     if table.learning:
         caption = f"Headline metric by share of the training data. {SPREAD}."
         sections.append(_tex_view(learning(table), caption))

@@ -28,9 +28,9 @@ def write_tables(run_dir: RunDir, table: Table) -> None:
 def table_json(table: Table) -> str:
     """Everything in the table, as JSON with a ``schema_version``.
 
-    ``verdict`` has the passages in plain sentences. ``tuned`` is left out if no row was tuned,
-    ``reference`` if all differences are to ``single_task``, ``comparisons``, ``answers`` and
-    ``look`` if there are none, and ``data`` if it is not known.
+    ``verdict`` has the passages in plain sentences. Left out are ``tuned`` and ``tuning`` if no row
+    was tuned, ``reference`` if all differences are to ``single_task``, ``comparisons``,
+    ``answers``, ``look`` and ``cosines`` if there are none, and ``data`` if it is not known.
     """
     content = {
         "verdict" if name == "passages" else name: table.verdict if name == "passages" else value
@@ -39,20 +39,20 @@ def table_json(table: Table) -> str:
     del content["data"]
     if table.data is not None:
         content["data"] = table.data.model_dump(mode="json")
-    for name in ("comparisons", "answers", "look"):
+    for name in ("comparisons", "answers", "look", "cosines"):
         if not content[name]:
             del content[name]
     if not table.tuned:
-        content["rows"] = [_values(row, without="tuned") for row in table.rows]
+        content["rows"] = [_values(row, "tuned", "tuning") for row in table.rows]
     if not table.references_differ:
-        content["differences"] = [_values(d, without="reference") for d in table.differences]
+        content["differences"] = [_values(d, "reference") for d in table.differences]
     text = json.dumps(content, default=_values, indent=1, ensure_ascii=False, allow_nan=False)
     return text + "\n"
 
 
-def _values(of: Any, without: str | None = None) -> dict[str, Any]:
+def _values(of: Any, *without: str) -> dict[str, Any]:
     """The fields of a dataclass, themselves unchanged."""
-    return {f.name: getattr(of, f.name) for f in fields(of) if f.name != without}
+    return {f.name: getattr(of, f.name) for f in fields(of) if f.name not in without}
 
 
 def table_csv(table: Table) -> str:

@@ -197,8 +197,26 @@ class TableRow:
 
     def train_seconds(self) -> Stat | None:
         """Training time of a seed's trials together, evaluation left out."""
+        return self._over_records(lambda record: record.train_seconds)
+
+    def examples(self) -> Stat | None:
+        """Training examples that a seed's trials saw together."""
+        return self._over_records(lambda record: record.examples)
+
+    def steps(self) -> Stat | None:
+        """Optimiser steps of a seed's trials together."""
+        return self._over_records(lambda record: record.steps)
+
+    def device_seconds(self) -> Stat | None:
+        """Training time of a seed's trials together, times the CPU threads of each, or one GPU."""
+        return self._over_records(
+            lambda record: record.train_seconds * (record.threads if record.device == "cpu" else 1)
+        )
+
+    def _over_records(self, measure: Callable[[TrialRecord], float]) -> Stat | None:
+        """The sum over a seed's trials, over complete seeds; None without records."""
         return self._over_complete(
-            lambda run: sum(r.train_seconds for r in run.records) if run.records else None
+            lambda run: sum(map(measure, run.records)) if run.records else None
         )
 
     def _over_all(self, measure: Callable[[SeedRun], float | None]) -> Stat | None:

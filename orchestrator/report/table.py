@@ -23,7 +23,9 @@ from orchestrator.report.answer import (
 )
 from orchestrator.report.columns import Column, Measure, columns
 from orchestrator.report.comparisons import Compared, Predicted, compared, planned_pairs
+from orchestrator.report.cosines import cosine_curves
 from orchestrator.report.curves import Curve, curves
+from orchestrator.report.equal_terms import NOT_TUNED, Tuned, Tuning, tuning_of, unequal_terms
 from orchestrator.report.header import TaskFacts, header, majority_result, task_facts
 from orchestrator.report.learning import learning_curves
 from orchestrator.report.look import LookTaken, look_taken
@@ -69,6 +71,7 @@ class Row:
         method: how the arm is trained, in the words of its settings.
         notes: footnotes of the row itself.
         tuned: whether a search found its settings.
+        tuning: what that search spent; None where it is not known.
     """
 
     label: str
@@ -84,6 +87,7 @@ class Row:
     method: str
     notes: tuple[int, ...] = ()
     tuned: bool = False
+    tuning: Tuning | None = NOT_TUNED
 
 
 @dataclass(frozen=True)
@@ -168,9 +172,12 @@ class Table:
         passages: can one model replace several? For every model.
         curves: headline metric per epoch.
         learning: headline metric by share of the training data.
+        cosines: between the tasks' gradients, where they were measured.
         undefined: keys of the columns that the split's labels leave undefined, for all rows alike.
         look: at which number of seeds, among how many, the comparisons were made; None where there
             are none or nobody says.
+        unequal: a sentence for each pair of arms that are compared on unequal terms; None where
+            nothing can be compared yet.
         data: what is known of the tasks' data; None in a run directory that does not say.
     """
 
@@ -185,9 +192,11 @@ class Table:
     curves: tuple[Curve, ...]
     learning: tuple[Curve, ...]
     undefined: tuple[str, ...] = ()
+    cosines: tuple[Curve, ...] = ()
     comparisons: tuple[ComparedRows, ...] = ()
     answers: tuple[Answer, ...] = ()
     look: LookTaken | None = None
+    unequal: tuple[str, ...] | None = None
     data: DataFacts | None = None
     schema_version: int = TABLE_SCHEMA
 
@@ -221,6 +230,7 @@ def comparison(
     margins: Mapping[str, float] | None = None,
     look: Look | None = None,
     pair_seeds: bool = False,
+    tuned: Tuned | None = None,
 ) -> Table:
     """Compare the arms of a plan by the records of its trials.
 
@@ -234,6 +244,7 @@ def comparison(
         look: which number of seeds it is, and at which others there is a verdict; None: the only
             one.
         pair_seeds: difference the seeds of two rows where they have the same ones, five or more.
+        tuned: what a search spent on the rows that it tuned; None where that is not known.
 
     Raises:
         ConfigError: the plan is empty, no finished trial measured ``split``, or two trials are
@@ -255,7 +266,7 @@ def comparison(
         LEVEL if look is None else look.next_level,
         pair_seeds=pair_seeds,
     )
-    rows, notes = _rows(sources, facts, measures, judged)
+    rows, notes = _rows(sources, facts, measures, judged, tuned or {})
     taken = None
     if look is not None and judged:
         pairs = planned_pairs(sources)
@@ -281,7 +292,9 @@ def comparison(
         passages=passages,
         curves=curves(sources, split),
         learning=learning_curves(sources),
+        cosines=cosine_curves(sources),
         undefined=_undefined(sources[0].tasks, facts),
+        unequal=unequal_terms(sources, tuned or {}),
         data=data,
     )
 
@@ -396,6 +409,7 @@ def _rows(
     facts: Sequence[TaskFacts],
     measures: Sequence[tuple[Column, Measure]],
     judged: Sequence[Compared],
+    tuned: Tuned,
 ) -> tuple[list[Row], tuple[Note, ...]]:
     better = _better(judged, sources[0].tasks)
     labels = notes_of_labels(sources[0].tasks, facts)
@@ -405,7 +419,8 @@ def _rows(
     for source in sources:
         own = notes_of(source, first=len(notes) + 1)
         notes.extend(own)
-        rows.append(_row(source, measures, (*labels, *own), better.get(id(source), ())))
+        row = _row(source, measures, (*labels, *own), better.get(id(source), ()))
+        rows.append(replace(row, tuning=tuning_of(source, tuned)))
     return rows, tuple(notes)
 
 

@@ -21,10 +21,13 @@ from orchestrator.report.views import (
     Head,
     View,
     compact,
+    cosines,
     difference,
+    equal_terms,
     learning,
     marks,
     methods,
+    terms_text,
 )
 from orchestrator.text import DASH, plain
 
@@ -52,8 +55,13 @@ def print_table(console: Console, table: Table) -> None:
     for label, text in methods(table):
         arms.add_row(Text(label, style="dim", overflow="fold"), Text(text, overflow="fold"))
     console.print(Padding(arms, (1, 0, 0, 0)))
+    _print_terms(console, table)
     if table.learning:
         view = learning(table)
+        console.print(Padding(Text(view.title, style="bold"), (1, 0, 0, 0)))
+        print_view(console, view, view)
+    if table.cosines:
+        view = cosines(table)
         console.print(Padding(Text(view.title, style="bold"), (1, 0, 0, 0)))
         print_view(console, view, view)
     if table.differences:
@@ -61,6 +69,20 @@ def print_table(console: Console, table: Table) -> None:
         console.print()
         console.print(Text(f"{view.title} (paired by seed)", style="bold"))
         print_view(console, view, view)
+
+
+def _print_terms(console: Console, table: Table) -> None:
+    """Print on what terms the arms are compared; in one line where they are equal."""
+    lines = terms_text(table)
+    if not table.unequal:
+        for line in lines:
+            console.print(Padding(Text(line, style="dim", overflow="fold"), (1, 0, 0, 0)))
+        return
+    view = equal_terms(table)
+    console.print(Padding(Text(view.title, style="bold"), (1, 0, 0, 0)))
+    print_view(console, view, view)
+    for line in lines:
+        console.print(Text(f"! {line}", overflow="fold"))
 
 
 def print_header(console: Console, header: Sequence[tuple[str, str]]) -> None:

@@ -1,14 +1,16 @@
 """The table as rows of short texts, the same for every format that a human reads.
 
 Compact (one headline per task, fits a terminal), detailed (every metric), the verdicts, what they
-could have seen, the differences to ``single_task`` and the learning curves. Nothing is escaped
-here: each format does that itself.
+could have seen, the differences to ``single_task``, the learning curves, equal terms and cosines.
+Nothing is escaped here: each format does that itself.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
-from orchestrator.report.columns import Column, metric_title, metric_unit
+from orchestrator.report.columns import TERMS, Column, metric_title, metric_unit
+from orchestrator.report.equal_terms import tuning_text
 from orchestrator.report.rows import Stat
 from orchestrator.report.table import ComparedRows, Row, Table
 from orchestrator.text import DASH, UNDEFINED, count, number, share, signed
@@ -71,12 +73,60 @@ def compact(table: Table, paired: bool = False) -> View:
 
 def detailed(table: Table) -> View:
     """Every measured column with its spread; ``(n)`` where fewer seeds than planned are in it."""
-    heads = (*NAMES, *(Head(*column.title) for column in table.columns))
+    columns = [column for column in table.columns if column.key not in TERMS]
+    heads = (*NAMES, *(Head(*column.title) for column in columns))
     rows = (
-        (*_names(row), *(_field(table, row, column, seeds=True) for column in table.columns))
+        (*_names(row), *(_field(table, row, column, seeds=True) for column in columns))
         for row in table.rows
     )
     return View("All metrics", heads, tuple(rows))
+
+
+def equal_terms(table: Table) -> View:
+    """What a seed of each row saw and took, and what was spent on its settings."""
+    columns = [column for column in table.columns if column.key in TERMS]
+    heads = (
+        *NAMES,
+        *(Head(*column.title) for column in columns),
+        Head("tuning", "trials"),
+        Head("tuning", "examples"),
+    )
+    rows = (
+        (
+            Field(row.label),
+            Field(row.model),
+            *(_term(row, column) for column in columns),
+            Field(DASH if row.tuning is None else tuning_text(row.tuning)),
+            Field(DASH if row.tuning is None else number(row.tuning.examples, "count")),
+        )
+        for row in table.rows
+        if not row.baseline
+    )
+    return View("Equal terms", heads, tuple(rows))
+
+
+EQUAL_TERMS = (
+    "Of a seed: training examples seen, optimiser steps, and device time, the training time "
+    "multiplied by the CPU threads of a trial (by one for a GPU, also where trials share it). "
+    "Tuning: trials of the search for the row's settings, and the examples that they saw."
+)
+"""How to read the view of equal terms, in every format."""
+
+
+def terms_text(table: Table) -> tuple[str, ...]:
+    """Where terms differ, or that they do not; nothing where nothing is compared yet."""
+    return (EQUAL,) if table.unequal == () else table.unequal or ()
+
+
+EQUAL = (
+    "Compared arms saw as many examples and took as many steps, but for batches that are not full, "
+    "and had as many tuning trials."
+)
+
+
+def _term(row: Row, column: Column) -> Field:
+    stat = row.cells[column.key].stat
+    return Field(DASH if stat is None else number(stat.mean, column.unit))
 
 
 def difference(table: Table) -> View:
@@ -170,6 +220,36 @@ def learning(table: Table) -> View:
         task = Field(f"{curve.task} {metric_title(curve.metric)}")
         rows.append((Field(curve.label), Field(curve.model), task, *cells))
     return View("Headline metric by share of the training data", heads, tuple(rows))
+
+
+def cosines(table: Table) -> View:
+    """A row per pair of tasks whose gradients were compared: over training, at its start and end.
+
+    Where several seeds measured, each of their values is one.
+    """
+    heads = (
+        *NAMES,
+        Head("pair of tasks", numeric=False),
+        Head("mean", "over training"),
+        Head("first", "measurement"),
+        Head("last", "measurement"),
+        Head("negative", "%"),
+    )
+    rows = []
+    for curve in table.cosines:
+        stats = [stat for _, stat in curve.points]
+        values = [value for stat in stats for value in stat.by_seed.values()]
+        shown = (fmean(values), stats[0].mean, stats[-1].mean)
+        rows.append(
+            (
+                Field(curve.task),
+                Field(curve.model),
+                Field(curve.label),
+                *(Field(signed(value, "fraction")) for value in shown),
+                Field(number(sum(value < 0 for value in values) / len(values), "percent")),
+            )
+        )
+    return View("Cosines between the tasks' gradients", heads, tuple(rows))
 
 
 def methods(table: Table) -> tuple[tuple[str, str], ...]:

@@ -35,13 +35,13 @@ class Incumbent:
         )
 
 
-def best_index(
+def ranking(
     trials: Iterable[TrialSummary], losses: Mapping[int, float], rungs: Sequence[int]
-) -> int | None:
-    """Index of the trial whose settings are taken.
+) -> list[int]:
+    """Indices of the trials whose settings may be taken, the best one first.
 
-    That is the finished trial with the highest score on ``selection``; if none has finished, the
-    best of those that came furthest. A score that was measured early says less than one at the end,
+    Those are the finished trials by their scores on ``selection``; if none has finished, those
+    that came furthest. A score that was measured early says less than one at the end,
     so a trial that was stopped never beats one that was not. Of equal scores the one with the
     lowest loss wins, then the first. A trial that diverged or failed is never taken.
 
@@ -51,16 +51,15 @@ def best_index(
         rungs: of the group: training examples after which its trials report a score.
 
     Returns:
-        The index. None if no trial has a score.
+        The indices; none if no trial has a score.
     """
     scored = [trial for trial in trials if trial.value is not None]
     candidates = [trial for trial in scored if trial.status == TrialStatus.FINISHED]
     if not candidates and scored:
         furthest = max(reached(rungs, trial.examples) for trial in scored)
         candidates = [trial for trial in scored if reached(rungs, trial.examples) == furthest]
-    best = min(
+    ranked = sorted(
         candidates,
         key=lambda trial: (-(trial.value or 0.0), losses.get(trial.index, 0.0), trial.index),
-        default=None,
     )
-    return None if best is None else best.index
+    return [trial.index for trial in ranked]

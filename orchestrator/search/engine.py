@@ -1,4 +1,4 @@
-"""Run a search: upstream trials first, then the trials that the search's engine decides on.
+"""Run a search: upstream trials, the trials that the search's engine decides on, re-ranking.
 
 An engine is a way to search. Which one a scheduler needs stands in ``ENGINES``; nothing outside of
 the engines asks for the kind of a search.
@@ -20,9 +20,11 @@ from orchestrator.planning.plan import PlannedTrial, largest
 from orchestrator.planning.resources import TrialResources
 from orchestrator.run_dir.directory import other_numbers, sound_records
 from orchestrator.run_dir.resource_choices import read_choices, write_choices
+from orchestrator.search.best_trial import Incumbent
 from orchestrator.search.ledger import Ledger
 from orchestrator.search.pbt.driver import PbtDriver
 from orchestrator.search.plan import Group, SearchPlan
+from orchestrator.search.rerank import rerank
 from orchestrator.search.study import Description, Study, describe_search, read_description
 from orchestrator.search.suggest import Suggester, check_suggestions
 from orchestrator.search.summary import GroupSummary
@@ -142,7 +144,7 @@ def search_groups(
     executor: Executor,
     console: Console,
 ) -> Study:
-    """Resume a search: run missing upstream trials, then the remaining trials of the search.
+    """Resume a search: run missing upstream trials, then its remaining trials, then re-rank.
 
     Args:
         plan: what is searched.
@@ -165,20 +167,19 @@ def search_groups(
     time_budget = TimeBudget(experiment.tune.max_hours)
     suggester = Suggester(study, plan, warm_start, time_budget)
     engine = _engine_class(experiment.tune)(study, plan, suggester, run_dir, time_budget)
+    if engine.more():
+        resources = _resources(plan, engine, run_dir, records, executor, console)
+        _check_upstream(plan.upstream, run_dir)
+        time_budget.begin()
+        console.print(_announcement(plan), markup=False, soft_wrap=True)
+        engine.run(executor, resources, console)
+        # Of trials whose process died, only the records tell the end.
+        study.records = read_records(run_dir, {})
+        study.catch_up()
+    rerank(study, plan, run_dir, executor, console)
     if not engine.more():
-        # A command that was killed at its very end has not done so.
+        # Also after a command that was killed at its very end.
         _clear(plan, engine, run_dir)
-        return study
-    resources = _resources(plan, engine, run_dir, records, executor, console)
-    _check_upstream(plan.upstream, run_dir)
-    time_budget.begin()
-    console.print(_announcement(plan), markup=False, soft_wrap=True)
-    engine.run(executor, resources, console)
-    if not engine.more():
-        _clear(plan, engine, run_dir)
-    # Of trials whose process died, only the records tell the end.
-    study.records = read_records(run_dir, {})
-    study.catch_up()
     return study
 
 
@@ -281,6 +282,10 @@ def _clear(plan: SearchPlan, engine: SearchEngine, run_dir: RunDir) -> None:
     """Remove what trials of a search that is complete needed of others and of each other."""
     if plan.experiment.checkpoint.keep:
         return
-    one_per_group = [plan.trial(group, {}) for group in plan.groups]
-    remove_artifacts(run_dir, artifacts_of((*plan.upstream, *one_per_group)))
+    one_per_group = [
+        *(plan.trial(group, {}) for group in plan.groups),
+        *(plan.rerun(g, Incumbent({}), seed) for g in plan.groups for seed in plan.rerank_seeds),
+    ]
+    upstream = (*plan.upstream, *plan.rerank_upstream)
+    remove_artifacts(run_dir, artifacts_of((*upstream, *one_per_group)))
     engine.clear()

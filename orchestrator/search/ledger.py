@@ -117,7 +117,26 @@ class SegmentStarted(Settings):
     examples: PositiveInt
 
 
-Event = TrialSuggested | ScoreReported | TrialEnded | SegmentStarted
+class RerunStarted(Settings):
+    """Decision: one of a group's best settings is trained with a new seed, to be ranked again.
+
+    Attributes:
+        group: name of the group.
+        number: of the trial in its group that had these settings in the search.
+        key: of the trial with the new seed.
+        seed: the new seed.
+        examples: training examples that it sees.
+    """
+
+    event: Literal["reranked"] = "reranked"
+    group: str
+    number: NonNegativeInt
+    key: str
+    seed: NonNegativeInt
+    examples: PositiveInt
+
+
+Event = TrialSuggested | ScoreReported | TrialEnded | SegmentStarted | RerunStarted
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
 
 

@@ -8,6 +8,7 @@ from orchestrator.monitor.live_view import LiveView
 from orchestrator.monitor.run_reader import RunReader
 from orchestrator.search.ledger import (
     Event,
+    RerunStarted,
     ScoreReported,
     SegmentStarted,
     TrialEnded,
@@ -84,6 +85,8 @@ class SearchReader(RunReader):
             case SegmentStarted():
                 slot = event.group, event.member, event.generation
                 forecast.add(event.key, slot, event.examples)
+            case RerunStarted():
+                forecast.add_rerun(event.key, event.group, event.number, event.seed, event.examples)
             case TrialSuggested():
                 forecast.add(event.key, (event.group, event.number, 0), event.examples)
             case TrialEnded():

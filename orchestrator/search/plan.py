@@ -1,7 +1,8 @@
 """What is searched: the groups of a grid, and the trial of given settings of a group."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import count, islice
 from typing import Any
 
 from pydantic import PositiveInt
@@ -22,6 +23,7 @@ from trainables.config.schedules import Segment, SettingChange
 from trainables.config.trial import SearchConfig, TrialConfig
 from trainables.errors import ConfigError
 from trainables.models.encoder_info import EncoderInfo
+from trainables.seeding import derive_seed
 
 SettingValues = Mapping[str, Any]
 """Dotted key -> value."""
@@ -105,17 +107,35 @@ class SearchPlan:
         return self._grid.glue_dir
 
     @cached_property
+    def rerank_seeds(self) -> tuple[int, ...]:
+        """The seeds with which settings are ranked again: none of the grid's or of the search."""
+        experiment = self.experiment
+        taken = {*experiment.seeds, experiment.tune.seed}
+        number = 0 if experiment.tune.rerank is None else experiment.tune.rerank.seeds
+        drawn = (derive_seed(experiment.tune.seed, "rerank", n) % 2**32 for n in count())
+        return tuple(islice((seed for seed in drawn if seed not in taken), number))
+
+    @cached_property
     def upstream(self) -> tuple[PlannedTrial, ...]:
         """The trials that trials of the search need, in the order of the grid."""
-        experiment = self.experiment
-        needed = [arm for arm in with_upstream_arms(experiment) if arm in self._needed_arms()]
+        return self._upstream((self.seed,))
+
+    @cached_property
+    def rerank_upstream(self) -> tuple[PlannedTrial, ...]:
+        """The trials that those need with which settings are ranked again."""
+        return self._upstream(self.rerank_seeds)
+
+    def _upstream(self, seeds: Sequence[int]) -> tuple[PlannedTrial, ...]:
+        """The trials that trials of the groups with these seeds need, in the order of the grid."""
+        experiment, needed = self.experiment, self._needed_keys(seeds)
         return tuple(
             self._planned(self._grid, config)
-            for arm in needed
+            for arm in with_upstream_arms(experiment)
+            if arm in self._needed_arms()
             for model in experiment.models
-            for seed in experiment.all_seeds
+            for seed in dict.fromkeys((*experiment.all_seeds, *seeds))
             for config in self._grid.trials_of(arm, model, seed)
-            if config.key in self._needed_keys
+            if config.key in needed
         )
 
     def trial(
@@ -137,13 +157,26 @@ class SearchPlan:
         Raises:
             ConfigError: the settings cannot be used together.
         """
-        grid = self._grid.with_config(self._with(self._grid.config, group, settings))
-        [config] = _of(group, grid.trials_of(group.arm, group.model, self.seed))
         parts = self.experiment.tune.parts
         search = SearchConfig(rungs=group.rungs)
         if parts > 1:
             search = SearchConfig(segment=Segment(number=part + 1, of=parts))
-        return self._planned(grid, config.model_copy(update={"search": search, "changes": changes}))
+        return self._trial(group, Incumbent(settings, changes), self.seed, search)
+
+    def rerun(self, group: Group, settings: Incumbent, seed: int) -> PlannedTrial:
+        """The trial that trains settings of a group as a whole with another seed.
+
+        Like all trials of the search it is scored on ``selection`` alone.
+        """
+        return self._trial(group, settings, seed, SearchConfig())
+
+    def _trial(
+        self, group: Group, settings: Incumbent, seed: int, search: SearchConfig
+    ) -> PlannedTrial:
+        grid = self._grid.with_config(self._with(self._grid.config, group, settings.settings))
+        [config] = _of(group, grid.trials_of(group.arm, group.model, seed))
+        update = {"search": search, "changes": settings.changes}
+        return self._planned(grid, config.model_copy(update=update))
 
     def refit(self, incumbents: Mapping[str, Incumbent]) -> Plan:
         """The comparison after the search: the arms at the preset's settings, and tuned.
@@ -270,16 +303,20 @@ class SearchPlan:
     def _needed_arms(self) -> set[str]:
         return {name for arm in self.experiment.arms for name in self._needs(arm)}
 
-    @cached_property
-    def _needed_keys(self) -> set[str]:
-        """Keys of the trials that trials of the search need, directly or not."""
+    def _needed_keys(self, seeds: Sequence[int]) -> set[str]:
+        """Keys of the trials that trials of the groups with these seeds need, directly or not."""
         needed: set[str] = set()
-        open_ = [c for g in self.groups for c in self._grid.trials_of(g.arm, g.model, self.seed)]
+        open_ = [
+            config
+            for group in self.groups
+            for seed in seeds
+            for config in self._grid.trials_of(group.arm, group.model, seed)
+        ]
         by_key = {
             config.key: config
             for arm in self._needed_arms()
             for model in self.experiment.models
-            for seed in self.experiment.all_seeds
+            for seed in dict.fromkeys((*self.experiment.all_seeds, *seeds))
             for config in self._grid.trials_of(arm, model, seed)
         }
         while open_:

@@ -7,6 +7,7 @@ nothing of Ray.
 
 import json
 from collections.abc import Iterable, Mapping
+from statistics import fmean
 from typing import Any, Literal
 
 from pydantic import field_validator
@@ -14,10 +15,11 @@ from pydantic import field_validator
 from orchestrator.config.search import TuneConfig, TunedExperimentConfig
 from orchestrator.monitor.forecast import SearchedGroup, SearchForecast, Slot
 from orchestrator.monitor.live_view import LiveView
-from orchestrator.search.best_trial import Incumbent, best_index
+from orchestrator.search.best_trial import Incumbent, ranking
 from orchestrator.search.ledger import (
     Event,
     Ledger,
+    RerunStarted,
     ScoreReported,
     SegmentStarted,
     TrialEnded,
@@ -58,8 +60,10 @@ class Description(Settings):
     @field_validator("tune", mode="before")
     @classmethod
     def _without_unused(cls, values: Any) -> Any:
-        """Earlier versions accepted settings that the scheduler does not use."""
-        return used_settings(TuneConfig, values) if isinstance(values, dict) else values
+        """Earlier versions accepted settings that the scheduler does not use; none re-ranked."""
+        if not isinstance(values, dict):
+            return values
+        return used_settings(TuneConfig, {"rerank": None} | values)
 
 
 class Study:
@@ -69,6 +73,7 @@ class Study:
         description: what is searched.
         groups: name -> group.
         suggested: key -> the trial as it was suggested, in the order of the suggestions.
+        reruns: key -> the trial with which settings are ranked again.
         reports: key -> the trial's reports in order.
         history: the reports of all trials in the order in which they came.
         ended: key -> how the trial ended, for trials that left a record.
@@ -89,6 +94,7 @@ class Study:
         self.description = description
         self.groups = {group.name: group for group in description.groups}
         self.suggested: dict[str, TrialSuggested] = {}
+        self.reruns: dict[str, RerunStarted] = {}
         self.reports: dict[str, list[ScoreReported]] = {}
         self.history: list[ScoreReported] = []
         self.ended: dict[str, TrialEnded] = {}
@@ -119,11 +125,16 @@ class Study:
                 self.reports.setdefault(event.key, []).append(event)
                 self.history.append(event)
             case TrialEnded():
-                if event.key not in self.trial_keys():
+                if event.key not in self.reruns and event.key not in self.trial_keys():
                     raise self._foreign(f"ends trial {event.key}, which was never suggested")
                 self.ended[event.key] = event
             case SegmentStarted():
                 raise self._foreign("has a population, which this search has not")
+            case RerunStarted():
+                self._check_group(event.group)
+                if event.number >= len(self.trials_of(event.group)):
+                    raise self._foreign(f"reruns trial {event.number} of {event.group} too early")
+                self.reruns[event.key] = event
             case TrialSuggested():
                 self._check_group(event.group)
                 known = event.key in self.suggested
@@ -154,7 +165,7 @@ class Study:
         Raises:
             OSError: the storage stays away or full.
         """
-        for key in self.trial_keys():
+        for key in (*self.trial_keys(), *self.reruns):
             record = self.records.get(key)
             if record is None or self._was_stopped(key):
                 continue
@@ -274,27 +285,80 @@ class Study:
     @property
     def failed(self) -> tuple[TrialRecord, ...]:
         """Records of the trials that failed."""
-        return tuple(
-            self.records[key] for key in self.suggested if self.status(key) is TrialStatus.FAILED
-        )
+        keys = (*self._last_keys(), *self.reruns)
+        return tuple(self.records[key] for key in keys if self.status(key) is TrialStatus.FAILED)
+
+    def _last_keys(self) -> Iterable[str]:
+        """Keys of the trials whose failure is one of the search."""
+        return self.suggested.keys()
 
     def incumbents(self) -> dict[str, Incumbent]:
         """Name of a group -> its best settings; groups without a score are left out."""
         incumbents = {}
         for name in self.groups:
-            index = self._best(name)
-            if index is not None:
-                [best] = [event for event in self.trials_of(name) if event.number == index]
-                incumbents[name] = self._incumbent(best)
+            number = self._chosen(name)
+            if number is not None:
+                incumbents[name] = self.incumbent(name, number)
         return incumbents
+
+    def incumbent(self, group: str, number: int) -> Incumbent:
+        """The settings of a trial that has a score."""
+        return self._incumbent(self.trials_of(group)[number])
 
     def _incumbent(self, event: TrialSuggested) -> Incumbent:
         return Incumbent(event.settings)
 
-    def _best(self, group: str) -> int | None:
+    def to_rerank(self, group: str) -> list[int]:
+        """Numbers of the trials whose settings are ranked again, the search's best one first.
+
+        Empty where re-ranking is off or fewer than two different settings were trained to the end.
+        """
+        rerank = self.description.tune.rerank
+        if rerank is None:
+            return []
+        trials = self.trials_of(group)
+        different: list[tuple[int, Incumbent]] = []
+        for number in self._ranking(group):
+            finished = self.trial_summary(trials[number]).status is TrialStatus.FINISHED
+            settings = self.incumbent(group, number)
+            if finished and all(settings != other for _, other in different):
+                different.append((number, settings))
+        return [number for number, _ in different[: rerank.top]] if len(different) > 1 else []
+
+    def _reranked(self, group: str) -> dict[int, tuple[float, float]] | None:
+        """Number of a trial -> mean score and loss of its settings over the new seeds.
+
+        Settings are left out of which a trial diverged or failed. None until all have ended.
+        """
+        rerank, means = self.description.tune.rerank, {}
+        numbers = self.to_rerank(group)
+        if rerank is None or not numbers:
+            return None
+        for number in numbers:
+            keys = [e.key for e in self._reruns_of(group) if e.number == number][: rerank.seeds]
+            ends = [end for key in keys if (end := self._end(key)) is not None]
+            if len(ends) < rerank.seeds:
+                return None
+            scores = [(e.score, e.loss) for e in ends if e.score is not None and e.loss is not None]
+            if len(scores) == rerank.seeds:
+                means[number] = (fmean(s for s, _ in scores), fmean(loss for _, loss in scores))
+        return means
+
+    def _reruns_of(self, group: str) -> list[RerunStarted]:
+        return [event for event in self.reruns.values() if event.group == group]
+
+    def _chosen(self, group: str) -> int | None:
+        """Number of the trial whose settings are taken: re-ranked, else the search's best."""
+        means = self._reranked(group)
+        if means:
+            return min(means, key=lambda number: (-means[number][0], means[number][1]))
+        return next(iter(self._ranking(group)), None)
+
+    def _ranking(self, group: str) -> list[int]:
+        """Numbers of the trials whose settings may be taken, by the search; the best one first."""
         trials = self.trials_of(group)
         losses = {event.number: self.loss(event.key) for event in trials}
-        return best_index(
+        return ranking(
             map(self.trial_summary, trials),
             {number: loss for number, loss in losses.items() if loss is not None},
             self.groups[group].rungs,
@@ -310,8 +374,27 @@ class Study:
             task=group.task,
             metric=group.metric,
             tried=tuple(map(self.trial_summary, self.trials_of(group.name))),
-            chosen=self._best(group.name),
+            chosen=self._chosen(group.name),
             importances=importances(self.description.space, group.facts, observations),
+            reruns=tuple(map(self._rerun_summary, self._reruns_of(group.name))),
+            reranked=bool(self._reranked(group.name)),
+        )
+
+    def _rerun_summary(self, event: RerunStarted) -> TrialSummary:
+        """A trial with a new seed, under the number of the one with the search's seed."""
+        record, status = self.records.get(event.key), self.status(event.key)
+        return TrialSummary(
+            index=event.number,
+            key=event.key,
+            settings=self.trial_summary(self.trials_of(event.group)[event.number]).settings,
+            status=status,
+            reason=REASONS.get(status) or (record and record.error) or status,
+            score=self.score(event.key),
+            examples=record.examples if record else 0,
+            full=event.examples,
+            seconds=record.train_seconds if record else 0.0,
+            rungs=(),
+            seed=event.seed,
         )
 
 

@@ -43,6 +43,7 @@ class TrialSummary:
         schedule: (share of the steps, settings from there on) of a trial whose settings changed
             during training, beginning with those at its start; ``settings`` are those at its end.
             Empty if they did not change.
+        seed: with which settings are ranked again. None: that of the search.
     """
 
     index: int
@@ -56,6 +57,7 @@ class TrialSummary:
     seconds: float
     rungs: tuple[tuple[int, float], ...]
     schedule: tuple[tuple[float, dict[str, Any]], ...] = ()
+    seed: int | None = None
 
     @property
     def value(self) -> float | None:
@@ -127,6 +129,9 @@ class GroupSummary:
         tried: the trials in the order in which they were suggested.
         chosen: index of the best trial. None if no trial has a score yet.
         importances: dotted key -> its share of the variation of the scores; may be empty.
+        reruns: the trials with which the best settings are ranked again, under the indices of the
+            trials that had these settings first.
+        reranked: whether ``chosen`` follows from them.
     """
 
     arm: str
@@ -138,11 +143,23 @@ class GroupSummary:
     tried: tuple[TrialSummary, ...]
     chosen: int | None
     importances: dict[str, float]
+    reruns: tuple[TrialSummary, ...] = ()
+    reranked: bool = False
+
+    @property
+    def trials(self) -> tuple[TrialSummary, ...]:
+        """All that were trained for its settings."""
+        return (*self.tried, *self.reruns)
 
     @property
     def spent(self) -> Spent:
         """The cost of its trials together."""
-        return Spent.of(self.tried)
+        return Spent.of(self.trials)
+
+    def rerank_scores(self, index: int) -> tuple[float, ...]:
+        """The scores of a trial's settings with the new seeds; may be empty."""
+        scores = (rerun.value for rerun in self.reruns if rerun.index == index)
+        return tuple(score for score in scores if score is not None)
 
     @property
     def best(self) -> float | None:
@@ -219,7 +236,7 @@ class SearchSummary:
     @property
     def spent(self) -> Spent:
         """The cost of the whole search."""
-        return Spent.of(trial for group in self.groups for trial in group.tried)
+        return Spent.of(trial for group in self.groups for trial in group.trials)
 
     @property
     def arms(self) -> dict[str, tuple[GroupSummary, ...]]:

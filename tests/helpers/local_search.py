@@ -72,7 +72,7 @@ class LocalSearches:
 
 
 def overrides(encoder: Path, *more: str) -> list[str]:
-    """A small search: one tiny model, two tasks, two arms: three groups."""
+    """A small search without re-ranking: one tiny model, two tasks, two arms: three groups."""
     return [
         f"define.models.tiny={{encoder: {encoder}, max_length: 64}}",
         "models=[tiny]",
@@ -84,6 +84,7 @@ def overrides(encoder: Path, *more: str) -> list[str]:
         "training.batch_size=8",
         "resources={cpu: 1, max_concurrent: 1}",
         "checkpoint.every=0",
+        "tune.rerank=null",
         *more,
     ]
 

@@ -185,6 +185,12 @@ class TrainingConfig(Settings):
         default=None,
         description="stop when the selection split's metric no longer improves; None: never",
     )
+    gradient_cosines: PositiveInt | None = Field(
+        default=None,
+        description="of shared_encoder: measure the cosines between the tasks' gradients of the "
+        "encoder after every so many optimiser steps and after each epoch, which changes nothing "
+        "else; None: never",
+    )
     keep: Literal["last", "best"] = Field(
         default="last", description="epoch that is reported; best is chosen on the selection split"
     )
@@ -377,6 +383,8 @@ class TrialConfig(Settings):
             ("class_weights", "none"),
             ("deterministic", True),
             ("predict_test", False),
+            # No number of the training depends on it, but a record without is no answer to it.
+            ("gradient_cosines", None),
         ):
             if content["training"][name] == default:
                 content["training"].pop(name)

@@ -136,6 +136,16 @@ class TaskResult(Settings):
         return self.numbers is not None and is_constant(self.numbers.values)
 
 
+class GradientCosines(Settings):
+    """Cosines between the tasks' gradients of the shared encoder, on a batch of each task."""
+
+    step: PositiveInt = Field(description="optimiser steps so far")
+    values: tuple[float | None, ...] = Field(
+        description="of every pair of the trial's tasks in their order: first and second, first "
+        "and third, second and third ...; none where a gradient is 0 or not finite"
+    )
+
+
 class EpochResult(Settings):
     """One epoch: what training had done by its end, and the evaluation after it."""
 
@@ -148,6 +158,11 @@ class EpochResult(Settings):
     splits: dict[str, dict[str, TaskResult]] = Field(
         description="train (running), selection and mismatched where there is one, validation -> "
         "task -> result",
+    )
+    gradient_cosines: tuple[GradientCosines, ...] = Field(
+        default=(),
+        description="measured during the epoch, where training.gradient_cosines asks for it",
+        exclude_if=lambda value: not value,
     )
 
 

@@ -167,7 +167,8 @@ class Strategy(ABC):
         """
         return None
 
-    def _stream(self, name: str, lengths: np.ndarray, batch_size: int) -> BatchStream:
+    def stream(self, name: str, lengths: np.ndarray, batch_size: int) -> BatchStream:
+        """A stream of batches that depends on the trial's seed and its own name alone."""
         return BatchStream(
             name, lengths, batch_size, self.seed, bucketing=self.training.length_bucketing
         )

@@ -33,7 +33,7 @@ class NaiveConcat(Strategy):
         self._task = np.repeat(np.arange(len(tasks)), sizes)
         self._index = np.concatenate([np.arange(size) for size in sizes])
         lengths = np.concatenate([task.train.lengths for task in tasks])
-        self._pooled = self._stream(HEAD, lengths, training.batch_size)
+        self._pooled = self.stream(HEAD, lengths, training.batch_size)
 
     @property
     def heads(self) -> dict[str, int]:

@@ -98,6 +98,6 @@ class SharedEncoder(Strategy):
             shares = self.sampler.shares(self._sizes, 0.0)
             sizes = np.maximum(1, np.round(shares * self.training.batch_size)).astype(np.int64)
         return [
-            self._stream(task.name, task.train.lengths, int(size))
+            self.stream(task.name, task.train.lengths, int(size))
             for task, size in zip(self.tasks, sizes, strict=True)
         ]

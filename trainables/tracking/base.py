@@ -1,7 +1,9 @@
 """The tracker interface, and the names, tags and values that all trackers log."""
 
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
+from statistics import fmean
 from typing import Protocol
 
 from trainables.config.trial import TrialConfig
@@ -42,7 +44,8 @@ class Report:
 def values_of(epoch: EpochResult, config: TrialConfig) -> dict[str, float]:
     """An epoch's values by name, for example ``validation/cola/matthews``.
 
-    Metrics that a split's labels leave undefined are not among them.
+    Metrics that a split's labels leave undefined are not among them. Cosines of gradients are means
+    over the epoch's measurements.
     """
     values: dict[str, float] = {
         "epoch": epoch.epoch,
@@ -59,6 +62,12 @@ def values_of(epoch: EpochResult, config: TrialConfig) -> dict[str, float]:
         for task, result in results.items():
             if result.loss is not None:
                 values[f"{split}/{task}/loss"] = result.loss
+    pairs = combinations(config.tasks, 2)
+    cosines = zip(*(measured.values for measured in epoch.gradient_cosines), strict=True)
+    for (first, second), of_pair in zip(pairs, cosines, strict=False):
+        known = [value for value in of_pair if value is not None]
+        if known:
+            values[f"gradient_cosine/{first}-{second}"] = fmean(known)
     return values
 
 

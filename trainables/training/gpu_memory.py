@@ -162,7 +162,9 @@ def _estimate(config: TrialConfig, classes: Mapping[str, int]) -> GpuMemoryEstim
             accumulates=parts,
         )
     )
-    aside = (tasks - 1) * counted.shared if aggregated else 0
+    # So does the measurement of gradients' cosines.
+    several = aggregated or training.gradient_cosines is not None
+    aside = (tasks - 1) * counted.shared if several else 0
     # Adamax needs temporary tensors, AdamW is one fused kernel.
     stepping = counted.trained * (3 if training.optimizer == "adamax" else 1)
     weights = counted.weights * (1 if training.ema_decay is None else 2)

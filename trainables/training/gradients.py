@@ -142,6 +142,30 @@ class StepGradients:
             losses[part.task] = sum(torch.stack(own).tolist())
         return losses
 
+    def of_part(self, part: Part, number: int) -> list[Tensor | None]:
+        """Gradient of a part's mean loss in the parameters of the encoder that are trained now.
+
+        Only computed: the parameters' ``grad`` stays as it is.
+
+        Args:
+            part: the examples.
+            number: the step whose loss it is (see ``add``), counted from 0.
+
+        Returns:
+            One per parameter, in its shape; none where the part does not reach it. With fp16
+            multiplied by the loss scale.
+        """
+        shared = [p for p in self._model.encoder.parameters() if p.requires_grad]
+        total: list[Tensor | None] = [None] * len(shared)
+        for _, tensors in self._micro_batches(Step((part,)), part) if shared else ():
+            logits, labels, target = self._forward(part, tensors, number)
+            loss = self._loss(logits, target, part.head) * (len(labels) / len(part))
+            scaled = loss * self._scaler.get_scale()
+            for index, added in enumerate(torch.autograd.grad(scaled, shared, allow_unused=True)):
+                before = total[index]
+                total[index] = added if before is None or added is None else before.add_(added)
+        return total
+
     def _forward(
         self, part: Part, tensors: dict[str, Tensor], number: int
     ) -> tuple[Tensor, Tensor, Tensor]:

@@ -18,6 +18,7 @@ from trainables.results.metrics import macro
 from trainables.results.record import EpochResult, TaskResult, mean_loss
 from trainables.strategies.base import Step, Strategy
 from trainables.training.clipping import clip_gradients
+from trainables.training.cosines import CosineMeter
 from trainables.training.divergence import check_finite, check_weights
 from trainables.training.early_stopping import update_best
 from trainables.training.evaluation import (
@@ -97,6 +98,10 @@ class TrainingLoop:
             precision,
             self.total_steps,
         )
+        every = self.training.gradient_cosines
+        self.cosines = (
+            None if every is None else CosineMeter(model, strategy, self.gradients, every)
+        )
         self.freezing = Freezing(model, config.arm.freezing, self.total_steps)
         self.state = LoopState(running=self._no_counts())
         self.best_weights: dict[str, torch.Tensor] | None = None
@@ -114,7 +119,11 @@ class TrainingLoop:
             "accumulation": self.accumulation,
             "weighting": self.gradients.weighting,
         }
-        return parts if self.average is None else {**parts, "average": self.average}
+        if self.average is not None:
+            parts["average"] = self.average
+        if self.cosines is not None:
+            parts["cosines"] = self.cosines
+        return parts
 
     @property
     def evaluated_model(self) -> Classifier:
@@ -141,6 +150,10 @@ class TrainingLoop:
             self._optimiser_step(batch)
             self.state.train_seconds += time.perf_counter() - started
             epoch_ends = self.state.step == self.epoch_end(self.epoch)
+            if self.cosines is not None and (epoch_ends or self.cosines.is_due(self.state.step)):
+                started = time.perf_counter()
+                self.cosines.measure(self.state.step)
+                self.state.eval_seconds += time.perf_counter() - started
             if epoch_ends:
                 self._end_epoch()
             search, examples = self.config.search, self.state.examples
@@ -223,6 +236,7 @@ class TrainingLoop:
             ),
             train_loss=state.loss_sum / state.loss_steps,
             splits={"train": running, **evaluated},
+            gradient_cosines=() if self.cosines is None else self.cosines.end_epoch(),
         )
         state.history.append(epoch)
         self.gradients.weighting.end_epoch()

@@ -11,6 +11,7 @@ from orchestrator.planning.grid import glue_folder
 from orchestrator.report.comparisons import Predicted
 from orchestrator.report.curve_charts import (
     MOST_SEEDS,
+    cosine_charts,
     epoch_charts,
     epochs_figure,
     learning_charts,
@@ -31,12 +32,16 @@ from orchestrator.report.rows import PlannedTrial, TableRow, table_rows
 from orchestrator.report.svg import image_files
 from orchestrator.report.table import Table
 from orchestrator.report.views import (
+    EQUAL_TERMS,
     compact,
+    cosines,
     detailed,
     difference,
+    equal_terms,
     learning,
     methods,
     power,
+    terms_text,
     verdicts,
 )
 from orchestrator.run_dir.directory import read_environment
@@ -140,6 +145,10 @@ def report_html(table: Table, content: Content = Content()) -> str:
         most_seeds=MOST_SEEDS if seeds_left_out(table.curves) else None,
         learning=learning(table),
         learning_charts=learning_charts(table.learning),
+        equal_terms=equal_terms(table),
+        equal_terms_text=(*terms_text(table), EQUAL_TERMS),
+        cosines=cosines(table),
+        cosine_charts=cosine_charts(table.cosines),
         confusions=_by_task(content.confusions[:MOST_MATRICES]),
         confusions_left_out=len(content.confusions[MOST_MATRICES:]),
         not_asked=NOT_ASKED,

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from orchestrator.report.tuning.gain import Change
 from orchestrator.report.tuning.views import group_name
-from orchestrator.search.summary import GroupSummary, SearchSummary
+from orchestrator.search.summary import GroupSummary, SearchSummary, TrialSummary
 from orchestrator.text import count, plain
 from trainables.results.status import TrialStatus
 
@@ -18,6 +18,9 @@ READING = (
     "stopped. Saved: what trials that the scheduler stopped did not see; what diverged, failed or "
     "unfinished trials did not see is no saving.",
     "A stopped trial's score is its last one, after fewer examples than a finished trial's.",
+    "The best score of many trials is partly luck. Where the best settings of a group were ranked "
+    "again, the mean over new seeds has chosen, and says what they really score on selection "
+    "better than the search does.",
 )
 """How to read the report, in every format."""
 
@@ -93,9 +96,14 @@ def _of_choice(group: GroupSummary) -> list[str]:
         return ["no settings were chosen" + ("" if finished else ": no trial has finished")]
     if len(group.tried) == 1:
         return ["one trial only, so nothing was compared"]
-    if len(values) > 1 and len(set(values)) == 1:
-        return [f"all {len(values)} scores are equal, so the loss on selection alone decided"]
+    if group.reranked:
+        return _of_reranking(group, choice)
     lines = []
+    if group.reruns:
+        lines.append("its best settings are not ranked again yet, so the search alone has chosen")
+    if len(values) > 1 and len(set(values)) == 1:
+        lines.append(f"all {len(values)} scores are equal, so the loss on selection alone decided")
+        return lines
     if group.tied:
         others = ", ".join(str(trial.index) for trial in group.tied)
         lines.append(
@@ -107,3 +115,20 @@ def _of_choice(group: GroupSummary) -> list[str]:
             "a trial that did not see its full budget has a higher last score than the chosen one"
         )
     return lines
+
+
+def _of_reranking(group: GroupSummary, choice: TrialSummary) -> list[str]:
+    """What the ranking with new seeds has changed, and which settings it has left out."""
+    lines = []
+    finished = [trial for trial in group.tried if trial.status == TrialStatus.FINISHED]
+    first = max(finished, key=lambda trial: (trial.value or 0.0, trial is choice))
+    if first is not choice:
+        lines.append(
+            f"trial {first.index} scored best in the search, with new seeds trial {choice.index}"
+        )
+    return lines + [
+        f"trial {rerun.index} was left out, as it {rerun.status} with seed {rerun.seed} "
+        f"({rerun.reason})"
+        for rerun in group.reruns
+        if rerun.status in ENDED_BADLY
+    ]

@@ -15,14 +15,7 @@ from orchestrator.report.tuning.charts import (
 )
 from orchestrator.report.tuning.gain import Change
 from orchestrator.report.tuning.notes import PAIRED, READING, header, notes
-from orchestrator.report.tuning.views import (
-    arms_view,
-    changes_view,
-    chosen_view,
-    groups_view,
-    score_title,
-    trials_view,
-)
+from orchestrator.report.tuning.views import changes_view, score_title, trials_view, views_of
 from orchestrator.report.views import View
 from orchestrator.search.summary import GroupSummary, SearchSummary
 from orchestrator.text import count, number
@@ -51,7 +44,7 @@ def tuning_html(summary: SearchSummary, changes: Sequence[Change] = ()) -> str:
             header=header(summary),
             changes=changes_view(changes),
             paired=PAIRED,
-            views=(arms_view(summary), groups_view(summary), chosen_view(summary)),
+            views=views_of(summary),
             notes=notes(summary, changes),
             reading=READING,
             groups=[_group(group, i) for i, group in enumerate(summary.groups)],

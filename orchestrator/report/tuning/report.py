@@ -17,13 +17,7 @@ from orchestrator.report.terminal import print_header, print_view
 from orchestrator.report.tuning.gain import Change
 from orchestrator.report.tuning.notes import PAIRED, READING, header, notes
 from orchestrator.report.tuning.page import tuning_html
-from orchestrator.report.tuning.views import (
-    arms_view,
-    changes_view,
-    chosen_view,
-    group_name,
-    groups_view,
-)
+from orchestrator.report.tuning.views import changes_view, group_name, views_of
 from orchestrator.search.summary import GroupSummary, SearchSummary, Spent
 from orchestrator.text import csv_text
 from trainables.atomic import write_text
@@ -31,7 +25,18 @@ from trainables.storage.run_dir import RunDir
 
 TUNING_SCHEMA = 1
 
-COLUMNS = ("group", "index", "key", "status", "reason", "score", "examples", "full", "seconds")
+COLUMNS = (
+    "group",
+    "index",
+    "rerank_seed",
+    "key",
+    "status",
+    "reason",
+    "score",
+    "examples",
+    "full",
+    "seconds",
+)
 """Of ``tuning.csv``, before a column per parameter."""
 
 
@@ -59,7 +64,7 @@ def write_tuning(
 def print_tuning(console: Console, summary: SearchSummary, gained: Sequence[Change] = ()) -> None:
     """Print arms, groups, chosen settings, notes and what tuning changes; nothing is cut off."""
     print_header(console, header(summary))
-    views = [arms_view(summary), groups_view(summary), chosen_view(summary)]
+    views = views_of(summary)
     for view in [*views, changes_view(gained)] if gained else views:
         console.print()
         console.print(Text(view.title, style="bold"))
@@ -75,7 +80,7 @@ def tuning_markdown(summary: SearchSummary, gained: Sequence[Change] = ()) -> st
     parts = ["\n".join(f"- {md(name)}: {md(text)}" for name, text in header(summary))]
     if gained:
         parts += [md_view(changes_view(gained)), md(PAIRED)]
-    parts += [md_view(view(summary)) for view in (arms_view, groups_view, chosen_view)]
+    parts += map(md_view, views_of(summary))
     lines = notes(summary, gained)
     if lines:
         parts += ["### Notes", "\n".join(f"- {md(line)}" for line in lines)]
@@ -86,6 +91,8 @@ def tuning_markdown(summary: SearchSummary, gained: Sequence[Change] = ()) -> st
 def tuning_csv(summary: SearchSummary) -> str:
     """One line per trial, groups in order and trials in the order of their start.
 
+    Those with which settings are ranked again come last in a group, with their seeds.
+
     Scores are unrounded fractions, empty where not finite; a parameter that a trial does not have
     is empty.
     """
@@ -94,11 +101,12 @@ def tuning_csv(summary: SearchSummary) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*COLUMNS, *map(csv_text, keys)])
     for group in summary.groups:
-        for trial in group.tried:
+        for trial in group.trials:
             writer.writerow(
                 [
                     csv_text(group_name(group)),
                     trial.index,
+                    trial.seed,
                     csv_text(trial.key),
                     trial.status,
                     csv_text(trial.reason),
@@ -130,7 +138,7 @@ def tuning_json(summary: SearchSummary, gained: Sequence[Change] = ()) -> str:
         "seed": summary.seed,
         "spent": _spent(summary.spent),
         "arms": {
-            arm: _spent(Spent.of(trial for group in groups for trial in group.tried))
+            arm: _spent(Spent.of(trial for group in groups for trial in group.trials))
             for arm, groups in summary.arms.items()
         },
         "groups": [_group(group) for group in summary.groups],
@@ -149,6 +157,7 @@ def _group(group: GroupSummary) -> dict[str, Any]:
     return asdict(group) | {
         "spent": _spent(group.spent),
         "best": group.best,
+        "rerank_scores": {trial.index: group.rerank_scores(trial.index) for trial in group.reruns},
         "tied": [trial.index for trial in group.tied],
         "best_so_far": group.best_so_far,
     }

@@ -83,7 +83,7 @@ def arms_view(summary: SearchSummary) -> View:
             Field(plain(groups[0].label)),
             Field(", ".join(dict.fromkeys(plain(group.model) for group in groups))),
             Field(str(len(groups))),
-            *_spent_fields(Spent.of(trial for g in groups for trial in g.tried), shown),
+            *_spent_fields(Spent.of(trial for g in groups for trial in g.trials), shown),
         )
         for groups in summary.arms.values()
     ]
@@ -140,6 +140,40 @@ def chosen_view(summary: SearchSummary) -> View:
         values = (Field(scheduled(choice, key)) for key in keys)
         rows.append((*names, Field(str(choice.index)), score, *values))
     return View("Chosen settings", heads, tuple(rows))
+
+
+def rerank_view(summary: SearchSummary) -> View:
+    """A row per setting that was ranked again: its score in the search, and with new seeds."""
+    heads = (*NAMES, Head("trial"), Head("score", "in the search"), Head("with", "new seeds"))
+    rows = []
+    for group in summary.groups:
+        unit = metric_unit(group.metric)
+        for index in dict.fromkeys(rerun.index for rerun in group.reruns):
+            scores = group.rerank_scores(index)
+            again = Stat.of(dict(enumerate(scores)))
+            spread = "" if again is None or again.std is None else f"±{number(again.std, unit)}"
+            seeds = sum(rerun.index == index for rerun in group.reruns)
+            chosen = group.reranked and index == group.chosen
+            rows.append(
+                (
+                    Field(arm_name(group)),
+                    Field(plain(group.model)),
+                    Field(str(index), best=chosen),
+                    _score(group.tried[index].value, group),
+                    Field(
+                        DASH if again is None else number(again.mean, unit),
+                        f"{spread} ({len(scores)} of {seeds} seeds)".strip(),
+                        best=chosen,
+                    ),
+                )
+            )
+    return View("The best settings, ranked again", heads, tuple(rows))
+
+
+def views_of(summary: SearchSummary) -> tuple[View, ...]:
+    """The views of a whole search, in the order of every format."""
+    again = (rerank_view(summary),) if any(group.reruns for group in summary.groups) else ()
+    return (arms_view(summary), groups_view(summary), *again, chosen_view(summary))
 
 
 def scheduled(trial: TrialSummary, key: str) -> str:

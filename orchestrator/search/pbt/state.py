@@ -88,11 +88,9 @@ class Population(Study):
             return MemberScore(segment.member, None)
         return MemberScore(segment.member, end.score, end.loss)
 
-    @property
-    def failed(self) -> tuple[TrialRecord, ...]:
-        """Records of the members that failed and have not been replaced."""
-        keys = dict.fromkeys(own[-1].key for own in self._member_segments.values())
-        return tuple(self.records[key] for key in keys if self.status(key) is TrialStatus.FAILED)
+    def _last_keys(self) -> Iterable[str]:
+        """See ``Study``: the newest segments, whose members have not been replaced."""
+        return dict.fromkeys(own[-1].key for own in self._member_segments.values())
 
     def observations(self, group: str) -> list[Observation]:
         """None: a member owes its score to all settings that it had, not to its last ones."""
@@ -161,8 +159,8 @@ class Population(Study):
         finished = [segment for segment in segments if self.status(segment.key) == "finished"]
         return finished[-1] if finished else None
 
-    def _best(self, group: str) -> int | None:
-        """The best of the members that came furthest, by the score after the same segment."""
+    def _ranking(self, group: str) -> list[int]:
+        """The members that came furthest, by the score after the same segment; see ``Study``."""
         segments = [
             segment
             for event in self.trials_of(group)
@@ -170,8 +168,8 @@ class Population(Study):
         ]
         furthest = max((segment.generation for segment in segments), default=0)
         members = [self.member_score(s) for s in segments if s.generation == furthest]
-        best = min(members, key=lambda m: (-(m.score or 0.0), m.loss, m.member), default=None)
-        return None if best is None else best.member
+        ranked = sorted(members, key=lambda m: (-(m.score or 0.0), m.loss, m.member))
+        return [member.member for member in ranked]
 
     def _incumbent(self, event: TrialSuggested) -> Incumbent:
         segment = self._scored_segment(event)

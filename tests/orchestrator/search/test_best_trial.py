@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from orchestrator.search.best_trial import best_index
+from orchestrator.search.best_trial import ranking
 from orchestrator.search.summary import TrialSummary
 from tests.helpers.searches import tried
 
@@ -42,5 +42,5 @@ RUNGS = (1000, 3000)
 def test_known_choices(
     trials: Sequence[TrialSummary], losses: dict[int, float], expected: int | None
 ) -> None:
-    assert best_index(trials, losses, RUNGS) == expected
-    assert best_index(list(reversed(trials)), losses, RUNGS) == expected
+    assert next(iter(ranking(trials, losses, RUNGS)), None) == expected
+    assert ranking(list(reversed(trials)), losses, RUNGS) == ranking(trials, losses, RUNGS)

@@ -17,7 +17,7 @@ from trainables.training.aggregation.base import Aggregation, Row
 from trainables.training.aggregation.cagrad import CAGrad
 from trainables.training.aggregation.config import ConFIG
 from trainables.training.aggregation.graddrop import GradDrop
-from trainables.training.aggregation.gramian import ByGramian
+from trainables.training.aggregation.gramian import ByGramian, gramian
 from trainables.training.aggregation.imtl_g import imtl_g
 from trainables.training.aggregation.mgda import mgda
 from trainables.training.aggregation.nash_mtl import NashMTL
@@ -25,7 +25,7 @@ from trainables.training.aggregation.pcgrad import pcgrad
 from trainables.training.aggregation.random import random
 from trainables.training.aggregation.upgrad import upgrad
 
-__all__ = ["GRAMIAN", "Aggregation", "Row", "make_aggregation"]
+__all__ = ["GRAMIAN", "Aggregation", "Row", "gramian", "make_aggregation"]
 
 GRAMIAN: dict[str, Callable[[Any], Callable[[Tensor], Tensor]]] = {
     "mgda": lambda config: mgda,

@@ -76,7 +76,7 @@ def settings_of(encoder: Path) -> tuple[str, ...]:
         "seeds=[41]",
         "limits={max_train_examples: 54, max_validation_examples: 8}",
         "training={epochs: 2, batch_size: 8}",
-        f"tune={{scheduler: pbt, trials: {MEMBERS}, generations: {PARTS}}}",
+        f"tune={{scheduler: pbt, trials: {MEMBERS}, generations: {PARTS}, rerank: null}}",
     )
 
 
