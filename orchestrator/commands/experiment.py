@@ -118,13 +118,14 @@ class Experiment:
             publish_report(session.config, session.run_dir, session.console)
             return replace(outcome, trained=trained)
 
-    def report(self, run_dir: Path | str | None = None) -> Outcome:
-        """Make the tables of a run directory again from its records.
+    def report(self, run_dir: Path | str | None = None, *, texts: bool = False) -> Outcome:
+        """Make the tables and the report of a run directory again from its records.
 
         Args:
             run_dir: path or URL; None: ``default_run_dir``.
+            texts: see ``orchestrator.commands.report.report``.
 
         Raises:
             RunDirectoryError: there is no plan, or it is damaged.
         """
-        return report(run_dir or self.default_run_dir)
+        return report(run_dir or self.default_run_dir, texts=texts)

@@ -39,7 +39,8 @@ from trainables.config.arms import ArmConfig
 from trainables.errors import ConfigError
 from trainables.results.record import MACRO, TrialRecord
 
-TABLE_SCHEMA = 1
+TABLE_SCHEMA = 2
+"""1 had ``best`` in a cell, the highest of its column, in place of ``better``."""
 
 
 @dataclass(frozen=True)

@@ -316,7 +316,7 @@ def test_a_terminal_that_knows_few_characters_ends_no_command(
 def test_a_disk_that_fills_up_later_is_one_line_and_exit_code_1(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a.tmp", None, "table.md")
 
     monkeypatch.setattr(report, "report", full)

@@ -296,7 +296,7 @@ def test_csv_lines_carry_their_notes() -> None:
 def test_json_holds_everything_and_its_version() -> None:
     table = comparison(*grid())
     content = json.loads(table_json(table))
-    assert content["schema_version"] == 1
+    assert content["schema_version"] == 2
     # Nothing is known of the data and no predictions: see test_data.py and test_comparisons.py.
     absent = {"data", "comparisons", "answers", "passages", "look"}
     assert set(content) == set(vars(table)) - absent | {"verdict"}
