@@ -46,7 +46,7 @@ class LookTaken:
     def left(self) -> str:
         """What is not decided, in a clause."""
         if self.missing:
-            return f"{self.missing} trials have not ended, or have no predictions"
+            return f"trials that have not ended, or have no predictions: {self.missing}"
         if self.impossible:
             return f"{', '.join(self.impossible)}: cannot be compared"
         if self.undecided:

@@ -307,7 +307,7 @@ def test_json_holds_everything_and_its_version() -> None:
     content = json.loads(table_json(table))
     assert content["schema_version"] == 1
     # Nothing is known of the data and no predictions: see test_data.py and test_comparisons.py.
-    assert set(content) == set(vars(table)) - {"data", "comparisons"}
+    assert set(content) == set(vars(table)) - {"data", "comparisons", "look"}
     assert content["rows"][1]["cells"]["macro"]["stat"]["by_seed"].keys() == {"41", "42"}
 
 
