@@ -46,7 +46,8 @@ class LookTaken:
     def left(self) -> str:
         """What is not decided, in a clause."""
         if self.missing:
-            return f"{self.missing} trials have not ended, or have no predictions"
+            trials = f"{self.missing} trial{'s' * (self.missing > 1)}"
+            return f"{trials} not ended, or without predictions"
         if self.impossible:
             return f"{', '.join(self.impossible)}: cannot be compared"
         if self.undecided:
@@ -64,7 +65,7 @@ class LookTaken:
         if self.added:
             parts.append(f"the plan was changed after a verdict at {_listed(self.added)} seeds")
         if self.missing:
-            parts.append(f"not complete: {self.left}")
+            parts.append(f"not complete ({self.left})")
         return "; ".join(parts)
 
     @property

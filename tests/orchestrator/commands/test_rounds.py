@@ -201,7 +201,10 @@ def test_a_report_between_looks_says_so(grids: Grids) -> None:
         grids.run(runs, UNTIL)
     early = report(grids.folder / "run")
     assert look_of(early) == (2, 3, 3, 0.025)
-    assert "not complete: 1 trials have not ended" in dict(early.table.header)["look"]
+    assert (
+        "not complete (1 trial not ended, or without predictions)"
+        in dict(early.table.header)["look"]
+    )
     assert "its words may change" in early.table.verdict[-1]
 
 
@@ -231,7 +234,7 @@ def test_nothing_is_decided_without_all_predictions(grids: Grids) -> None:
     runs.kill_at = None
     outcome = grids.run(runs, UNTIL)
     assert (look_of(outcome)[:3], outcome.trained) == ((1, 3, 2), 0)
-    assert "1 trials have not ended, or have no predictions" in grids.said
+    assert "1 trial not ended, or without predictions" in grids.said
 
 
 def test_rounds_say_where_they_are(grids: Grids) -> None:

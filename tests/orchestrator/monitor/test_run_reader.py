@@ -1,6 +1,7 @@
 """Live views fed by an executor and by files come to the same state."""
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,19 @@ def test_files_tell_what_an_executor_tells(tmp_path: Path) -> None:
     folder.ends(1, TrialStatus.FAILED)
     reader.poll()
     assert_same_state(executor_view, files_view)
+
+
+def test_a_plan_that_grows_by_a_round_is_called_by_its_look(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run", 3)
+    view = LiveView(GridProgress([]), Console(file=io.StringIO()), now=lambda: 1.0)
+    reader = RunReader(folder.run_dir, view)
+    path = folder.run_dir.plan
+    whole = json.loads(path.read_text())
+    for number, trials in ((1, 2), (2, 3)):
+        part = {**whole, "trials": whole["trials"][:trials], "look": f"look {number} of 2"}
+        path.write_text(json.dumps(part))
+        reader.poll()
+        assert view.summary().startswith(f"look {number} of 2: 0 of {trials} done, ")
 
 
 def epoch(planned: PlannedTrial) -> dict[str, Any]:

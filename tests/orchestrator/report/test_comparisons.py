@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from orchestrator.analysis.intervals import mean_difference
+from orchestrator.analysis.looks import Look
 from orchestrator.analysis.pseudo_values import of_classes, of_numbers
 from orchestrator.report.render import table_json
 from orchestrator.report.table import ComparedRows, Table
@@ -143,6 +144,29 @@ def test_json_has_every_comparison() -> None:
     content = json.loads(table_json(table))["comparisons"]
     assert [c["word"] for c in content] == [c.word for c in table.comparisons]
     assert content[0]["interval"] == list(table.comparisons[0].interval)
+
+
+def test_a_look_among_others_has_a_level_of_its_own() -> None:
+    made = grid(shared_encoder=0.82)
+    only, first = made.table(look=Look(5, (5,))), made.table(look=Look(5, (5, 10)))
+    widths = [
+        (c.interval[1] - c.interval[0], c.equivalence_interval[1] - c.equivalence_interval[0])
+        for c in (only.comparisons[0], first.comparisons[0])
+    ]
+    assert widths[0] < widths[1]
+    # 95 % is wider than 90, and what one look has for itself is what two have for equivalence.
+    assert widths[0][0] == pytest.approx(widths[1][1])
+    assert (only.comparisons[0].level, first.comparisons[0].level) == (0.05, 0.025)
+    assert any("(97.5 %, 5 seeds, " in line for line in first.verdict)
+    assert not any(line.startswith("looks: ") for line in only.verdict)
+    assert first.verdict[-1].startswith("looks: Each word above has a chance of error of 2.5 %")
+    # Advice is about the next look, also where none is planned.
+    assert only.comparisons[0].chance == first.comparisons[0].chance
+    told = json.loads(table_json(first))["look"]
+    assert told == {
+        "number": 1, "of": 2, "seeds": 5, "looks": [5, 10], "added": [], "level": 0.025,
+        "missing": 0, "undecided": ["shared_encoder against single_task (tiny)"], "impossible": [],
+    }  # fmt: skip
 
 
 def test_runs_that_predict_one_class_make_it_unstable() -> None:

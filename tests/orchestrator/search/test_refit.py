@@ -46,6 +46,24 @@ def test_tuned_rows_have_the_chosen_settings_of_their_groups(
     assert [trial.config for trial in plan] == tuned
 
 
+def test_the_comparison_takes_seeds_in_rounds(
+    searches: LocalSearches, tiny_bert: Path, tmp_path: Path
+) -> None:
+    space = space_file(tmp_path, training__learning_rate=RATES)
+    seeds = "seeds={until: decided, looks: [2, 3], first: 1}"
+    more = ("tasks=[sentiment]", "tune.trials=1", "tune.scheduler=none", seeds)
+    outcome = searches.tune(tmp_path / "run", space, overrides(tiny_bert, *more))
+    assert outcome.compared is not None
+    table = outcome.compared.table
+    assert table.look is not None
+    # A dozen examples decide nothing.
+    assert (table.look.number, table.look.seeds, table.look.level) == (2, 3, 0.025)
+    assert len(table.look.undecided) == 2, "of the tuned arm, and at the preset's settings"
+    assert outcome.trained == 2 * 2 * 3
+    trials = [trial.config for trial in read_plan(RunDir(tmp_path / "run"))]
+    assert {(c.tuned, c.seed) for c in trials} == {(t, s) for t in (True, False) for s in (1, 2, 3)}
+
+
 def test_tuned_rows_are_not_reported_as_of_a_choice_that_they_were_not_trained_with(
     searches: LocalSearches, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
