@@ -102,7 +102,7 @@ class ComparedRows:
         groups: task -> number of groups, of the tasks whose examples are grouped.
         collapsed: how many runs of each predict one class.
         more_seeds, more_examples, chance: what would settle it, see ``orchestrator.analysis``.
-        delta_m: the relative change.
+        delta_m: the relative change; None if not primary.
         sentence: all this in words.
     """
 
@@ -127,7 +127,7 @@ class ComparedRows:
     more_seeds: int | None
     more_examples: int | None
     chance: float | None
-    delta_m: RelativeChange
+    delta_m: RelativeChange | None
     sentence: str
 
 
@@ -339,7 +339,7 @@ def _compared_rows(made: Compared) -> ComparedRows:
         more_seeds=None if advice is None else advice.seeds,
         more_examples=None if advice is None else advice.examples,
         chance=None if advice is None else advice.chance,
-        delta_m=relative_change(made),
+        delta_m=relative_change(made) if made.primary else None,
         sentence=plain(sentence(made)),
     )
 
