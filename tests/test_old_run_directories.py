@@ -65,6 +65,17 @@ def test_report_writes_the_same_files(run_directory: RunDir, command: Command) -
             assert (run_directory.root / path.name).read_bytes() == path.read_bytes(), path.name
 
 
+@in_run_directory("pbt")
+def test_a_search_without_a_comparison_has_no_table_as_json(
+    run_directory: RunDir, command: Command
+) -> None:
+    result = command("report", "pbt", "--json")
+    assert (result.code, result.out) == (2, "")
+    assert "error: pbt: this search has no comparison yet; tuning.json has what it found" in (
+        result.err
+    )
+
+
 @every_run_directory
 def test_watch_shows_the_same_state(run_directory: RunDir, command: Command) -> None:
     before = contents(run_directory.root)

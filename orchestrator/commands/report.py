@@ -177,9 +177,11 @@ def unfinished(run_dir: RunDir, trial: PlannedTrial) -> str:
 def next_commands(where: Where, table: Table) -> list[str]:
     """The commands that would settle what is undecided, each with a run directory of its own.
 
-    None where a search made the table, or where the configuration is in an object store.
+    None for settings that a search found, or where the configuration is in an object store.
     """
-    run_dir = run_dir_at(where)
+    if isinstance(where, str) and is_url(where):
+        return []
+    run_dir = where if isinstance(where, RunDir) else RunDir(where)
     if run_dir.url is not None or not run_dir.config.is_file():
         return []
     models = {row.model for row in table.rows if not row.baseline}

@@ -13,7 +13,6 @@ from orchestrator.report.sentences import (
     around,
     brackets,
     interval,
-    no_worse,
     place,
     points,
     sentence,
@@ -278,7 +277,7 @@ class _Choice:
         if word is Word.UNSTABLE:
             return Recommendation.UNSTABLE
         if word is Word.UNDECIDED:
-            enough = no_worse(self.verdict, self.best_of)
+            enough = self.keeps_margin and not self.verdict.one_seed
             return Recommendation.NO_WORSE if enough else Recommendation.UNDECIDED
         if word is Word.WORSE and not self.verdict.below_margin:
             return Recommendation.KEEP
@@ -337,14 +336,14 @@ class _Choice:
     def reason(self) -> str:
         """What to do and why."""
         verdict, name = self.verdict, self.compared.row.name
-        margin, scope = points(verdict.comparison.margin), place(self.compared)
-        margin = f"the margin of {margin} points"
+        margin = f"the margin of {points(verdict.comparison.margin)} points"
+        scope = place(self.compared)
         small = f", but by less than {margin}" if verdict.below_margin else ""
         why = {
             Word.BETTER: f"on {scope} it is better{small}",
             Word.EQUIVALENT: f"on {scope} the two differ by less than {margin}",
             Word.WORSE: f"on {scope} it is worse{small}",
-            Word.UNDECIDED: f"on {scope} it surely loses less than {margin}",
+            Word.UNDECIDED: f"on {scope} it surely loses less",
         }.get(verdict.word, "")
         losing = " and ".join(self.losing)
         match self.recommendation:
@@ -359,8 +358,8 @@ class _Choice:
             case Recommendation.NO_WORSE:
                 but = f", though it is worse on {losing}" if losing else ""
                 text = (
-                    f"replace {self._kept} by {name} if that is all you ask: {why}{but}; whether "
-                    "it is better, or no different, is not decided"
+                    f"replace {self._kept} by {name} if a loss below {margin} is acceptable: "
+                    f"{why}{but}; whether it is better, or no different, is not decided"
                 )
             case Recommendation.UNDECIDED:
                 text = f"keep {self._kept} for now: {self._doubt}"
@@ -470,8 +469,7 @@ class _Choice:
         over = "mean over tasks of the" if self.tasks else "the"
         return (
             f"{signed(made.value, 'percent')} % {brackets(made.interval)}, {over} relative change "
-            f"to {name}; "
-            "the verdict rests on points."
+            f"to {name}; the verdict rests on points."
         )
 
     @property

@@ -58,7 +58,7 @@ class Compared:
         advice: what would settle it, if it is undecided and has two or more seeds.
         sizes: task -> number of its examples, and of their groups where they are grouped.
         paired_seeds: whether seeds are differenced, see ``orchestrator.analysis``.
-        relative: delta-m, the relative change; None where it is undefined.
+        relative: delta-m, the relative change; None where it is undefined, and if not primary.
     """
 
     model: str
@@ -310,7 +310,7 @@ def _family(
             advice=_advice(verdict, next_level),
             sizes={task: pair.size(task) for task in tasks},
             paired_seeds=pair.seeds_paired(),
-            relative=pair.relative(tasks),
+            relative=pair.relative(tasks) if primary else None,
         )
         for (pair, tasks, _), verdict in zip(comparable, judged, strict=True)
     ]

@@ -122,7 +122,7 @@ class ComparedRows:
         detectable: the difference that such a grid calls better or worse with a chance of 80 %.
         equivalent_if_equal: the chance that it calls equal arms equivalent. None, as
             ``detectable``, with one seed, with collapsed runs or where the arms always agree.
-        delta_m: the relative change.
+        delta_m: the relative change; None if not primary.
         sentence: all this in words.
     """
 
@@ -149,7 +149,7 @@ class ComparedRows:
     chance: float | None
     detectable: float | None
     equivalent_if_equal: float | None
-    delta_m: RelativeChange
+    delta_m: RelativeChange | None
     sentence: str
 
 
@@ -391,7 +391,7 @@ def _compared_rows(made: Compared) -> ComparedRows:
         equivalent_if_equal=chance_of_equivalence(difference, judged.comparison.margin, *shared)
         if seen
         else None,
-        delta_m=relative_change(made),
+        delta_m=relative_change(made) if made.primary else None,
         sentence=plain(sentence(made)),
     )
 

@@ -61,6 +61,7 @@ def test_a_wider_margin_where_nothing_settles_a_difference_at_the_margin() -> No
     told = advice(made, 0.0006)
     assert (told.seeds, told.examples) == (None, None)
     assert told.margin is not None
+    assert told.margin_chance is not None
     assert told.margin_chance == chance_of_verdict(made, told.margin, 10)
     assert told.margin_chance >= 0.8 > chance_of_verdict(made, told.margin - 0.005, 10)
 

@@ -296,6 +296,9 @@ def test_report_tells_missing_and_failed_trials(
     [warning] = ended.err.splitlines()  # These records were written without any predictions.
     assert re.match(r"warning: run/predictions/\w+\.parquet \(and 2 more\): missing", warning)
     assert "run directory: run" in ended.out
+    content = command("report", "run", "--json")
+    assert (content.code, content.err) == (0, ended.err)
+    assert content.out == run_dir.table("json").read_text()
 
 
 def test_a_terminal_that_knows_few_characters_ends_no_command(

@@ -24,6 +24,7 @@ from trainables.data.sources import load_task
 from trainables.errors import CheckpointError, DataError, DivergedError
 from trainables.models.saved import load_classifier
 from trainables.results.metrics import scores
+from trainables.results.predictions import read_predictions
 from trainables.results.record import read_record
 from trainables.storage.run_dir import RunDir
 from trainables.training.checkpoint import checkpoints, save_checkpoint
@@ -96,6 +97,34 @@ def test_a_second_validation_split_is_measured_after_every_epoch(
     for results in (record.results, *(epoch.splits for epoch in record.history)):
         assert set(results) == {"train", "mismatched", "validation"}
     assert np.sum(record.results["mismatched"]["t"].confusion) == 2, "the limit is its own too"
+
+
+def test_predictions_tell_the_group_of_each_example_and_its_key_does_not(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
+    for name, labels in (("train", "abab"), ("dev", "abba")):
+        rows = "".join(f"{name} {i},{label},w{i // 2}\n" for i, label in enumerate(labels))
+        (tmp_path / f"{name}.csv").write_text("s,label,writer\n" + rows)
+    files = {"train": str(tmp_path / "train.csv"), "validation": str(tmp_path / "dev.csv")}
+    keys, found = set(), []
+    for group in (None, "writer"):
+        task = TaskConfig.model_validate({"text": ("s",), "files": files, "group": group})
+        limits = LimitsConfig()
+        data = load_task("t", task, "files", glue_dir=None, limits=limits, selection_fraction=None)
+        config = trial_config("shared_encoder", tiny_bert, limits=limits, epochs=1).model_copy(
+            update={
+                "tasks": {"t": task},
+                "sources": {"t": "files"},
+                "fingerprints": {"t": data.fingerprint},
+            }
+        )
+        keys.add(config.key)
+        record, trial = finished(config, tmp_path / str(group))
+        found.append(read_predictions(trial.run_dir, record, "validation")["t"].groups)
+    assert len(keys) == 1
+    assert found[0] is None
+    assert found[1] is not None
+    assert found[1].tolist() == [0, 0, 1, 1]
 
 
 @pytest.mark.parametrize("arm", ARMS)
