@@ -19,7 +19,7 @@ from trainables.atomic import sync_folder, write_text
 from trainables.config.explain import nearest
 from trainables.config.trial import Runtime
 from trainables.data.glue_dir import LAYOUTS
-from trainables.data.glue_test import ANSWER_FILES, answers, glue_task
+from trainables.data.glue_test import ANSWER_FILES, answers, glue_tasks
 from trainables.errors import ConfigError, DataError, RunDirectoryError
 from trainables.results.record import TrialRecord, read_records
 from trainables.results.status import TrialStatus
@@ -81,7 +81,7 @@ def submission(
     Raises:
         ConfigError: there is no such arm, model or seed, or no task of GLUE in it.
         RunDirectoryError: a trial has not finished, or left neither predictions nor a model.
-        DataError: a test file has not as many examples as GLUE's.
+        DataError: a test file has not as many examples as GLUE's, or two tasks are the same.
     """
     run_dir = run_dir_at(where)
     name = run_dir.url or shown(run_dir.root)
@@ -90,14 +90,17 @@ def submission(
     folder = _empty(out)
     trials = _chosen(read_plan(run_dir), arm, model, seed, tuned)
     records = read_records(run_dir, {})
+    tasks = {name: task for t in trials for name, task in t.config.tasks.items()}
+    sources = {name: source for t in trials for name, source in t.config.sources.items()}
+    glue = glue_tasks(tasks, sources)
     contents: dict[str, str] = {}
     answered: dict[str, tuple[int, str]] = {}
     for trial in trials:
-        if _glue_tasks(trial):
+        if glue.keys() & trial.config.tasks.keys():
             made = _contents(run_dir, name, trial, _finished(records.get(trial.key), trial, name))
             contents |= made
             answered |= {file: (ANSWER_FILES[file].examples, trial.key) for file in made}
-    left_out = [t for trial in trials for t in trial.config.tasks if t not in _glue_tasks(trial)]
+    left_out = [name for name in tasks if name not in glue]
     if not answered:
         raise ConfigError(
             f"{name}: {arm} was trained on {', '.join(left_out)}, none of which is GLUE's, read "
@@ -134,20 +137,13 @@ def _chosen(
     return [t for t in own if t.config.seed == (seeds[0] if seed is None else seed)]
 
 
-def _glue_tasks(trial: PlannedTrial) -> dict[str, str]:
-    """Task of a trial -> which of GLUE's it is."""
-    config = trial.config
-    named = {task: glue_task(own, config.sources[task]) for task, own in config.tasks.items()}
-    return {task: glue for task, glue in named.items() if glue is not None}
-
-
 def _contents(
     run_dir: RunDir, name: str, trial: PlannedTrial, record: TrialRecord
 ) -> dict[str, str]:
     """File -> content, of all that a trial answers."""
     predictions = _predictions(run_dir, name, trial)
     contents = {}
-    for task, glue in _glue_tasks(trial).items():
+    for task, glue in glue_tasks(trial.config.tasks, trial.config.sources).items():
         for file, own in ANSWER_FILES.items():
             if own.task != glue:
                 continue

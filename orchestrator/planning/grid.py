@@ -21,7 +21,7 @@ from trainables.config.trial import (
     TrainingConfig,
     TrialConfig,
 )
-from trainables.data.glue_test import read_test
+from trainables.data.glue_test import glue_tasks, read_test
 from trainables.data.label_space import LabelSpace, label_space
 from trainables.data.outline import TaskOutline, TaskSource
 from trainables.data.sources import choose_source
@@ -46,7 +46,7 @@ class Grid:
         self.search = search
         self.glue_dir = glue_folder(config.data.glue_dir)
         self._outlines: dict[tuple[str, float | None], TaskOutline] = {}
-        self._tests: dict[str, int] = {}
+        self._tests: set[str] = set()
         self._encoders: dict[ModelConfig, EncoderInfo] = {}
         self._without_seed: dict[tuple[str, str], list[TrialConfig]] = {}
 
@@ -298,19 +298,21 @@ class Grid:
 
     def _check_tests(self, tasks: list[str]) -> None:
         """Whether the test files that ``training.predict_test`` asks for can be read."""
-        found = [name for name in tasks if self._test_examples(name)]
+        sources = {name: self._source(name) for name in tasks}
+        found = glue_tasks({name: self._tasks[name] for name in tasks}, sources)
+        for name in found:
+            self._check_test(name)
         if not found:
             raise ConfigError(
                 f"training.predict_test: {', '.join(tasks)} is none of GLUE's tasks, read from its "
                 "download or the Hub, whose test splits are without labels; leave it out"
             )
 
-    def _test_examples(self, name: str) -> int:
-        """How many unlabelled test examples a task has."""
+    def _check_test(self, name: str) -> None:
+        """Read the test files of one of GLUE's tasks, once."""
         if name not in self._tests:
-            data = read_test(name, self._tasks[name], self._source(name), self.glue_dir)
-            self._tests[name] = 0 if data is None else sum(map(len, data.splits.values()))
-        return self._tests[name]
+            read_test(name, self._tasks[name], self._source(name), self.glue_dir)
+            self._tests.add(name)
 
     @property
     def _drop(self) -> DropConfig | None:

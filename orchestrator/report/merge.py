@@ -203,20 +203,23 @@ def _protocol(source: Source) -> dict[str, Any]:
     for trial in source.trials:
         config = trial.config
         own = {"code_schema": config.code_schema}
-        own |= dict(_flat(config.selection.model_dump(mode="json"), "selection"))
-        own |= dict(_flat(config.model.model_dump(mode="json"), f"models.{config.model_name}"))
+        for section, settings in (
+            ("selection", config.selection),
+            (f"models.{config.model_name}", config.model),
+        ):
+            own |= {f"{section}.{k}": v for k, v in settings.model_dump(mode="json").items()}
         limits = config.limits.model_dump(mode="json")
         fraction = limits.pop("train_fraction")
         part = "" if fraction is None else f" ({100 * fraction:g} % of train)"
         if config.arm.train_fraction is None:
             limits["train_fraction"] = fraction
         own |= {f"limits.{key}": value for key, value in limits.items()}
-        own |= {f"data of {task}{part}": print_ for task, print_ in config.fingerprints.items()}
+        own |= {f"data of {task}{part}": p[:12] for task, p in config.fingerprints.items()}
         if not config.tuned:
             training = config.training.model_dump(mode="json")
             for key in (*_NOT_MEASURED, *config.arm.training):
                 training.pop(key, None)
-            own |= dict(_flat(training, "training"))
+            own |= {f"training.{key}": value for key, value in training.items()}
         for key, value in own.items():
             values.setdefault(key, value)
     return values
@@ -301,8 +304,10 @@ def _names(sources: Sequence[Source]) -> tuple[list[dict[_Row, str]], list[str]]
             if same is None:
                 same = row[0] if not variants else f"{row[0]} ({source.name})"
                 if variants:
-                    pair = [(variants[0][1], variants[0][2]), (source.name, settings)]
-                    others = _of_keys(pair)[:SHOWN] or ["other tasks"]
+                    _, first, before = variants[0]
+                    nothing = dict.fromkeys(before.keys() | settings.keys())
+                    pair = [(first, nothing | before), (source.name, nothing | settings)]
+                    others = sorted(_of_keys(pair))[:SHOWN]
                     remarks.append(f"{_label(*row)} in {source.name}: {'; '.join(others)}")
                 variants.append((same, source.name, settings))
             names[-1][row] = same

@@ -82,6 +82,23 @@ def glue_task(task: TaskConfig, source: str) -> str | None:
     return None
 
 
+def glue_tasks(tasks: Mapping[str, TaskConfig], sources: Mapping[str, str]) -> dict[str, str]:
+    """Task -> which of GLUE's it is, of those that are GLUE's.
+
+    Raises:
+        DataError: two are the same, and a submission has one file for both.
+    """
+    named = {name: glue_task(task, sources[name]) for name, task in tasks.items()}
+    found: dict[str, str] = {}
+    for name, glue in named.items():
+        if glue is not None and (other := found.setdefault(glue, name)) != name:
+            raise DataError(
+                f"tasks {other} and {name} are both GLUE's {glue}, whose test a submission answers "
+                "once; leave one of them out"
+            )
+    return {name: glue for name, glue in named.items() if glue is not None}
+
+
 def answers(task: TaskConfig, source: str, labels: tuple[str, ...]) -> tuple[str, ...]:
     """How GLUE writes each class of one of its tasks; empty for a regression.
 

@@ -14,7 +14,7 @@ import torch
 from trainables.atomic import replacing
 from trainables.config.trial import Runtime, TrialConfig
 from trainables.data.batches import evaluation_batches
-from trainables.data.glue_test import read_test
+from trainables.data.glue_test import glue_tasks, read_test
 from trainables.data.task import TaskData
 from trainables.errors import RunDirectoryError
 from trainables.models.saved import load_classifier
@@ -31,11 +31,11 @@ def load_tests(config: TrialConfig, glue_dir: str | None) -> dict[str, TaskData]
     """The unlabelled test files of a trial's tasks, as far as they are GLUE's.
 
     Raises:
-        DataError: they cannot be read.
+        DataError: they cannot be read, or two tasks are the same of GLUE's.
     """
     tests = {
-        name: read_test(name, task, config.sources[name], glue_dir)
-        for name, task in config.tasks.items()
+        name: read_test(name, config.tasks[name], config.sources[name], glue_dir)
+        for name in glue_tasks(config.tasks, config.sources)
     }
     return {name: data for name, data in tests.items() if data is not None}
 

@@ -7,13 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from orchestrator.commands.submission import submission
 from orchestrator.run_dir.directory import read_plan, take, write_metadata
 from tests.helpers.command import Command, tiny
 from tests.helpers.glue_folder import TESTS, write_glue
+from tests.helpers.object_store import NewBucket
 from tests.helpers.plans import plan_of
 from tests.helpers.records import Trial, record
 from trainables.data.glue_test import ANSWER_FILES
 from trainables.results.record import write_record
+from trainables.storage.object_store import Store
 from trainables.storage.run_dir import RunDir
 from trainables.trial.test_predictions import write_test_predictions
 
@@ -167,6 +170,20 @@ def test_without_predictions_and_models_the_command_that_makes_them_is_named(
     )  # fmt: skip
     assert planned.code == 0, planned.err
     assert '"title": "shared_encoder tiny seed 1"' in planned.out
+
+
+def test_a_run_directory_in_an_object_store_has_the_same_answers(
+    run_dir: RunDir, s3: NewBucket, tmp_path: Path
+) -> None:
+    url = s3()
+    store = Store(url)
+    for path in run_dir.root.rglob("*"):
+        if path.is_file():
+            store.upload(path, path.relative_to(run_dir.root).as_posix())
+    submission(url, "single_task", tmp_path / "there")
+    submission(run_dir.root, "single_task", tmp_path / "here")
+    for path in (tmp_path / "here").iterdir():
+        assert (tmp_path / "there" / path.name).read_bytes() == path.read_bytes()
 
 
 @pytest.mark.parametrize("how", ["missing", "failed"])

@@ -119,6 +119,10 @@ DIFFERENT = {
         "data of cola: ",
     ),
     "training": ({"training": {"epochs": 5}}, "training.epochs: 3 in a, 5 in b"),
+    "a section that one has not": (
+        {"training": {"early_stopping": {"patience": 2}}},
+        "training.early_stopping: None in a, {'patience': 2,",
+    ),
     "limits": (
         {"limits": {"max_validation_examples": 5}},
         "limits.max_validation_examples: None in a, 5 in b",
