@@ -29,6 +29,7 @@ SETTINGS = (
     "limits.max_train_examples=400",
     "tune.trials=16",
     "tune.defaults=false",
+    "tune.rerank=null",
     "resources.cpu=1",
 )
 
