@@ -80,15 +80,15 @@ _POOLED: tuple[tuple[Column, Measure], ...] = (
 
 _TERMS: tuple[tuple[Column, Measure], ...] = (
     (
-        Column("examples", ("examples", "seen"), "count", False, marked=False),
+        Column("examples", ("examples", "seen"), "count", False),
         TableRow.examples,
     ),
     (
-        Column("steps", ("optimiser", "steps"), "count", False, marked=False),
+        Column("steps", ("optimiser", "steps"), "count", False),
         TableRow.steps,
     ),
     (
-        Column("device_seconds", ("device", "time"), "seconds", False, marked=False),
+        Column("device_seconds", ("device", "time"), "seconds", False),
         TableRow.device_seconds,
     ),
 )
