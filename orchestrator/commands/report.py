@@ -175,9 +175,10 @@ def unfinished(run_dir: RunDir, trial: PlannedTrial) -> str:
 
 
 def next_commands(where: Where, table: Table) -> list[str]:
-    """The commands that would settle what is undecided, each with a run directory of its own.
+    """The commands that would settle what is undecided.
 
-    None for settings that a search found, or where the configuration is in an object store.
+    More seeds of the same grid go on in its run directory, anything else in one of its own. None
+    for settings that a search found, or where the configuration is in an object store.
     """
     if isinstance(where, str) and is_url(where):
         return []
@@ -190,7 +191,9 @@ def next_commands(where: Where, table: Table) -> list[str]:
         if answer.tuned:
             continue
         overrides = [*answer.next_step, *([f"models=[{answer.model}]"] if len(models) > 1 else [])]
-        target = f"{shown(run_dir.root)}-next{'' if number == 1 else number}"
+        target = shown(run_dir.root)
+        if not all(override.startswith("seeds=") for override in overrides):
+            target += f"-next{'' if number == 1 else number}"
         command = ["run", shown(run_dir.config), *overrides, "--run-dir", target]
         commands.append(f"python -m orchestrator {shlex.join(command)}")
     return commands

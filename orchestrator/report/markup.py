@@ -122,7 +122,8 @@ def latex(table: Table) -> str:
         caption = (
             "Differences in points, with intervals for new seeds and new examples that are not "
             "adjusted for the number of comparisons; p is adjusted by Holm's method, and the "
-            "verdict follows from it, with fewer than 5 seeds also from a wider interval."
+            "verdict follows from it, with fewer than 5 seeds also from a wider interval. "
+            "With one seed the interval is of these trained models alone."
         )
         sections.append(_tex_view(verdicts(table.comparisons), caption))
     caption = " ".join(("Equal terms.", *terms_text(table), EQUAL_TERMS))

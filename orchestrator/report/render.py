@@ -11,7 +11,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from orchestrator.report.markup import latex, markdown
 from orchestrator.report.table import Row, Table
 from orchestrator.report.terminal import print_table
-from orchestrator.report.views import marks
 from orchestrator.text import csv_text
 from trainables.atomic import write_text
 from trainables.storage.run_dir import RunDir
@@ -94,15 +93,13 @@ def _csv_line(table: Table, row: Row) -> dict[str, Any]:
 
 def templates() -> Environment:
     """The report's HTML templates; every text that enters them is escaped."""
-    environment = Environment(
+    return Environment(
         loader=PackageLoader("orchestrator.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["marks"] = marks
-    return environment
 
 
 FORMATS = {

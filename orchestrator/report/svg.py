@@ -91,13 +91,12 @@ def image_files(
     """
     contents = {}
     with _drawn(draw, name, width, height) as figure:
-        figure.draw_without_rendering()
-        # The layout that was found holds for both files.
-        figure.set_layout_engine("none")
         for ending, metadata in (("svg", _NO_METADATA), ("png", {"Software": None})):
             out = io.BytesIO()
             figure.savefig(out, format=ending, dpi=200, metadata=metadata)
             contents[ending] = out.getvalue()
+            # The layout that was found for the first file holds for the second.
+            figure.set_layout_engine(None)
     return contents
 
 

@@ -58,7 +58,7 @@ class Disagreement:
         model, task: names.
         source: the task's name as the plan has it.
         size: number of examples of the split.
-        differing: how many of them some arm answers differently than another.
+        differing: on how many of them arms disagree at all.
         examples: the most disputed first; of equal ones the first in the split.
     """
 

@@ -62,7 +62,8 @@ class Content:
 
     Attributes:
         confusions: of every arm, model and task.
-        disagreements: of every model and task.
+        disagreements: of models and tasks, the first ``MOST_LISTS``.
+        disagreements_left_out: how many there are more.
         texts: of the listed examples; None where they were not asked for.
         environment: name and text of what the grid ran with.
         commands: that run it again.
@@ -70,6 +71,7 @@ class Content:
 
     confusions: Sequence[Confusion] = ()
     disagreements: Sequence[Disagreement] = ()
+    disagreements_left_out: int = 0
     texts: Texts | None = None
     environment: Sequence[tuple[str, str]] = ()
     commands: Sequence[str] = ()
@@ -92,12 +94,14 @@ def content_of(
         texts: whether the listed examples are shown with their texts, read from the data.
     """
     rows = table_rows(plan, records, split)
-    listed = disagreements(rows, predictions)[:MOST_LISTS]
+    disputed = disagreements(rows, predictions)
+    listed = disputed[:MOST_LISTS]
     known, config = read_environment(run_dir), stored_config(run_dir)
     glue_dir = glue_folder(None if config is None else config.data.glue_dir)
     return Content(
         confusions=confusions(rows),
         disagreements=listed,
+        disagreements_left_out=len(disputed) - len(listed),
         texts=read_texts(plan, listed, glue_dir) if texts else None,
         environment=(*environment_lines(known), *_trained(rows)),
         commands=commands(config, known),
@@ -127,6 +131,8 @@ def report_html(table: Table, content: Content = Content()) -> str:
     assert source is not None
     script = source.get_source(environment, "filter.js")[0]
     shown = table.comparisons[:MOST_COMPARISONS]
+    notes = [note for note in table.notes if note.kind != "labels"]
+    notes_of_labels = [note for note in table.notes if note.kind == "labels"]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     return environment.get_template("report.html.j2").render(
         table=table,
@@ -152,9 +158,10 @@ def report_html(table: Table, content: Content = Content()) -> str:
         confusions=_by_task(content.confusions[:MOST_MATRICES]),
         confusions_left_out=len(content.confusions[MOST_MATRICES:]),
         not_asked=NOT_ASKED,
-        notes_of_runs=[note for note in table.notes if note.kind != "labels"][:MOST_NOTES],
-        notes_of_labels=[note for note in table.notes if note.kind == "labels"],
-        notes_left_out=max(0, sum(n.kind != "labels" for n in table.notes) - MOST_NOTES),
+        notes_of_runs=notes[:MOST_NOTES],
+        notes_of_labels=notes_of_labels,
+        notes_left_out=len(notes[MOST_NOTES:]),
+        linked={note.number for note in (*notes[:MOST_NOTES], *notes_of_labels)},
         difference=difference(table),
         detailed=detailed(table),
     )

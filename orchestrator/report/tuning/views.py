@@ -158,12 +158,12 @@ def rerank_view(summary: SearchSummary) -> View:
                 (
                     Field(arm_name(group)),
                     Field(plain(group.model)),
-                    Field(str(index), best=chosen),
+                    Field(str(index), bold=chosen),
                     _score(group.tried[index].value, group),
                     Field(
                         DASH if again is None else number(again.mean, unit),
                         f"{spread} ({len(scores)} of {seeds} seeds)".strip(),
-                        best=chosen,
+                        bold=chosen,
                     ),
                 )
             )

@@ -50,8 +50,11 @@ def test_the_next_commands_are_of_the_stored_configuration(run_dir: RunDir, tmp_
     [line] = next_commands(run_dir.root, replace(table, answers=(answer,)))
     assert line == (
         f"python -m orchestrator run {run_dir.config} {shlex.quote(answer.next_step[0])} "
-        f"--run-dir {run_dir.root}-next"
+        f"--run-dir {run_dir.root}"
     )
+    wider = replace(answer, next_step=("margins.macro=5",))
+    [line] = next_commands(run_dir.root, replace(table, answers=(wider,)))
+    assert line.endswith(f"margins.macro=5 --run-dir {run_dir.root}-next")
     tuned = replace(answer, tuned=True)
     assert next_commands(run_dir.root, replace(table, answers=(tuned,))) == []
     two = replace(

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from orchestrator.report.cosines import MEAN
 from orchestrator.report.markup import markdown
-from orchestrator.report.render import print_table, table_html, table_json
+from orchestrator.report.page.page import report_html
+from orchestrator.report.render import print_table, table_json
 from orchestrator.report.table import Table, comparison
 from tests.helpers.pages import HOSTILE, Tags
 from tests.helpers.records import TASKS, by_key, record, trial
@@ -65,23 +66,23 @@ def test_reports_show_them_where_there_are_any() -> None:
     assert [curve["label"] for curve in content["cosines"]][-1] == MEAN
     console = Console(file=io.StringIO(), width=200)
     print_table(console, made)
-    page = table_html(made)
+    page = report_html(made)
     for text in (console.file.getvalue(), markdown(made), page):  # type: ignore[attr-defined]
         assert "Cosines between the tasks" in text
         # Mean, first, last, and the share below 0.
         assert all(number in text for number in ("-0.250", "-0.200", "-0.300", "100.00"))
-    assert page.count("<svg") > table_html(table({})).count("<svg")
+    assert page.count("<svg") > report_html(table({})).count("<svg")
     without = table({})
     assert without.cosines == ()
     assert "cosines" not in json.loads(table_json(without))
     assert "Cosines between" not in markdown(without)
-    assert table_html(made) == page
+    assert report_html(made) == page
 
 
 def test_two_tasks_have_one_curve_and_names_are_escaped() -> None:
     made = table({5: (0.4,)}, tasks=("a", HOSTILE), arm=HOSTILE)
     assert len(made.cosines) == 1
     page = Tags()
-    page.feed(table_html(made))
+    page.feed(report_html(made))
     assert "script" not in page.tags
     assert f"a, {HOSTILE}" in page.text

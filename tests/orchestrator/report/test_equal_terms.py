@@ -9,7 +9,8 @@ from rich.console import Console
 
 from orchestrator.report.equal_terms import Tuned, Tuning, tuning_text
 from orchestrator.report.markup import latex, markdown
-from orchestrator.report.render import print_table, table_csv, table_html, table_json
+from orchestrator.report.page.page import report_html
+from orchestrator.report.render import print_table, table_csv, table_json
 from orchestrator.report.table import Row, Table, comparison
 from orchestrator.report.views import EQUAL
 from tests.helpers.records import TASKS, Trial, by_key, record, trial
@@ -125,7 +126,7 @@ def test_every_format_tells_the_terms(seen) -> None:
     print_table(console, made)
     told = console.file.getvalue()  # type: ignore[attr-defined]
     assert ("Equal terms" in told) == bool(seen)
-    for text in (told, markdown(made), latex(made).replace("\\_", "_"), table_html(made)):
+    for text in (told, markdown(made), latex(made).replace("\\_", "_"), report_html(made)):
         assert (EQUAL in text) == (not seen)
         assert ("examples seen 900 against 300" in text) == bool(seen)
     assert "examples.mean" in table_csv(made)

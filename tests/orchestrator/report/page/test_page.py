@@ -13,6 +13,7 @@ from markupsafe import escape
 
 from orchestrator.commands.report import report
 from orchestrator.report.page import page as module
+from orchestrator.report.page.disagreements import Disagreement
 from orchestrator.report.page.page import Content, report_html
 from orchestrator.report.page.texts import NOT_ASKED
 from orchestrator.report.table import comparison
@@ -173,5 +174,9 @@ def test_long_lists_are_cut_and_say_how_much_is_left_out(monkeypatch: pytest.Mon
     assert "8 more comparisons" in section(report_html(table), "differences")
     plan = [trial(seed=seed) for seed in (1, 2, 3)]
     failed = [record(one, status="failed", error=f"reason {one.config.seed}") for one in plan]
-    page = report_html(comparison(plan, by_key(*failed)), Content())
+    page = report_html(comparison(plan, by_key(*failed)))
     assert "2 more notes" in section(page, "runs")
+    assert set(re.findall(r'href="#(note-\d+)"', page)) == {"note-1"}
+    one = Disagreement("tiny", "sst2", "sst2", 9, 0, ())
+    page = report_html(table, Content(disagreements=[one], disagreements_left_out=3))
+    assert "Of 3 more models and tasks" in section(page, "examples")

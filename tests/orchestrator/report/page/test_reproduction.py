@@ -9,11 +9,10 @@ from orchestrator.config.experiment import load_experiment
 from orchestrator.config.search import load_tuned_experiment
 from orchestrator.report.page.reproduction import (
     commands,
-    environment,
     environment_lines,
     stored_config,
 )
-from orchestrator.run_dir.directory import write_config
+from orchestrator.run_dir.directory import read_environment, write_config
 from trainables.storage.run_dir import RunDir
 
 OVERRIDES = [
@@ -71,7 +70,7 @@ def test_what_is_missing_or_damaged_is_not_made_up(tmp_path: Any) -> None:
         if content is not None:
             run_dir.environment.write_text(content)
             run_dir.config.write_text(content)
-        assert environment(run_dir) == {}
+        assert read_environment(run_dir) == {}
         assert stored_config(run_dir) is None
     assert commands(None, {})[-1].startswith("# config.yaml is missing")
 
