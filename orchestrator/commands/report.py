@@ -9,7 +9,7 @@ from orchestrator.report.render import FORMATS, write_tables
 from orchestrator.report.results import write_results
 from orchestrator.report.table import Table, comparison
 from orchestrator.run_dir.directory import read_data_facts, read_margins, read_plan
-from orchestrator.run_dir.looks import note_look, read_look
+from orchestrator.run_dir.looks import look_at, note_look, planned_looks
 from orchestrator.run_dir.remote import Where, run_dir_at
 from trainables.data.token_cache import READ_ONLY
 from trainables.errors import RunDirectoryError
@@ -62,20 +62,21 @@ def _report(run_dir: RunDir) -> Outcome:
     damaged: dict[Path, RunDirectoryError] = {}
     records = read_records(run_dir, damaged)
     predictions, unread = _predictions(run_dir, trials, records)
+    look = look_at(run_dir, trials, planned_looks(run_dir))
     table = comparison(
         trials,
         records,
         data=read_data_facts(run_dir),
         predictions=predictions,
         margins=read_margins(run_dir),
-        look=read_look(run_dir, trials),
+        look=look,
     )
     try:
         write_results(run_dir, records)
         write_tables(run_dir, table)
         written = [run_dir.results, *map(run_dir.table, FORMATS)]
         if table.look is not None:
-            note_look(run_dir, trials, records)
+            note_look(run_dir, look, trials, records)
             written += [run_dir.looks] if run_dir.looks.exists() else []
         warnings = published(run_dir, *written)
     except OSError as error:
