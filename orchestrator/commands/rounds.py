@@ -14,7 +14,7 @@ from orchestrator.planning.pending import clear_artifacts, trials_to_run
 from orchestrator.planning.plan import Plan
 from orchestrator.report.table import Table
 from orchestrator.run_dir.directory import read_plan, write_config, write_metadata
-from orchestrator.run_dir.looks import describe, read_look
+from orchestrator.run_dir.looks import describe, look_at
 from orchestrator.text import plain
 from trainables.results.record import read_records
 from trainables.storage.run_dir import RunDir
@@ -96,7 +96,7 @@ def _run_round(session: Session[AnyExperiment], part: Plan, whole: Plan, title: 
         session.executor.check(run_dir, waiting, part.glue_dir)
         session.check_room(part, waiting, resources)
         write_metadata(run_dir, session.config, part, resources)
-        look = read_look(run_dir, part.trials)
+        look = look_at(run_dir, part.trials, session.config.looks)
         name = describe(look) if len(look.all) > 1 else ""
         if waiting:
             line = ", ".join(filter(None, (title, name)))

@@ -21,7 +21,7 @@ from orchestrator.planning.plan import Plan, PlannedTrial
 from orchestrator.planning.resources import TrialResources
 from orchestrator.run_dir.environment import describe_environment
 from orchestrator.run_dir.lock import GUARD, LOCK, hold_lock, storage_time
-from orchestrator.run_dir.looks import describe, note_look, planned_looks, read_look
+from orchestrator.run_dir.looks import describe, look_at, note_look, planned_looks
 from orchestrator.run_dir.resource_choices import write_choices
 from orchestrator.text import plain
 from search_spaces.yaml_files import read_yaml
@@ -71,8 +71,9 @@ def _note_former_look(
     run_dir: RunDir, config: ExperimentConfig, records: dict[str, TrialRecord]
 ) -> None:
     """Remember a verdict by another rule of seeds, whose place this configuration takes."""
-    if run_dir.plan.exists() and planned_looks(run_dir) != config.looks:
-        note_look(run_dir, read_plan(run_dir), records)
+    if run_dir.plan.exists() and (planned := planned_looks(run_dir)) != config.looks:
+        trials = read_plan(run_dir)
+        note_look(run_dir, look_at(run_dir, trials, planned), trials, records)
         if run_dir.looks.exists():
             run_dir.publish(run_dir.looks)
 
@@ -155,7 +156,7 @@ def write_metadata(
         for trial in plan.trials
     ]
     content: dict[str, Any] = {"schema_version": PLAN_SCHEMA, "trials": trials}
-    look = read_look(run_dir, plan.trials)
+    look = look_at(run_dir, plan.trials, experiment.looks)
     if len(look.all) > 1:
         content["look"] = describe(look)
     if plan.facts is not None:

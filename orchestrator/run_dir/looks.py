@@ -1,7 +1,7 @@
 """Remembers at which numbers of seeds a run directory's verdict was looked at."""
 
 import json
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -15,14 +15,18 @@ from trainables.errors import ConfigError, RunDirectoryError
 from trainables.storage.run_dir import RunDir
 
 
-def read_look(run_dir: RunDir, trials: Iterable[PlannedTrial]) -> Look:
+def look_at(run_dir: RunDir, trials: Iterable[PlannedTrial], planned: Collection[int]) -> Look:
     """The look at planned trials: its number of seeds, and those of all other looks.
 
+    Args:
+        run_dir: the run directory, which remembers earlier looks.
+        trials: what is looked at.
+        planned: the looks of the configuration.
+
     Raises:
-        RunDirectoryError: the configuration or what is remembered is damaged.
+        RunDirectoryError: what is remembered is damaged.
     """
-    seeds = {trial.config.seed for trial in trials}
-    return Look(len(seeds), planned_looks(run_dir), _earlier(run_dir))
+    return Look(len({trial.config.seed for trial in trials}), planned, _earlier(run_dir))
 
 
 def planned_looks(run_dir: RunDir) -> tuple[int, ...]:
@@ -44,16 +48,16 @@ def planned_looks(run_dir: RunDir) -> tuple[int, ...]:
         ) from error
 
 
-def note_look(run_dir: RunDir, trials: Sequence[PlannedTrial], records: Container[str]) -> None:
-    """Remember the look at a plan, and those that were planned with it, if all trials have ended.
+def note_look(
+    run_dir: RunDir, look: Look, trials: Iterable[PlannedTrial], records: Container[str]
+) -> None:
+    """Remember a look, and those that were planned with it, if all its trials have ended.
 
     A configuration that is changed afterwards was changed after a verdict.
 
     Raises:
-        RunDirectoryError: see ``read_look``.
         OSError: it cannot be written.
     """
-    look = read_look(run_dir, trials)
     if look.seeds < 2 or any(trial.key not in records for trial in trials):
         return
     if set(look.all) != set(look.earlier):
