@@ -17,7 +17,7 @@ from orchestrator.run_dir.directory import (
     read_pair_seeds,
     read_plan,
 )
-from orchestrator.run_dir.looks import read_look
+from orchestrator.run_dir.looks import look_at, planned_looks
 from orchestrator.run_dir.remote import Where, run_dir_at
 from trainables.config.explain import nearest
 from trainables.errors import ConfigError, RunDirectoryError
@@ -111,7 +111,7 @@ def _source(name: str, run_dir: RunDir, damaged: dict[Path, RunDirectoryError]) 
         margins=read_margins(run_dir),
         data=read_data_facts(run_dir),
         environment=read_environment(run_dir),
-        look=read_look(run_dir, trials),
+        look=look_at(run_dir, trials, planned_looks(run_dir)),
         pair_seeds=read_pair_seeds(run_dir),
     )
 

@@ -12,18 +12,13 @@ from orchestrator.report.page.page import content_of, write_report
 from orchestrator.report.render import FORMATS, write_tables
 from orchestrator.report.results import write_results
 from orchestrator.report.table import Table, comparison
-<<<<<<< HEAD
 from orchestrator.run_dir.directory import (
     read_data_facts,
     read_margins,
     read_pair_seeds,
     read_plan,
 )
-from orchestrator.run_dir.looks import note_look, read_look
-=======
-from orchestrator.run_dir.directory import read_data_facts, read_margins, read_plan
 from orchestrator.run_dir.looks import look_at, note_look, planned_looks
->>>>>>> until
 from orchestrator.run_dir.remote import Where, run_dir_at
 from trainables.data.token_cache import READ_ONLY
 from trainables.errors import RunDirectoryError
@@ -81,25 +76,17 @@ def _report(run_dir: RunDir, tuned: Tuned | None, texts: bool) -> Outcome:
     trials = read_plan(run_dir)
     damaged: dict[Path, RunDirectoryError] = {}
     records = read_records(run_dir, damaged)
-<<<<<<< HEAD
     predictions, unread = read_predictions(run_dir, trials, records, keep=True)
-=======
-    predictions, unread = _predictions(run_dir, trials, records)
     look = look_at(run_dir, trials, planned_looks(run_dir))
->>>>>>> until
     table = comparison(
         trials,
         records,
         data=read_data_facts(run_dir),
         predictions=predictions,
         margins=read_margins(run_dir),
-<<<<<<< HEAD
-        look=read_look(run_dir, trials),
+        look=look,
         pair_seeds=read_pair_seeds(run_dir),
         tuned=tuned,
-=======
-        look=look,
->>>>>>> until
     )
     try:
         write_results(run_dir, records)
