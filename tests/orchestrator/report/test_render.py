@@ -306,8 +306,9 @@ def test_json_holds_everything_and_its_version() -> None:
     table = comparison(*grid())
     content = json.loads(table_json(table))
     assert content["schema_version"] == 1
-    # Nothing is known of the data and no predictions: see test_data.py and test_comparisons.py.
-    assert set(content) == set(vars(table)) - {"data", "comparisons"}
+    # Nothing is known of data, predictions and gradients: see test_data.py, test_comparisons.py
+    # and test_cosines.py.
+    assert set(content) == set(vars(table)) - {"data", "comparisons", "cosines"}
     assert content["rows"][1]["cells"]["macro"]["stat"]["by_seed"].keys() == {"41", "42"}
 
 
