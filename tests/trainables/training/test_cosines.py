@@ -237,10 +237,8 @@ def test_one_trial_of_another_strategy_is_refused_and_a_search_does_not_measure(
 
 
 def test_memory_and_disk_are_counted(tiny_bert: Path) -> None:
-    plain, measured = (
-        trial_config("shared_encoder", tiny_bert, **SMALL, **more)
-        for more in ({}, {"gradient_cosines": 1})
-    )
+    plain = trial_config("shared_encoder", tiny_bert, **SMALL)
+    measured = trial_config("shared_encoder", tiny_bert, gradient_cosines=1, **SMALL)
     classes = dict.fromkeys(plain.tasks, 2)
     less, more = (estimate_gpu_memory(c, classes).training for c in (plain, measured))
     assert more > less
