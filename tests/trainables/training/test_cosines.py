@@ -162,7 +162,7 @@ def test_trackers_log_the_mean_of_an_epoch(tiny_bert: Path, tmp_path: Path) -> N
     epoch = record.history[0]
     values = values_of(epoch, config)
     assert values["gradient_cosine/acceptability-paraphrase"] == pytest.approx(
-        np.mean([m.values[1] for m in epoch.gradient_cosines])
+        np.mean(np.array([m.values[1] for m in epoch.gradient_cosines], dtype=float))
     )
     curves = pd.read_csv(trial.run_dir.curves(config.key))
     assert "gradient_cosine/sentiment-paraphrase" in curves
