@@ -60,7 +60,9 @@ def chart(cells: Cells) -> str:
                 color = DIM if y else BLUE
                 # Dots of one line lie apart by a fixed pattern, so that equal figures are equal.
                 spread = 0.5 * (np.arange(len(values)) * 0.618 % 1 - 0.5)
-                axes.scatter(values, y + spread, s=3, color=color, alpha=0.35, lw=0)
+                axes.scatter(
+                    values, y + spread, s=3, color=color, alpha=0.35, lw=0, rasterized=True
+                )
                 axes.plot([values.mean()] * 2, [y - 0.36, y + 0.36], color=INK, lw=1.4)
                 axes.annotate(
                     f"{values.mean():.1f}", (values.mean(), y - 0.42), ha="center", va="bottom"

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from orchestrator.report.answer import Line
+from orchestrator.report.answers.answer import Line
 from orchestrator.report.table import Table
 from orchestrator.report.views import (
     EQUAL_TERMS,

@@ -12,7 +12,7 @@ from orchestrator.analysis.power import chance_of_equivalence, detectable
 from orchestrator.analysis.verdicts import Word
 from orchestrator.config.experiment import PAIRED_SEEDS
 from orchestrator.planning.data_facts import DataFacts
-from orchestrator.report.answer import (
+from orchestrator.report.answers.answer import (
     Answer,
     Line,
     Passage,
@@ -21,6 +21,8 @@ from orchestrator.report.answer import (
     answered,
     relative_change,
 )
+from orchestrator.report.answers.look import LookTaken, look_taken
+from orchestrator.report.answers.sentences import sentence
 from orchestrator.report.columns import Column, Measure, columns
 from orchestrator.report.comparisons import Compared, Predicted, compared, planned_pairs
 from orchestrator.report.cosines import cosine_curves
@@ -28,11 +30,9 @@ from orchestrator.report.curves import Curve, curves
 from orchestrator.report.equal_terms import NOT_TUNED, Tuned, Tuning, tuning_of, unequal_terms
 from orchestrator.report.header import TaskFacts, header, majority_result, task_facts
 from orchestrator.report.learning import learning_curves
-from orchestrator.report.look import LookTaken, look_taken
 from orchestrator.report.methods import method
 from orchestrator.report.notes import Note, notes_of, notes_of_labels
 from orchestrator.report.rows import PlannedTrial, SeedRun, Stat, TableRow, table_rows
-from orchestrator.report.sentences import sentence
 from orchestrator.report.verdict import REFERENCE, Difference, differences, verdict
 from orchestrator.text import plain
 from trainables.config.arms import ArmConfig

@@ -1,7 +1,7 @@
 """Differences to ``single_task``, paired by seed, and sentences for where no predictions are there.
 
 Scores of a few seeds prove little: the words say which way the numbers point, how far apart the
-seeds are and how many there are, and claim no significance. With predictions: ``answer.py``.
+seeds are and how many there are, and claim no significance. With predictions: see ``answers``.
 """
 
 from collections.abc import Sequence

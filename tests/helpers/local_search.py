@@ -112,7 +112,8 @@ def compared(folder: Path) -> list[dict[str, Any]]:
     """The rows of the comparison table but for the time that trials took."""
     rows = json.loads(RunDir(folder).table("json").read_text(encoding="utf-8"))["rows"]
     for row in rows:
-        row["cells"].pop("train_seconds", None)
+        for timed in ("train_seconds", "device_seconds"):
+            row["cells"].pop(timed, None)
     return rows
 
 

@@ -82,5 +82,6 @@ def _table(run_dir: RunDir) -> dict[str, Any]:
     """The comparison table as values, training times left out."""
     table = json.loads(run_dir.table("json").read_text(encoding="utf-8"))
     for row in table["rows"]:
-        row["cells"].pop("train_seconds", None)
+        for timed in ("train_seconds", "device_seconds"):
+            row["cells"].pop(timed, None)
     return table

@@ -69,7 +69,7 @@ BAD = [
     ([*PLAN, "training="], "training: input should be an object, not None"),
     ([*PLAN, "define="], "define: input should be an object, not None"),
     ([*PLAN, "tasks=null"], "tasks: input should be a valid array, not None"),
-    ([*PLAN, "tasks={a: 1}"], "tasks={a: 1}: cannot be applied: Cannot merge"),
+    ([*PLAN, "tasks={a: 1}"], "tasks: input should be a valid array, not {'a': 1}"),
     ([*PLAN, "training.epochs=three"], "training.epochs: input should be a valid integer, not"),
     ([*PLAN, "training.epochs==3"], "training.epochs: input should be a valid integer, not '=3'"),
     ([*PLAN, "training.learning_rate=.nan"], "training.learning_rate: input should be a finite"),

@@ -39,6 +39,7 @@ VALUES = {
     "tune.reduction": "3",
     "tune.warm_start": "runs/before",
     "tune.max_hours": "1.5",
+    "tune.rerank": "{top: 4, seeds: 3}",
 }
 """Values for keys whose type alone does not tell a good one."""
 

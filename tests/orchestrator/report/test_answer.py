@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orchestrator.report.answer import Answer, Recommendation
+from orchestrator.report.answers.answer import Answer, Recommendation
 from orchestrator.report.markup import markdown
 from orchestrator.report.page.page import report_html
 from orchestrator.report.render import table_json

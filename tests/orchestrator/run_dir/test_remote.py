@@ -97,7 +97,7 @@ def test_a_finished_grid_is_not_run_again_and_its_tables_are_there(
         f"table.{ending}" for ending in ("md", "csv", "json", "tex")
     }
     assert there.report.is_file()
-    assert {path.name for path in there.figures if path.is_file()} >= {"learning_curves.svg"}
+    assert {path.name for path in there.figures if path.is_file()} >= {"forest.svg"}
     assert not (there.root / LOCK).exists()
     before = there.table("json").read_bytes()
     for path in there.root.glob("table.*"):

@@ -6,9 +6,8 @@ from enum import StrEnum
 
 from orchestrator.analysis.advice import margin_needs
 from orchestrator.analysis.verdicts import Word, collapse_rate
-from orchestrator.report.comparisons import Compared
-from orchestrator.report.next_step import NextStep, fresh_seeds, next_step
-from orchestrator.report.sentences import (
+from orchestrator.report.answers.next_step import NextStep, fresh_seeds, next_step
+from orchestrator.report.answers.sentences import (
     NEW_DRAWS,
     around,
     brackets,
@@ -17,6 +16,7 @@ from orchestrator.report.sentences import (
     points,
     sentence,
 )
+from orchestrator.report.comparisons import Compared
 from orchestrator.report.verdict import REFERENCE
 from orchestrator.text import count, plain, signed
 

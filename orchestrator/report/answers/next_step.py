@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.analysis.advice import MOST_SEEDS, SEEDS_WITH_EXAMPLES, Advice
+from orchestrator.report.answers.sentences import points
 from orchestrator.report.comparisons import Compared
-from orchestrator.report.sentences import points
 from orchestrator.report.verdict import REFERENCE
 from trainables.results.record import MACRO
 
