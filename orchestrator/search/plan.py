@@ -110,7 +110,7 @@ class SearchPlan:
     def rerank_seeds(self) -> tuple[int, ...]:
         """The seeds with which settings are ranked again: none of the grid's or of the search."""
         experiment = self.experiment
-        taken = {*experiment.seeds, experiment.tune.seed}
+        taken = {*experiment.all_seeds, experiment.tune.seed}
         number = 0 if experiment.tune.rerank is None else experiment.tune.rerank.seeds
         drawn = (derive_seed(experiment.tune.seed, "rerank", n) % 2**32 for n in count())
         return tuple(islice((seed for seed in drawn if seed not in taken), number))

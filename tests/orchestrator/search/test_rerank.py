@@ -202,6 +202,8 @@ def test_new_seeds_are_always_the_same_and_none_that_is_used(tiny_bert: Path) ->
     taken = seeds(f"seeds=[{first[0]}, 1]")
     assert taken[:2] == first[1:]
     assert first[0] not in taken
+    rounds = f"seeds={{until: decided, looks: [2], first: {first[0]}}}"
+    assert seeds(rounds, "arms=[single_task,shared_encoder]") == taken
 
 
 def test_a_plan_shows_what_is_ranked_again(command: Command, tiny_bert: Path) -> None:
