@@ -113,11 +113,11 @@ def count(condition: Condition, seed: int, first: int, grids: int, bootstraps: i
     for number in range(first, first + grids):
         rng = generator(seed, condition.name, number)
         drawn = {name: model.draw(rng, max(SEEDS)) for name, model in condition.arms.items()}
-        runs = _runs(drawn)
+        runs = runs_of(drawn)
         claims = []
         for seeds in SEEDS:
             few = {name: [arm.only(range(seeds)) for arm in arms] for name, arms in runs.items()}
-            made = {key: _difference(few, *key) for key in truth}
+            made = {key: difference_of(few, *key) for key in truth}
             for (name, pair), one in made.items():
                 _count_interval(found, f"{name}|{seeds}", one, truth[name, pair], pair)
             if not condition.points:
@@ -153,7 +153,7 @@ def count_advice(condition: Condition, seed: int, first: int, grids: int) -> Cou
             parts = _parts(name)
             tasks = dict.fromkeys(MEASURES[part].task for part in parts)
             now = {task: _first(drawn[task], seeds) for task in tasks}
-            measured = _difference(_runs(now, parts, 2), name, PAIRS[0])
+            measured = difference_of(runs_of(now, parts, 2), name, PAIRS[0])
             for margin in ADVISED_MARGINS:
                 comparison = Comparison(measured, margin)
                 if verdicts([comparison])[0].word is not Word.UNDECIDED:
@@ -163,7 +163,7 @@ def count_advice(condition: Condition, seed: int, first: int, grids: int) -> Cou
                 if told is None:
                     continue
                 then = {task: grid.more(rng, seeds + told) for task, grid in now.items()}
-                later = _difference(_runs(then, parts, 2), name, PAIRS[0])
+                later = difference_of(runs_of(then, parts, 2), name, PAIRS[0])
                 word = verdicts([Comparison(later, margin)])[0].word
                 found.add(f"settled|{seeds}", word is not Word.UNDECIDED)
     return found
@@ -177,7 +177,7 @@ def _claims(comparisons: Sequence[Comparison], level: float) -> bool:
     return any(v.word in (Word.BETTER, Word.WORSE) for v in verdicts(comparisons, level))
 
 
-def _runs(
+def runs_of(
     drawn: dict[str, Drawn], names: Sequence[str] = tuple(MEASURES), arms: int = ARMS
 ) -> dict[str, list[Runs]]:
     """Measure -> the runs of each of the first arms."""
@@ -191,9 +191,16 @@ def _runs(
     }
 
 
-def _difference(runs: dict[str, list[Runs]], name: str, pair: tuple[int, int]) -> Difference:
+def difference_of(runs: dict[str, list[Runs]], name: str, pair: tuple[int, int]) -> Difference:
+    """One arm minus another of a pair, of a measure or of ``macro``."""
     a, b = pair
     return mean_difference([(runs[part][a], runs[part][b]) for part in _parts(name)])
+
+
+def macro_differences(runs: dict[str, list[Runs]], seeds: int) -> list[Difference]:
+    """Those of ``macro`` from the first seeds alone, of every pair."""
+    few = {name: [arm.only(range(seeds)) for arm in runs[name]] for name in MACRO}
+    return [difference_of(few, "macro", pair) for pair in PAIRS]
 
 
 def _parts(name: str) -> tuple[str, ...]:

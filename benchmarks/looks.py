@@ -12,11 +12,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.calibration import MARGIN, PAIRS, conditions
-from benchmarks.simulated_grids import MACRO, MEASURES, Condition
-from orchestrator.analysis.intervals import Difference, mean_difference
+from benchmarks.calibration import MARGIN, conditions, macro_differences, runs_of
+from benchmarks.simulated_grids import MACRO, Condition
 from orchestrator.analysis.looks import LEVEL
-from orchestrator.analysis.pseudo_values import of_classes
 from orchestrator.analysis.verdicts import Comparison, Word, verdicts
 from trainables.seeding import generator
 
@@ -43,22 +41,8 @@ def claimed(condition: Condition, seed: int, number: int) -> dict[tuple[float, i
     """
     rng = generator(seed, condition.name, number)
     drawn = {name: model.draw(rng, max(SEEDS)) for name, model in condition.arms.items()}
-    runs = {
-        name: [
-            of_classes(MEASURES[name].metric, drawn[MEASURES[name].task].labels, predictions, 2)
-            for predictions in drawn[MEASURES[name].task].predictions
-        ]
-        for name in MACRO
-    }
-    made: dict[int, list[Difference]] = {
-        seeds: [
-            mean_difference(
-                [(runs[n][a].only(range(seeds)), runs[n][b].only(range(seeds))) for n in MACRO]
-            )
-            for a, b in PAIRS
-        ]
-        for seeds in SEEDS
-    }
+    runs = runs_of(drawn, MACRO)
+    made = {seeds: macro_differences(runs, seeds) for seeds in SEEDS}
     return {
         (level, seeds): any(
             verdict.word in (Word.BETTER, Word.WORSE)

@@ -13,11 +13,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.calibration import MARGIN, PAIRS, SEEDS, conditions
-from benchmarks.simulated_grids import MACRO, MEASURES, Condition
-from orchestrator.analysis.intervals import mean_difference
+from benchmarks.calibration import MARGIN, SEEDS, conditions, macro_differences, runs_of
+from benchmarks.simulated_grids import MACRO, Condition
 from orchestrator.analysis.power import detectable
-from orchestrator.analysis.pseudo_values import of_classes
 from orchestrator.analysis.verdicts import Comparison, Word, verdicts
 from trainables.seeding import generator
 
@@ -36,16 +34,7 @@ def shown(condition: Condition, seeds: int, seed: int, number: int) -> tuple[flo
     """
     rng = generator(seed, condition.name, number)
     drawn = {name: model.draw(rng, max(SEEDS)) for name, model in condition.arms.items()}
-    runs = {
-        name: [
-            of_classes(measure.metric, grid.labels, predictions[:seeds], 2)
-            for predictions in grid.predictions
-        ]
-        for name in MACRO
-        for measure in [MEASURES[name]]
-        for grid in [drawn[measure.task]]
-    }
-    made = [mean_difference([(runs[n][a], runs[n][b]) for n in MACRO]) for a, b in PAIRS]
+    made = macro_differences(runs_of(drawn, MACRO), seeds)
     first = verdicts([Comparison(difference, MARGIN) for difference in made])[0]
     found = detectable(made[0], family=len(made))
     return 100 * made[0].half_width(), 100 * found, first.word is Word.EQUIVALENT

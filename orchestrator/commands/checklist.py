@@ -4,16 +4,14 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from orchestrator.commands.report import read_predictions
+from orchestrator.commands.report import read_predictions, table_of
 from orchestrator.report.checklist.facts import RunFacts
 from orchestrator.report.checklist.fill import fill, markdown, to_json
-from orchestrator.report.table import comparison
 from orchestrator.run_dir.directory import (
-    read_data_facts,
     read_environment,
-    read_margins,
     read_plan,
 )
+from orchestrator.run_dir.looks import look_at, planned_looks
 from orchestrator.run_dir.remote import Where, has_search, run_dir_at, search_of
 from search_spaces.yaml_files import read_yaml
 from trainables.errors import ConfigError, RunDirectoryError
@@ -45,13 +43,8 @@ def _facts(name: str, run_dir: RunDir) -> RunFacts:
     trials = read_plan(run_dir)
     records = read_records(run_dir)
     predictions, _ = read_predictions(run_dir, trials, records, keep=False)
-    table = comparison(
-        trials,
-        records,
-        data=read_data_facts(run_dir),
-        predictions=predictions,
-        margins=read_margins(run_dir),
-    )
+    look = look_at(run_dir, trials, planned_looks(run_dir))
+    table = table_of(run_dir, trials, records, predictions, look)
     search, of_search = None, {}
     if has_search(run_dir):
         # Imports torch, which takes seconds that a grid saves.

@@ -6,7 +6,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.analysis.looks import Look
 from orchestrator.planning.plan import PlannedTrial
+from orchestrator.report.comparisons import Predicted
 from orchestrator.report.equal_terms import Tuned
 from orchestrator.report.page.page import content_of, write_report
 from orchestrator.report.render import FORMATS, write_tables
@@ -78,16 +80,7 @@ def _report(run_dir: RunDir, tuned: Tuned | None, texts: bool) -> Outcome:
     records = read_records(run_dir, damaged)
     predictions, unread = read_predictions(run_dir, trials, records, keep=True)
     look = look_at(run_dir, trials, planned_looks(run_dir))
-    table = comparison(
-        trials,
-        records,
-        data=read_data_facts(run_dir),
-        predictions=predictions,
-        margins=read_margins(run_dir),
-        look=look,
-        pair_seeds=read_pair_seeds(run_dir),
-        tuned=tuned,
-    )
+    table = table_of(run_dir, trials, records, predictions, look, tuned)
     try:
         write_results(run_dir, records)
         write_tables(run_dir, table)
@@ -111,6 +104,35 @@ def _report(run_dir: RunDir, tuned: Tuned | None, texts: bool) -> Outcome:
         damaged=tuple(map(str, damaged.values())),
         warnings=(*unread, *warnings),
         trained=0,
+    )
+
+
+def table_of(
+    run_dir: RunDir,
+    trials: Sequence[PlannedTrial],
+    records: Mapping[str, TrialRecord],
+    predictions: Predicted,
+    look: Look,
+    tuned: Tuned | None = None,
+) -> Table:
+    """The table of a run directory, by the margins and the pairing of seeds that it has stored.
+
+    Args:
+        run_dir: where these and the facts about the data are read.
+        trials, records, predictions, look, tuned: see ``comparison``.
+
+    Raises:
+        RunDirectoryError: its configuration is damaged.
+    """
+    return comparison(
+        trials,
+        records,
+        data=read_data_facts(run_dir),
+        predictions=predictions,
+        margins=read_margins(run_dir),
+        look=look,
+        pair_seeds=read_pair_seeds(run_dir),
+        tuned=tuned,
     )
 
 

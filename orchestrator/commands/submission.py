@@ -25,7 +25,7 @@ from trainables.results.record import TrialRecord, read_records
 from trainables.results.status import TrialStatus
 from trainables.storage.object_store import is_url
 from trainables.storage.run_dir import RunDir
-from trainables.trial.test_predictions import (
+from trainables.trial.glue_predictions import (
     TestPredictions,
     load_tests,
     predict_saved,

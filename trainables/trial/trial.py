@@ -44,8 +44,8 @@ from trainables.training.restore import load_checkpoint, load_newest
 from trainables.trial.artifacts import write_predictions, write_teacher_logits, write_weights
 from trainables.trial.build import build_training_loop
 from trainables.trial.cleanup import clean_up_trial
+from trainables.trial.glue_predictions import load_tests, predict, write_test_predictions
 from trainables.trial.progress import Phase, Progress, ProgressWriter, progress_of
-from trainables.trial.test_predictions import load_tests, predict, write_test_predictions
 
 
 class Trial:

@@ -47,6 +47,11 @@ def asked(run_dir: RunDir) -> dict[str, dict[str, Any]]:
     return answers
 
 
+def test_the_level_is_that_of_the_report(run_dir: RunDir) -> None:
+    run_dir.looks.write_text('{"looks": [2, 3]}')
+    assert "97.5 % intervals" in asked(run_dir)["statistics"]["answer"]
+
+
 @pytest.mark.parametrize(
     ("subject", "text", "sources"),
     [

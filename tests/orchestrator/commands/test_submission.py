@@ -18,7 +18,7 @@ from trainables.data.glue_test import ANSWER_FILES
 from trainables.results.record import write_record
 from trainables.storage.object_store import Store
 from trainables.storage.run_dir import RunDir
-from trainables.trial.test_predictions import write_test_predictions
+from trainables.trial.glue_predictions import write_test_predictions
 
 PREDICTED = {
     "CoLA": np.array([1, 0, 0, 1, 1]),

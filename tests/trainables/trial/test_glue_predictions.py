@@ -14,7 +14,7 @@ from tests.helpers.glue_folder import TESTS, write_glue
 from tests.helpers.trials import finished, runtime
 from trainables.config.trial import TrialConfig
 from trainables.errors import ConfigError, DataError, RunDirectoryError
-from trainables.trial.test_predictions import load_tests, predict_saved, read_test_predictions
+from trainables.trial.glue_predictions import load_tests, predict_saved, read_test_predictions
 from trainables.trial.trial import run_trial
 
 
