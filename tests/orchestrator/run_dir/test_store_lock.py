@@ -204,10 +204,11 @@ def test_a_dead_owners_lock_is_taken_over(
 
 
 def test_a_lock_that_is_renewed_elsewhere_is_not_taken(bucket: FakeBucket) -> None:
-    bucket.put(LOCK, content_of(**ELSEWHERE), 40)
+    content = content_of(**ELSEWHERE)
+    bucket.put(LOCK, content, 40)
     with pytest.raises(RunDirectoryError, match=r"on elsewhere .*try again in 60 s"):
         lock_in(bucket).acquire()
-    assert bucket.objects[LOCK].content == content_of(**ELSEWHERE)
+    assert bucket.objects[LOCK].content == content
 
 
 @pytest.mark.parametrize("shift", [-3600, 3600])
