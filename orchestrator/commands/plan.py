@@ -44,11 +44,11 @@ def _preview(config: ExperimentConfig) -> _Preview:
     disk = disk_use(config, planned, planned.trials, resources.slots)
     tasks = config.task_configs()
     scored = {name: scoring(tasks[name], data) for name, data in planned.tasks.items()}
-    looks = _looks(config, planned)
+    looks = planned_rounds(config, planned)
     return _Preview(planned, resources, described, len(staged), disk, scored, looks)
 
 
-def _looks(config: ExperimentConfig, planned: Plan) -> list[dict[str, Any]]:
+def planned_rounds(config: ExperimentConfig, planned: Plan) -> list[dict[str, Any]]:
     """What is trained until each look at the verdict, as plain values."""
     parts = [(seeds, planned.of_seeds(seeds).trials) for seeds in config.rounds]
     return [
@@ -63,8 +63,8 @@ def _looks(config: ExperimentConfig, planned: Plan) -> list[dict[str, Any]]:
     ]
 
 
-def _rounds(looks: list[dict[str, Any]]) -> str:
-    """Lines about seeds in rounds; empty for a list."""
+def describe_rounds(looks: list[dict[str, Any]]) -> str:
+    """Lines about ``planned_rounds``; empty for a list of seeds."""
     if len(looks) == 1:
         return ""
     lines = [
@@ -117,7 +117,7 @@ def print_plan(config: ExperimentConfig, console: Console) -> None:
     table = Table(
         title=f"tasks: {', '.join(planned.tasks)}",
         caption=f"{len(described)} trials, the longest first, {resources.slots} at once\n"
-        + _rounds(preview.looks)
+        + describe_rounds(preview.looks)
         + ("a stage starts when those before it have ended\n" if preview.stages > 1 else "")
         + f"disk: {preview.disk.describe(resources.slots)}"
         + (f"\n{resources.why}" if resources.why else ""),

@@ -4,8 +4,10 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from orchestrator.commands.plan import describe_rounds, planned_rounds
 from orchestrator.commands.tune import SearchPreview
 from orchestrator.report.terminal import print_facts, print_findings
+from orchestrator.search.best_trial import Incumbent
 from orchestrator.text import plain
 
 
@@ -25,6 +27,8 @@ def print_preview(console: Console, preview: SearchPreview) -> None:
             f"then the best {tune.rerank.top} settings of each group are ranked again with the "
             f"seeds {seeds}: at most {most} trials more"
         )
+    if tune.refit:
+        lines += _comparison(preview)
     if preview.resources.why:
         lines.append(preview.resources.why)
     if plan.upstream:
@@ -45,3 +49,13 @@ def print_preview(console: Console, preview: SearchPreview) -> None:
     print_facts(console, plan.facts)
     console.print(table, markup=False)
     print_findings(console, plan.facts)
+
+
+def _comparison(preview: SearchPreview) -> list[str]:
+    """Lines about the comparison that follows the search."""
+    experiment = preview.experiment
+    # What is chosen decides no number of trials.
+    plan = preview.plan.refit({group.name: Incumbent({}) for group in preview.plan.groups})
+    settings = "at the preset's settings and tuned" if experiment.tune.defaults else "tuned"
+    first = f"then the arms are compared, {settings}: {len(plan.trials)} trials"
+    return [first, *describe_rounds(planned_rounds(experiment, plan)).splitlines()]

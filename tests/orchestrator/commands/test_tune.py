@@ -234,6 +234,21 @@ def test_a_plan_shows_groups_and_runs_nothing(
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_plan_shows_the_comparison_and_its_looks(command: Command, tiny_bert: Path) -> None:
+    def shown(*more: str) -> str:
+        words = overrides(tiny_bert, "arms=[single_task,shared_encoder]", *more)
+        return " ".join(command("tune", "--local", "demo", "quick", *words, "--plan").out.split())
+
+    # Of each seed: a trial for each of two tasks, one for both, each at two settings.
+    rounds = shown("seeds={until: decided, looks: [2, 5]}")
+    assert "compared, at the preset's settings and tuned: 30 trials" in rounds
+    assert "look 1 of 2: 2 seeds, 12 trials" in rounds
+    assert "look 2 of 2: 5 seeds, 30 trials" in rounds
+    assert "compared, tuned: 6 trials" in shown("seeds=[1, 2]", "tune.defaults=false")
+    assert "look" not in shown("seeds=[1, 2]")
+    assert "compared" not in shown("tune.refit=false")
+
+
 def test_a_damaged_description_is_one_line_that_helps(
     command: Command, tiny_bert: Path, tmp_path: Path
 ) -> None:
