@@ -5,7 +5,9 @@ holds.
 """
 
 import io
+from copy import deepcopy
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -59,15 +61,22 @@ def read_yaml(path: Path) -> DictConfig:
             raise ValueError("it is no file")
         if path.stat().st_size > MAX_BYTES:
             raise ValueError(f"it has more than {MAX_BYTES:,} bytes")
-        text = path.read_text(encoding="utf-8-sig")
-        check_yaml(text)
-        values = OmegaConf.load(io.StringIO(text))
+        # A copy takes a third of the time, and a command reads the same files again and again.
+        values = deepcopy(_parsed(path.read_text(encoding="utf-8-sig")))
         if isinstance(values, DictConfig):
-            return without_interpolation(values)
+            return values
     except (yaml.YAMLError, OmegaConfBaseException, ValueError, TypeError, OSError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{path}: cannot be read as YAML: {reason}") from error
     raise ConfigError(f"{path}: it is no mapping of keys to values")
+
+
+@lru_cache(maxsize=8)
+def _parsed(text: str) -> Any:
+    """The values of a YAML text, for ``read_yaml``; not to be changed."""
+    check_yaml(text)
+    values = OmegaConf.load(io.StringIO(text))
+    return without_interpolation(values) if isinstance(values, DictConfig) else values
 
 
 def check_yaml(text: str) -> None:

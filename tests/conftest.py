@@ -1,9 +1,12 @@
 """Fixtures that many tests share."""
 
 import gc
+import io
 import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -81,6 +84,23 @@ def offline(monkeypatch: pytest.MonkeyPatch, cache_folder: Path) -> None:
     monkeypatch.setenv("ONE_OR_MANY_CACHE", str(cache_folder))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("WANDB_MODE", "offline")
+
+
+class BlankFigure:
+    """Stands in place of a figure of matplotlib, and takes no time."""
+
+    def savefig(self, out: Any, format: str, **_: object) -> None:
+        """See matplotlib."""
+        out.write("<svg></svg>" if isinstance(out, io.TextIOBase) else format.encode())
+
+    def set_layout_engine(self, layout: None) -> None:
+        """See matplotlib."""
+
+
+@pytest.fixture(autouse=True)
+def blank_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are drawn only where reports are tested: those of a report take a second."""
+    monkeypatch.setattr("orchestrator.report.svg._drawn", lambda *_: nullcontext(BlankFigure()))
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,8 @@
+"""Fixtures of the tests of benchmarks."""
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def blank_figures() -> None:
+    """Here figures are drawn."""
