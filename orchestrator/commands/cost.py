@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from orchestrator.commands.report import read_predictions, shown, table_of
-from orchestrator.deploy.arms import DeployedArm, deployed_arms
-from orchestrator.deploy.cost import ArmCost, Cost, write_cost
-from orchestrator.deploy.measure import measure, steps
-from orchestrator.deploy.texts import sample_texts
+from orchestrator.deploy.cost.arms import DeployedArm, deployed_arms
+from orchestrator.deploy.cost.measure import measure, steps
+from orchestrator.deploy.cost.results import ArmCost, Cost, write_cost
+from orchestrator.deploy.cost.texts import sample_texts
 from orchestrator.report.table import Table
 from orchestrator.run_dir.directory import read_glue_dir, read_plan
 from orchestrator.run_dir.environment import describe_environment

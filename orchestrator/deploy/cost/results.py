@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError
 
-from orchestrator.deploy.serving import Scenario
+from orchestrator.deploy.cost.serving import Scenario
 from trainables.config.base import Settings
 from trainables.errors import RunDirectoryError
 from trainables.results.record import read_checksummed, write_checksummed

@@ -17,13 +17,12 @@ from statistics import median
 from types import TracebackType
 from typing import IO
 
-from orchestrator.deploy.arms import DeployedArm
-from orchestrator.deploy.cost import Measured, Round, Timing
-from orchestrator.deploy.serving import (
+from orchestrator.deploy.cost.arms import DeployedArm
+from orchestrator.deploy.cost.results import Measured, Round, Timing
+from orchestrator.deploy.cost.serving import (
     BATCH_SIZES,
     SCENARIOS,
     Asked,
-    Deployment,
     Loaded,
     Scenario,
     WorkerAnswer,
@@ -242,7 +241,7 @@ def _warm_up(worker: "Worker", kind: tuple[Scenario, int]) -> float:
 
 
 class Worker:
-    """A process that has loaded a deployment, see ``orchestrator.deploy.worker``.
+    """A process that has loaded a deployment, see ``orchestrator.deploy.cost.worker``.
 
     Args:
         request: what it loads.
@@ -260,7 +259,7 @@ class Worker:
             "RAYON_NUM_THREADS": threads,
         }
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "orchestrator.deploy.worker"],
+            [sys.executable, "-m", "orchestrator.deploy.cost.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

@@ -1,6 +1,6 @@
 """A process that loads an arm's models and answers requests, for its memory and times.
 
-    python -m orchestrator.deploy.worker
+    python -m orchestrator.deploy.cost.worker
 
 Standard input gives a ``WorkerRequest`` as one line of JSON, then ``Asked`` lines; each is answered
 by a ``WorkerAnswer`` as one line. When the input ends, the last answer says the peak of the memory.
@@ -17,7 +17,7 @@ from typing import TextIO
 import torch
 from transformers import BatchEncoding, PreTrainedTokenizerBase
 
-from orchestrator.deploy.serving import (
+from orchestrator.deploy.cost.serving import (
     Asked,
     Input,
     Loaded,

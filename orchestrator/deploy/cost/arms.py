@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from orchestrator.deploy.serving import Deployment, Input, Pass, ServedModel, TaskHead
+from orchestrator.deploy.cost.serving import Deployment, Input, Pass, ServedModel, TaskHead
 from orchestrator.planning.plan import PlannedTrial
 from trainables.config.arms import NaiveConcatArm
 from trainables.config.trial import TrialConfig
