@@ -87,7 +87,8 @@ def _measured(
     arms, unfinished = deployed_arms(run_dir, trials, records)
     if not arms:
         raise RunDirectoryError(
-            f"{shown(run_dir.where)}: no arm has a seed whose trials have all finished; run it first"
+            f"{shown(run_dir.where)}: no arm has a seed whose trials have all finished; run them "
+            "first"
         )
     load = os.getloadavg()[0]
     texts = sample_texts(trials, read_glue_dir(run_dir))

@@ -14,8 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from statistics import median
-from types import TracebackType
-from typing import IO
 
 from orchestrator.deploy.cost.arms import DeployedArm
 from orchestrator.deploy.cost.results import Measured, Round, Timing
@@ -180,8 +178,7 @@ class _Session:
         for process in range(PROCESSES):
             with ExitStack() as stack:
                 # Started together, since their imports take seconds.
-                started = [Worker(self._request(s.arm), s.arm.title) for s in subjects]
-                workers = [stack.enter_context(worker) for worker in started]
+                workers = [Worker(self._request(s.arm), s.arm.title, stack) for s in subjects]
                 for subject, worker in zip(subjects, workers, strict=True):
                     subject.load(worker.loaded())
                 warm = {kind: [_warm_up(worker, kind) for worker in workers] for kind in KINDS}
@@ -246,11 +243,12 @@ class Worker:
     Args:
         request: what it loads.
         title: of the arm, for messages.
+        stack: ends the process.
     """
 
-    def __init__(self, request: WorkerRequest, title: str) -> None:
+    def __init__(self, request: WorkerRequest, title: str, stack: ExitStack) -> None:
         self._title = title
-        self._errors: IO[str] = tempfile.TemporaryFile("w+")
+        self._errors = stack.enter_context(tempfile.TemporaryFile("w+"))
         threads = str(request.threads)
         environment = {
             "PYTHONPATH": os.pathsep.join(sys.path),
@@ -258,7 +256,7 @@ class Worker:
             # Of the tokenizer.
             "RAYON_NUM_THREADS": threads,
         }
-        self._process = subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "orchestrator.deploy.cost.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -266,20 +264,9 @@ class Worker:
             text=True,
             env=os.environ | environment,
         )
+        self._process = stack.enter_context(process)
+        stack.callback(process.kill)
         self._write(request.model_dump_json())
-
-    def __enter__(self) -> "Worker":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """End the process."""
-        with self._errors, self._process:
-            self._process.kill()
 
     def loaded(self) -> Loaded:
         """What it has loaded; waits for it.
