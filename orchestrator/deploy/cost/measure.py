@@ -14,7 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from statistics import median
+from typing import IO
 
+import trainables.errors
 from orchestrator.deploy.cost.arms import DeployedArm
 from orchestrator.deploy.cost.results import Measured, Round, Timing
 from orchestrator.deploy.cost.serving import (
@@ -26,7 +28,6 @@ from orchestrator.deploy.cost.serving import (
     WorkerAnswer,
     WorkerRequest,
 )
-from trainables import errors
 from trainables.errors import ResourceError, RunDirectoryError
 
 PROCESSES = 3
@@ -178,7 +179,11 @@ class _Session:
         for process in range(PROCESSES):
             with ExitStack() as stack:
                 # Started together, since their imports take seconds.
-                workers = [Worker(self._request(s.arm), s.arm.title, stack) for s in subjects]
+                workers = []
+                for subject in subjects:
+                    errors = stack.enter_context(tempfile.TemporaryFile("w+"))
+                    workers.append(Worker(self._request(subject.arm), subject.arm.title, errors))
+                    stack.callback(workers[-1].kill)
                 for subject, worker in zip(subjects, workers, strict=True):
                     subject.load(worker.loaded())
                 warm = {kind: [_warm_up(worker, kind) for worker in workers] for kind in KINDS}
@@ -243,12 +248,12 @@ class Worker:
     Args:
         request: what it loads.
         title: of the arm, for messages.
-        stack: ends the process.
+        errors: takes its standard error.
     """
 
-    def __init__(self, request: WorkerRequest, title: str, stack: ExitStack) -> None:
+    def __init__(self, request: WorkerRequest, title: str, errors: IO[str]) -> None:
         self._title = title
-        self._errors = stack.enter_context(tempfile.TemporaryFile("w+"))
+        self._errors = errors
         threads = str(request.threads)
         environment = {
             "PYTHONPATH": os.pathsep.join(sys.path),
@@ -256,16 +261,14 @@ class Worker:
             # Of the tokenizer.
             "RAYON_NUM_THREADS": threads,
         }
-        process = subprocess.Popen(
+        self._process = subprocess.Popen(
             [sys.executable, "-m", "orchestrator.deploy.cost.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._errors,
+            stderr=errors,
             text=True,
             env=os.environ | environment,
         )
-        self._process = stack.enter_context(process)
-        stack.callback(process.kill)
         self._write(request.model_dump_json())
 
     def loaded(self) -> Loaded:
@@ -300,6 +303,11 @@ class Worker:
         assert peak is not None
         return peak
 
+    def kill(self) -> None:
+        """End the process."""
+        with self._process:
+            self._process.kill()
+
     def _write(self, line: str) -> None:
         assert self._process.stdin is not None
         try:
@@ -319,7 +327,7 @@ class Worker:
         answer = WorkerAnswer.model_validate_json(line)
         if answer.error is not None:
             kind, message = answer.error
-            raise getattr(errors, kind)(message)
+            raise getattr(trainables.errors, kind)(message)
         return answer
 
     def _last_line(self) -> str:
