@@ -12,13 +12,13 @@ from orchestrator.deploy.cost.arms import DeployedArm, deployed_arms
 from orchestrator.deploy.cost.measure import measure, steps
 from orchestrator.deploy.cost.results import ArmCost, Cost, write_cost
 from orchestrator.deploy.cost.texts import sample_texts
-from orchestrator.report.table import Table
+from orchestrator.report.table import Table, with_cost
 from orchestrator.run_dir.directory import read_glue_dir, read_plan
 from orchestrator.run_dir.environment import describe_environment
 from orchestrator.run_dir.lock import hold_lock
 from orchestrator.run_dir.looks import look_at, planned_looks
 from orchestrator.run_dir.remote import opened
-from trainables.errors import ConfigError, RunDirectoryError
+from trainables.errors import ConfigError, InputError, RunDirectoryError
 from trainables.results.record import read_records
 from trainables.storage.run_dir import RunDir
 
@@ -77,7 +77,16 @@ def measure_cost(
         with hold_lock(run_dir.root):
             cost = _measured(run_dir, device, threads, seconds, console or Console(quiet=True))
             write_cost(run_dir, cost)
-            return MeasuredCost(cost, _table(run_dir))
+            return MeasuredCost(cost, with_cost(_table(run_dir), cost))
+
+
+def cost_warnings(where: str | os.PathLike[str], console: Console) -> list[str]:
+    """Measure after a run; gives at most one line that says why that cannot be done."""
+    try:
+        measure_cost(where, console=console)
+    except InputError as error:
+        return [f"the cost was not measured: {error}"]
+    return []
 
 
 def _measured(
@@ -111,6 +120,7 @@ def _measured(
         load_average=round(load, 2),
         environment=describe_environment(),
         texts={task: len(own) for task, own in texts.items()},
+        texts_of_example={task: 2 if len(own[0]) == 2 else 1 for task, own in texts.items()},
         tokens=measurement.tokens,
         arms=tuple(map(_arm_cost, arms, measurement.of_arm)),
         deployments=measurement.deployments,

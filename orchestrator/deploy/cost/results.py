@@ -175,6 +175,7 @@ class Cost(Settings):
         load_average: processes that wanted a CPU in the minute before.
         environment: packages and hardware, see ``describe_environment``.
         texts: task -> how many of its validation examples were asked about.
+        texts_of_example: task -> whether an example has one text or two.
         tokens: model -> task -> mean number of tokens of these.
         arms: in the order of the plan.
         deployments: what was measured.
@@ -189,6 +190,7 @@ class Cost(Settings):
     load_average: NonNegativeFloat
     environment: dict[str, Any]
     texts: dict[str, PositiveInt]
+    texts_of_example: dict[str, Literal[1, 2]]
     tokens: dict[str, dict[str, float]]
     arms: tuple[ArmCost, ...]
     deployments: tuple[Measured, ...]
