@@ -11,7 +11,7 @@ from statistics import fmean
 
 from orchestrator.deploy.cost.results import Timing
 from orchestrator.deploy.cost.serving import BATCH_SIZES
-from orchestrator.report.answers.cost import request
+from orchestrator.report.answers.cost import request, short
 from orchestrator.report.columns import TERMS, Column, metric_title, metric_unit
 from orchestrator.report.equal_terms import tuning_text
 from orchestrator.report.rows import Stat
@@ -173,8 +173,8 @@ def cost(table: Table) -> View:
                 Field(row.model),
                 Field(str(measured.models)),
                 Field(count(measured.parameters)),
-                Field(f"{measured.megabytes:,.1f}"),
-                Field(f"{measured.peak.median:,.0f}"),
+                Field(short(measured.megabytes)),
+                Field(short(measured.peak.median)),
                 Field(number(arm.training_device_seconds, "seconds")),
                 *timings,
             )
@@ -217,8 +217,7 @@ def _latency(timing: Timing) -> Field:
 
 
 def _rate(timing: Timing) -> Field:
-    rate = timing.texts_per_second.median
-    return Field(f"{rate:,.1f}" if rate < 100 else f"{rate:,.0f}")
+    return Field(short(timing.texts_per_second.median))
 
 
 def difference(table: Table) -> View:

@@ -75,9 +75,10 @@ class Costs:
         made = against(self.measured, answer.arm, answer.reference, answer.model)
         if arm is None or reference is None or made is None:
             return None
-        speeds = (f"{_rate(all_tasks(m).texts_per_second.median)}" for _, m in (arm, reference))
-        peaks = (f"{m.peak.median:,.0f}" for _, m in (arm, reference))
-        weights = (f"{m.megabytes:,.0f}" for _, m in (arm, reference))
+        pair = (arm[1], reference[1])
+        speeds = (short(all_tasks(one).texts_per_second.median) for one in pair)
+        peaks = (short(one.peak.median) for one in pair)
+        weights = (short(one.megabytes) for one in pair)
         return (
             f"{change(answer.change, answer.interval)} points for {in_words(made)}: "
             f"{request(self.measured, arm[0])}, {' against '.join(speeds)} texts a second; peak "
@@ -160,5 +161,6 @@ def request(measured: Cost, arm: ArmCost) -> str:
     return f"{' and '.join(names)}, all tasks"
 
 
-def _rate(texts: float) -> str:
-    return f"{texts:,.1f}" if texts < 100 else f"{texts:,.0f}"
+def short(value: float) -> str:
+    """A rate or a size: 9.5, 95.5, 955."""
+    return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"

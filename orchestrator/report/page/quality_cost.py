@@ -49,7 +49,7 @@ class Point:
 def quality_cost_charts(table: Table) -> tuple[Chart, ...]:
     """A chart for each reference and its model; none where nothing was measured."""
     charts = []
-    for index, (title, points) in enumerate(_by_chart(table).items()):
+    for index, (title, points) in enumerate(points_by_chart(table).items()):
 
         def draw(figure: "Figure", points: Sequence[Point] = points) -> None:
             draw_points(figure.subplots(), points)
@@ -62,7 +62,7 @@ def quality_cost_charts(table: Table) -> tuple[Chart, ...]:
 
 def quality_cost_figure(table: Table) -> tuple[Callable[["Figure"], None], float, float] | None:
     """All charts as one figure, one below the other: what draws it, width and height."""
-    charts = _by_chart(table)
+    charts = points_by_chart(table)
     if not charts:
         return None
 
@@ -105,7 +105,7 @@ def draw_points(axes: "Axes", points: Sequence[Point]) -> None:
     axes.set_ylabel(f"points above {REFERENCE}")
 
 
-def _by_chart(table: Table) -> dict[str, list[Point]]:
+def points_by_chart(table: Table) -> dict[str, list[Point]]:
     """Title -> the reference, then what is compared with it."""
     charts: dict[str, list[Point]] = {}
     if table.costs is None:
