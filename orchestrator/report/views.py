@@ -188,7 +188,8 @@ def cost_text(table: Table) -> tuple[str, ...]:
         return ()
     measured = table.costs.measured
     cpu = measured.device == "cpu"
-    on = f"a CPU with {measured.threads} threads" if cpu else measured.device
+    threads = f"{measured.threads} thread{'s' * (measured.threads > 1)}"
+    on = f"a CPU with {threads}" if cpu else measured.device
     memory = "resident memory beyond that of the imports" if cpu else "GPU memory of torch"
     most = max(measured.arms, key=lambda arm: len(arm.tasks))
     untrained = [arm.label for arm in measured.arms if not measured.of(arm).saved]
