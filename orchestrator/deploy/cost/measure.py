@@ -3,7 +3,8 @@
 Arms of one model are measured together, those whose models have the same shape once. Each of
 ``PROCESSES`` times all of them are loaded in processes of their own; then every kind of request is
 made in ``ROUNDS`` rounds, in which one arm after the other answers the same requests, in one order
-and then in the reverse one. Only one process computes at a time.
+and then in the reverse one. The requests of all rounds are the same, so that rounds differ by noise
+alone. Only one process computes at a time.
 """
 
 import os
@@ -39,7 +40,7 @@ ROUNDS = 2
 WARM_UP = 3
 """Requests of each kind before the measured ones; they also tell how many fit into the time."""
 
-MOST_REQUESTS = 50
+MOST_REQUESTS = 100
 """Of one kind in a round."""
 
 KINDS: tuple[tuple[Scenario, int], ...] = tuple((s, b) for s in SCENARIOS for b in BATCH_SIZES)
@@ -98,7 +99,8 @@ def measure(
     models = list(dict.fromkeys(arm.model for arm in arms))
     deployments: list[Measured] = []
     of_shape: dict[tuple[str, str], int] = {}
-    loaded: dict[str, Loaded] = {}
+    tokens: dict[str, dict[str, float]] = {}
+    device_name = ""
     for model in models:
         subjects: dict[str, _Subject] = {}
         for arm in arms:
@@ -109,12 +111,13 @@ def measure(
         for shape, subject in zip(subjects, measured, strict=True):
             of_shape[model, shape] = len(deployments)
             deployments.append(subject.measured())
-        loaded[model] = measured[0].loaded[0]
+            tokens.setdefault(model, {}).update(subject.loaded[0].tokens)
+            device_name = subject.loaded[0].device
     return Measurement(
         deployments=tuple(deployments),
         of_arm=tuple(of_shape[arm.model, arm.deployment.shape] for arm in arms),
-        device=loaded[models[0]].device,
-        tokens={model: dict(own.tokens) for model, own in loaded.items()},
+        device=device_name,
+        tokens=tokens,
     )
 
 
@@ -207,8 +210,7 @@ class _Session:
         pairs = list(zip(subjects, workers, strict=True))
         for scenario, batch_size in KINDS:
             count = requests[scenario, batch_size]
-            first = (process * ROUNDS + number) * count
-            asked = Asked(scenario=scenario, batch_size=batch_size, first=first, requests=count)
+            asked = Asked(scenario=scenario, batch_size=batch_size, requests=count)
             for subject, worker in pairs if number % 2 == 0 else reversed(pairs):
                 times = worker.ask(asked)
                 made = Round(

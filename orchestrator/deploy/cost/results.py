@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any, Literal, Self
 
 import numpy as np
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from orchestrator.deploy.cost.serving import Scenario
 from trainables.config.base import Settings
@@ -221,10 +221,10 @@ def read_cost(run_dir: RunDir, keys: Iterable[str]) -> Cost | None:
         return None
     advice = f"delete it, or measure again: python -m orchestrator cost {run_dir.where}"
     try:
-        cost = Cost.model_validate(read_checksummed(run_dir.cost), strict=False)
+        cost = Cost.model_validate(read_checksummed(run_dir.cost))
         if any(arm.measured >= len(cost.deployments) for arm in cost.arms):
             raise ValueError("an arm without its deployment")
-    except (OSError, ValueError, RecursionError, ValidationError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunDirectoryError(
             f"{run_dir.cost}: damaged, or of another version; {advice}"
         ) from error

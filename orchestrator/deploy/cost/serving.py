@@ -136,18 +136,16 @@ class Loaded(Settings):
 
 
 class Asked(Settings):
-    """Requests of one kind, one after the other.
+    """Requests of one kind, one after the other; the first ones are always the same.
 
     Attributes:
         scenario: what is asked.
         batch_size: inputs of a request.
-        first: number of the first request, which decides the texts.
         requests: how many.
     """
 
     scenario: Scenario
     batch_size: PositiveInt
-    first: NonNegativeInt = 0
     requests: PositiveInt = 1
 
 

@@ -93,7 +93,7 @@ class WorkerHere:
 
     def ask(self, asked: Asked) -> tuple[float, ...]:
         for number in range(asked.requests):
-            self._server.answer(asked, asked.first + number)
+            self._server.answer(asked, number)
         return (1.0 * asked.batch_size * len(self._server.models),) * asked.requests
 
     def end(self) -> int:

@@ -186,7 +186,7 @@ def test_the_sample_is_the_same_each_time_and_of_validation(runs: dict[str, Run]
 
 
 def test_each_line_is_answered_and_the_end_says_the_peak(runs: dict[str, Run]) -> None:
-    asked = Asked(scenario="all_tasks", batch_size=2, first=5, requests=3)
+    asked = Asked(scenario="all_tasks", batch_size=2, requests=3)
     lines = [runs["shared_encoder"].request().model_dump_json(), asked.model_dump_json()]
     outgoing = io.StringIO()
     serve(io.StringIO("\n".join([*lines, ""])), outgoing)
