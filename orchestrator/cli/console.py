@@ -124,8 +124,8 @@ def print_measured_cost(console: Console, where: Path | str, made: "MeasuredCost
     from orchestrator.report.terminal import print_cost
 
     costs = made.table.costs
-    for answer in made.table.answers if costs is not None else ():
-        text = costs.sentence(answer)
+    for answer in made.table.answers:
+        text = None if costs is None else costs.sentence(answer)
         if text is not None:
             line = f"{answer.model}, {answer.arm} for {answer.reference}: {text}"
             console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -40,7 +41,7 @@ class MeasuredCost:
 
 
 def measure_cost(
-    where: str | os.PathLike[str],
+    where: Path | str,
     *,
     device: str = "auto",
     threads: int | None = None,
@@ -71,7 +72,7 @@ def measure_cost(
         raise ConfigError(f"--threads {threads}: must be 1 or more")
     if not seconds > 0:
         raise ConfigError(f"--seconds {seconds:g}: must be more than 0")
-    with opened(os.fspath(where), 0.0) as run_dir:
+    with opened(where, 0.0) as run_dir:
         if not run_dir.plan.is_file():
             raise RunDirectoryError(f"{shown(where)}: no run directory (plan.json is missing)")
         with hold_lock(run_dir.root):
@@ -80,7 +81,7 @@ def measure_cost(
             return MeasuredCost(cost, with_cost(_table(run_dir), cost))
 
 
-def cost_warnings(where: str | os.PathLike[str], console: Console) -> list[str]:
+def cost_warnings(where: Path | str, console: Console) -> list[str]:
     """Measure after a run; gives at most one line that says why that cannot be done."""
     try:
         measure_cost(where, console=console)

@@ -99,10 +99,10 @@ def join(measured: Cost, pairs: Iterable[tuple[str, str, str]]) -> Costs:
 
 def against(measured: Cost, label: str, reference: str, model: str) -> CostAgainst | None:
     """The cost of one row against another; None unless both were measured on the same tasks."""
-    rows = _row(measured, label, model), _row(measured, reference, model)
-    if rows[0] is None or rows[1] is None:
+    own, other = _row(measured, label, model), _row(measured, reference, model)
+    if own is None or other is None:
         return None
-    (first, a), (second, b) = rows
+    (first, a), (second, b) = own, other
     if set(first.tasks) != set(second.tasks):
         return None
     return CostAgainst(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from orchestrator.deploy.cost.results import Spread
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 4.2, 2.9
 """In inches, of a chart."""
+LABEL = 0.06
+"""Height of a label, as a share of the chart's."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,11 @@ class Point:
     label: str
     rate: Spread
     compared: ComparedRows | None
+
+    @property
+    def value(self) -> float:
+        """Points above the reference."""
+        return 0.0 if self.compared is None else 100 * self.compared.difference
 
     @property
     def text(self) -> str:
@@ -88,21 +96,36 @@ def draw_points(axes: "Axes", points: Sequence[Point]) -> None:
     axes.axhline(0, color=DIM, lw=0.6, zorder=0)
     for point in points:
         color, marker = (INK, "D") if point.compared is None else MARKS[point.compared.word]
-        y = 0.0
+        y = point.value
         if point.compared is not None:
-            y = 100 * point.compared.difference
             ends = [100 * value for value in point.compared.interval]
             axes.plot([point.rate.median] * 2, ends, color=color, lw=1)
         axes.plot([point.rate.low, point.rate.high], [y, y], color=color, lw=1)
         axes.plot(point.rate.median, y, marker, color=color, ms=5.5, mew=0)
-        axes.annotate(
-            point.label, (point.rate.median, y), xytext=(4, 4), textcoords="offset points",
-            color=INK,
-        )  # fmt: skip
-    axes.margins(x=0.3)
     axes.set_xlim(left=0)
+    low, high = axes.get_ylim()
+    heights = [(point.value - low) / (high - low) for point in points]
+    for point, height in zip(points, spread_out(heights, LABEL), strict=True):
+        axes.annotate(
+            point.label, (point.rate.median, point.value), xytext=(1.04, height),
+            textcoords="axes fraction", va="center", color=INK, zorder=1.5,
+            arrowprops={"arrowstyle": "-", "color": LINE, "lw": 0.6},
+        )  # fmt: skip
     axes.set_xlabel("texts a second, all tasks")
     axes.set_ylabel(f"points above {REFERENCE}")
+
+
+def spread_out(heights: Sequence[float], gap: float) -> list[float]:
+    """Heights in a chart, moved until they are ``gap`` apart, in their order, and below 1."""
+    order = sorted(range(len(heights)), key=lambda index: heights[index])
+    moved = list(heights)
+    for below, above in pairwise(order):
+        moved[above] = max(moved[above], moved[below] + gap)
+    top = 1.0
+    for index in reversed(order):
+        moved[index] = min(moved[index], top)
+        top = moved[index] - gap
+    return moved
 
 
 def points_by_chart(table: Table) -> dict[str, list[Point]]:

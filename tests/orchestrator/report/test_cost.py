@@ -17,6 +17,7 @@ from orchestrator.report.page.quality_cost import (
     draw_points,
     points_by_chart,
     quality_cost_charts,
+    spread_out,
 )
 from orchestrator.report.render import print_table, table_csv, table_json
 from orchestrator.report.table import Table, with_cost
@@ -186,6 +187,16 @@ def test_arms_stand_where_their_quality_and_cost_are() -> None:
     better = next(c for c in table.comparisons if c.primary and c.word == "better")
     assert marks["D"] == (pytest.approx(1000 / 31), 0)
     assert marks[MARKS["better"][1]] == pytest.approx((1000 / 11, 100 * better.difference))
+
+
+@pytest.mark.parametrize("heights", [[0.5], [0.5, 0.5, 0.51], [0.99, 1.0, 0.98], [0.1, 0.9]])
+def test_labels_are_apart_and_in_the_chart(heights: list[float]) -> None:
+    moved = spread_out(heights, 0.1)
+    assert np.argsort(moved, kind="stable").tolist() == np.argsort(heights, kind="stable").tolist()
+    assert min(np.diff(sorted(moved)), default=1.0) >= 0.1 - 1e-9
+    assert max(moved) <= 1
+    if heights == [0.1, 0.9]:
+        assert moved == heights
 
 
 def test_the_figure_is_a_file_too() -> None:
