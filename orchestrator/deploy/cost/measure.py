@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from statistics import median
 from typing import IO
@@ -251,6 +251,9 @@ class Worker:
         request: what it loads.
         title: of the arm, for messages.
         errors: takes its standard error.
+
+    Attributes:
+        pid: of the process.
     """
 
     def __init__(self, request: WorkerRequest, title: str, errors: IO[str]) -> None:
@@ -271,6 +274,7 @@ class Worker:
             text=True,
             env=os.environ | environment,
         )
+        self.pid = self._process.pid
         self._write(request.model_dump_json())
 
     def loaded(self) -> Loaded:
@@ -307,17 +311,16 @@ class Worker:
 
     def kill(self) -> None:
         """End the process."""
-        with self._process:
+        # What it has not read is lost with it.
+        with suppress(BrokenPipeError), self._process:
             self._process.kill()
 
     def _write(self, line: str) -> None:
         assert self._process.stdin is not None
-        try:
+        # Of a process that has died, the answer, or that there is none, says why.
+        with suppress(BrokenPipeError):
             self._process.stdin.write(f"{line}\n")
             self._process.stdin.flush()
-        except BrokenPipeError:
-            # The answer, or that there is none, says why.
-            return
 
     def _read(self) -> WorkerAnswer:
         assert self._process.stdout is not None

@@ -151,7 +151,9 @@ def test_a_search_is_measured_too(tiny_bert: Path, tmp_path: Path, command: Comm
     assert outcome.compared is not None
     costs = outcome.compared.table.costs
     assert costs is not None
-    assert {arm.tuned for arm in costs.measured.arms} == {True}
+    assert [arm.tuned for arm in costs.measured.arms].count(True) == 2
+    # Tuned models have the shape of the others.
+    assert len(costs.measured.deployments) == 2
     assert outcome.compared.table.passages[0].lines[2].name == "cost"
     assert outcome.trained > 0
 
@@ -224,16 +226,3 @@ def test_data_that_has_moved_is_named(run_dir: RunDir, monkeypatch: pytest.Monke
     monkeypatch.setattr("orchestrator.deploy.cost.texts.load_planned", moved)
     with pytest.raises(DataError, match=r"data\.glue_dir=/gone"):
         measure_cost(run_dir.root)
-
-
-def test_a_process_that_dies_is_named(run_dir: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
-    ask = measure.Worker.ask
-
-    def killed(worker: measure.Worker, asked: object) -> object:
-        worker.kill()
-        return ask(worker, asked)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(measure.Worker, "ask", killed)
-    with pytest.raises(ResourceError, match=r"single_task tiny: its process died .*exit code -9"):
-        measure_cost(run_dir.root, threads=1)
-    assert not run_dir.cost.exists()

@@ -1,5 +1,8 @@
 """How arms are measured beside each other, with processes that only pretend to compute."""
 
+import os
+import signal
+import tempfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +23,9 @@ from orchestrator.deploy.cost.serving import (
 )
 from trainables.config.methods import HeadConfig
 from trainables.config.trial import ModelConfig
-from trainables.errors import RunDirectoryError
+from trainables.errors import ResourceError, RunDirectoryError
+
+WORKER = module.Worker
 
 TEXTS = {"a": (("one",),), "b": (("two",),)}
 
@@ -157,6 +162,20 @@ def test_progress_comes_as_often_as_it_was_said() -> None:
     arms = [*ARMS, arm("shared_encoder", 1, "other")]
     measured(arms, on_step=lambda: calls.append(None))
     assert len(calls) == steps(arms)
+
+
+def test_a_process_that_dies_is_named() -> None:
+    request = WorkerRequest(
+        deployment=deployment(1), tasks=("a", "b"), texts=TEXTS, device="cpu", threads=1
+    )
+    with tempfile.TemporaryFile("w+") as errors:
+        worker = WORKER(request, "shared_encoder tiny", errors)
+        try:
+            os.kill(worker.pid, signal.SIGKILL)
+            with pytest.raises(ResourceError, match=r"shared_encoder tiny: .*died.*exit code -9"):
+                worker.loaded()
+        finally:
+            worker.kill()
 
 
 def test_another_model_than_the_trained_one_is_refused() -> None:
