@@ -39,6 +39,7 @@ IMPORTS_INSIDE_FUNCTIONS = {
         "orchestrator.commands.checklist",
         "orchestrator.commands.compare",
         "orchestrator.commands.convert",
+        "orchestrator.commands.cost",
         "orchestrator.commands.experiment",
         "orchestrator.commands.plan",
         "orchestrator.commands.report",
@@ -64,6 +65,7 @@ IMPORTS_INSIDE_FUNCTIONS = {
         COMMAND,
         "orchestrator.commands.report",
         "orchestrator.report.render",
+        "orchestrator.report.terminal",
         "orchestrator.report.tuning.report",
     ),
     "orchestrator.cli.submit": (

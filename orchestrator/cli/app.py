@@ -17,6 +17,7 @@ from orchestrator.cli.console import (
     hint_on_interrupt,
     make_console,
     one_line,
+    print_measured_cost,
     print_submission,
     show_warning,
 )
@@ -52,6 +53,9 @@ RunDir = Annotated[
     str | None, typer.Option(help="run directory, or its URL (default: runs/PRESET)")
 ]
 
+Cost = Annotated[
+    bool, typer.Option("--cost", help="then measure what the models cost to deploy (see cost)")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="for machines")]
 
 
@@ -80,6 +84,7 @@ def run(
     run_dir: RunDir = None,
     dashboard: Dashboard = False,
     local: Local = False,
+    cost: Cost = False,
 ) -> None:
     """Run a preset's trials with Ray Tune, then print the comparison table."""
     from orchestrator.config.experiment import load_experiment
@@ -91,7 +96,7 @@ def run(
     experiment, console = Experiment(config), make_console()
     where = run_dir or experiment.default_run_dir
     with hint_on_interrupt(where):
-        outcome = experiment.run(where, local=local, console=console)
+        outcome = experiment.run(where, local=local, console=console, cost=cost)
     finish(console, where, outcome)
 
 
@@ -115,6 +120,7 @@ def tune(
     ] = None,
     dashboard: Dashboard = False,
     local: Local = False,
+    cost: Cost = False,
     show: Annotated[
         bool, typer.Option("--plan", help="print what would be searched; nothing runs")
     ] = False,
@@ -138,7 +144,7 @@ def tune(
         return
     where = run_dir or experiment.default_run_dir
     with hint_on_interrupt(where):
-        outcome = experiment.run(where, local=local, console=console)
+        outcome = experiment.run(where, local=local, console=console, cost=cost)
     finish_tuning(console, where, outcome)
 
 
@@ -165,6 +171,31 @@ def report(
         from orchestrator.commands.report import report as make_report
 
         finish(console, run_dir, make_report(opened, texts=not no_texts), as_json=as_json)
+
+
+@app.command()
+def cost(
+    run_dir: Annotated[str, typer.Argument(help="a run directory, or its URL")],
+    device: Annotated[
+        str, typer.Option(help="auto (a GPU where there is one), cpu, cuda or cuda:N")
+    ] = "auto",
+    threads: Annotated[int | None, typer.Option(help="CPU threads (default: all CPUs)")] = None,
+    seconds: Annotated[
+        float, typer.Option(help="about how long requests are made; loading comes on top")
+    ] = 60.0,
+    as_json: Annotated[bool, typer.Option("--json", help="print cost.json")] = False,
+) -> None:
+    """Measure what each arm's models cost to deploy: size, memory, latency, texts a second."""
+    from orchestrator.commands.cost import measure_cost
+
+    # Progress would come between the lines of the JSON.
+    console = make_console()
+    shown = None if as_json else console
+    made = measure_cost(run_dir, device=device, threads=threads, seconds=seconds, console=shown)
+    if as_json:
+        print(made.cost.model_dump_json(indent=1))
+    else:
+        print_measured_cost(console, run_dir, made)
 
 
 @app.command()

@@ -16,6 +16,7 @@ from trainables.errors import RenamedKeyWarning, RunDirectoryError
 from trainables.secrets import redacted
 
 if TYPE_CHECKING:
+    from orchestrator.commands.cost import MeasuredCost
     from orchestrator.commands.report import Outcome
     from orchestrator.commands.submission import Submission
     from orchestrator.commands.tune_report import TuningOutcome
@@ -115,6 +116,26 @@ def print_submission(made: "Submission") -> None:
         print(f"{file}.tsv: {constant} in every line: {reason}")
     for task in made.left_out:
         print(f"task {one_line(task)}: is none of GLUE's, left out")
+
+
+def print_measured_cost(console: Console, where: Path | str, made: "MeasuredCost") -> None:
+    """Print what the models cost, and a sentence for each answer that says what that buys."""
+    from orchestrator.commands.report import shown
+    from orchestrator.report.terminal import print_cost
+
+    costs = made.table.costs
+    for answer in made.table.answers:
+        text = None if costs is None else costs.sentence(answer)
+        if text is not None:
+            line = f"{answer.model}, {answer.arm} for {answer.reference}: {text}"
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+    print_cost(console, made.table)
+    console.print(
+        f"report with it: python -m orchestrator report {shlex.quote(shown(where))}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _echo_warnings(outcome: "Outcome | TuningOutcome") -> None:

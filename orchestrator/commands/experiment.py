@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from orchestrator.commands.cost import cost_warnings
 from orchestrator.commands.report import Outcome, report
 from orchestrator.commands.rounds import rounds_left, run_rounds
 from orchestrator.commands.session import MakeExecutor, open_session, preview_resources
@@ -82,6 +83,7 @@ class Experiment:
         local: bool = False,
         console: Console | None = None,
         executor: MakeExecutor | None = None,
+        cost: bool = False,
     ) -> Outcome:
         """Run the trials that have not finished and compare the arms.
 
@@ -90,6 +92,8 @@ class Experiment:
             local: whether trials run in this process, without Ray.
             console: where progress is printed; None: standard output.
             executor: makes the executor, in place of the two usual ones.
+            cost: whether to measure at the end what the arms' models cost to deploy, on this
+                machine (see ``measure_cost``).
 
         Raises:
             InputError: bad input; nothing has been trained.
@@ -99,10 +103,11 @@ class Experiment:
         on_this_machine = local or self.config.ray.address is None
         # Found out before Ray starts, which takes seconds.
         preview = self.resources(local=local) if on_this_machine else None
+        where, console = run_dir or self.default_run_dir, console or Console()
         with open_session(
             self.config,
-            run_dir or self.default_run_dir,
-            console or Console(),
+            where,
+            console,
             plan=plan,
             local=local,
             executor=executor,
@@ -116,7 +121,12 @@ class Experiment:
             trained = run_rounds(session, plan)
             outcome = report(session.run_dir)
             publish_report(session.config, session.run_dir, session.console)
-            return replace(outcome, trained=trained)
+        if cost:
+            # Ray has ended, and nothing else computes.
+            why_not = cost_warnings(where, console)
+            outcome = report(where)
+            outcome = replace(outcome, warnings=(*outcome.warnings, *why_not))
+        return replace(outcome, trained=trained)
 
     def report(self, run_dir: Path | str | None = None, *, texts: bool = False) -> Outcome:
         """Make the tables and the report of a run directory again from its records.

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.analysis.looks import Look
+from orchestrator.deploy.cost.results import Cost, read_cost
 from orchestrator.planning.plan import PlannedTrial
 from orchestrator.report.comparisons import Predicted
 from orchestrator.report.equal_terms import Tuned
 from orchestrator.report.page.page import content_of, write_report
 from orchestrator.report.render import FORMATS, write_tables
 from orchestrator.report.results import write_results
-from orchestrator.report.table import Table, comparison
+from orchestrator.report.table import Table, comparison, with_cost
 from orchestrator.run_dir.directory import (
     read_data_facts,
     read_margins,
@@ -81,6 +82,8 @@ def _report(run_dir: RunDir, tuned: Tuned | None, texts: bool) -> Outcome:
     predictions, unread = read_predictions(run_dir, trials, records, keep=True)
     look = look_at(run_dir, trials, planned_looks(run_dir))
     table = table_of(run_dir, trials, records, predictions, look, tuned)
+    cost, unusable = usable_cost(run_dir, trials)
+    table = with_cost(table, cost)
     try:
         write_results(run_dir, records)
         write_tables(run_dir, table)
@@ -102,7 +105,7 @@ def _report(run_dir: RunDir, tuned: Tuned | None, texts: bool) -> Outcome:
         failed=tuple(record for record in ended if record.status != "finished"),
         missing=tuple(unfinished(run_dir, trial) for trial in trials if trial.key not in records),
         damaged=tuple(map(str, damaged.values())),
-        warnings=(*unread, *warnings),
+        warnings=(*unread, *unusable, *warnings),
         trained=0,
     )
 
@@ -134,6 +137,14 @@ def table_of(
         pair_seeds=read_pair_seeds(run_dir),
         tuned=tuned,
     )
+
+
+def usable_cost(run_dir: RunDir, trials: Sequence[PlannedTrial]) -> tuple[Cost | None, list[str]]:
+    """What ``cost`` measured, and at most one line that says why that cannot be used."""
+    try:
+        return read_cost(run_dir, [trial.key for trial in trials]), []
+    except RunDirectoryError as error:
+        return None, [str(error)]
 
 
 def published(run_dir: RunDir, *paths: Path) -> list[str]:

@@ -10,11 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from orchestrator.commands.report import shown
-from orchestrator.planning.grid import glue_folder
 from orchestrator.planning.plan import PlannedTrial
-from orchestrator.run_dir.directory import read_plan
+from orchestrator.run_dir.directory import read_glue_dir, read_plan
 from orchestrator.run_dir.remote import Where, run_dir_at
-from search_spaces.yaml_files import read_yaml
 from trainables.atomic import sync_folder, write_text
 from trainables.config.explain import nearest
 from trainables.config.trial import Runtime
@@ -183,7 +181,7 @@ def _predictions(run_dir: RunDir, name: str, trial: PlannedTrial) -> TestPredict
     folder = run_dir.model(trial.key)
     run_dir.fetch_folder(folder)
     if folder.is_dir():
-        glue_dir = _glue_dir(run_dir)
+        glue_dir = read_glue_dir(run_dir)
         tests = load_tests(trial.config, glue_dir)
         runtime = Runtime(output_dir=str(run_dir.root), glue_dir=glue_dir)
         return predict_saved(folder, trial.config, runtime, tests)
@@ -207,12 +205,6 @@ def _command(run_dir: RunDir, name: str, trial: PlannedTrial) -> str:
     ]
     command = ["python", "-m", "orchestrator", "run", shown(run_dir.config), *words]
     return shlex.join([*command, "--run-dir", f"{name.rstrip('/')}-test"])
-
-
-def _glue_dir(run_dir: RunDir) -> str | None:
-    """The GLUE folder of the experiment, else of the environment."""
-    configured = (read_yaml(run_dir.config).get("data") or {}).get("glue_dir")
-    return glue_folder(configured)
 
 
 def _answers(

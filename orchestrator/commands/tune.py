@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from orchestrator.commands.cost import cost_warnings
 from orchestrator.commands.rounds import run_rounds
 from orchestrator.commands.session import MakeExecutor, Session, open_session, preview_resources
 from orchestrator.commands.tune_report import TuningOutcome, report_tuning
@@ -90,6 +91,7 @@ class TunedExperiment:
         local: bool = False,
         console: Console | None = None,
         executor: MakeExecutor | None = None,
+        cost: bool = False,
     ) -> TuningOutcome:
         """Search good settings for every group, then compare the arms with them.
 
@@ -101,6 +103,7 @@ class TunedExperiment:
             local: whether trials run in this process, without Ray.
             console: where progress is printed; None: standard output.
             executor: makes the executor, in place of the two usual ones.
+            cost: see ``Experiment.run``.
 
         Raises:
             InputError: bad input; nothing has been trained.
@@ -111,15 +114,21 @@ class TunedExperiment:
         if local or self.config.ray.address is None:
             # Before Ray starts, which takes seconds.
             _preview(plan, local=local)
+        where, console = run_dir or self.default_run_dir, console or Console()
         with open_session(
             self.config,
-            run_dir or self.default_run_dir,
-            console or Console(),
+            where,
+            console,
             check=lambda opened: warm_start_of(search_of(opened), self.config.tune.warm_start),
             local=local,
             executor=executor,
         ) as session:
-            return _run(plan, session)
+            outcome = _run(plan, session)
+        if cost:
+            why_not = cost_warnings(where, console)
+            made = report_tuning(where)
+            outcome = replace(made, trained=outcome.trained, warnings=(*made.warnings, *why_not))
+        return outcome
 
     def report(self, run_dir: Path | str | None = None) -> TuningOutcome:
         """Make the reports of a search and of its comparison again from their files.

@@ -11,6 +11,8 @@ from orchestrator.report.views import (
     View,
     compact,
     cosines,
+    cost,
+    cost_text,
     detailed,
     difference,
     equal_terms,
@@ -61,6 +63,8 @@ def markdown(table: Table) -> str:
     parts.append(f"### Arms\n\n{_md_lines(methods(table))}")
     parts += [md_view(equal_terms(table)), md(EQUAL_TERMS)]
     parts += [md(line) for line in terms_text(table)]
+    if table.costs is not None:
+        parts += [md_view(cost(table)), *map(md, cost_text(table))]
     if table.learning:
         parts.append(md_view(learning(table)))
     if table.differences:
@@ -128,6 +132,9 @@ def latex(table: Table) -> str:
         sections.append(_tex_view(verdicts(table.comparisons), caption))
     caption = " ".join(("Equal terms.", *terms_text(table), EQUAL_TERMS))
     sections.append(_tex_view(equal_terms(table), caption))
+    if table.costs is not None:
+        caption = " ".join(("Cost to deploy.", *cost_text(table)))
+        sections.append(_tex_view(cost(table), caption))
     if table.learning:
         caption = f"Headline metric by share of the training data. {SPREAD}."
         sections.append(_tex_view(learning(table), caption))

@@ -29,15 +29,21 @@ def table_json(table: Table) -> str:
 
     ``verdict`` has the passages in plain sentences. Left out are ``tuned`` and ``tuning`` if no row
     was tuned, ``reference`` if all differences are to ``single_task``, ``comparisons``,
-    ``answers``, ``look`` and ``cosines`` if there are none, and ``data`` if it is not known.
+    ``answers``, ``look`` and ``cosines`` if there are none, ``data`` if it is not known, and
+    ``costs`` if they were not measured; else that has ``cost.json`` without its rounds.
     """
     content = {
         "verdict" if name == "passages" else name: table.verdict if name == "passages" else value
         for name, value in _values(table).items()
     }
-    del content["data"]
+    del content["data"], content["costs"]
     if table.data is not None:
         content["data"] = table.data.model_dump(mode="json")
+    if table.costs is not None:
+        measured = table.costs.measured.model_dump(
+            mode="json", exclude={"deployments": {"__all__": {"rounds"}}}
+        )
+        content["costs"] = {"measured": measured, "against": table.costs.against}
     for name in ("comparisons", "answers", "look", "cosines"):
         if not content[name]:
             del content[name]

@@ -209,9 +209,7 @@ class TableRow:
 
     def device_seconds(self) -> Stat | None:
         """Training time of a seed's trials together, times the CPU threads of each, or one GPU."""
-        return self._over_records(
-            lambda record: record.train_seconds * (record.threads if record.device == "cpu" else 1)
-        )
+        return self._over_records(lambda record: record.device_seconds)
 
     def _over_records(self, measure: Callable[[TrialRecord], float]) -> Stat | None:
         """The sum over a seed's trials, over complete seeds; None without records."""

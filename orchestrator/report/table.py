@@ -11,6 +11,7 @@ from orchestrator.analysis.looks import LEVEL, Look
 from orchestrator.analysis.power import chance_of_equivalence, detectable
 from orchestrator.analysis.verdicts import Word
 from orchestrator.config.experiment import PAIRED_SEEDS
+from orchestrator.deploy.cost.results import Cost
 from orchestrator.planning.data_facts import DataFacts
 from orchestrator.report.answers.answer import (
     Answer,
@@ -21,6 +22,7 @@ from orchestrator.report.answers.answer import (
     answered,
     relative_change,
 )
+from orchestrator.report.answers.cost import Costs, join
 from orchestrator.report.answers.look import LookTaken, look_taken
 from orchestrator.report.answers.sentences import sentence
 from orchestrator.report.columns import Column, Measure, columns
@@ -180,6 +182,7 @@ class Table:
         unequal: a sentence for each pair of arms that are compared on unequal terms; None where
             nothing can be compared yet.
         data: what is known of the tasks' data; None in a run directory that does not say.
+        costs: what the rows' models cost to deploy; None where that was not measured.
     """
 
     split: str
@@ -199,6 +202,7 @@ class Table:
     look: LookTaken | None = None
     unequal: tuple[str, ...] | None = None
     data: DataFacts | None = None
+    costs: Costs | None = None
     schema_version: int = TABLE_SCHEMA
 
     @property
@@ -298,6 +302,29 @@ def comparison(
         unequal=unequal_terms(sources, tuned or {}),
         data=data,
     )
+
+
+def with_cost(table: Table, cost: Cost | None) -> Table:
+    """The table beside what its rows' models cost to deploy, which joins the answers.
+
+    Args:
+        table: of the same plan.
+        cost: what was measured; None: the table stays as it is.
+    """
+    if cost is None:
+        return table
+    pairs = [(c.label, c.reference, c.model) for c in table.comparisons if c.primary]
+    costs = join(cost, pairs)
+    sentences = {answer.passage.sentence: costs.sentence(answer) for answer in table.answers}
+    passages = []
+    for passage in table.passages:
+        text = sentences.get(passage.sentence)
+        if text is not None:
+            # After the recommendation and the evidence for it.
+            first, rest = passage.lines[:2], passage.lines[2:]
+            passage = replace(passage, lines=(*first, Line("cost", plain(text)), *rest))
+        passages.append(passage)
+    return replace(table, costs=costs, passages=tuple(passages))
 
 
 def _of_verdict(judged: Sequence[Compared], look: LookTaken | None) -> tuple[tuple[str, str], ...]:

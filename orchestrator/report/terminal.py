@@ -22,6 +22,8 @@ from orchestrator.report.views import (
     View,
     compact,
     cosines,
+    cost,
+    cost_text,
     difference,
     equal_terms,
     learning,
@@ -56,6 +58,7 @@ def print_table(console: Console, table: Table) -> None:
         arms.add_row(Text(label, style="dim", overflow="fold"), Text(text, overflow="fold"))
     console.print(Padding(arms, (1, 0, 0, 0)))
     _print_terms(console, table)
+    print_cost(console, table)
     if table.learning:
         view = learning(table)
         console.print(Padding(Text(view.title, style="bold"), (1, 0, 0, 0)))
@@ -69,6 +72,17 @@ def print_table(console: Console, table: Table) -> None:
         console.print()
         console.print(Text(f"{view.title} (paired by seed)", style="bold"))
         print_view(console, view, view)
+
+
+def print_cost(console: Console, table: Table) -> None:
+    """Print what the rows' models cost to deploy, where that was measured."""
+    if table.costs is None:
+        return
+    view = cost(table)
+    console.print(Padding(Text(view.title, style="bold"), (1, 0, 0, 0)))
+    print_view(console, view, view)
+    for line in cost_text(table):
+        console.print(Text(plain(line), style="dim", overflow="fold"))
 
 
 def _print_terms(console: Console, table: Table) -> None:

@@ -9,11 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from orchestrator.deploy.cost.results import Timing
+from orchestrator.deploy.cost.serving import BATCH_SIZES
+from orchestrator.report.answers.cost import request, short
 from orchestrator.report.columns import TERMS, Column, metric_title, metric_unit
 from orchestrator.report.equal_terms import tuning_text
 from orchestrator.report.rows import Stat
 from orchestrator.report.table import ComparedRows, Row, Table
-from orchestrator.text import DASH, UNDEFINED, count, number, share, signed
+from orchestrator.text import DASH, UNDEFINED, count, listed, number, share, signed
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,95 @@ EQUAL = (
 def _term(row: Row, column: Column) -> Field:
     stat = row.cells[column.key].stat
     return Field(DASH if stat is None else number(stat.mean, column.unit))
+
+
+def cost(table: Table) -> View:
+    """What the models of each row cost to deploy; no rows where nothing was measured.
+
+    Times are the median and the 95th percentile, rates the median of the rounds.
+    """
+    single, several = BATCH_SIZES
+    heads = (
+        *NAMES,
+        Head("models"),
+        Head("params"),
+        Head("weights", "MB"),
+        Head("peak memory", "MB"),
+        Head("training", "device time"),
+        Head("one task", "ms"),
+        Head("one task", "texts/s"),
+        Head("one task", f"texts/s by {several}"),
+        Head("all tasks", "ms"),
+        Head("all tasks", "texts/s"),
+        Head("all tasks", f"texts/s by {several}"),
+    )
+    rows = []
+    for row in table.rows:
+        own = None if table.costs is None else table.costs.row(row.label, row.model)
+        if own is None:
+            continue
+        arm, measured = own
+        timings = [
+            field
+            for scenario in ("one_task", "all_tasks")
+            for field in (
+                _latency(measured.timing(scenario, single)),
+                _rate(measured.timing(scenario, single)),
+                _rate(measured.timing(scenario, several)),
+            )
+        ]
+        rows.append(
+            (
+                Field(row.label),
+                Field(row.model),
+                Field(str(measured.models)),
+                Field(count(measured.parameters)),
+                Field(short(measured.megabytes)),
+                Field(short(measured.peak.median)),
+                Field(number(arm.training_device_seconds, "seconds")),
+                *timings,
+            )
+        )
+    return View("Cost to deploy", heads, tuple(rows))
+
+
+def cost_text(table: Table) -> tuple[str, ...]:
+    """What was measured and how; nothing where nothing was."""
+    if table.costs is None:
+        return ()
+    measured = table.costs.measured
+    cpu = measured.device == "cpu"
+    threads = f"{measured.threads} thread{'s' * (measured.threads > 1)}"
+    on = f"a CPU with {threads}" if cpu else measured.device
+    memory = "resident memory beyond that of the imports" if cpu else "GPU memory of torch"
+    most = max(measured.arms, key=lambda arm: len(arm.tasks))
+    untrained = [arm.label for arm in measured.arms if not measured.of(arm).saved]
+    return (
+        f"Measured on {on} in {measured.precision}, {measured.finished}, from texts to answers, "
+        "on texts of the validation splits: "
+        "one task is asked about one text, or all tasks about the same input "
+        f"({request(measured, most)}). Milliseconds: median and 95th percentile of single "
+        f"requests; texts a second: a pair counts as one; by {BATCH_SIZES[1]}: so many in a "
+        f"batch. Peak memory: {memory}. Each row is one seed.",
+        *(
+            [f"Untrained weights of the same shape, as none were saved: {listed(untrained)}."]
+            if untrained
+            else []
+        ),
+        *(
+            [f"Not measured, as no seed has finished: {listed(measured.unfinished)}."]
+            if measured.unfinished
+            else []
+        ),
+    )
+
+
+def _latency(timing: Timing) -> Field:
+    return Field(f"{timing.p50_ms:,.1f}", f"({timing.p95_ms:,.1f})")
+
+
+def _rate(timing: Timing) -> Field:
+    return Field(short(timing.texts_per_second.median))
 
 
 def difference(table: Table) -> View:

@@ -16,7 +16,7 @@ from orchestrator.config.experiment import ExperimentConfig
 from orchestrator.config.stored import upgraded
 from orchestrator.planning.data_facts import DataFacts
 from orchestrator.planning.dependencies import arms_of_all_seeds
-from orchestrator.planning.grid import Config
+from orchestrator.planning.grid import Config, glue_folder
 from orchestrator.planning.plan import Plan, PlannedTrial
 from orchestrator.planning.resources import TrialResources
 from orchestrator.run_dir.environment import describe_environment
@@ -241,6 +241,18 @@ def read_pair_seeds(run_dir: RunDir) -> bool:
     if not isinstance(paired, bool | None):
         raise _damaged_config(run_dir)
     return bool(paired)
+
+
+def read_glue_dir(run_dir: RunDir) -> str | None:
+    """The GLUE folder of the experiment, else of the environment; None without one.
+
+    Raises:
+        RunDirectoryError: its configuration is damaged.
+    """
+    try:
+        return glue_folder((_setting(run_dir, "data") or {}).get("glue_dir"))
+    except (AttributeError, TypeError) as error:
+        raise _damaged_config(run_dir) from error
 
 
 def _setting(run_dir: RunDir, key: str) -> Any:

@@ -25,7 +25,7 @@ Where = RunDir | Path | str
 
 OF_TRIALS = re.compile(r"(records|progress)/[^/]+")
 OF_COMMANDS = re.compile(
-    r"config\.yaml|plan\.json|environment\.json|looks\.json"
+    r"config\.yaml|plan\.json|environment\.json|looks\.json|cost\.json"
     r"|(search/)?(resources\.json|search\.json|earlier\.json|ledger\.jsonl)"
 )
 AT_ONCE = 8

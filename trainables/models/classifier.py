@@ -69,11 +69,15 @@ class Classifier(nn.Module):
         Returns:
             Logits of shape ``(B, C)``, with C classes of the head.
         """
+        return self.head(head)(self.encode(batch))
+
+    def encode(self, batch: Mapping[str, Tensor]) -> Encoded:
+        """What the heads see of a padded batch, see ``forward``."""
         mask = batch["attention_mask"]
         hidden, pooled, summary = self.encoder(
             batch["input_ids"], mask, batch.get("token_type_ids")
         )
-        return self.head(head)(Encoded(hidden, summary, pooled, mask, batch.get("texts")))
+        return Encoded(hidden, summary, pooled, mask, batch.get("texts"))
 
     def head(self, name: str) -> Head:
         """The head called ``name``."""

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -74,11 +74,31 @@ class SavedClassifier(Classifier):
             ValueError: the task's examples have another number of texts. A tokenizer that is given
                 two strings leaves out a second one that is empty; given two lists, it does not.
         """
-        task = self.tasks.get(head)
-        if task is not None and isinstance(batch, BatchEncoding):
-            _check_texts(batch, head, task)
-        logits = super().forward(_with_texts(batch), task.head if task is not None else head)
-        return logits if task is None else logits[:, list(task.classes)]
+        return self.answers(batch, (head,))[head]
+
+    def answers(self, batch: Mapping[str, Tensor], heads: Sequence[str]) -> dict[str, Tensor]:
+        """Classify a padded batch for several tasks with one pass of the encoder.
+
+        Args:
+            batch: see ``forward``.
+            heads: tasks, or names of heads.
+
+        Returns:
+            Task or head -> logits, see ``forward``.
+
+        Raises:
+            ValueError: see ``forward``.
+        """
+        for name in heads:
+            if name in self.tasks and isinstance(batch, BatchEncoding):
+                _check_texts(batch, name, self.tasks[name])
+        encoded = self.encode(_with_texts(batch))
+        logits = {}
+        for name in heads:
+            task = self.tasks.get(name)
+            own = self.head(name if task is None else task.head)(encoded)
+            logits[name] = own if task is None else own[:, list(task.classes)]
+        return logits
 
 
 def _check_texts(batch: BatchEncoding, name: str, task: TaskClasses) -> None:

@@ -234,6 +234,11 @@ class TrialRecord(Settings):
                     raise ValueError(f"finished without a result of task {task}")
         return self
 
+    @property
+    def device_seconds(self) -> float:
+        """Training time multiplied by the CPU threads, or by one for a GPU."""
+        return self.train_seconds * (self.threads if self.device == "cpu" else 1)
+
 
 def mean_loss(results: Iterable[TaskResult]) -> float:
     """The losses averaged over tasks; ``MAX_LOSS`` in place of what is not finite or larger."""

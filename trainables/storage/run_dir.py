@@ -21,6 +21,7 @@ class RunPaths:
         self.resource_choices = self.root / "resources.json"
         self.looks = self.root / "looks.json"
         self.results = self.root / "results.csv"
+        self.cost = self.root / "cost.json"
         self.records = self.root / "records"
         self.predictions_cache = self.root / "predictions_cache.parquet"
         self.progress_folder = self.root / "progress"
@@ -78,7 +79,7 @@ class RunPaths:
     @property
     def figures(self) -> tuple[Path, ...]:
         """The report's figures as files; those of which there is nothing to draw are not there."""
-        names = ("forest", "learning_curves")
+        names = ("forest", "learning_curves", "quality_cost")
         return tuple(
             self.root / "figures" / f"{name}.{ending}"
             for name in names

@@ -21,6 +21,7 @@ from orchestrator.report.markup import LEGEND
 from orchestrator.report.page.confusions import MOST_MATRICES, Confusion, confusions
 from orchestrator.report.page.disagreements import MOST_LISTS, Disagreement, disagreements
 from orchestrator.report.page.forest import forest_charts, forest_figure
+from orchestrator.report.page.quality_cost import quality_cost_charts, quality_cost_figure
 from orchestrator.report.page.reproduction import (
     commands,
     environment_lines,
@@ -35,6 +36,8 @@ from orchestrator.report.views import (
     EQUAL_TERMS,
     compact,
     cosines,
+    cost,
+    cost_text,
     detailed,
     difference,
     equal_terms,
@@ -153,6 +156,9 @@ def report_html(table: Table, content: Content = Content()) -> str:
         learning_charts=learning_charts(table.learning),
         equal_terms=equal_terms(table),
         equal_terms_text=(*terms_text(table), EQUAL_TERMS),
+        cost=None if table.costs is None else cost(table),
+        cost_text=cost_text(table),
+        cost_charts=quality_cost_charts(table),
         cosines=cosines(table),
         cosine_charts=cosine_charts(table.cosines),
         confusions=_by_task(content.confusions[:MOST_MATRICES]),
@@ -181,6 +187,9 @@ def figures(table: Table) -> dict[str, bytes]:
         drawn["forest"] = forest_figure(table.comparisons[:MOST_COMPARISONS])
     if table.curves:
         drawn["learning_curves"] = epochs_figure(table.curves)
+    quality_cost = quality_cost_figure(table)
+    if quality_cost is not None:
+        drawn["quality_cost"] = quality_cost
     return {
         f"{name}.{ending}": image
         for name, (draw, width, height) in drawn.items()

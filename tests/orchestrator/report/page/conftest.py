@@ -1,10 +1,14 @@
 """One run directory and its pages for all tests of the page."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from orchestrator.commands.report import report
+from orchestrator.deploy.cost.results import write_cost
+from orchestrator.run_dir.directory import read_plan
+from tests.helpers.costs import cost_of, measured
 from tests.helpers.reported_run import reported_run
 from trainables.storage.run_dir import RunDir
 
@@ -25,8 +29,10 @@ def page(run_dir: RunDir) -> str:
 
 @pytest.fixture(scope="package")
 def page_with_texts(page: str, run_dir: RunDir, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Its page with texts, a file."""
-    report(run_dir.root, texts=True)
-    path = tmp_path_factory.mktemp("with-texts") / "report.html"
-    run_dir.report.rename(path)
-    return path
+    """Its page with texts, and with the cost of two arms: a file."""
+    copy = RunDir(tmp_path_factory.mktemp("with-texts") / "run")
+    shutil.copytree(run_dir.root, copy.root)
+    arms = {"single_task": measured((30.0, 31.0)), "shared_encoder": measured()}
+    write_cost(copy, cost_of(read_plan(copy), arms))
+    report(copy.root, texts=True)
+    return copy.report
