@@ -65,6 +65,12 @@ class Task:
     texts: int
     prefix: str = ""
 
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> "Task":
+        """From its entry in ``bundle.json``."""
+        classes, labels = tuple(content["classes"]), tuple(content["labels"])
+        return cls(content["head"], classes, labels, content["texts"], content["prefix"])
+
 
 @dataclass(frozen=True)
 class Encoded:
@@ -215,16 +221,7 @@ class BundleModel(nn.Module):
             KINDS[head["kind"]](config.hidden_size, head["classes"], own["pooler"])
             for head in description["heads"]
         )
-        self.tasks = {
-            name: Task(
-                task["head"],
-                tuple(task["classes"]),
-                tuple(task["labels"]),
-                task["texts"],
-                task["prefix"],
-            )
-            for name, task in description["tasks"].items()
-        }
+        self.tasks = {name: Task.of(task) for name, task in description["tasks"].items()}
         self.max_length: int = description["max_length"]
         for name, task in self.tasks.items():
             if max(task.classes) >= description["heads"][task.head]["classes"]:
@@ -236,11 +233,9 @@ class BundleModel(nn.Module):
         # Of an encoder whose answers depend on the padding: all texts are padded to this length.
         self._length: int | None = own["length"]
         self._pad_id: int = description["pad_id"]
+        self.tokens = Tokens(tokenizer, self._pad_id, self.max_length)
         self._accepts = frozenset(inspect.signature(encoder.forward).parameters)
         self._keep_nothing = {n: False for n in ("use_cache", "use_mems") if n in self._accepts}
-        self._tokenizer = tokenizer
-        tokenizer.no_padding()
-        tokenizer.enable_truncation(self.max_length, strategy="longest_first")
         self.eval()
 
     def forward(
@@ -308,31 +303,9 @@ class BundleModel(nn.Module):
         return hidden[torch.arange(len(hidden), device=hidden.device), mask.sum(dim=1) - 1]
 
     def tokenize(self, examples: Sequence[Sequence[str]], prefix: str = "") -> dict[str, Tensor]:
-        """Turn examples of one or of two texts into a batch, padded on the right.
-
-        Returns:
-            What ``forward`` takes, int64, each of shape ``(B, T)``, on the model's device.
-
-        Raises:
-            ValueError: an example has no token.
-        """
-        rows: list[Any] = [
-            (prefix + first, *second) if second else prefix + first for first, *second in examples
-        ]
-        encodings = self._tokenizer.encode_batch(rows)
-        longest = max(len(encoding.ids) for encoding in encodings)
-        shape = (len(encodings), longest)
-        batch = {name: np.zeros(shape, np.int64) for name in _INPUTS}
-        batch["input_ids"][:] = self._pad_id
-        for row, encoding in enumerate(encodings):
-            size = len(encoding.ids)
-            if not size:
-                raise ValueError(f"example {row} (from 0) is empty: it has no token")
-            batch["input_ids"][row, :size] = encoding.ids
-            batch["attention_mask"][row, :size] = 1
-            batch["token_type_ids"][row, :size] = encoding.type_ids
-            batch["texts"][row, :size] = [0 if n is None else n + 1 for n in encoding.sequence_ids]
+        """``Tokens.batch`` as tensors on the model's device."""
         device = next(self.parameters()).device
+        batch = self.tokens.batch(examples, prefix)
         return {name: torch.from_numpy(array).to(device) for name, array in batch.items()}
 
     @torch.inference_mode()
@@ -353,12 +326,8 @@ class BundleModel(nn.Module):
             ValueError: there is no such task, no example, or one with another number of texts.
         """
         names = list(self.tasks if tasks is None else tasks)
-        self._check(examples, names)
-        by_prefix: dict[str, list[str]] = {}
-        for name in names:
-            by_prefix.setdefault(self.tasks[name].prefix, []).append(name)
         answers: dict[str, Tensor] = {}
-        for prefix, group in by_prefix.items():
+        for prefix, group in passes(self.tasks, examples, names).items():
             answers |= self(**self.tokenize(examples, prefix), tasks=group)
         return {name: answers[name].float().cpu().numpy() for name in names}
 
@@ -395,23 +364,85 @@ class BundleModel(nn.Module):
         """The tasks whose examples have as many texts as the first of ``rows``."""
         return [name for name, task in self.tasks.items() if rows and task.texts == len(rows[0])]
 
-    def _check(self, examples: Sequence[Sequence[str]], names: Sequence[str]) -> None:
-        if not examples:
-            raise ValueError("there is no example")
-        for name in names:
-            if name not in self.tasks:
-                raise ValueError(f"there is no task {name}; there are {', '.join(self.tasks)}")
-            wanted = self.tasks[name].texts
-            for row, texts in enumerate(examples):
-                if isinstance(texts, str) or len(texts) != wanted:
-                    size = "a text alone" if isinstance(texts, str) else f"{len(texts)} texts"
-                    raise ValueError(
-                        f"an example of {name} is a tuple of {wanted}; example {row} (from 0) has "
-                        f"{size}"
-                    )
+
+class Tokens:
+    """Turns texts into batches of token ids.
+
+    Args:
+        tokenizer: of the model; its own padding and truncation are replaced.
+        pad_id: id of the padding token.
+        max_length: tokens of an example; of a pair the longer text is cut first.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, pad_id: int, max_length: int) -> None:
+        self._tokenizer, self._pad_id = tokenizer, pad_id
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(max_length, strategy="longest_first")
+
+    def batch(self, examples: Sequence[Sequence[str]], prefix: str = "") -> dict[str, np.ndarray]:
+        """One batch, padded on the right.
+
+        Args:
+            examples: at least one, each of one text or of two.
+            prefix: put before each first text.
+
+        Returns:
+            What ``BundleModel.forward`` takes, int64, each of shape ``(B, T)``.
+
+        Raises:
+            ValueError: an example has no token.
+        """
+        rows: list[Any] = [
+            (prefix + first, *second) if second else prefix + first for first, *second in examples
+        ]
+        encodings = self._tokenizer.encode_batch(rows)
+        longest = max(len(encoding.ids) for encoding in encodings)
+        shape = (len(encodings), longest)
+        batch = {name: np.zeros(shape, np.int64) for name in INPUTS}
+        batch["input_ids"][:] = self._pad_id
+        for row, encoding in enumerate(encodings):
+            size = len(encoding.ids)
+            if not size:
+                raise ValueError(f"example {row} (from 0) is empty: it has no token")
+            batch["input_ids"][row, :size] = encoding.ids
+            batch["attention_mask"][row, :size] = 1
+            batch["token_type_ids"][row, :size] = encoding.type_ids
+            batch["texts"][row, :size] = [0 if n is None else n + 1 for n in encoding.sequence_ids]
+        return batch
 
 
-_INPUTS = ("input_ids", "attention_mask", "token_type_ids", "texts")
+def passes(
+    tasks: Mapping[str, Any], examples: Sequence[Sequence[str]], names: Sequence[str]
+) -> dict[str, list[str]]:
+    """The passes of the encoder that answer some tasks: prefix -> those that have it.
+
+    Args:
+        tasks: task -> its ``texts`` and ``prefix``.
+        examples: what is asked.
+        names: the tasks to answer.
+
+    Raises:
+        ValueError: there is no such task, no example, or one with another number of texts.
+    """
+    if not examples:
+        raise ValueError("there is no example")
+    by_prefix: dict[str, list[str]] = {}
+    for name in names:
+        if name not in tasks:
+            raise ValueError(f"there is no task {name}; there are {', '.join(tasks)}")
+        wanted = tasks[name].texts
+        for row, texts in enumerate(examples):
+            if isinstance(texts, str) or len(texts) != wanted:
+                size = "a text alone" if isinstance(texts, str) else f"{len(texts)} texts"
+                raise ValueError(
+                    f"an example of {name} is a tuple of {wanted}; example {row} (from 0) has "
+                    f"{size}"
+                )
+        by_prefix.setdefault(tasks[name].prefix, []).append(name)
+    return by_prefix
+
+
+INPUTS = ("input_ids", "attention_mask", "token_type_ids", "texts")
 
 
 def _answer(labels: tuple[str, ...], logits: np.ndarray) -> dict[str, Any]:
