@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from orchestrator.deploy.bundle_model import DESCRIPTION, BundleModel, load
+from orchestrator.deploy.onnx_model import DESCRIPTION as ONNX_DESCRIPTION
+from orchestrator.deploy.onnx_model import open_onnx
 from orchestrator.deploy.predictor import Predictor, TaskOutput, Texts
 from orchestrator.deploy.saved_model import read_saved_model
 from trainables.errors import EncoderError
@@ -50,6 +52,7 @@ def _saved(folder: Path, device: str) -> Predictor:
 
 FORMATS: dict[str, Callable[[Path, str], Predictor]] = {
     DESCRIPTION: _bundle,
+    ONNX_DESCRIPTION: open_onnx,
     "heads.json": _saved,
 }
 """File that a format's folders have -> what opens them; the first that is there counts."""
