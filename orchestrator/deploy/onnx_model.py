@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from orchestrator.deploy.bundle_model import BundleModel, Tokens, passes
 from orchestrator.deploy.predictor import TaskOutput, Texts
@@ -72,7 +73,7 @@ def write_onnx(saved: SavedModel, folder: Path) -> None:
     example = {name: torch.from_numpy(batch[name]) for name in names}
     free = torch.export.Dim.DYNAMIC
     try:
-        with _silent():
+        with _silent(), _plain_attention(saved.encoder):
             program = torch.onnx.export(
                 _Graph(model).eval(),
                 kwargs=example,
@@ -205,6 +206,17 @@ def _reason(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+
+
+@contextmanager
+def _plain_attention(encoder: PreTrainedModel) -> Iterator[None]:
+    """With attention in single operations: of T5, fused attention cannot be traced."""
+    before = encoder.config._attn_implementation or "eager"
+    encoder.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        encoder.set_attn_implementation(before)
 
 
 @contextmanager

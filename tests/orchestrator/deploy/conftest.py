@@ -47,6 +47,11 @@ def encoders(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 @pytest.fixture
 def save(encoders: Callable[[str], Path], tmp_path: Path) -> Save:
+    """See ``saver``."""
+    return saver(encoders, tmp_path)
+
+
+def saver(encoders: Callable[[str], Path], root: Path) -> Save:
     """``save("bert", one="mean", two="san")``: a task of one text and one of two, each a head."""
 
     def write(
@@ -81,7 +86,7 @@ def save(encoders: Callable[[str], Path], tmp_path: Path) -> Save:
         }
         tokenizer = load_tokenizer(model)
         tokenizer.model_max_length = MAX_LENGTH
-        folder = tmp_path / "models" / "key"
+        folder = root / "models" / "key"
         folder.parent.mkdir(exist_ok=True)
         save_classifier(folder, classifier, tokenizer, extra, tasks)
         return folder
