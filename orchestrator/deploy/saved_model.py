@@ -1,6 +1,7 @@
 """A saved model of a run directory as the parts of a bundle."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,23 @@ class SavedModel:
         """The encoder in a class that is part of transformers."""
         model = self.classifier.encoder.plain
         return model.encoder if isinstance(model, BartEncoderModel) else model
+
+    def of(self, tasks: Sequence[str]) -> "SavedModel":
+        """The same model with some of its tasks and their heads alone."""
+        chosen = {task: self.description["tasks"][task] for task in tasks}
+        numbers = sorted({own["head"] for own in chosen.values()})
+        renumbered = {old: new for new, old in enumerate(numbers)}
+        description = self.description | {
+            "tasks": {t: own | {"head": renumbered[own["head"]]} for t, own in chosen.items()},
+            "heads": [self.description["heads"][number] for number in numbers],
+        }
+        heads = {
+            f"{renumbered[int(number)]}.{key}": tensor
+            for name, tensor in self.heads.items()
+            for number, _, key in [name.partition(".")]
+            if int(number) in renumbered
+        }
+        return replace(self, description=description, heads=heads)
 
     def bundle_model(self) -> BundleModel:
         """The same model as a bundle of it will be; it shares the tensors of this one."""
