@@ -147,7 +147,7 @@ def refusal(saved: SavedModel, task: str) -> str:
 
 def _class_name(config: PretrainedConfig) -> str:
     """The class of transformers for classification with models of this type."""
-    kind = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING.get(type(config), None)
+    kind: Any = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING.get(type(config), None)
     return "transformers" if kind is None else kind.__name__
 
 
@@ -252,11 +252,14 @@ class CheckpointPredictor:
     def __init__(self, folder: Path, task: str, output: TaskOutput, device: str) -> None:
         try:
             with quiet():
-                self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+                self._tokenizer: Any = AutoTokenizer.from_pretrained(
+                    folder, local_files_only=True, trust_remote_code=False
+                )
                 model, report = AutoModelForSequenceClassification.from_pretrained(
                     folder,
                     local_files_only=True,
                     use_safetensors=True,
+                    trust_remote_code=False,
                     output_loading_info=True,
                 )
         except Exception as error:  # transformers, tokenizers and safetensors raise many kinds

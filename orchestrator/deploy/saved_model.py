@@ -15,6 +15,8 @@ from trainables.models.architecture import family_of, speaker
 from trainables.models.saved import SavedClassifier, load_classifier
 from trainables.models.text_to_text import BartEncoderModel
 
+HEADS = "heads.json"
+"""The file by which a saved model is known."""
 NO_LIMIT = 1_000_000
 """A tokenizer whose limit is higher has none."""
 
@@ -131,7 +133,7 @@ def _tasks(folder: Path, classifier: SavedClassifier, extra: dict[str, Any]) -> 
     for task, own in classifier.tasks.items():
         if not isinstance(labels, dict) or task not in labels or own.texts is None:
             raise EncoderError(
-                f"{folder / 'heads.json'}: tasks.{task}: its labels or its number of texts are "
+                f"{folder / HEADS}: tasks.{task}: its labels or its number of texts are "
                 "missing, as in models of earlier versions; train the model again"
             )
         tasks[task] = {
@@ -143,8 +145,7 @@ def _tasks(folder: Path, classifier: SavedClassifier, extra: dict[str, Any]) -> 
         }
     if not tasks:
         raise EncoderError(
-            f"{folder / 'heads.json'}: it names no tasks; train the model again with "
-            "save_models=true"
+            f"{folder / HEADS}: it names no tasks; train the model again with save_models=true"
         )
     return tasks
 

@@ -1,4 +1,4 @@
-"""A checkpoint of transformers answers as the model does, in every family that it is written for."""
+"""A checkpoint of transformers answers as the model, in every family that it is written for."""
 
 from pathlib import Path
 
@@ -16,8 +16,6 @@ from orchestrator.deploy.predictor import TaskOutput
 from orchestrator.deploy.saved_model import read_saved_model
 from tests.helpers.tiny_encoders import SPECIMENS
 from tests.orchestrator.deploy.conftest import EXAMPLES, Save
-from trainables.errors import EncoderError
-from trainables.models.families import FAMILIES
 
 PAIRS = [(name, kind) for name, own in SPECIMENS.items() for kind in LAYOUTS.get(own.kind, ())]
 """Specimen and kind of head, of all that can be a checkpoint."""
