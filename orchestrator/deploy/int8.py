@@ -1,12 +1,13 @@
-"""ONNX graphs with weights in eight bits, and the gate that they must pass.
+"""ONNX graphs with weights as 8-bit integers, and the gate that they must pass.
 
-Matrices are stored as integers and what is multiplied with them is rounded to eight bits as it
-comes (dynamic quantisation of onnxruntime). How many predictions that changes depends on how
-weights are rounded and on the CPU, so all ``ROUNDINGS`` are tried on real examples.
+What is multiplied with the weights is rounded to integers as it comes: dynamic quantization of
+onnxruntime. How many predictions that changes depends on how weights are rounded and on the CPU, so
+all ``QUANTIZATIONS`` are tried on real examples.
 """
 
 import logging
 import shutil
+import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,16 +17,17 @@ import numpy as np
 
 from orchestrator.analysis.intervals import mean_difference
 from orchestrator.analysis.pseudo_values import Runs
+from orchestrator.deploy.manifest import Loss, TriedQuantization
 from orchestrator.deploy.onnx_model import GRAPH, OnnxPredictor
 from orchestrator.deploy.predictor import Predictor, Texts
 
 LEVEL = 0.05
-"""Chance that models which lose the margin pass the gate; shared by all roundings, of which the
-best one is taken."""
+"""Chance that models which lose the margin pass the gate; shared by all quantizations, of which
+the best one is taken."""
 
 
 @dataclass(frozen=True)
-class Rounding:
+class Quantization:
     """How weights become integers.
 
     Attributes:
@@ -42,42 +44,22 @@ class Rounding:
     seven_bits: bool = False
 
 
-ROUNDINGS = (
-    Rounding("int8", True, False),
-    Rounding("int8 per channel", True, True),
-    Rounding("int8 per channel, 7 bits", True, True, True),
-    Rounding("uint8", False, False),
-    Rounding("uint8 per channel", False, True),
+QUANTIZATIONS = (
+    Quantization("int8", True, False),
+    Quantization("int8 per channel", True, True),
+    Quantization("int8 per channel, 7 bits", True, True, True),
+    Quantization("uint8", False, False),
+    Quantization("uint8 per channel", False, True),
 )
 
 
-@dataclass(frozen=True)
-class Rounded:
-    """What a rounding does to the answers.
-
-    Attributes:
-        rounding: which.
-        examples: how many examples of all tasks.
-        changed: predictions that are others than those of the model in float32; of a regression
-            numbers that differ.
-        largest: largest difference of a logit.
-        logits: task -> logits, float32, shape ``(examples, labels)``.
-    """
-
-    rounding: Rounding
-    examples: int
-    changed: int
-    largest: float
-    logits: Mapping[str, np.ndarray]
-
-
-def quantize(source: Path, target: Path, rounding: Rounding) -> None:
+def quantize(source: Path, target: Path, quantization: Quantization) -> None:
     """Write an ONNX export with its weights as integers.
 
     Args:
         source: an export in float32.
         target: an empty folder.
-        rounding: how.
+        quantization: how.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -95,47 +77,59 @@ def quantize(source: Path, target: Path, rounding: Rounding) -> None:
             quantize_dynamic(
                 source / GRAPH,
                 target / GRAPH,
-                weight_type=QuantType.QInt8 if rounding.signed else QuantType.QUInt8,
-                per_channel=rounding.per_channel,
-                reduce_range=rounding.seven_bits,
+                weight_type=QuantType.QInt8 if quantization.signed else QuantType.QUInt8,
+                per_channel=quantization.per_channel,
+                reduce_range=quantization.seven_bits,
                 use_external_data_format=large,
             )
     finally:
         root.setLevel(level)
 
 
-def best_rounding(
-    source: Path,
-    scratch: Path,
+def quantize_weights(
+    folder: Path,
     examples: Mapping[str, Sequence[Texts]],
     batch_size: int,
     on_examples: Callable[[int], None] = lambda count: None,
-) -> list[Rounded]:
-    """Try all ``ROUNDINGS``; labels play no part.
+) -> list[TriedQuantization]:
+    """Replace an ONNX export by that of ``QUANTIZATIONS`` which changes fewest predictions.
+
+    Labels play no part. Of quantizations that change equally many, the one is taken whose logits
+    differ least at most.
 
     Args:
-        source: an export in float32.
-        scratch: a folder, in which each rounding gets a folder of its name.
+        folder: the export, in float32.
         examples: task -> its examples.
         batch_size: examples that are computed together.
-        on_examples: called with how many were answered, ``len(ROUNDINGS) + 1`` times all in all.
+        on_examples: called with how many were answered, ``len(QUANTIZATIONS) + 1`` times all.
 
     Returns:
-        The roundings, that which changes fewest predictions first; of equal ones that with the
-        smallest largest difference of a logit.
+        All quantizations, the one that was taken first.
     """
-    expected = _answers(OnnxPredictor(source), examples, batch_size, on_examples)
-    tried = []
-    for rounding in ROUNDINGS:
-        folder = scratch / rounding.name
-        folder.mkdir()
-        quantize(source, folder, rounding)
-        logits = _answers(OnnxPredictor(folder), examples, batch_size, on_examples)
-        changed = sum(_changed(expected[task], logits[task]) for task in examples)
-        largest = max(float(np.abs(expected[t] - logits[t]).max(initial=0)) for t in examples)
-        total = sum(map(len, examples.values()))
-        tried.append(Rounded(rounding, total, changed, largest, logits))
-    return sorted(tried, key=lambda rounded: (rounded.changed, rounded.largest))
+    expected = _answers(OnnxPredictor(folder), examples, batch_size, on_examples)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
+        tried = []
+        for quantization in QUANTIZATIONS:
+            rounded = Path(name) / quantization.name
+            rounded.mkdir()
+            quantize(folder, rounded, quantization)
+            logits = _answers(OnnxPredictor(rounded), examples, batch_size, on_examples)
+            tried.append(
+                TriedQuantization(
+                    name=quantization.name,
+                    changed=sum(_changed(expected[task], logits[task]) for task in examples),
+                    largest_difference=max(
+                        float(np.abs(expected[task] - logits[task]).max(initial=0))
+                        for task in examples
+                    ),
+                )
+            )
+        tried.sort(key=lambda own: (own.changed, own.largest_difference))
+        for path in folder.glob(f"{GRAPH}*"):
+            path.unlink()
+        for path in (Path(name) / tried[0].name).glob(f"{GRAPH}*"):
+            path.replace(folder / path.name)
+    return tried
 
 
 def _answers(
@@ -164,28 +158,6 @@ def _changed(expected: np.ndarray, logits: np.ndarray) -> int:
     return int((expected.argmax(axis=1) != logits.argmax(axis=1)).sum())
 
 
-@dataclass(frozen=True)
-class Loss:
-    """What a metric loses, on the same examples.
-
-    Attributes:
-        scope: a task, or ``macro``.
-        value: rounded minus exact model, as a fraction of the metric.
-        low: what it surely is not below, for new examples.
-        margin: the loss that is of no consequence.
-    """
-
-    scope: str
-    value: float
-    low: float
-    margin: float
-
-    @property
-    def passes(self) -> bool:
-        """Whether the rounded model is surely not worse by the margin: non-inferiority."""
-        return self.low > -self.margin
-
-
 def losses(
     runs: Mapping[str, tuple[Runs, Runs]],
     groups: Mapping[str, np.ndarray | None],
@@ -194,11 +166,11 @@ def losses(
     """What each task and, of several, the macro average lose.
 
     Lower ends of one-sided intervals for new examples, of these two trained models alone (the
-    seeds have no part in it); ``LEVEL`` is divided by the number of roundings that were tried
+    seeds have no part in it); ``LEVEL`` is divided by the number of quantizations
     (Bonferroni).
 
     Args:
-        runs: task -> the rounded and the exact model's one run.
+        runs: task -> the quantized and the exact model's one run.
         groups: task -> the group of each example, or None.
         margins: task or ``macro`` -> margin, as a fraction.
     """
@@ -206,7 +178,8 @@ def losses(
     made = []
     for tasks in scopes:
         lost = mean_difference([runs[task] for task in tasks], [groups.get(t) for t in tasks])
-        half = lost.examples_only_half_width(2 * LEVEL / len(ROUNDINGS))
+        half = lost.examples_only_half_width(2 * LEVEL / len(QUANTIZATIONS))
         scope = tasks[0] if len(tasks) == 1 else "macro"
-        made.append(Loss(scope, lost.value, lost.value - half, margins[scope]))
+        low = lost.value - half
+        made.append(Loss(scope=scope, value=lost.value, low=low, margin=margins[scope]))
     return made

@@ -80,7 +80,7 @@ def write_onnx(saved: SavedModel, folder: Path) -> None:
                 dynamo=True,
                 dynamic_shapes={name: {0: free, 1: free} for name in names},
                 input_names=list(names),
-                output_names=[_output(task) for task in model.tasks],
+                output_names=[output_name(task) for task in model.tasks],
                 verbose=False,
             )
             assert program is not None
@@ -104,7 +104,8 @@ def write_onnx(saved: SavedModel, folder: Path) -> None:
     (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
 
 
-def _output(task: str) -> str:
+def output_name(task: str) -> str:
+    """The graph's output with the logits of a task."""
     return f"logits_{task}"
 
 
@@ -157,7 +158,7 @@ class OnnxPredictor:
             )
             outputs = {output.name for output in self._session.get_outputs()}
             inputs = {value.name for value in self._session.get_inputs()}
-            if outputs != set(map(_output, self.tasks)) or inputs != set(self._inputs):
+            if outputs != set(map(output_name, self.tasks)) or inputs != set(self._inputs):
                 raise ValueError(f"inputs or outputs are not those of {DESCRIPTION}")
         except Exception as error:  # tokenizers and onnxruntime raise many kinds
             raise EncoderError(
@@ -173,7 +174,7 @@ class OnnxPredictor:
         for prefix, group in passes(self.tasks, examples, names).items():
             batch = self._tokens.batch(examples, prefix)
             outputs = self._session.run(
-                [_output(name) for name in group], {name: batch[name] for name in self._inputs}
+                [output_name(name) for name in group], {name: batch[name] for name in self._inputs}
             )
             answers |= dict(zip(group, map(np.asarray, outputs), strict=True))
         return {name: answers[name] for name in names}

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from orchestrator.analysis.pseudo_values import Runs, of_classes
-from orchestrator.deploy.int8 import ROUNDINGS, Rounding, best_rounding, losses, quantize
+from orchestrator.deploy.int8 import QUANTIZATIONS, Quantization, losses, quantize, quantize_weights
 from orchestrator.deploy.onnx_model import write_onnx
 from orchestrator.deploy.open import open_predictor
 from orchestrator.deploy.saved_model import read_saved_model
@@ -153,38 +153,35 @@ def test_packages_that_are_missing(
         exported(bert[0], tmp_path / "onnx")
 
 
-@pytest.mark.parametrize("rounding", ROUNDINGS, ids=lambda rounding: rounding.name)
-def test_rounded_weights_take_a_quarter(
-    rounding: Rounding, bert: tuple[Path, Path], tmp_path: Path
+@pytest.mark.parametrize("quantization", QUANTIZATIONS, ids=lambda own: own.name)
+def test_quantized_weights_are_integers(
+    quantization: Quantization, bert: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    quantize(bert[1], tmp_path, rounding)
+    quantize(bert[1], tmp_path, quantization)
     kinds = {i.data_type for i in onnx.load(tmp_path / "model.onnx").graph.initializer}
-    assert (onnx.TensorProto.INT8 in kinds) == rounding.signed
-    exact, rounded = open_predictor(bert[1]), open_predictor(tmp_path)
-    own, answers = (p.logits(EXAMPLES[1], ["one"])["one"] for p in (exact, rounded))
+    assert (onnx.TensorProto.INT8 in kinds) == quantization.signed
+    exact, quantized = open_predictor(bert[1]), open_predictor(tmp_path)
+    own, answers = (p.logits(EXAMPLES[1], ["one"])["one"] for p in (exact, quantized))
     assert 0 < np.abs(own - answers).max() < 0.5 * np.abs(own).max()
 
 
-def test_the_rounding_that_changes_least_comes_first(
-    bert: tuple[Path, Path], tmp_path: Path
-) -> None:
+def test_the_quantization_that_changes_least_is_taken(copy: Path, bert: tuple[Path, Path]) -> None:
     examples = {"one": EXAMPLES[1] * 20, "two": EXAMPLES[2] * 20}
-    answered = []
-    tried = best_rounding(bert[1], tmp_path, examples, 16, answered.append)
-    assert sorted(r.rounding.name for r in tried) == sorted(r.name for r in ROUNDINGS)
-    assert [r.changed for r in tried] == sorted(r.changed for r in tried)
-    assert sum(answered) == 120 * (len(ROUNDINGS) + 1)
-    exact = open_predictor(bert[1])
-    for rounded in tried:
-        assert rounded.examples == 120
-        changed, largest = 0, 0.0
-        for task, texts in examples.items():
-            own = exact.logits(texts, [task])[task]
-            changed += int((own.argmax(1) != rounded.logits[task].argmax(1)).sum())
-            largest = max(largest, float(np.abs(own - rounded.logits[task]).max()))
-        # Dynamic rounding depends on the batch, of which the texts here have another one.
-        assert rounded.changed == pytest.approx(changed, abs=12)
-        assert rounded.largest == pytest.approx(largest, rel=0.5)
+    answered: list[int] = []
+    tried = quantize_weights(copy, examples, 64, answered.append)
+    assert sum(answered) == 120 * (len(QUANTIZATIONS) + 1)
+    assert sorted(own.name for own in tried) == sorted(own.name for own in QUANTIZATIONS)
+    assert tried == sorted(tried, key=lambda own: (own.changed, own.largest_difference))
+    assert [path.name for path in copy.parent.iterdir()] == [copy.name]
+    exact, quantized = open_predictor(bert[1]), open_predictor(copy)
+    changed, largest = 0, 0.0
+    for task, texts in examples.items():
+        # The texts of a batch are rounded together, so the same ones: those of a task.
+        own, answers = (p.logits(texts, [task])[task] for p in (exact, quantized))
+        changed += int((own.argmax(1) != answers.argmax(1)).sum())
+        largest = max(largest, float(np.abs(own - answers).max()))
+    assert tried[0].changed == changed
+    assert tried[0].largest_difference == pytest.approx(largest, rel=1e-3)
 
 
 def test_the_gate_is_non_inferiority() -> None:
@@ -192,9 +189,9 @@ def test_the_gate_is_non_inferiority() -> None:
     right, wrong = labels.copy(), 1 - labels
 
     def runs(errors: int) -> tuple[Runs, Runs]:
-        rounded = np.where(np.arange(400) < errors, wrong, right)
+        quantized = np.where(np.arange(400) < errors, wrong, right)
         return (
-            of_classes("accuracy", labels, [rounded], 2),
+            of_classes("accuracy", labels, [quantized], 2),
             of_classes("accuracy", labels, [right], 2),
         )
 
