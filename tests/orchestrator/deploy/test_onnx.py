@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.analysis.pseudo_values import Runs, of_classes
 from orchestrator.deploy.int8 import QUANTIZATIONS, Quantization, losses, quantize, quantize_weights
-from orchestrator.deploy.onnx_model import write_onnx
+from orchestrator.deploy.onnx_model import OnnxPredictor, open_onnx, write_onnx
 from orchestrator.deploy.open import open_predictor
 from orchestrator.deploy.saved_model import read_saved_model
 from tests.helpers.tiny_encoders import SPECIMENS
@@ -49,7 +49,7 @@ def copy(bert: tuple[Path, Path], tmp_path: Path) -> Path:
 
 
 def check_answers(saved: Path, folder: Path) -> None:
-    expected, predictor = open_predictor(saved), open_predictor(folder)
+    expected, predictor = open_predictor(saved), OnnxPredictor(folder)
     assert predictor.max_length == MAX_LENGTH
     assert predictor.tasks == expected.tasks
     for name, task in predictor.tasks.items():
@@ -82,7 +82,7 @@ def test_a_head_of_all_tasks_with_prefixes(save: Save, tmp_path: Path) -> None:
     saved = save("distilbert", classes=classes, labels=labels, prefix=True)
     folder = exported(saved, tmp_path / "onnx")
     check_answers(saved, folder)
-    predictor = open_predictor(folder)
+    predictor = OnnxPredictor(folder)
     both = predictor.logits(EXAMPLES[1], ["number", "one"])
     assert list(both) == ["number", "one"]
     for name, logits in both.items():
@@ -109,12 +109,12 @@ def test_what_it_cannot_answer(
     examples: list[tuple[str, ...]], tasks: list[str], message: str, bert: tuple[Path, Path]
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        open_predictor(bert[1]).logits(examples, tasks)
+        OnnxPredictor(bert[1]).logits(examples, tasks)
 
 
 def test_on_another_device(bert: tuple[Path, Path]) -> None:
     with pytest.raises(EncoderError, match="is computed on the CPU, not on cuda"):
-        open_predictor(bert[1], "cuda")
+        open_onnx(bert[1], "cuda")
 
 
 @pytest.mark.parametrize("file", ["model.onnx", "onnx.json", "tokenizer.json"])
@@ -122,7 +122,7 @@ def test_on_another_device(bert: tuple[Path, Path]) -> None:
 def test_damaged_files(file: str, size: int, copy: Path) -> None:
     (copy / file).write_bytes((copy / file).read_bytes()[:size])
     with pytest.raises(EncoderError, match=rf"{file}: missing or damaged .*; export the model"):
-        open_predictor(copy)
+        OnnxPredictor(copy)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_a_description_that_does_not_fit(
     path = copy / "onnx.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(EncoderError, match=message):
-        open_predictor(copy)
+        OnnxPredictor(copy)
 
 
 def test_packages_that_are_missing(
@@ -148,7 +148,7 @@ def test_packages_that_are_missing(
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(EncoderError, match=r"onnxruntime is not installed.*pip install"):
-        open_predictor(bert[1])
+        OnnxPredictor(bert[1])
     with pytest.raises(EncoderError, match=r"onnxruntime is not installed.*pip install"):
         exported(bert[0], tmp_path / "onnx")
 
@@ -160,7 +160,7 @@ def test_quantized_weights_are_integers(
     quantize(bert[1], tmp_path, quantization)
     kinds = {i.data_type for i in onnx.load(tmp_path / "model.onnx").graph.initializer}
     assert (onnx.TensorProto.INT8 in kinds) == quantization.signed
-    exact, quantized = open_predictor(bert[1]), open_predictor(tmp_path)
+    exact, quantized = OnnxPredictor(bert[1]), OnnxPredictor(tmp_path)
     own, answers = (p.logits(EXAMPLES[1], ["one"])["one"] for p in (exact, quantized))
     assert 0 < np.abs(own - answers).max() < 0.5 * np.abs(own).max()
 
@@ -173,7 +173,7 @@ def test_the_quantization_that_changes_least_is_taken(copy: Path, bert: tuple[Pa
     assert sorted(own.name for own in tried) == sorted(own.name for own in QUANTIZATIONS)
     assert tried == sorted(tried, key=lambda own: (own.changed, own.largest_difference))
     assert [path.name for path in copy.parent.iterdir()] == [copy.name]
-    exact, quantized = open_predictor(bert[1]), open_predictor(copy)
+    exact, quantized = OnnxPredictor(bert[1]), OnnxPredictor(copy)
     changed, largest = 0, 0.0
     for task, texts in examples.items():
         # The texts of a batch are rounded together, so the same ones: those of a task.
