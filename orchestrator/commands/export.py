@@ -178,7 +178,9 @@ def _trained(
 def _progress(models: Sequence[TrainedModel], console: Console | None) -> Iterator:
     """Show how many answers are checked; gives what is called with how many more were."""
     total = sum(answers_of(len(own.texts)) for m in models for own in m.examples.values())
-    with Progress(console=console, transient=True, disable=console is None) as progress:
+    with Progress(
+        console=console, transient=True, disable=console is None or not console.is_terminal
+    ) as progress:
         bar = progress.add_task("checking answers", total=total)
         yield lambda count: progress.advance(bar, count)
 

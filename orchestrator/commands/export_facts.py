@@ -105,7 +105,8 @@ def _verdict(table: Table, row: Row) -> list[str]:
 
 def _source(task: str, trial: PlannedTrial, record: TrialRecord) -> DataSource:
     config, source = trial.config.tasks[task], trial.config.sources[task]
-    hub = config.hub if source == "hub" else None
+    # GLUE's download is the Hub's data set.
+    hub = config.hub if source in ("hub", "glue_dir") else None
     sizes = record.examples_per_split[task]
     validation = hub.validation if hub is not None else None
     return DataSource(

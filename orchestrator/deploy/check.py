@@ -3,13 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from orchestrator.deploy.formats import Format
 from orchestrator.deploy.manifest import Comparison, DifferentRow, Origin
 from orchestrator.deploy.predictor import Predictor, Texts
 from orchestrator.deploy.saved_model import SavedModel
@@ -47,6 +45,7 @@ def check(
     examples: TaskExamples,
     *,
     batch_size: int,
+    other_ways: Mapping[str, Callable[[Sequence[Texts], int], np.ndarray]],
     on_examples: Callable[[int], None] = lambda count: None,
 ) -> list[Comparison]:
     """Compare what an export says of a task with what the saved model and the trial said.
@@ -57,11 +56,13 @@ def check(
         task: the task.
         examples: its validation examples.
         batch_size: examples per batch of the evaluation.
-        on_examples: called with how many were answered; in all twice the examples and once those
-            of the other batches.
+        other_ways: name -> another way to use the export: examples and batch size -> logits.
+            Examples whose second text is empty are left out of it, since transformers takes them
+            for single texts.
+        on_examples: called with how many were answered, in all ``answers_of`` the examples.
 
     Returns:
-        ``saved model``, ``other batches`` and ``record``, see ``Comparison``.
+        ``saved model``, ``other batches``, ``record`` and the other ways, see ``Comparison``.
     """
     labels = saved.description["tasks"][task]["labels"]
     texts, total = examples.texts, len(examples.texts)
@@ -84,11 +85,16 @@ def check(
         other[start:end] = export.logits(texts[start:end], [task])[task]
         on_examples(end - start)
         start = end
-    return [
+    comparisons = [
         compare("saved model", labels, expected, answered),
         compare("other batches", labels, expected[:several], other),
         compare("record", labels, examples.record, answered),
     ]
+    whole = [row for row, own in enumerate(texts) if all(own[1:])]
+    for name, answer in other_ways.items():
+        given = answer([texts[row] for row in whole], batch_size)
+        comparisons.append(compare(name, labels, expected[whole], given, whole))
+    return comparisons
 
 
 def answers_of(total: int) -> int:
@@ -96,37 +102,14 @@ def answers_of(total: int) -> int:
     return 2 * total + min(total, MOST_IN_OTHER_BATCHES)
 
 
-def check_other_ways(
-    format: Format,
-    folder: Path,
-    task: str,
-    saved: SavedModel,
-    examples: TaskExamples,
-    batch_size: int,
-) -> list[Comparison]:
-    """Compare the format's other ways to use a folder with the saved model.
-
-    Examples whose second text is empty are left out: transformers takes them for single texts.
-    """
-    if not format.other_ways:
-        return []
-    texts = [own for own in examples.texts if all(own[1:])]
-    labels = saved.description["tasks"][task]["labels"]
-    model = saved.bundle_model()
-    starts = range(0, len(texts), batch_size)
-    expected = np.concatenate(
-        [model.logits(texts[start : start + batch_size], [task])[task] for start in starts]
-    )
-    return [
-        compare(name, labels, expected, answer(folder, texts, batch_size))
-        for name, answer in format.other_ways.items()
-    ]
-
-
 def compare(
-    beside: str, labels: list[str], expected: np.ndarray, answered: np.ndarray
+    beside: str,
+    labels: list[str],
+    expected: np.ndarray,
+    answered: np.ndarray,
+    rows: Sequence[int] | None = None,
 ) -> Comparison:
-    """Compare logits, both float32 of shape ``(examples, labels)``."""
+    """Compare logits, both float32 of shape ``(examples, labels)``; ``rows``: their numbers."""
     different = []
     if labels:
         best, given = expected.argmax(axis=1), answered.argmax(axis=1)
@@ -134,7 +117,7 @@ def compare(
             low, high = np.sort(expected[row])[-2:]
             different.append(
                 DifferentRow(
-                    row=int(row),
+                    row=int(row) if rows is None else rows[row],
                     expected=labels[best[row]],
                     predicted=labels[given[row]],
                     margin=float(high - low),

@@ -8,12 +8,14 @@ from typing import Literal
 from pydantic import ValidationError
 
 from orchestrator.deploy.predictor import TaskOutput
+from orchestrator.run_dir.environment import git_commit
 from trainables.atomic import read_whole
 from trainables.config.base import Settings
 from trainables.errors import EncoderError
 
 MANIFEST = "export.json"
 MANIFEST_SCHEMA = 1
+PACKAGES = ("torch", "transformers", "tokenizers", "safetensors")
 COLLECTION = "collection"
 """Format of a folder that has a folder for each of several models."""
 
@@ -86,6 +88,7 @@ class ExportedModel(Settings):
 
     Attributes:
         version: of the product that wrote it.
+        packages: name -> version of the libraries that wrote it.
         format: see ``formats.FORMATS``.
         origin: the trial.
         max_length: tokens of an example; a longer one is cut.
@@ -96,6 +99,7 @@ class ExportedModel(Settings):
 
     schema_version: Literal[1] = MANIFEST_SCHEMA
     version: str
+    packages: dict[str, str]
     format: str
     origin: Origin
     max_length: int
@@ -145,11 +149,11 @@ def read_manifest(folder: Path) -> ExportedModel | Collection:
 
 
 def product_version() -> str:
-    """The installed version of this project; ``unknown`` in a checkout that is not installed."""
+    """The installed version of this project, else the commit of its checkout, else ``unknown``."""
     try:
         return version("one-model-or-many")
     except PackageNotFoundError:
-        return "unknown"
+        return git_commit() or "unknown"
 
 
 def sha256_of(path: Path) -> str:
