@@ -109,7 +109,16 @@ def compare(
     answered: np.ndarray,
     rows: Sequence[int] | None = None,
 ) -> Comparison:
-    """Compare logits, both float32 of shape ``(examples, labels)``; ``rows``: their numbers."""
+    """Compare logits, both float32 of shape ``(examples, labels)``; ``rows``: their numbers.
+
+    Raises:
+        EncoderError: the answers are not all finite.
+    """
+    if not np.isfinite(answered).all():
+        raise EncoderError(
+            f"the export's logits are not all finite ({beside}); nothing was written; choose "
+            "another --format"
+        )
     different = []
     if labels:
         best, given = expected.argmax(axis=1), answered.argmax(axis=1)

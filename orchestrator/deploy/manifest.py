@@ -1,6 +1,7 @@
 """``export.json``: what an exported model is, how it was checked, and the sums of its files."""
 
 import hashlib
+import json
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
@@ -137,15 +138,16 @@ def read_manifest(folder: Path) -> ExportedModel | Collection:
     path = folder / MANIFEST
     try:
         content = read_whole(path)
-        if f'"format":"{COLLECTION}"'.encode() in b"".join(content.split()):
-            return Collection.model_validate_json(content)
-        return ExportedModel.model_validate_json(content)
+        several = json.loads(content).get("format") == COLLECTION
+        return (Collection if several else ExportedModel).model_validate_json(content)
     except OSError as error:
         raise EncoderError(f"{path}: cannot be read ({error.strerror}); export again") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "file"
         raise EncoderError(f"{path}: {where}: {first['msg']}; export again") from error
+    except (ValueError, RecursionError, AttributeError) as error:
+        raise EncoderError(f"{path}: damaged ({error}); export again") from error
 
 
 def product_version() -> str:
