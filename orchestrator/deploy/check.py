@@ -122,11 +122,11 @@ def compare(
     different = []
     if labels:
         best, given = expected.argmax(axis=1), answered.argmax(axis=1)
-        for row in np.flatnonzero(best != given):
+        for row in np.flatnonzero(best != given).tolist():
             low, high = np.sort(expected[row])[-2:]
             different.append(
                 DifferentRow(
-                    row=int(row) if rows is None else rows[row],
+                    row=row if rows is None else rows[row],
                     expected=labels[best[row]],
                     predicted=labels[given[row]],
                     margin=float(high - low),

@@ -18,6 +18,7 @@ class Uploads:
         address: of the server.
         private: repository -> whether it was made private.
         files: repository -> file -> content.
+        cards: model cards that were to be validated.
         full: whether commits are refused from now on.
     """
 
@@ -25,6 +26,7 @@ class Uploads:
         self.address = ""
         self.private: dict[str, bool] = {}
         self.files: dict[str, dict[str, bytes]] = {}
+        self.cards: list[str] = []
         self.full = False
 
 
@@ -50,6 +52,20 @@ def _committed(uploads: Uploads, repository: str, body: bytes) -> dict[str, str]
     return {"commitUrl": f"{uploads.address}/{repository}/commit/a", "commitOid": "a"}
 
 
+def _posted(uploads: Uploads, path: str, body: bytes) -> Any:
+    """The answer to a request; None to one that is refused."""
+    if path == "/api/repos/create":
+        return _created(uploads, json.loads(body))
+    if path == "/api/validate-yaml":
+        uploads.cards.append(json.loads(body)["content"])
+        return {"errors": [], "warnings": []}
+    if "/preupload/" in path:
+        return _modes(json.loads(body))
+    if "/commit/" in path and not uploads.full:
+        return _committed(uploads, "/".join(path.split("/")[3:5]), body)
+    return None
+
+
 def _handler(uploads: Uploads) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, format: str, *args: object) -> None:
@@ -65,16 +81,8 @@ def _handler(uploads: Uploads) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
-            path = self.path.partition("?")[0]
-            repository = "/".join(path.split("/")[3:5])
-            if path == "/api/repos/create":
-                self._send(200, _created(uploads, json.loads(body)))
-            elif "/preupload/" in path:
-                self._send(200, _modes(json.loads(body)))
-            elif "/commit/" in path and not uploads.full:
-                self._send(200, _committed(uploads, repository, body))
-            else:
-                self._send(507, {"error": "full"})
+            answer = _posted(uploads, self.path.partition("?")[0], body)
+            self._send(507 if answer is None else 200, answer or {"error": "full"})
 
         def _send(self, status: int, content: Any) -> None:
             body = json.dumps(content).encode()

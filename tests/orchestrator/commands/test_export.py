@@ -277,6 +277,7 @@ def test_a_complete_export_is_uploaded(
     for repository, folder in (("me/mine", "one"), ("me/mine-sentiment", "several/sentiment")):
         files = {path.name: path.read_bytes() for path in (tmp_path / folder).iterdir()}
         assert uploads.files[repository] == files
+        assert files["README.md"].decode() in uploads.cards
 
 
 @pytest.mark.parametrize(
