@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub import metadata_load, try_to_load_from_cache
+
 from orchestrator.commands.report import read_predictions, table_of
 from orchestrator.deploy.card import CardFacts, DataSource, Score
 from orchestrator.planning.plan import PlannedTrial
@@ -135,9 +137,6 @@ def _encoder(model: ModelConfig) -> tuple[str, str | None]:
 
 def _licence(model: ModelConfig, repository: str | None) -> str | None:
     """What the card of an encoder says; None where it is not on this machine, or says nothing."""
-    from huggingface_hub import try_to_load_from_cache
-    from huggingface_hub.repocard import metadata_load
-
     folder = local_folder(model)
     path = None if folder is None else folder / "README.md"
     if path is None and repository is not None:

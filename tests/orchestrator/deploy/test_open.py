@@ -19,7 +19,7 @@ from orchestrator.deploy.manifest import (
 from orchestrator.deploy.open import open_predictor
 from orchestrator.deploy.saved_model import read_saved_model
 from tests.orchestrator.deploy.conftest import EXAMPLES, Save
-from trainables.errors import EncoderError
+from trainables.errors import ConfigError, EncoderError
 
 ORIGIN = Origin(arm="a", model="m", seed=1, tuned=False, key="k", precision="fp32")
 
@@ -82,3 +82,9 @@ def test_half_a_description_is_refused(several: Path) -> None:
     path.write_text(path.read_text()[:40])
     with pytest.raises(EncoderError, match=r"export\.json: damaged"):
         open_predictor(several)
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "gpu"])
+def test_a_device_that_is_not_there_is_named(device: str, several: Path) -> None:
+    with pytest.raises(ConfigError, match=f"device {device}: cannot be used"):
+        open_predictor(several, device)
