@@ -40,6 +40,7 @@ IMPORTS_INSIDE_FUNCTIONS = {
         "orchestrator.commands.compare",
         "orchestrator.commands.convert",
         "orchestrator.commands.experiment",
+        "orchestrator.commands.export",
         "orchestrator.commands.plan",
         "orchestrator.commands.report",
         "orchestrator.commands.submission",

@@ -190,7 +190,9 @@ def _progress(
     total = sum(map(answers_of, sizes))
     if format.int8:
         total += sum(sizes) * (len(QUANTIZATIONS) + 1)
-    with Progress(console=console, transient=True, disable=console is None) as progress:
+    with Progress(
+        console=console, transient=True, disable=console is None or not console.is_terminal
+    ) as progress:
         bar = progress.add_task("checking answers", total=total)
         yield lambda count: progress.advance(bar, count)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from huggingface_hub import metadata_load, try_to_load_from_cache
 
 from orchestrator.analysis.pseudo_values import Runs
 from orchestrator.commands.report import read_predictions, table_of
@@ -149,7 +150,8 @@ def _verdict(table: Table, row: Row) -> list[str]:
 
 def _source(task: str, trial: PlannedTrial, record: TrialRecord) -> DataSource:
     config, source = trial.config.tasks[task], trial.config.sources[task]
-    hub = config.hub if source == "hub" else None
+    # GLUE's download is the Hub's data set.
+    hub = config.hub if source in ("hub", "glue_dir") else None
     sizes = record.examples_per_split[task]
     validation = hub.validation if hub is not None else None
     return DataSource(
@@ -178,9 +180,6 @@ def _encoder(model: ModelConfig) -> tuple[str, str | None]:
 
 def _licence(model: ModelConfig, repository: str | None) -> str | None:
     """What the card of an encoder says; None where it is not on this machine, or says nothing."""
-    from huggingface_hub import try_to_load_from_cache
-    from huggingface_hub.repocard import metadata_load
-
     folder = local_folder(model)
     path = None if folder is None else folder / "README.md"
     if path is None and repository is not None:

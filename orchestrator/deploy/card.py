@@ -84,13 +84,16 @@ class CardFacts:
     verdict: Sequence[str]
 
 
-def model_card(manifest: ExportedModel, facts: CardFacts, usage: Sequence[str]) -> str:
+def model_card(
+    manifest: ExportedModel, facts: CardFacts, usage: Sequence[str], library: str | None
+) -> str:
     """Write a card, with the Hub's description of evaluation results (``model-index``) on top.
 
     Args:
         manifest: the model and its checks.
         facts: the rest; what is of other tasks than the manifest's is left out.
         usage: lines of Python.
+        library: see ``Format.library``.
 
     Returns:
         Markdown with a YAML head.
@@ -100,9 +103,9 @@ def model_card(manifest: ExportedModel, facts: CardFacts, usage: Sequence[str]) 
     sources = [source for source in facts.sources if source.task in manifest.tasks]
     scores = [score for score in facts.scores if score.task in manifest.tasks]
     sections = [
-        f"---\n{_head(name, facts, sources, scores).to_yaml(line_break=chr(10))}\n---",
+        f"---\n{_head(name, facts, sources, scores, library).to_yaml(line_break=chr(10))}\n---",
         f"# {name}",
-        f"Answers {_tasks(manifest)}. It was trained by [one-model-or-many] as part of a "
+        f"Answers {_tasks(manifest)}. It was trained by one-model-or-many as part of a "
         f"comparison of single-task and multi-task models: {facts.method}, trial "
         f"`{origin.key}`, from the encoder {facts.encoder}.",
         "## Use",
@@ -128,7 +131,13 @@ def model_card(manifest: ExportedModel, facts: CardFacts, usage: Sequence[str]) 
         _table(
             ("task", "beside", "examples", "other labels", "largest difference of two logits"),
             [
-                (task, c.beside, f"{c.examples:,}", str(len(c.different)), _short(c))
+                (
+                    task,
+                    c.beside,
+                    f"{c.examples:,}",
+                    str(len(c.different)),
+                    f"{c.largest_difference:.2g}",
+                )
                 for task, comparisons in manifest.checks.items()
                 for c in comparisons
             ],
@@ -138,13 +147,16 @@ def model_card(manifest: ExportedModel, facts: CardFacts, usage: Sequence[str]) 
         "get another label.",
         "## Licences",
         _licences(facts, sources),
-        "[one-model-or-many]: https://pypi.org/project/one-model-or-many/",
     ]
     return "\n\n".join(sections) + "\n"
 
 
 def _head(
-    name: str, facts: CardFacts, sources: Sequence[DataSource], scores: Sequence[Score]
+    name: str,
+    facts: CardFacts,
+    sources: Sequence[DataSource],
+    scores: Sequence[Score],
+    library: str | None,
 ) -> ModelCardData:
     by_task = {source.task: source for source in sources}
     results = [
@@ -162,8 +174,8 @@ def _head(
     ]
     return ModelCardData(
         model_name=name,
-        license=facts.licence or "other",
-        library_name="transformers",
+        license=facts.licence,
+        library_name=library,
         pipeline_tag="text-classification",
         base_model=facts.base_model,
         datasets=sorted({s.dataset for s in sources if s.on_hub}) or None,
@@ -186,10 +198,6 @@ def _task_row(manifest: ExportedModel, source: DataSource) -> tuple[str, ...]:
     labels = ", ".join(task.labels) or "a number"
     counts = (f"{source.train:,}", f"{source.validation:,}")
     return (source.task, str(task.texts), labels, source.origin, *counts)
-
-
-def _short(comparison: object) -> str:
-    return f"{getattr(comparison, 'largest_difference'):.2g}"  # noqa: B009
 
 
 def _licences(facts: CardFacts, sources: Sequence[DataSource]) -> str:

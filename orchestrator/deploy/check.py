@@ -3,13 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from orchestrator.deploy.formats import Format
 from orchestrator.deploy.manifest import Comparison, DifferentRow, Origin
 from orchestrator.deploy.predictor import Predictor, Texts
 from orchestrator.deploy.saved_model import SavedModel
@@ -44,7 +42,8 @@ class Checked:
     """What the check of a task found.
 
     Attributes:
-        comparisons: ``saved model``, ``other batches`` and ``record``, see ``Comparison``.
+        comparisons: ``saved model``, ``other batches``, ``record`` and the other ways, see
+            ``Comparison``.
         expected, answered: logits of the saved model and of the export, float32 of shape
             ``(examples, labels)``.
     """
@@ -62,6 +61,7 @@ def check(
     examples: TaskExamples,
     *,
     batch_size: int,
+    other_ways: Mapping[str, Callable[[Sequence[Texts], int], np.ndarray]],
     on_examples: Callable[[int], None] = lambda count: None,
 ) -> Checked:
     """Compare what an export says of a task with what the saved model and the trial said.
@@ -72,8 +72,10 @@ def check(
         task: the task.
         examples: its validation examples.
         batch_size: examples per batch of the evaluation.
-        on_examples: called with how many were answered; in all twice the examples and once those
-            of the other batches.
+        other_ways: name -> another way to use the export: examples and batch size -> logits.
+            Examples whose second text is empty are left out of it, since transformers takes them
+            for single texts.
+        on_examples: called with how many were answered, in all ``answers_of`` the examples.
     """
     labels = saved.description["tasks"][task]["labels"]
     texts, total = examples.texts, len(examples.texts)
@@ -101,6 +103,10 @@ def check(
         compare("other batches", labels, expected[:several], other),
         compare("record", labels, examples.record, answered),
     ]
+    whole = [row for row, own in enumerate(texts) if all(own[1:])]
+    for name, answer in other_ways.items():
+        given = answer([texts[row] for row in whole], batch_size)
+        comparisons.append(compare(name, labels, expected[whole], given, whole))
     return Checked(comparisons, expected, answered)
 
 
@@ -109,45 +115,31 @@ def answers_of(total: int) -> int:
     return 2 * total + min(total, MOST_IN_OTHER_BATCHES)
 
 
-def check_other_ways(
-    format: Format,
-    folder: Path,
-    task: str,
-    saved: SavedModel,
-    examples: TaskExamples,
-    batch_size: int,
-) -> list[Comparison]:
-    """Compare the format's other ways to use a folder with the saved model.
-
-    Examples whose second text is empty are left out: transformers takes them for single texts.
-    """
-    if not format.other_ways:
-        return []
-    texts = [own for own in examples.texts if all(own[1:])]
-    labels = saved.description["tasks"][task]["labels"]
-    model = saved.bundle_model()
-    starts = range(0, len(texts), batch_size)
-    expected = np.concatenate(
-        [model.logits(texts[start : start + batch_size], [task])[task] for start in starts]
-    )
-    return [
-        compare(name, labels, expected, answer(folder, texts, batch_size))
-        for name, answer in format.other_ways.items()
-    ]
-
-
 def compare(
-    beside: str, labels: list[str], expected: np.ndarray, answered: np.ndarray
+    beside: str,
+    labels: list[str],
+    expected: np.ndarray,
+    answered: np.ndarray,
+    rows: Sequence[int] | None = None,
 ) -> Comparison:
-    """Compare logits, both float32 of shape ``(examples, labels)``."""
+    """Compare logits, both float32 of shape ``(examples, labels)``; ``rows``: their numbers.
+
+    Raises:
+        EncoderError: the answers are not all finite.
+    """
+    if not np.isfinite(answered).all():
+        raise EncoderError(
+            f"the export's logits are not all finite ({beside}); nothing was written; choose "
+            "another --format"
+        )
     different = []
     if labels:
         best, given = expected.argmax(axis=1), answered.argmax(axis=1)
-        for row in np.flatnonzero(best != given):
+        for row in np.flatnonzero(best != given).tolist():
             low, high = np.sort(expected[row])[-2:]
             different.append(
                 DifferentRow(
-                    row=int(row),
+                    row=row if rows is None else rows[row],
                     expected=labels[best[row]],
                     predicted=labels[given[row]],
                     margin=float(high - low),

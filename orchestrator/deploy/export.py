@@ -5,13 +5,16 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 from orchestrator.deploy.card import CardFacts, model_card
-from orchestrator.deploy.check import Checked, TaskExamples, check, check_other_ways, refuse
+from orchestrator.deploy.check import Checked, TaskExamples, check, refuse
 from orchestrator.deploy.formats import FORMATS, Format
 from orchestrator.deploy.int8 import quantize_weights
 from orchestrator.deploy.manifest import (
+    PACKAGES,
     Collection,
     Comparison,
     ExportedModel,
@@ -140,19 +143,26 @@ def _export(
         texts = {task: trained.examples[task].texts for task in tasks}
         tried = quantize_weights(folder, texts, trained.batch_size, on_examples)
     export = format.open(folder, tasks, "cpu")
+    other_ways = {name: partial(answer, folder) for name, answer in format.other_ways.items()}
     checked: dict[str, Checked] = {}
     checks: dict[str, tuple[Comparison, ...]] = {}
     for task in tasks:
         examples = trained.examples[task]
         checked[task] = check(
-            saved, export, task, examples, batch_size=trained.batch_size, on_examples=on_examples
+            saved,
+            export,
+            task,
+            examples,
+            batch_size=trained.batch_size,
+            other_ways=other_ways,
+            on_examples=on_examples,
         )
         comparisons = checked[task].comparisons
-        comparisons += check_other_ways(format, folder, task, saved, examples, trained.batch_size)
         refuse(task, trained.origin, comparisons, examples, format.tolerance)
         checks[task] = tuple(comparisons)
     manifest = ExportedModel(
         version=product_version(),
+        packages={package: version(package) for package in PACKAGES},
         format=format_name,
         origin=trained.origin,
         max_length=saved.description["max_length"],
@@ -166,7 +176,9 @@ def _export(
         int8=_int8(tried, trained.judge(checked), checked) if tried else None,
     )
     write_manifest(folder, manifest)
-    (folder / README).write_text(model_card(manifest, facts, format.usage(tasks)), encoding="utf-8")
+    (folder / README).write_text(
+        model_card(manifest, facts, format.usage(tasks), format.library), encoding="utf-8"
+    )
     return manifest
 
 
@@ -207,9 +219,12 @@ def _free_name(task: str, taken: Mapping[str, object]) -> str:
 
 
 def _sync(folder: Path) -> None:
-    """Flush a folder's files to the disk."""
+    """Flush a folder's files to the disk, readable by whom the umask lets read."""
+    umask = os.umask(0)
+    os.umask(umask)
     for path in folder.rglob("*"):
         if path.is_file():
+            path.chmod(0o666 & ~umask)
             with path.open("rb") as file:
                 os.fsync(file.fileno())
         else:

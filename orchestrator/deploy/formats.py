@@ -1,5 +1,6 @@
 """The formats that a model can be exported in. To add one, add a ``Format`` to ``FORMATS``."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ class Format:
             ``per_task``, the model has one task.
         open: folder, its tasks and the device -> the model.
         usage: tasks -> lines of Python that use the model, for its card.
+        library: name of the Hub's for what loads it; None for none of them.
         tolerance: the largest difference of two logits from those of the saved model that is
             rounding, relative to the largest logit where that is above 1; None where answers may
             differ, and are listed.
@@ -44,6 +46,7 @@ class Format:
     write: Callable[[SavedModel, Path], None]
     open: Callable[[Path, Tasks, str], Predictor]
     usage: Callable[[Tasks], list[str]]
+    library: str | None = None
     tolerance: float | None = 1e-3
     int8: bool = False
     other_ways: Mapping[str, OtherWay] = field(default_factory=dict)
@@ -57,7 +60,7 @@ def _bundle_usage(tasks: Tasks) -> list[str]:
     lines = ["from model import load  # model.py of this folder", "", 'model = load(".")']
     for name, task in tasks.items():
         example = '"a text"' if task.texts == 1 else '("first text", "second text")'
-        lines.append(f"model.predict([{example}], {name!r})")
+        lines.append(f"model.predict([{example}], {json.dumps(name, ensure_ascii=False)})")
     return lines
 
 
@@ -120,6 +123,7 @@ FORMATS: dict[str, Format] = {
         write=write_checkpoint,
         open=_open_checkpoint,
         usage=_checkpoint_usage,
+        library="transformers",
         other_ways={"pipeline": pipeline_logits},
     ),
     "onnx": Format(

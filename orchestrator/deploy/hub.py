@@ -4,6 +4,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub import HfApi, constants, errors
+from huggingface_hub.utils import validate_repo_id
+
 from trainables.errors import ConfigError
 from trainables.models.quiet import quiet
 
@@ -14,14 +17,11 @@ def repositories(folders: Iterable[str], name: str) -> dict[str, str]:
     Raises:
         ConfigError: the Hub has no such names.
     """
-    from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
-
     chosen = {folder: name if folder == "." else f"{name}-{folder}" for folder in folders}
     try:
         for repository in chosen.values():
             validate_repo_id(repository)
-    except HFValidationError as error:
+    except errors.HFValidationError as error:
         raise ConfigError(f"--push-to-hub {name}: {error}") from error
     return chosen
 
@@ -32,8 +32,6 @@ def check_login(name: str) -> None:
     Raises:
         ConfigError: it does not.
     """
-    from huggingface_hub import HfApi
-
     repositories(["."], name)
     _asked(name, lambda: HfApi().whoami())
 
@@ -47,7 +45,6 @@ def push(folder: Path, repository: str, *, private: bool) -> str:
     Raises:
         ConfigError: the Hub cannot be reached or refuses.
     """
-    from huggingface_hub import HfApi
 
     def upload() -> str:
         api = HfApi()
@@ -64,8 +61,6 @@ def _asked(name: str, ask: Callable[[], Any]) -> Any:
     Raises:
         ConfigError: it failed.
     """
-    from huggingface_hub import constants, errors
-
     try:
         with quiet():
             return ask()

@@ -1,6 +1,7 @@
 """``export.json``: what an exported model is, how it was checked, and the sums of its files."""
 
 import hashlib
+import json
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
@@ -8,12 +9,14 @@ from typing import Literal
 from pydantic import ValidationError
 
 from orchestrator.deploy.predictor import TaskOutput
+from orchestrator.run_dir.environment import git_commit
 from trainables.atomic import read_whole
 from trainables.config.base import Settings
 from trainables.errors import EncoderError
 
 MANIFEST = "export.json"
 MANIFEST_SCHEMA = 1
+PACKAGES = ("torch", "transformers", "tokenizers", "safetensors")
 COLLECTION = "collection"
 """Format of a folder that has a folder for each of several models."""
 
@@ -137,6 +140,7 @@ class ExportedModel(Settings):
 
     Attributes:
         version: of the product that wrote it.
+        packages: name -> version of the libraries that wrote it.
         format: see ``formats.FORMATS``.
         origin: the trial.
         max_length: tokens of an example; a longer one is cut.
@@ -148,6 +152,7 @@ class ExportedModel(Settings):
 
     schema_version: Literal[1] = MANIFEST_SCHEMA
     version: str
+    packages: dict[str, str]
     format: str
     origin: Origin
     max_length: int
@@ -186,23 +191,24 @@ def read_manifest(folder: Path) -> ExportedModel | Collection:
     path = folder / MANIFEST
     try:
         content = read_whole(path)
-        if f'"format":"{COLLECTION}"'.encode() in b"".join(content.split()):
-            return Collection.model_validate_json(content)
-        return ExportedModel.model_validate_json(content)
+        several = json.loads(content).get("format") == COLLECTION
+        return (Collection if several else ExportedModel).model_validate_json(content)
     except OSError as error:
         raise EncoderError(f"{path}: cannot be read ({error.strerror}); export again") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "file"
         raise EncoderError(f"{path}: {where}: {first['msg']}; export again") from error
+    except (ValueError, RecursionError, AttributeError) as error:
+        raise EncoderError(f"{path}: damaged ({error}); export again") from error
 
 
 def product_version() -> str:
-    """The installed version of this project; ``unknown`` in a checkout that is not installed."""
+    """The installed version of this project, else the commit of its checkout, else ``unknown``."""
     try:
         return version("one-model-or-many")
     except PackageNotFoundError:
-        return "unknown"
+        return git_commit() or "unknown"
 
 
 def sha256_of(path: Path) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from orchestrator.deploy.bundle import BundlePredictor, open_bundle
 from orchestrator.deploy.bundle_model import DESCRIPTION
@@ -11,7 +12,7 @@ from orchestrator.deploy.formats import FORMATS
 from orchestrator.deploy.manifest import MANIFEST, Collection, read_manifest
 from orchestrator.deploy.predictor import Predictor, TaskOutput, Texts
 from orchestrator.deploy.saved_model import HEADS, read_saved_model
-from trainables.errors import EncoderError
+from trainables.errors import ConfigError, EncoderError
 
 
 class SeveralModels:
@@ -54,8 +55,14 @@ def open_predictor(folder: Path | str, device: str = "cpu") -> Predictor:
 
     Raises:
         EncoderError: the folder holds no such model, or the model is incomplete or damaged.
+        ConfigError: there is no such device.
     """
     folder = Path(folder)
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ConfigError(f"device {device}: cannot be used ({reason})") from error
     if (folder / MANIFEST).is_file():
         return _exported(folder, device)
     if (folder / DESCRIPTION).is_file():
