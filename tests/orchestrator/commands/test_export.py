@@ -1,7 +1,10 @@
 """``export``: a folder whose answers are those of the record, or one line and no folder."""
 
 import json
+import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -100,6 +103,61 @@ def test_an_export_answers_what_the_record_says(
             assert not any(c["different"] for c in comparisons)
         assert len(content["sha256"]["model.safetensors"]) == 64
     assert "| sentiment" in ended.out
+
+
+def test_a_graph_answers_what_the_record_says(
+    trained: RunDir, command: Command, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnx")
+    line = ("export", str(trained.root), "--arm", "shared_encoder", "--out", "out")
+    ended = command(*line, "--format", "onnx")
+    assert ended.code == 0, ended.err
+    predictor = open_predictor(tmp_path / "out")
+    for task, (texts, logits) in recorded(trained, "shared_encoder").items():
+        np.testing.assert_allclose(predictor.logits(texts, [task])[task], logits, atol=1e-5)
+    assert manifest(tmp_path / "out")["int8"] is None
+    # What the card says works as it stands there.
+    card = (tmp_path / "out" / "README.md").read_text()
+    [usage] = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    shown = subprocess.run(
+        [sys.executable, "-c", usage + "print(logits.tolist())"],
+        cwd=tmp_path / "out",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    [own] = predictor.logits([("a text",)], ["sentiment"])["sentiment"].tolist()
+    assert json.loads(shown.stdout)[0] == pytest.approx(own, abs=1e-5)
+
+
+def test_a_quantized_graph_is_written_only_within_the_margins(
+    run_dir: RunDir, command: Command, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnx")
+    line = ("export", str(run_dir.root), "--arm", "shared_encoder", "--out", "out")
+    # With 40 examples a loss of the margins, 3 points, is not excluded even by equal answers.
+    refused = command(*line, "--format", "onnx-int8")
+    assert refused.code == 2
+    assert "--format onnx-int8: the best quantization" in refused.err
+    assert re.search(r"sentiment [+-]\d+\.\d\d points, at worst -\d+\.\d\d, where", refused.err)
+    assert not (tmp_path / "out").exists()
+    config = yaml.safe_load(run_dir.config.read_text())
+    config["margins"] = dict.fromkeys([*TASKS, "macro"], 60.0)
+    run_dir.config.write_text(yaml.safe_dump(config))
+    ended = command(*line, "--format", "onnx-int8")
+    assert ended.code == 0, ended.err
+    content = manifest(tmp_path / "out")["int8"]
+    assert [loss["scope"] for loss in content["losses"]] == [*TASKS, "macro"]
+    assert all(loss["margin"] == pytest.approx(0.6) for loss in content["losses"])
+    assert len(content["tried"]) == 5
+    assert f"{content['tried'][0]['name']} (taken): changes" in ended.out
+    answered = 0
+    predictor = open_predictor(tmp_path / "out")
+    for task, (texts, logits) in recorded(run_dir, "shared_encoder").items():
+        own = predictor.logits(texts, [task])[task]
+        answered += len(own)
+        assert 0 < np.abs(own - logits).max() < np.abs(logits).max()
+    assert content["examples"] == answered
 
 
 def test_the_card_has_scores_with_intervals_and_the_hubs_results(
