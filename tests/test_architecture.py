@@ -41,6 +41,7 @@ IMPORTS_INSIDE_FUNCTIONS = {
         "orchestrator.commands.convert",
         "orchestrator.commands.cost",
         "orchestrator.commands.experiment",
+        "orchestrator.commands.export",
         "orchestrator.commands.plan",
         "orchestrator.commands.report",
         "orchestrator.commands.submission",

@@ -10,16 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
+from rich.box import MARKDOWN
 from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
 
+from orchestrator.text import size as bytes_text
 from trainables.errors import RenamedKeyWarning, RunDirectoryError
 from trainables.secrets import redacted
 
 if TYPE_CHECKING:
     from orchestrator.commands.cost import MeasuredCost
+    from orchestrator.commands.export import Exported
     from orchestrator.commands.report import Outcome
     from orchestrator.commands.submission import Submission
     from orchestrator.commands.tune_report import TuningOutcome
+    from orchestrator.deploy.manifest import ExportedModel
 
 
 @contextmanager
@@ -136,6 +142,65 @@ def print_measured_cost(console: Console, where: Path | str, made: "MeasuredCost
         highlight=False,
         soft_wrap=True,
     )
+
+
+MOST_ROWS = 20
+"""Examples with another label that are printed; export.json has all."""
+
+
+def print_export(console: Console, made: "Exported") -> None:
+    """Print what was written, how it compares, and which examples get another label."""
+    print(f"{made.title}: {made.folder}")
+    for inside, model in made.models.items():
+        folder = made.folder if inside == "." else made.folder / inside
+        size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+        print(f"{one_line(folder)}: {', '.join(map(one_line, model.tasks))}, {bytes_text(size)}")
+    table = RichTable("task", "beside", *_COMPARED, box=MARKDOWN)
+    lines = []
+    for model in made.models.values():
+        for task, comparisons in model.checks.items():
+            for own in comparisons:
+                table.add_row(
+                    Text(one_line(task)),
+                    own.beside,
+                    f"{own.examples:,}",
+                    str(len(own.different)),
+                    f"{own.largest_difference:.2g}",
+                )
+                lines += [
+                    f"{one_line(task)} row {row.row}: {one_line(row.expected)} ({own.beside}), "
+                    f"{one_line(row.predicted)} (export); margin {row.margin:.2g}"
+                    for row in own.different
+                ]
+    console.print(table)
+    for model in made.models.values():
+        _print_quantization(model)
+    for line in lines[:MOST_ROWS]:
+        print(line)
+    if len(lines) > MOST_ROWS:
+        print(f"and {len(lines) - MOST_ROWS} more: export.json")
+    for address in made.addresses:
+        print(f"uploaded: {address}")
+
+
+def _print_quantization(model: "ExportedModel") -> None:
+    """Print how the weights of a model were quantized, and what that costs."""
+    if model.int8 is None:
+        return
+    for tried in model.int8.tried:
+        taken = " (taken)" * (tried is model.int8.tried[0])
+        print(
+            f"{tried.name}{taken}: changes {tried.changed:,} of {model.int8.examples:,} "
+            f"predictions ({100 * tried.changed / model.int8.examples:.1f} %)"
+        )
+    for loss in model.int8.losses:
+        print(
+            f"{one_line(loss.scope)}: {100 * loss.value:+.2f} points by quantization, at worst "
+            f"{100 * loss.low:+.2f}; the margin is {100 * loss.margin:g}"
+        )
+
+
+_COMPARED = ("examples", "other labels", "largest difference")
 
 
 def _echo_warnings(outcome: "Outcome | TuningOutcome") -> None:
