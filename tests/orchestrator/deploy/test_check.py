@@ -48,7 +48,7 @@ def examples_of(saved: SavedModel, task: str, count: int) -> TaskExamples:
 def test_the_same_model_is_found_to_be_the_same(task: str, count: int, saved: SavedModel) -> None:
     examples = examples_of(saved, task, count)
     seen: list[int] = []
-    comparisons = check(
+    checked = check(
         saved,
         BundlePredictor(saved.bundle_model()),
         task,
@@ -57,6 +57,8 @@ def test_the_same_model_is_found_to_be_the_same(task: str, count: int, saved: Sa
         other_ways={"again": lambda texts, size: saved.bundle_model().logits(texts, [task])[task]},
         on_examples=seen.append,
     )
+    comparisons = checked.comparisons
+    assert np.abs(checked.expected - checked.answered).max() < 1e-5
     assert sum(seen) == answers_of(len(examples.texts))
     empty = sum(not all(texts[1:]) for texts in examples.texts)
     total = len(examples.texts)
@@ -77,7 +79,7 @@ def test_an_export_that_is_wrong_in_some_batches_is_refused(
     examples = examples_of(saved, "one", 40)
     comparisons = check(
         saved, Shifted(saved, 5.0, sizes), "one", examples, batch_size=16, other_ways={}
-    )
+    ).comparisons
     found = {c.beside: c for c in comparisons}[beside]
     assert found.largest_difference == pytest.approx(5, abs=1e-4)
     with pytest.raises(EncoderError, match=rf"\({beside}: logits differ by up to 5"):
