@@ -20,6 +20,7 @@ from orchestrator.cli.console import (
     print_submission,
     show_warning,
 )
+from orchestrator.cli.predict import predict
 from orchestrator.cli.submit import submit
 from trainables.atomic import write_text
 from trainables.errors import InputError, OneOrManyError
@@ -268,6 +269,7 @@ def train(
 
 
 app.command()(submit)
+app.command()(predict)
 
 
 @app.command()

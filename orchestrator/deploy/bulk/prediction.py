@@ -95,11 +95,15 @@ class Progress:
     share: float | None
 
 
+Report = Callable[[Progress], None]
+"""Is told of every finished block."""
+
+
 def predict_rows(
     predictor: Predictor,
     model: str,
     request: Request,
-    report: Callable[[Progress], None] = lambda progress: None,
+    report: Report = lambda progress: None,
 ) -> Summary:
     """Answer every row of the input and write it with its answers, in the same order.
 
@@ -184,7 +188,7 @@ class _Work:
         choice: Choice,
         output: Output,
         kind: Format,
-        report: Callable[[Progress], None],
+        report: Report,
     ) -> None:
         self._predictor = predictor
         self._request = request
