@@ -21,6 +21,7 @@ from orchestrator.cli.console import (
     show_warning,
 )
 from orchestrator.cli.predict import predict
+from orchestrator.cli.serve import serve
 from orchestrator.cli.submit import submit
 from trainables.atomic import write_text
 from trainables.errors import InputError, OneOrManyError
@@ -270,6 +271,7 @@ def train(
 
 app.command()(submit)
 app.command()(predict)
+app.command()(serve)
 
 
 @app.command()

@@ -35,9 +35,7 @@ def test_every_row_is_answered_as_by_the_model(model: Path, command: Command) ->
         assert float(row["one.yes"]) == pytest.approx(yes, abs=2e-6)
 
 
-def test_rows_without_an_answer_are_told_and_end_with_code_1(
-    model: Path, command: Command
-) -> None:
+def test_rows_without_an_answer_are_told_and_end_with_code_1(model: Path, command: Command) -> None:
     Path("in.tsv").write_text("first\tsecond\na dog\ta cat\n" + "\t\n" * 12)
     ended = command(
         "predict", str(model), "--input", "in.tsv", "--output", "out.jsonl", "--text", "first",
@@ -63,7 +61,7 @@ def test_rows_without_an_answer_are_told_and_end_with_code_1(
 def test_bad_input_is_one_line(
     options: list[str], message: str, model: Path, command: Command
 ) -> None:
-    Path("in.csv").write_text("text\na\n\"\"\n")
+    Path("in.csv").write_text('text\na\n""\n')
     words = ["predict", str(model), "--input", "in.csv", "--output", "out.csv", *options]
     ended = command(*words)
     assert ended.code == 2
