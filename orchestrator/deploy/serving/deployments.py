@@ -16,6 +16,7 @@ from orchestrator.deploy.predictor import TaskOutput
 from orchestrator.deploy.serving.calls import Call, answer_calls
 from orchestrator.deploy.serving.schema import Limits
 from orchestrator.deploy.serving.web import Web
+from orchestrator.execution.ray import private_api
 
 WAIT_SECONDS = 0.003
 """How long a replica waits for more calls to fill a batch."""
@@ -41,6 +42,7 @@ class Model:
     """
 
     def __init__(self, folder: Path, threads: int) -> None:
+        private_api.close_replica_port()
         torch.set_num_threads(threads)
         self._predictor = open_predictor(folder)
 
@@ -73,6 +75,7 @@ class Gateway:
         limits: Limits,
         hosts: Sequence[str],
     ) -> None:
+        private_api.close_replica_port()
         self._model = model
         self._web = Web(tasks, max_length, self._compute, limits, hosts)
 

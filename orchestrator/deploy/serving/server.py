@@ -4,7 +4,7 @@ import logging
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ray import serve
@@ -16,6 +16,7 @@ from orchestrator.deploy.predictor import Predictor
 from orchestrator.deploy.serving.deployments import application
 from orchestrator.deploy.serving.schema import Limits
 from orchestrator.deploy.serving.web import LOOPBACK
+from orchestrator.execution.ray import private_api
 from orchestrator.execution.ray.cluster import local_ray
 from orchestrator.execution.signals import Stop, interrupt, signals
 from trainables.errors import ConfigError
@@ -69,7 +70,7 @@ def running(
         replicas=replicas,
         threads=threads,
     )
-    with local_ray(cpus=replicas * threads):
+    with ExitStack() as end, local_ray(cpus=replicas * threads):
         serve.start(
             ProxyLocation.HeadOnly,
             HTTPOptions(host=host, port=port, request_timeout_s=REQUEST_SECONDS),
@@ -79,6 +80,7 @@ def running(
         try:
             yield
         finally:
+            end.enter_context(private_api.without_messages())
             with signals(interrupt):
                 _close(handle)
                 serve.shutdown()

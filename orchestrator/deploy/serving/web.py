@@ -35,7 +35,8 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 _PAGE = Path(__file__).with_name("page.html")
 _POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'"
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+    "connect-src 'self'; img-src data:"
 )
 _CODES = {
     413: "the body is too large",
@@ -186,5 +187,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     """The first of the errors that pydantic found."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        return JSONResponse({"error": f"body: broken JSON: {first['ctx']['error']}"}, 422)
     where = ".".join(str(part) for part in first["loc"] if part != "body") or "body"
     return JSONResponse({"error": f"{where}: {first['msg']}"}, 422)
