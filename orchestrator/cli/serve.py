@@ -33,11 +33,11 @@ def serve(
     address = Address(host, port)
     options = Options(address, replicas, threads, limits)
     with serving(model, options) as server:
-        if not server.loopback:
+        if not address.loopback:
             echo(
                 f"warning: whoever reaches {host} can ask the model: there is no login; put a "
                 "proxy with one before it"
             )
         print(f"serving {', '.join(server.tasks)} at {address.url} (Ctrl-C ends it)", flush=True)
         server.wait()
-    print("stopped: every request that was let in is answered")
+    print(f"stopped: every request that was let in is answered, {server.answered:,} of them")

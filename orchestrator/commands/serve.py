@@ -1,6 +1,7 @@
 """The ``serve`` command: a deployed model behind HTTP until it is stopped."""
 
 import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,6 +10,9 @@ from pathlib import Path
 from orchestrator.deploy.open import open_predictor
 from orchestrator.deploy.serving.schema import Limits
 from trainables.errors import ConfigError
+
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+"""Names by which a server that listens there may be addressed."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,24 @@ class Address:
         """For a browser on this machine."""
         return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        return self.host in ("localhost", "::1") or self.host.startswith("127.")
+
+    def check(self) -> None:
+        """Raises ConfigError: another program listens there, or this machine has no such host."""
+        try:
+            family = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)[0][0]
+            with socket.socket(family, socket.SOCK_STREAM) as tried:
+                tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                tried.bind((self.host, self.port))
+        except (OSError, OverflowError) as error:
+            raise ConfigError(
+                f"--host {self.host} --port {self.port}: cannot be listened at ({error}); choose "
+                "another port"
+            ) from error
+
 
 @dataclass(frozen=True)
 class Options:
@@ -46,19 +68,19 @@ class Options:
     limits: Limits = field(default_factory=Limits)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Server:
     """A server that answers.
 
     Attributes:
         tasks: the model's tasks.
-        loopback: whether this machine alone can reach it.
         wait: returns at Ctrl-C or SIGTERM.
+        answered: how many requests were let in and answered, when it has stopped.
     """
 
     tasks: tuple[str, ...]
-    loopback: bool
     wait: Callable[[], None]
+    answered: int = 0
 
 
 @contextmanager
@@ -77,9 +99,10 @@ def serving(model: Path | str, options: Options) -> Iterator[Server]:
         ResourceError: Ray cannot be started.
         RayLostError: Ray has died in the block.
     """
+    options.address.check()
     predictor = open_predictor(model)
     try:
-        from orchestrator.deploy.serving.server import is_loopback, running, wait_for_stop
+        from orchestrator.deploy.serving.server import running, wait_for_stop
     except ImportError as error:
         raise ConfigError(
             f"serve: Ray Serve is not installed ({error}): pip install -r requirements-serve.txt, "
@@ -92,7 +115,10 @@ def serving(model: Path | str, options: Options) -> Iterator[Server]:
         options.limits,
         host=options.address.host,
         port=options.address.port,
+        names=LOOPBACK if options.address.loopback else (),
         replicas=options.replicas,
         threads=threads,
-    ):
-        yield Server(tuple(predictor.tasks), is_loopback(options.address.host), wait_for_stop)
+    ) as answered:
+        server = Server(tuple(predictor.tasks), wait_for_stop)
+        yield server
+    server.answered = answered.requests

@@ -82,9 +82,9 @@ class Gateway:
     def __serve_build_asgi_app__(self) -> FastAPI:
         return self._web.app
 
-    async def close(self) -> None:
-        """Take no more requests, and wait until all are answered."""
-        await self._web.gate.close()
+    async def close(self) -> int:
+        """Take no more requests, wait until all are answered, and return how many there were."""
+        return await self._web.gate.close()
 
     async def _compute(self, call: Call) -> Mapping[str, np.ndarray]:
         for _ in range(ATTEMPTS - 1):

@@ -51,7 +51,7 @@ class Gate:
             buckets=BUCKETS,
             registry=self.registry,
         )
-        self._count = 0
+        self._count = self._let_in = 0
 
     def refusal(self) -> JSONResponse | None:
         """Why nobody may come in now; None if one may."""
@@ -61,14 +61,16 @@ class Gate:
             return _refused(429, f"{self._count} requests are being answered; ask again later")
         return None
 
-    async def close(self) -> None:
-        """Let nobody in any more, and wait until everyone is out."""
+    async def close(self) -> int:
+        """Let nobody in any more, wait until everyone is out, and return how many were in."""
         self._stopping = True
         await self._empty.wait()
+        return self._let_in
 
     def enter(self) -> None:
         """A request comes in."""
         self._count += 1
+        self._let_in += 1
         self._inside.set(self._count)
         self._empty.clear()
 

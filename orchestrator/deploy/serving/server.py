@@ -1,10 +1,10 @@
 """Starts and stops a server on this machine."""
 
 import logging
-import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from ray import serve
@@ -15,11 +15,9 @@ from ray.serve.schema import LoggingConfig
 from orchestrator.deploy.predictor import Predictor
 from orchestrator.deploy.serving.deployments import application
 from orchestrator.deploy.serving.schema import Limits
-from orchestrator.deploy.serving.web import LOOPBACK
 from orchestrator.execution.ray import private_api
 from orchestrator.execution.ray.cluster import local_ray
 from orchestrator.execution.signals import Stop, interrupt, signals
-from trainables.errors import ConfigError
 
 REQUEST_SECONDS = 120.0
 """After how long a request that has no answer gets code 408."""
@@ -31,6 +29,17 @@ SEND_SECONDS = 0.5
 """What the proxy is given to send the last answers."""
 
 
+@dataclass
+class Answered:
+    """What a server did.
+
+    Attributes:
+        requests: how many were let in and answered, when it has stopped.
+    """
+
+    requests: int = 0
+
+
 @contextmanager
 def running(
     folder: Path,
@@ -39,9 +48,10 @@ def running(
     *,
     host: str,
     port: int,
+    names: Sequence[str],
     replicas: int,
     threads: int,
-) -> Iterator[None]:
+) -> Iterator[Answered]:
     """A server that answers in the block; at its end what was let in is answered.
 
     Args:
@@ -50,23 +60,22 @@ def running(
         limits: how much may be asked.
         host: the address to listen at.
         port: the port.
+        names: see ``Web``.
         replicas: processes that compute.
         threads: CPU threads of each.
 
     Raises:
-        ConfigError: the address cannot be listened at.
         ResourceError: Ray cannot be started.
         RayLostError: Ray has died in the block.
     """
-    _check_address(host, port)
     logging.getLogger("ray.serve").setLevel(logging.CRITICAL)
-    hosts = LOOPBACK if is_loopback(host) else ()
+    answered = Answered()
     app = application(
         folder.absolute(),
         dict(predictor.tasks),
         predictor.max_length,
         limits,
-        hosts,
+        names,
         replicas=replicas,
         threads=threads,
     )
@@ -78,11 +87,11 @@ def running(
         )
         handle = serve.run(app, name="one-model-or-many", route_prefix="/")
         try:
-            yield
+            yield answered
         finally:
             end.enter_context(private_api.without_messages())
             with signals(interrupt):
-                _close(handle)
+                answered.requests = _close(handle)
                 serve.shutdown()
 
 
@@ -94,24 +103,8 @@ def wait_for_stop() -> None:
             time.sleep(0.1)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach what listens at ``host``."""
-    return host == "localhost" or host.startswith("127.") or host == "::1"
-
-
-def _close(handle: DeploymentHandle) -> None:
-    handle.close.remote().result(timeout_s=CLOSE_SECONDS)
+def _close(handle: DeploymentHandle) -> int:
+    """Let nobody in any more; returns how many were let in, when all of them are answered."""
+    answered = handle.close.remote().result(timeout_s=CLOSE_SECONDS)
     time.sleep(SEND_SECONDS)
-
-
-def _check_address(host: str, port: int) -> None:
-    """Raises ConfigError: another program listens there, or this machine has no such address."""
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        with socket.socket(family, socket.SOCK_STREAM) as tried:
-            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            tried.bind((host, port))
-    except (OSError, OverflowError) as error:
-        raise ConfigError(
-            f"--host {host} --port {port}: cannot be listened at ({error}); choose another port"
-        ) from error
+    return answered

@@ -30,9 +30,6 @@ from trainables.data.examples import text_problem
 Compute = Callable[[Call], Awaitable[Mapping[str, np.ndarray]]]
 """Task -> logits of a call's examples."""
 
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-"""Names by which only this machine is addressed."""
-
 _PAGE = Path(__file__).with_name("page.html")
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "

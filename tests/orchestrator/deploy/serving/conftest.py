@@ -9,9 +9,10 @@ import httpx
 import numpy as np
 import pytest
 
+from orchestrator.commands.serve import LOOPBACK
 from orchestrator.deploy.serving.calls import Call, answer_calls
 from orchestrator.deploy.serving.schema import Limits
-from orchestrator.deploy.serving.web import LOOPBACK, Web
+from orchestrator.deploy.serving.web import Web
 from tests.helpers.fake_predictor import FakePredictor
 
 LIMITS = Limits(body_bytes=2000, inputs=4, characters=100, requests=3)

@@ -1,4 +1,4 @@
-"""The page in a browser: all tasks' answers, problems, a phone, the dark, nothing from elsewhere."""
+"""The page in a browser: all answers, problems, a phone, the dark, nothing from elsewhere."""
 
 import threading
 from collections.abc import Iterator

@@ -132,7 +132,7 @@ def test_at_the_end_what_is_inside_is_answered_and_nothing_else(served: Served) 
             late = await client.post("/predict", json=body)
             assert not closed.done()
             served.open.set()
-            await closed
+            assert await closed == 1
             return await inside, late
 
     inside, late = run(ask())
