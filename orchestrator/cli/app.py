@@ -17,6 +17,7 @@ from orchestrator.cli.console import (
     hint_on_interrupt,
     make_console,
     one_line,
+    print_export,
     print_submission,
     show_warning,
 )
@@ -226,6 +227,47 @@ def submission(
 
     made = submit_to_glue(run_dir, arm, out, model=model, seed=seed, tuned=tuned, zipped=zipped)
     print_submission(made)
+
+
+@app.command()
+def export(
+    run_dir: Annotated[str, typer.Argument(help="a run directory, or its URL")],
+    arm: Annotated[str, typer.Option(help="the arm")],
+    out: Annotated[str, typer.Option(help="the folder to write; empty or not there yet")],
+    format: Annotated[
+        str, typer.Option(help="bundle, or transformers (a checkpoint for each task)")
+    ] = "bundle",
+    model: Annotated[str | None, typer.Option(help="the model, where there are several")] = None,
+    seed: Annotated[int | None, typer.Option(help="the seed (default: the first)")] = None,
+    tuned: Annotated[
+        bool, typer.Option("--tuned", help="with the settings that a search found")
+    ] = False,
+    task: Annotated[str | None, typer.Option(help="one task alone (default: all)")] = None,
+    push_to_hub: Annotated[
+        str | None, typer.Option(help="upload it to this repository of the Hugging Face Hub")
+    ] = None,
+    private: Annotated[
+        bool, typer.Option("--private", help="a repository that is new is private")
+    ] = False,
+) -> None:
+    """Write trained models as folders to deploy, checked answer by answer (save_models=true)."""
+    from orchestrator.commands.export import export as export_arm
+
+    console = make_console()
+    made = export_arm(
+        run_dir,
+        arm,
+        out,
+        format=format,
+        model=model,
+        seed=seed,
+        tuned=tuned,
+        task=task,
+        push_to_hub=push_to_hub,
+        private=private,
+        console=console,
+    )
+    print_export(console, made)
 
 
 @app.command()

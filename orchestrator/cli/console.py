@@ -10,12 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
+from rich.box import MARKDOWN
 from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
 
+from orchestrator.text import size as bytes_text
 from trainables.errors import RenamedKeyWarning, RunDirectoryError
 from trainables.secrets import redacted
 
 if TYPE_CHECKING:
+    from orchestrator.commands.export import Exported
     from orchestrator.commands.report import Outcome
     from orchestrator.commands.submission import Submission
     from orchestrator.commands.tune_report import TuningOutcome
@@ -115,6 +120,46 @@ def print_submission(made: "Submission") -> None:
         print(f"{file}.tsv: {constant} in every line: {reason}")
     for task in made.left_out:
         print(f"task {one_line(task)}: is none of GLUE's, left out")
+
+
+MOST_ROWS = 20
+"""Examples with another label that are printed; export.json has all."""
+
+
+def print_export(console: Console, made: "Exported") -> None:
+    """Print what was written, how it compares, and which examples get another label."""
+    print(f"{made.title}: {made.folder}")
+    for inside, model in made.models.items():
+        folder = made.folder if inside == "." else made.folder / inside
+        size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+        print(f"{one_line(folder)}: {', '.join(map(one_line, model.tasks))}, {bytes_text(size)}")
+    table = RichTable("task", "beside", *_COMPARED, box=MARKDOWN)
+    lines = []
+    for model in made.models.values():
+        for task, comparisons in model.checks.items():
+            for own in comparisons:
+                table.add_row(
+                    Text(one_line(task)),
+                    own.beside,
+                    f"{own.examples:,}",
+                    str(len(own.different)),
+                    f"{own.largest_difference:.2g}",
+                )
+                lines += [
+                    f"{one_line(task)} row {row.row}: {one_line(row.expected)} ({own.beside}), "
+                    f"{one_line(row.predicted)} (export); margin {row.margin:.2g}"
+                    for row in own.different
+                ]
+    console.print(table)
+    for line in lines[:MOST_ROWS]:
+        print(line)
+    if len(lines) > MOST_ROWS:
+        print(f"and {len(lines) - MOST_ROWS} more: export.json")
+    for address in made.addresses:
+        print(f"uploaded: {address}")
+
+
+_COMPARED = ("examples", "other labels", "largest difference")
 
 
 def _echo_warnings(outcome: "Outcome | TuningOutcome") -> None:

@@ -1,6 +1,5 @@
 """The ``submission`` command: GLUE's files of answers from what trials predict for its test."""
 
-import shlex
 import tempfile
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,21 +8,23 @@ from pathlib import Path
 
 import numpy as np
 
+from orchestrator.commands.chosen_trials import (
+    chosen_trials,
+    empty_folder,
+    finished_record,
+    glue_dir_of,
+    train_again,
+)
 from orchestrator.commands.report import shown
-from orchestrator.planning.grid import glue_folder
 from orchestrator.planning.plan import PlannedTrial
 from orchestrator.run_dir.directory import read_plan
 from orchestrator.run_dir.remote import Where, run_dir_at
-from search_spaces.yaml_files import read_yaml
 from trainables.atomic import sync_folder, write_text
-from trainables.config.explain import nearest
 from trainables.config.trial import Runtime
 from trainables.data.glue_dir import LAYOUTS
 from trainables.data.glue_test import ANSWER_FILES, answers, glue_tasks
 from trainables.errors import ConfigError, DataError, RunDirectoryError
 from trainables.results.record import TrialRecord, read_records
-from trainables.results.status import TrialStatus
-from trainables.storage.object_store import is_url
 from trainables.storage.run_dir import RunDir
 from trainables.trial.glue_predictions import (
     TestPredictions,
@@ -87,8 +88,8 @@ def submission(
     name = run_dir.url or shown(run_dir.root)
     if not run_dir.plan.is_file():
         raise RunDirectoryError(f"{name}: no run directory (plan.json is missing)")
-    folder = _empty(out)
-    trials = _chosen(read_plan(run_dir), arm, model, seed, tuned)
+    folder = empty_folder(out)
+    trials = chosen_trials(read_plan(run_dir), arm, model, seed, tuned)
     records = read_records(run_dir, {})
     tasks = {name: task for t in trials for name, task in t.config.tasks.items()}
     sources = {name: source for t in trials for name, source in t.config.sources.items()}
@@ -97,7 +98,9 @@ def submission(
     answered: dict[str, tuple[int, str]] = {}
     for trial in trials:
         if glue.keys() & trial.config.tasks.keys():
-            made = _contents(run_dir, name, trial, _finished(records.get(trial.key), trial, name))
+            made = _contents(
+                run_dir, name, trial, finished_record(records.get(trial.key), trial, name)
+            )
             contents |= made
             answered |= {file: (ANSWER_FILES[file].examples, trial.key) for file in made}
     left_out = [name for name in tasks if name not in glue]
@@ -113,28 +116,6 @@ def submission(
     first = trials[0].config
     title = f"{arm}{' tuned' * tuned} {first.model_name} seed {first.seed}"
     return Submission(folder, title, answered, filled, left_out)
-
-
-def _chosen(
-    trials: Sequence[PlannedTrial], arm: str, model: str | None, seed: int | None, tuned: bool
-) -> list[PlannedTrial]:
-    """The trials of one arm, model and seed."""
-    arms = list(dict.fromkeys(t.config.arm_name for t in trials if t.config.tuned == tuned))
-    if arm not in arms:
-        raise ConfigError(
-            f"--arm {arm}: is not among the{' tuned' * tuned} arms{nearest(arm, arms)}"
-        )
-    own = [t for t in trials if (t.config.arm_name, t.config.tuned) == (arm, tuned)]
-    models = list(dict.fromkeys(trial.config.model_name for trial in own))
-    if model is None and len(models) > 1:
-        raise ConfigError(f"--model: {arm} was trained with {', '.join(models)}; choose one")
-    if model is not None and model not in models:
-        raise ConfigError(f"--model {model}: {arm} was not trained with it{nearest(model, models)}")
-    own = [trial for trial in own if trial.config.model_name == (model or models[0])]
-    seeds = list(dict.fromkeys(trial.config.seed for trial in own))
-    if seed is not None and seed not in seeds:
-        raise ConfigError(f"--seed {seed}: is none of {', '.join(map(str, seeds))}")
-    return [t for t in own if t.config.seed == (seeds[0] if seed is None else seed)]
 
 
 def _contents(
@@ -168,13 +149,6 @@ def _filled(answered: Mapping[str, object]) -> dict[str, tuple[str, str]]:
     return filled
 
 
-def _finished(record: TrialRecord | None, trial: PlannedTrial, name: str) -> TrialRecord:
-    if record is not None and record.status is TrialStatus.FINISHED:
-        return record
-    state = "has not finished" if record is None else f"{record.status}: {record.error}"
-    raise RunDirectoryError(f"{name}: {trial.config.title} ({trial.key}) {state}; run it first")
-
-
 def _predictions(run_dir: RunDir, name: str, trial: PlannedTrial) -> TestPredictions:
     """What a trial predicted, else what its saved model does."""
     predictions = read_test_predictions(run_dir, trial.key)
@@ -183,36 +157,15 @@ def _predictions(run_dir: RunDir, name: str, trial: PlannedTrial) -> TestPredict
     folder = run_dir.model(trial.key)
     run_dir.fetch_folder(folder)
     if folder.is_dir():
-        glue_dir = _glue_dir(run_dir)
+        glue_dir = glue_dir_of(run_dir)
         tests = load_tests(trial.config, glue_dir)
         runtime = Runtime(output_dir=str(run_dir.root), glue_dir=glue_dir)
         return predict_saved(folder, trial.config, runtime, tests)
     raise RunDirectoryError(
         f"{name}: {trial.config.title} ({trial.key}) left no predictions on test and no model; "
-        f"make them in another run directory: {_command(run_dir, name, trial)}"
+        "make them in another run directory: "
+        f"{train_again(run_dir, name, trial, 'training.predict_test=true', 'test')}"
     )
-
-
-def _command(run_dir: RunDir, name: str, trial: PlannedTrial) -> str:
-    """What trains an arm's trials of one seed again, with predictions on test."""
-    config = trial.config
-    if config.tuned or is_url(name):
-        again = "the same command with training.predict_test=true"
-        return f"{again} and another --run-dir"
-    words = [
-        f"arms=[{config.arm_name}]",
-        f"models=[{config.model_name}]",
-        f"seeds=[{config.seed}]",
-        "training.predict_test=true",
-    ]
-    command = ["python", "-m", "orchestrator", "run", shown(run_dir.config), *words]
-    return shlex.join([*command, "--run-dir", f"{name.rstrip('/')}-test"])
-
-
-def _glue_dir(run_dir: RunDir) -> str | None:
-    """The GLUE folder of the experiment, else of the environment."""
-    configured = (read_yaml(run_dir.config).get("data") or {}).get("glue_dir")
-    return glue_folder(configured)
 
 
 def _answers(
@@ -234,16 +187,6 @@ def _answers(
 def _lines(written: Iterable[str]) -> str:
     rows = (f"{index}\t{answer}\n" for index, answer in enumerate(written))
     return "".join(["index\tprediction\n", *rows])
-
-
-def _empty(out: Path | str) -> Path:
-    """The folder to write."""
-    if is_url(out):
-        raise ConfigError(f"--out {out}: must be a folder of this machine")
-    folder = Path(out)
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise ConfigError(f"--out {out}: is there and not an empty folder; choose another one")
-    return folder
 
 
 def _write(folder: Path, contents: Mapping[str, str], zipped: bool) -> None:

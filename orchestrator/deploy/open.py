@@ -1,62 +1,52 @@
 """Opens a deployed model, whatever the format of its files."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from orchestrator.deploy.bundle_model import DESCRIPTION, BundleModel, load
+from orchestrator.deploy.bundle import BundlePredictor, open_bundle
+from orchestrator.deploy.bundle_model import DESCRIPTION
+from orchestrator.deploy.formats import FORMATS
+from orchestrator.deploy.manifest import MANIFEST, Collection, read_manifest
 from orchestrator.deploy.predictor import Predictor, TaskOutput, Texts
-from orchestrator.deploy.saved_model import read_saved_model
+from orchestrator.deploy.saved_model import HEADS, read_saved_model
 from trainables.errors import EncoderError
 
 
-class BundlePredictor:
-    """A bundle, or a saved model, as a ``Predictor``.
+class SeveralModels:
+    """The models of several tasks as one ``Predictor``; each task is a pass of its own encoder.
 
     Args:
-        model: the model.
+        models: task -> the model that answers it.
 
     Attributes:
-        model: the model.
-        tasks, max_length: see ``Predictor``.
+        tasks, max_length: see ``Predictor``; the longest of the models'.
     """
 
-    def __init__(self, model: BundleModel) -> None:
-        self.model = model
-        self.tasks: Mapping[str, TaskOutput] = {
-            name: TaskOutput(task.labels, 1 if task.texts == 1 else 2, task.prefix)
-            for name, task in model.tasks.items()
-        }
-        self.max_length = model.max_length
+    def __init__(self, models: Mapping[str, Predictor]) -> None:
+        self._models = dict(models)
+        self.tasks: Mapping[str, TaskOutput] = {t: m.tasks[t] for t, m in models.items()}
+        self.max_length = max(model.max_length for model in models.values())
 
     def logits(
         self, examples: Sequence[Texts], tasks: Sequence[str] | None = None
     ) -> dict[str, np.ndarray]:
         """See ``Predictor.logits``."""
-        return self.model.logits(examples, tasks)
-
-
-def _bundle(folder: Path, device: str) -> Predictor:
-    try:
-        return BundlePredictor(load(folder, device))
-    except ValueError as error:
-        raise EncoderError(str(error)) from error
-
-
-def _saved(folder: Path, device: str) -> Predictor:
-    return BundlePredictor(read_saved_model(folder).bundle_model().to(device))
-
-
-FORMATS: dict[str, Callable[[Path, str], Predictor]] = {
-    DESCRIPTION: _bundle,
-    "heads.json": _saved,
-}
-"""File that a format's folders have -> what opens them; the first that is there counts."""
+        names = list(self.tasks if tasks is None else tasks)
+        for name in names:
+            if name not in self._models:
+                raise ValueError(f"there is no task {name}; there are {', '.join(self.tasks)}")
+        answers: dict[str, np.ndarray] = {}
+        for name in names:
+            answers |= self._models[name].logits(examples, [name])
+        return answers
 
 
 def open_predictor(folder: Path | str, device: str = "cpu") -> Predictor:
-    """Open a deployed model: an export, or ``models/KEY`` of a run directory.
+    """Open a deployed model: an export of any format, or ``models/KEY`` of a run directory.
+
+    The folder of an export that has a folder for each task is opened as one model of all of them.
 
     Args:
         folder: the folder.
@@ -66,10 +56,30 @@ def open_predictor(folder: Path | str, device: str = "cpu") -> Predictor:
         EncoderError: the folder holds no such model, or the model is incomplete or damaged.
     """
     folder = Path(folder)
-    for file, opened in FORMATS.items():
-        if (folder / file).is_file():
-            return opened(folder, device)
+    if (folder / MANIFEST).is_file():
+        return _exported(folder, device)
+    if (folder / DESCRIPTION).is_file():
+        return open_bundle(folder, device)
+    if (folder / HEADS).is_file():
+        return BundlePredictor(read_saved_model(folder).bundle_model().to(device))
     raise EncoderError(
-        f"{folder}: no exported or saved model (none of {', '.join(FORMATS)}); give a folder that "
-        "export wrote, or models/KEY of a run directory"
+        f"{folder}: no exported or saved model (it has none of {MANIFEST}, {DESCRIPTION} and "
+        f"{HEADS}); give a folder that export wrote, or models/KEY of a run directory"
     )
+
+
+def _exported(folder: Path, device: str) -> Predictor:
+    manifest = read_manifest(folder)
+    if isinstance(manifest, Collection):
+        inside = {name: folder / name for name in dict.fromkeys(manifest.models.values())}
+        for name, path in inside.items():
+            if path.resolve().parent != folder.resolve() or not (path / MANIFEST).is_file():
+                raise EncoderError(f"{folder / MANIFEST}: models: no model {name}; export again")
+        opened = {name: _exported(path, device) for name, path in inside.items()}
+        return SeveralModels({task: opened[name] for task, name in manifest.models.items()})
+    if manifest.format not in FORMATS:
+        raise EncoderError(
+            f"{folder / MANIFEST}: format: this version does not know {manifest.format}, only "
+            f"{', '.join(FORMATS)}"
+        )
+    return FORMATS[manifest.format].open(folder, manifest.tasks, device)

@@ -1,6 +1,7 @@
 """A saved model of a run directory as the parts of a bundle."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from trainables.models.architecture import family_of, speaker
 from trainables.models.saved import SavedClassifier, load_classifier
 from trainables.models.text_to_text import BartEncoderModel
 
+HEADS = "heads.json"
+"""The file by which a saved model is known."""
 NO_LIMIT = 1_000_000
 """A tokenizer whose limit is higher has none."""
 
@@ -41,6 +44,23 @@ class SavedModel:
         """The encoder in a class that is part of transformers."""
         model = self.classifier.encoder.plain
         return model.encoder if isinstance(model, BartEncoderModel) else model
+
+    def of(self, tasks: Sequence[str]) -> "SavedModel":
+        """The same model with some of its tasks and their heads alone."""
+        chosen = {task: self.description["tasks"][task] for task in tasks}
+        numbers = sorted({own["head"] for own in chosen.values()})
+        renumbered = {old: new for new, old in enumerate(numbers)}
+        description = self.description | {
+            "tasks": {t: own | {"head": renumbered[own["head"]]} for t, own in chosen.items()},
+            "heads": [self.description["heads"][number] for number in numbers],
+        }
+        heads = {
+            f"{renumbered[int(number)]}.{key}": tensor
+            for name, tensor in self.heads.items()
+            for number, _, key in [name.partition(".")]
+            if int(number) in renumbered
+        }
+        return replace(self, description=description, heads=heads)
 
     def bundle_model(self) -> BundleModel:
         """The same model as a bundle of it will be; it shares the tensors of this one."""
@@ -113,7 +133,7 @@ def _tasks(folder: Path, classifier: SavedClassifier, extra: dict[str, Any]) -> 
     for task, own in classifier.tasks.items():
         if not isinstance(labels, dict) or task not in labels or own.texts is None:
             raise EncoderError(
-                f"{folder / 'heads.json'}: tasks.{task}: its labels or its number of texts are "
+                f"{folder / HEADS}: tasks.{task}: its labels or its number of texts are "
                 "missing, as in models of earlier versions; train the model again"
             )
         tasks[task] = {
@@ -125,8 +145,7 @@ def _tasks(folder: Path, classifier: SavedClassifier, extra: dict[str, Any]) -> 
         }
     if not tasks:
         raise EncoderError(
-            f"{folder / 'heads.json'}: it names no tasks; train the model again with "
-            "save_models=true"
+            f"{folder / HEADS}: it names no tasks; train the model again with save_models=true"
         )
     return tasks
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from orchestrator.analysis.advice import Advice, advice
-from orchestrator.analysis.intervals import Difference, mean_difference
+from orchestrator.analysis.intervals import Difference, difference, mean_difference
 from orchestrator.analysis.looks import LEVEL
 from orchestrator.analysis.pseudo_values import Runs, of_classes, of_numbers
 from orchestrator.analysis.relative import relative_difference
@@ -176,16 +176,8 @@ class _Side:
         return self._runs[task]
 
     def _scored(self, task: str) -> Runs:
-        result = self.seeds[0].results[task]
-        metric: Any = self.row.tasks[task]
-        labels = self.predictions[task][0].labels
-        values = np.array([own.predictions for own in self.predictions[task]])
-        if metric in REGRESSION:
-            constant = [run.results[task].constant for run in self.seeds]
-            return of_numbers(metric, labels, np.where(np.array(constant)[:, None], 0.0, values))
-        classes = len(result.confusion)
-        positive = default_f1(classes) if result.positive is None else result.positive
-        return of_classes(metric, labels, values, classes, positive)
+        results = [run.results[task] for run in self.seeds]
+        return _scored(results, self.row.tasks[task], self.predictions[task])
 
     def collapsed(self, tasks: Sequence[str]) -> np.ndarray:
         """Whether each run predicts one class on one of the tasks, ``(seeds,)``."""
@@ -197,6 +189,38 @@ class _Side:
             task: np.array([_collapsed(run.results[task]) for run in self.seeds], dtype=bool)
             for task in self.row.tasks
         }
+
+
+def _scored(results: Sequence[TaskResult], metric: Any, predictions: Sequence[Predictions]) -> Runs:
+    """Runs on the same examples of one task, scored by one metric."""
+    labels = predictions[0].labels
+    values = np.array([own.predictions for own in predictions])
+    if metric in REGRESSION:
+        constant = [result.constant for result in results]
+        return of_numbers(metric, labels, np.where(np.array(constant)[:, None], 0.0, values))
+    classes, positive = len(results[0].confusion), results[0].positive
+    return of_classes(
+        metric, labels, values, classes, default_f1(classes) if positive is None else positive
+    )
+
+
+def half_width(result: TaskResult, metric: str, predictions: Predictions) -> float:
+    """Half the width of a metric's interval at 95 % for new examples, of one trained model.
+
+    Args:
+        result: of one task.
+        metric: the metric.
+        predictions: that gave the result, two or more.
+
+    Returns:
+        A fraction; 0 where no example makes a difference.
+    """
+    runs = _scored([result], metric, [predictions])
+    nothing = Runs(0 * runs.scores, 0 * runs.pseudo_values, runs.predictions)
+    groups = predictions.groups
+    if groups is not None and len(np.unique(groups)) < 2:
+        groups = None
+    return difference(runs, nothing, groups).examples_only_half_width()
 
 
 def _collapsed(result: TaskResult) -> bool:

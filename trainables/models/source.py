@@ -84,6 +84,14 @@ def locate(model: ModelConfig, *, download_weights: bool) -> Source:
     return Source(folder, f"Hub {repository}", repository)
 
 
+def local_folder(model: ModelConfig) -> Path | None:
+    """The folder of an encoder that is embedded or a folder; None: it is on the Hub."""
+    if model.encoder in ALIASES:
+        return embedded_folder(model.encoder)
+    folder = Path(model.encoder).expanduser()
+    return folder if folder.is_dir() else None
+
+
 def _no_revision(model: ModelConfig, why: str) -> None:
     """Raise ``EncoderError`` if ``model`` asks for a revision."""
     if model.revision is not None:

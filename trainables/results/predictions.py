@@ -71,6 +71,32 @@ def read_predictions(run_dir: RunDir, record: TrialRecord, split: str) -> dict[s
     return predictions
 
 
+def read_logits(run_dir: RunDir, record: TrialRecord, split: str) -> dict[str, np.ndarray]:
+    """Read the logits of a finished trial, of each task's own labels, in the order of the examples.
+
+    Returns:
+        Task -> float32 of shape ``(examples, labels)``; of a regression ``(examples, 1)``.
+
+    Raises:
+        RunDirectoryError, OSError: see ``read_predictions``.
+    """
+    read_predictions(run_dir, record, split)
+    path = run_dir.predictions(record.key)
+    try:
+        table = pq.read_table(path, columns=["task", "split", "logits"], use_threads=False)
+        of_split = _equal(table["split"], split)
+        return {
+            name: np.array(
+                table["logits"].filter(of_split & _equal(table["task"], name)).to_pylist(),
+                dtype=np.float32,
+            )
+            for name in record.results.get(split, {})
+        }
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise RunDirectoryError(f"{path}: damaged ({reason})") from error
+
+
 def _equal(column: pa.ChunkedArray, text: str) -> np.ndarray:
     """Which rows of a column of texts are ``text``, bool of shape ``(rows,)``."""
     encoded = column.combine_chunks().dictionary_encode()

@@ -250,7 +250,9 @@ def test_a_damaged_bundle_is_refused(damage: str, save: Save, tmp_path: Path) ->
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(EncoderError, match=r"no exported or saved model \(none of bundle\.json"):
+    with pytest.raises(
+        EncoderError, match=r"no exported or saved model \(it has none of export\.json"
+    ):
         open_predictor(tmp_path)
 
 
