@@ -35,7 +35,7 @@ def predict(
     input_format: Annotated[str | None, typer.Option(help="csv, tsv, jsonl or parquet")] = None,
     output_format: Annotated[str | None, typer.Option(help="csv, tsv, jsonl or parquet")] = None,
     quoting: Annotated[
-        Literal["rfc4180", "none"] | None,
+        Literal["none", "rfc4180"] | None,
         typer.Option(help="whether quotation marks quote fields, or are text (none)"),
     ] = None,
     strict: Annotated[

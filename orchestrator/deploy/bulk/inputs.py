@@ -28,7 +28,7 @@ from trainables.config.explain import nearest
 from trainables.errors import ConfigError, DataError
 
 Format = Literal["csv", "tsv", "jsonl", "parquet"]
-Quoting = Literal["rfc4180", "none"]
+Quoting = Literal["none", "rfc4180"]
 
 FORMATS: tuple[Format, ...] = get_args(Format)
 SEPARATORS = {"csv": ",", "tsv": "\t"}
