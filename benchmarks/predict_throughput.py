@@ -2,9 +2,9 @@
 
     python -m benchmarks.predict_throughput [--rows 2000] [--rounds 5] [--heads 1 3]
 
-The encoder has the size and tokenizer of MiniLM-L6, and texts are 2 to 60 random words. ``predict``
-reads a CSV file and writes another; a pipeline gets a list, in batches of 32 and by default. Printed
-are, as Markdown: medians of rows a second that have all answers, and of the ratios within rounds.
+The encoder has the size and tokenizer of MiniLM-L6; texts are 2 to 60 random words. ``predict``
+reads a CSV file and writes another; a pipeline gets a list, in batches of 32 and by default. Printed are, as
+Markdown: medians of rows a second that have all answers, and of the ratios within rounds.
 """
 
 import argparse
@@ -49,7 +49,8 @@ def write_model(folder: Path, heads: int) -> None:
     classifier = Classifier(load_encoder(model, 41), dict.fromkeys(tasks, 2), 41)
     tokenizer = load_tokenizer(model)
     tokenizer.model_max_length = MAX_LENGTH
-    extra = {"tasks": dict.fromkeys(tasks, ["no", "yes"]), "prefixes": dict.fromkeys(tasks, "")}
+    labels = {task: ["no", "yes"] for task in tasks}
+    extra = {"tasks": labels, "prefixes": dict.fromkeys(tasks, "")}
     classes = {task: TaskClasses(head=task, classes=(0, 1), texts=1) for task in tasks}
     save_classifier(folder, classifier, tokenizer, extra, classes)
 
