@@ -3,8 +3,8 @@
     python -m benchmarks.predict_throughput [--rows 2000] [--rounds 5] [--heads 1 3]
 
 The encoder has the size and tokenizer of MiniLM-L6; texts are 2 to 60 random words. ``predict``
-reads a CSV file and writes another; a pipeline gets a list, in batches of 32 and by default. Printed
-are, as Markdown: medians of rows a second that have all answers, and of the ratios within rounds.
+reads a CSV file and writes another; a pipeline gets a list, in batches of 32 and by default.
+Printed are, as Markdown: medians of rows a second that have all answers, and of ratios in rounds.
 """
 
 import argparse
