@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev install-trackers run plan report test test-all test-encoders soak check gpu-bench docs format clean
+.PHONY: help install install-dev install-trackers install-deploy run plan report test test-all test-encoders soak check gpu-bench docs format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -28,11 +28,17 @@ $(VENV)/.installed-trackers: $(VENV)/.installed requirements-trackers.txt
 	$(PIP) -r requirements-trackers.txt
 	@touch $@
 
+$(VENV)/.installed-deploy: $(VENV)/.installed requirements-deploy.txt
+	$(PIP) -r requirements-deploy.txt
+	@touch $@
+
 install: $(VENV)/.installed ## make the virtual environment with all that the main job needs
 
 install-dev: $(VENV)/.installed-dev ## add the developer tools (tests, format, lint, types, import contract)
 
 install-trackers: $(VENV)/.installed-trackers ## add TensorBoard and MLflow, for tracking.trackers=[tensorboard,mlflow]
+
+install-deploy: $(VENV)/.installed-deploy ## add ONNX and Ray Serve, for export --format onnx and serve
 
 run: install ## run the demo: 20 trials, then the comparison table (ARGS="key=value ..." overrides)
 	$(BIN)/python -m orchestrator run demo $(ARGS)
@@ -47,21 +53,21 @@ report: install ## print the demo's table again from its records
 # Three workers on two cores: one of them runs all tests with Ray, which mostly wait.
 PYTEST := $(BIN)/python -m pytest
 
-test: install-dev install-trackers ## run the tests but the slow ones, three at once and then those that must be alone (ARGS="-k name" selects)
+test: install-dev install-trackers install-deploy ## run the tests but the slow ones, three at once and then those that must be alone (ARGS="-k name" selects)
 	$(PYTEST) -n 3 --dist loadgroup --no-loadscope-reorder -m "not serial and not slow" $(ARGS) || test $$? -eq 5
 	$(PYTEST) -m "serial and not slow" $(ARGS) || test $$? -eq 5
 
-test-all: install-dev install-trackers ## run all tests, also grids and clusters that take minutes (twice as long)
+test-all: install-dev install-trackers install-deploy ## run all tests, also grids and clusters that take minutes (twice as long)
 	$(PYTEST) -n 3 --dist loadgroup --no-loadscope-reorder -m "not serial" $(ARGS) || test $$? -eq 5
 	$(PYTEST) -m serial $(ARGS) || test $$? -eq 5
 
-test-encoders: install-dev install-trackers ## train every strategy with a tiny encoder of every family (5 minutes)
+test-encoders: install-dev install-trackers install-deploy ## train every strategy with a tiny encoder of every family (5 minutes)
 	$(PYTEST) tests/trainables/models/test_families.py --encoders $(ARGS)
 
-soak: install-dev install-trackers ## run the fault tests at full size and print what was measured (30 minutes)
+soak: install-dev install-trackers install-deploy ## run the fault tests at full size and print what was measured (30 minutes)
 	$(PYTEST) tests/faults --soak -v -s --durations=0 $(ARGS)
 
-check: install-dev install-trackers ## check format, lint, types and the import contract
+check: install-dev install-trackers install-deploy ## check format, lint, types and the import contract
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright --pythonpath $(BIN)/python

@@ -54,6 +54,16 @@ IMPORTS_INSIDE_FUNCTIONS = {
         "orchestrator.config.search",
         "orchestrator.run_dir.remote",
     ),
+    "orchestrator.cli.predict": (
+        COMMAND,
+        "orchestrator.commands.predict",
+        "orchestrator.deploy.bulk.prediction",
+    ),
+    "orchestrator.cli.serve": (
+        COMMAND,
+        "orchestrator.commands.serve",
+        "orchestrator.deploy.serving.schema",
+    ),
     "orchestrator.cli.cluster_job": (
         OLD_PYTHON,
         "orchestrator.cli",
@@ -80,7 +90,9 @@ IMPORTS_INSIDE_FUNCTIONS = {
         "orchestrator.commands.session",
         "orchestrator.execution.tracking",
     ),
+    "orchestrator.commands.serve": (OPTIONAL, "orchestrator.deploy.serving.server"),
     "orchestrator.commands.session": (RAY, "orchestrator.execution.tune_executor"),
+    "orchestrator.execution.ray.private_api": (OPTIONAL, "ray.serve._private"),
     "orchestrator.planning.encoders": (
         LATE,
         "trainables.data.tokens",

@@ -22,6 +22,8 @@ from orchestrator.cli.console import (
     print_submission,
     show_warning,
 )
+from orchestrator.cli.predict import predict
+from orchestrator.cli.serve import serve
 from orchestrator.cli.submit import submit
 from trainables.atomic import write_text
 from trainables.errors import InputError, OneOrManyError
@@ -342,6 +344,8 @@ def train(
 
 
 app.command()(submit)
+app.command()(predict)
+app.command()(serve)
 
 
 @app.command()

@@ -198,7 +198,8 @@ def _check_packages(*names: str) -> None:
             __import__(name)
         except ImportError as error:
             raise EncoderError(
-                f"{name} is not installed, which ONNX needs: pip install -r requirements-deploy.txt"
+                f"{name} is not installed, which ONNX needs: "
+                "pip install -r requirements-deploy.txt, or the extra [deploy]"
             ) from error
 
 

@@ -52,13 +52,13 @@ def _texts(rows: Rows, name: str, kept: np.ndarray) -> list[tuple[str, ...]]:
         values = rows.texts[row]
         if len(values) > 1 and any(map(is_null, values)):
             values = tuple("" if is_null(value) else value for value in values)
-        if problem := _problem(values):
+        if problem := text_problem(values):
             raise DataError(f"{rows.where(row)}: {problem} (define.tasks.{name}.text)")
         examples.append(tuple(values))
     return examples
 
 
-def _problem(values: Sequence[Any]) -> str | None:
+def text_problem(values: Sequence[Any]) -> str | None:
     """What is wrong with the texts of an example, as a sentence; None if they are valid."""
     for value in values:
         if not isinstance(value, str):

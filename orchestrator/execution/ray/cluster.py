@@ -60,11 +60,7 @@ def connected(
     options["job_config"] = JobConfig(metadata=job_metadata(experiment, run_dir))
     if address is None:
         here = machine or this_machine()
-        # Without "local", RAY_ADDRESS or a Ray that runs here already would be joined.
-        options |= {"address": "local", "num_cpus": here.cpus, "num_gpus": here.gpus}
-        options |= {"include_dashboard": experiment.ray.dashboard, "dashboard_host": "127.0.0.1"}
-        options["_temp_dir"] = str(session_folder(private_api.temporary_folder()))
-        secure_token()
+        options |= _local_options(here.cpus, here.gpus, dashboard=experiment.ray.dashboard)
     elif "://" in address:
         raise ResourceError(
             f"ray.address={address}: Ray Client cannot run a grid; give HOST:PORT of the head "
@@ -114,6 +110,48 @@ def connected(
         finally:
             with signals(signal.SIG_IGN):
                 ray.shutdown()
+
+
+@contextmanager
+def local_ray(cpus: int) -> Iterator[None]:
+    """A Ray of this machine alone, without GPUs, for other things than trials.
+
+    Args:
+        cpus: how many it has to give away.
+
+    Raises:
+        ResourceError: it cannot be started.
+        RayLostError: it has died in the block.
+    """
+    options = _local_options(cpus, 0, dashboard=False)
+    with _loopback_with_token(True), signals(interrupt):
+        try:
+            try:
+                with private_api.without_sigterm_handler():
+                    ray.init(**options, log_to_driver=False, logging_level=logging.CRITICAL)
+            # Ray raises a bare Exception where a node does not come up in time.
+            except Exception as error:
+                reason = " ".join(str(error).split())
+                raise ResourceError(f"Ray cannot be started: {reason}") from error
+            with watched(private_api.driver_node()):
+                yield
+        finally:
+            with signals(signal.SIG_IGN):
+                ray.shutdown()
+
+
+def _local_options(cpus: int, gpus: int, *, dashboard: bool) -> dict[str, Any]:
+    """Arguments of ``ray.init`` for a Ray of this machine, whose token exists afterwards."""
+    secure_token()
+    return {
+        # Without it, RAY_ADDRESS or a Ray that runs here already would be joined.
+        "address": "local",
+        "num_cpus": cpus,
+        "num_gpus": gpus,
+        "include_dashboard": dashboard,
+        "dashboard_host": "127.0.0.1",
+        "_temp_dir": str(session_folder(private_api.temporary_folder())),
+    }
 
 
 def _with_devices(nodes: dict[str, Node], experiment: ExperimentConfig) -> dict[str, Node]:

@@ -93,3 +93,25 @@ def without_sigterm_handler() -> Iterator[None]:
         yield
     finally:
         ray_utils.set_sigterm_handler = before
+
+
+def close_replica_port() -> None:
+    """Keep this process, a replica of Ray Serve that is being made, from opening a port.
+
+    On every interface and without a token, Ray would unpickle there what anyone sends. The port is
+    for calls among deployments by gRPC, which are off: they go through Ray itself.
+    """
+    from ray.serve._private import replica
+
+    replica.add_port_to_grpc_server = lambda *arguments: 0  # pyright: ignore
+
+
+@contextmanager
+def without_messages() -> Iterator[None]:
+    """Let Ray print nothing of what it reports: Serve's end, for one, looks like a failure."""
+    before = worker.print_to_stdstream
+    worker.print_to_stdstream = lambda data, ignore_prefix: None
+    try:
+        yield
+    finally:
+        worker.print_to_stdstream = before

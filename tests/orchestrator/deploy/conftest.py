@@ -47,48 +47,48 @@ def encoders(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 @pytest.fixture
 def save(encoders: Callable[[str], Path], tmp_path: Path) -> Save:
-    """See ``saver``."""
-    return saver(encoders, tmp_path)
-
-
-def saver(encoders: Callable[[str], Path], root: Path) -> Save:
     """``save("bert", one="mean", two="san")``: a task of one text and one of two, each a head."""
 
-    def write(
-        specimen: str,
-        *,
-        classes: dict[str, Sequence[int]] | None = None,
-        prefix: bool = False,
-        labels: dict[str, list[str]] | None = None,
-        **kinds: str,
-    ) -> Path:
-        names = labels or {"one": ["no", "yes"], "two": ["a", "b", "c"]}
-        model = ModelConfig(encoder=str(encoders(specimen)), max_length=MAX_LENGTH)
-        sizes = {task: len(own) or 1 for task, own in names.items()}
-        heads = {"pooled": 1 + max(max(c) for c in classes.values())} if classes else sizes
-        configs = {name: HeadConfig.model_validate({"name": kind}) for name, kind in kinds.items()}
-        classifier = Classifier(load_encoder(model, 41), heads, 41, kinds=configs)
-        # Large weights, so that a difference would show.
-        with torch.no_grad():
-            for name, parameter in classifier.heads.named_parameters():
-                parameter.mul_(30) if parameter.dim() > 1 else parameter.add_(len(name) / 40)
-        extra: dict[str, Any] = {
-            "tasks": names,
-            "prefixes": {task: f"{task}: " if prefix else "" for task in names},
-        }
-        tasks = {
-            task: TaskClasses(
-                head="pooled" if classes else task,
-                classes=tuple(classes[task] if classes else range(sizes[task])),
-                texts=2 if task.startswith("two") else 1,
-            )
-            for task in names
-        }
-        tokenizer = load_tokenizer(model)
-        tokenizer.model_max_length = MAX_LENGTH
-        folder = root / "models" / "key"
-        folder.parent.mkdir(exist_ok=True)
-        save_classifier(folder, classifier, tokenizer, extra, tasks)
-        return folder
+    def write(specimen: str, **options: Any) -> Path:
+        return write_model(tmp_path / "models" / "key", encoders(specimen), **options)
 
     return write
+
+
+def write_model(
+    folder: Path,
+    encoder: Path,
+    *,
+    classes: dict[str, Sequence[int]] | None = None,
+    prefix: bool = False,
+    labels: dict[str, list[str]] | None = None,
+    **kinds: str,
+) -> Path:
+    """Write a saved model; see the fixture ``save``."""
+    names = labels or {"one": ["no", "yes"], "two": ["a", "b", "c"]}
+    model = ModelConfig(encoder=str(encoder), max_length=MAX_LENGTH)
+    sizes = {task: len(own) or 1 for task, own in names.items()}
+    heads = {"pooled": 1 + max(max(c) for c in classes.values())} if classes else sizes
+    configs = {name: HeadConfig.model_validate({"name": kind}) for name, kind in kinds.items()}
+    classifier = Classifier(load_encoder(model, 41), heads, 41, kinds=configs)
+    # Large weights, so that a difference would show.
+    with torch.no_grad():
+        for name, parameter in classifier.heads.named_parameters():
+            parameter.mul_(30) if parameter.dim() > 1 else parameter.add_(len(name) / 40)
+    extra: dict[str, Any] = {
+        "tasks": names,
+        "prefixes": {task: f"{task}: " if prefix else "" for task in names},
+    }
+    tasks = {
+        task: TaskClasses(
+            head="pooled" if classes else task,
+            classes=tuple(classes[task] if classes else range(sizes[task])),
+            texts=2 if task.startswith("two") else 1,
+        )
+        for task in names
+    }
+    tokenizer = load_tokenizer(model)
+    tokenizer.model_max_length = MAX_LENGTH
+    folder.parent.mkdir(exist_ok=True)
+    save_classifier(folder, classifier, tokenizer, extra, tasks)
+    return folder

@@ -16,7 +16,7 @@ from orchestrator.deploy.onnx_model import OnnxPredictor, open_onnx, write_onnx
 from orchestrator.deploy.open import open_predictor
 from orchestrator.deploy.saved_model import read_saved_model
 from tests.helpers.tiny_encoders import SPECIMENS
-from tests.orchestrator.deploy.conftest import EXAMPLES, MAX_LENGTH, Save
+from tests.orchestrator.deploy.conftest import EXAMPLES, MAX_LENGTH, Save, write_model
 from trainables.errors import EncoderError
 
 onnx: ModuleType = pytest.importorskip("onnx")
@@ -36,10 +36,8 @@ def bert(
     encoders: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Path]:
     """A saved model and its export; not to be changed."""
-    from tests.orchestrator.deploy.conftest import saver
-
     root = tmp_path_factory.mktemp("onnx")
-    saved = saver(encoders, root)("bert", one="mean", two="san")
+    saved = write_model(root / "models" / "key", encoders("bert"), one="mean", two="san")
     return saved, exported(saved, root / "onnx")
 
 
