@@ -92,6 +92,8 @@ IMPORTS_INSIDE_FUNCTIONS = {
     ),
     "orchestrator.commands.serve": (OPTIONAL, "orchestrator.deploy.serving.server"),
     "orchestrator.commands.session": (RAY, "orchestrator.execution.tune_executor"),
+    "orchestrator.deploy.int8": (OPTIONAL, "onnxruntime.quantization"),
+    "orchestrator.deploy.onnx_model": (OPTIONAL, "onnxruntime"),
     "orchestrator.execution.ray.private_api": (OPTIONAL, "ray.serve._private"),
     "orchestrator.planning.encoders": (
         LATE,

@@ -178,10 +178,9 @@ def test_every_key_of_the_tables_changes_the_configuration(page: str) -> None:
         assert changed != before, key
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/experiments.md"])
-def test_the_python_examples_fit_the_api(page: str) -> None:
-    """Their statements up to the first run are executed; the methods after it exist."""
-    text = (PROJECT / page).read_text("utf-8")
+def test_the_python_example_fits_the_api() -> None:
+    """Its statements up to the first run are executed; the methods after it exist."""
+    text = (PROJECT / "docs/experiments.md").read_text("utf-8")
     [block] = re.findall(r"^```python\n(from orchestrator.*?)^```", text, re.DOTALL | re.MULTILINE)
     before, _, after = block.partition("outcome = ")
     names: dict[str, Any] = {}
