@@ -76,9 +76,9 @@ class Costs:
         if arm is None or reference is None or made is None:
             return None
         pair = (arm[1], reference[1])
-        speeds = (short(all_tasks(one).texts_per_second.median) for one in pair)
-        peaks = (short(one.peak.median) for one in pair)
-        weights = (short(one.megabytes) for one in pair)
+        speeds = (short(all_tasks(cost).texts_per_second.median) for cost in pair)
+        peaks = (short(cost.peak.median) for cost in pair)
+        weights = (short(cost.megabytes) for cost in pair)
         return (
             f"{change(answer.change, answer.interval)} points for {in_words(made)}: "
             f"{request(self.measured, arm[0])}, {' against '.join(speeds)} texts a second; peak "
