@@ -14,6 +14,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +196,7 @@ def _check_packages(*names: str) -> None:
     """Raises EncoderError: a package is not installed."""
     for name in names:
         try:
-            __import__(name)
+            import_module(name)
         except ImportError as error:
             raise EncoderError(
                 f"{name} is not installed, which ONNX needs: "

@@ -298,7 +298,7 @@ def test_json_holds_everything_and_its_version() -> None:
     content = json.loads(table_json(table))
     assert content["schema_version"] == 2
     # Nothing is known of the data and no predictions: see test_data.py and test_comparisons.py.
-    absent = {"data", "comparisons", "answers", "passages", "look", "cosines"}
+    absent = {"data", "comparisons", "answers", "passages", "look", "cosines", "costs"}
     assert set(content) == set(vars(table)) - absent | {"verdict"}
     assert content["verdict"] == list(table.verdict)
     assert content["rows"][1]["cells"]["macro"]["stat"]["by_seed"].keys() == {"41", "42"}
