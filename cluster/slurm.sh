@@ -43,10 +43,13 @@ told=
 # signal every process of a step.
 # shellcheck disable=SC2329
 gently() {
-    local child='' told=''
+    local child='' told='' began
     trap 'told=1; [ -z "$child" ] || kill -TERM "$child" 2> /dev/null' USR2 TERM
     (trap '' USR2; exec "$@") &
-    child=$!
+    began=$!
+    # As long as it is a copy of this shell, a signal may be lost on it.
+    while cmp -s "/proc/$$/cmdline" "/proc/$began/cmdline"; do sleep 0.01; done
+    child=$began
     [ -z "$told" ] || kill -TERM "$child" 2> /dev/null
     # A signal ends a wait, not the command.
     while kill -0 "$child" 2> /dev/null; do wait "$child"; done
