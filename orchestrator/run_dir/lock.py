@@ -32,6 +32,9 @@ STALE_SECONDS = 60.0
 
 GUARD_SECONDS = 30.0
 
+LAST_RENEWAL_SECONDS = 5.0
+"""How long a renewal that is under way is waited for before the lock is given back."""
+
 
 @contextmanager
 def holding(lock: "Lock") -> Iterator[None]:
@@ -98,7 +101,7 @@ class Lock(ABC):
         """Give it back, where it is held."""
         self._ended.set()
         if self._thread.is_alive():
-            self._thread.join(BEAT_SECONDS)
+            self._thread.join(LAST_RENEWAL_SECONDS)
         self._give_back()
 
     @abstractmethod
