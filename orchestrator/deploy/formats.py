@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +107,15 @@ def _open_checkpoint(folder: Path, tasks: Tasks, device: str) -> Predictor:
     return CheckpointPredictor(folder, name, task.output, device)
 
 
+_ONNX = Format(
+    summary="one graph with an output for each task, for onnxruntime",
+    per_task=False,
+    refusal=_never,
+    write=write_onnx,
+    open=lambda folder, tasks, device: open_onnx(folder, device),
+    usage=_onnx_usage,
+)
+
 FORMATS: dict[str, Format] = {
     "bundle": Format(
         summary="the encoder once with all its heads; needs torch, transformers and safetensors",
@@ -126,21 +135,10 @@ FORMATS: dict[str, Format] = {
         library="transformers",
         other_ways={"pipeline": pipeline_logits},
     ),
-    "onnx": Format(
-        summary="one graph with an output for each task, for onnxruntime",
-        per_task=False,
-        refusal=_never,
-        write=write_onnx,
-        open=lambda folder, tasks, device: open_onnx(folder, device),
-        usage=_onnx_usage,
-    ),
-    "onnx-int8": Format(
+    "onnx": _ONNX,
+    "onnx-int8": replace(
+        _ONNX,
         summary="the same with weights in eight bits, where no metric loses its margin by that",
-        per_task=False,
-        refusal=_never,
-        write=write_onnx,
-        open=lambda folder, tasks, device: open_onnx(folder, device),
-        usage=_onnx_usage,
         tolerance=None,
         int8=True,
     ),

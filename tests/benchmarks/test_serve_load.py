@@ -1,28 +1,19 @@
 """What the load benchmark counts as right, swapped and lost."""
 
 import asyncio
-import threading
 from collections.abc import Iterator
 
 import pytest
-import uvicorn
 
 from benchmarks.serve_load import Load, ask, expected, report, texts
 from tests.helpers.fake_predictor import FakePredictor
-from tests.orchestrator.deploy.serving.conftest import Served
+from tests.orchestrator.deploy.serving.conftest import listening
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    config = uvicorn.Config(Served().web.app, port=0, log_level="error", lifespan="off")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        thread.join(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
+    with listening() as address:
+        yield address
 
 
 def test_right_swapped_and_refused_answers_are_told_apart(url: str) -> None:

@@ -4,6 +4,7 @@ import json
 import math
 import re
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,7 +32,7 @@ class Output(Protocol):
         ...
 
 
-class TextOutput:
+class TextOutput(ABC):
     """A format whose parts are joined as they are.
 
     Attributes:
@@ -40,9 +41,9 @@ class TextOutput:
 
     header = b""
 
+    @abstractmethod
     def encode(self, block: Block, answers: Columns) -> bytes:
         """Rows as they stand in the file."""
-        raise NotImplementedError
 
     def write(self, path: Path, block: Block, answers: Columns) -> None:
         """Write a part."""

@@ -1,13 +1,16 @@
 """A server's HTTP interface in this process, in front of a fake model."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+import threading
+from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+import uvicorn
 
 from orchestrator.commands.serve import LOOPBACK
 from orchestrator.deploy.serving.calls import Call, answer_calls
@@ -64,3 +67,19 @@ def run(work: Coroutine[Any, Any, Any]) -> Any:
 @pytest.fixture
 def served() -> Served:
     return Served()
+
+
+@contextmanager
+def listening() -> Iterator[str]:
+    """The URL of the interface in front of a fake model, on a port of its own."""
+    config = uvicorn.Config(Served().web.app, port=0, log_level="error", lifespan="off")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        thread.join(0.01)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()

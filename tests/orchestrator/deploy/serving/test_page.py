@@ -1,14 +1,12 @@
 """The page in a browser: all answers, problems, a phone, the dark, nothing from elsewhere."""
 
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-import uvicorn
 
-from tests.orchestrator.deploy.serving.conftest import Served
+from tests.orchestrator.deploy.serving.conftest import listening
 from tools.browser import MissingBrowserError, chromium
 
 
@@ -35,15 +33,8 @@ class Site:
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """URL of the interface in front of a fake model."""
-    config = uvicorn.Config(Served().web.app, port=0, log_level="error", lifespan="off")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        thread.join(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
-    server.should_exit = True
-    thread.join()
+    with listening() as address:
+        yield f"{address}/"
 
 
 @pytest.fixture(scope="module")
